@@ -81,8 +81,8 @@ class Memory(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"{memory(self.params)} params, {memory(self.activations)} activations,"
-            f" {memory(self.peak)} at the peak"
+            f"{memory(self.params)} params, {memory(self.activations, None)} activations,"
+            f" {memory(self.peak, None)} at the peak"
         )
 
 

@@ -159,7 +159,11 @@ def closest(name: str, known: Iterable[str]) -> list[str]:
     from difflib import get_close_matches  # only runs with errors need it
 
     folded = {n.lower(): n for n in names}
-    return [folded[c] for c in get_close_matches(name[:64].lower(), folded, CLOSEST)]
+    wrong = name[:64].lower()
+    near = get_close_matches(wrong, folded, CLOSEST)
+    if len(wrong) >= SHORTEST:
+        near += [n for n in folded if n.startswith(wrong) and n not in near]
+    return [folded[c] for c in near[:CLOSEST]]
 
 
 def respelled(span: Span, name: str, known: Iterable[str]) -> tuple[Edit, ...]:

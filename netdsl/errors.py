@@ -124,10 +124,21 @@ class UnlikeShapesError(OpError):
         self.reason = reason
 
 
-class SettingError(NetdslError):
-    """A setting of a training, or its data, is wrong; the place is the entry `key`.
+class EntryPart(NamedTuple):
+    """A part of an entry: a call in it by its name, or one of its arguments.
 
-    `respelling` is a misspelt name of the entry and the right one, if there is no doubt about it.
+    The argument is a name, or the number of one that is given without a name.
+    """
+
+    call: str
+    argument: str | int | None = None
+
+
+class SettingError(NetdslError):
+    """A setting of a training, or its data, is wrong; the place is the entry `key`, or a `part`.
+
+    `respelling` is a wrong text in that place and the right one, if there is no doubt about it; if
+    the wrong text is empty, it is the whole value.
     """
 
     def __init__(
@@ -137,9 +148,11 @@ class SettingError(NetdslError):
         key: str | None = None,
         help: str | None = None,
         respelling: tuple[str, str] | None = None,
+        part: EntryPart | None = None,
     ) -> None:
         super().__init__(code, message, help=help)
         self.key = key
+        self.part = part
         self.respelling = respelling
 
 

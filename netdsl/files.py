@@ -94,7 +94,10 @@ def _real_file(path: Path) -> Path:
 def _temporary_beside(path: Path) -> Path:
     """Create an empty file in the same folder; raises `OSError`."""
     if not path.parent.exists():
-        raise FileNotFoundError(errno.ENOENT, f"there is no folder {path.parent}")
+        folder = (
+            os.path.relpath(path.parent) if path.parent.is_relative_to(Path.cwd()) else path.parent
+        )
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}")
     prefix = f".{path.stem[:MAX_STEM]}-{_mark(os.getpid())}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)

@@ -14,6 +14,7 @@ from netdsl.source import SourceFile, Span
 
 # Symbolic links are resolved, as in `import_path`, so that each file has only one path.
 _HERE = os.path.dirname(os.path.realpath(__file__))
+MOST_LISTED = 8  # files that advice lists
 
 
 def resource(folder: str) -> str:
@@ -103,12 +104,38 @@ def open_source(name: str) -> SourceFile:
 
 def _advice(name: str) -> str:
     """Which library file, or which net in one, a name that does not exist may mean."""
+    if name.endswith(".net"):
+        return _advice_on_path(name)
     files, nets = library_names(), _library_nets()
     if nearest(name, files) is None:
         net = nearest(name, nets)
         if net is not None:
             return f"did you mean `{nets[net]}:{net}`?"
     return did_you_mean(name, files) or "the library has " + ", ".join(files)
+
+
+def _advice_on_path(path: str) -> str:
+    """Which file a path that does not exist may mean."""
+    folder, name = os.path.split(path)
+    stem = name.removesuffix(".net")
+    if stem in library_names():
+        return f"the library has it: write `{stem}`"
+    if folder and not os.path.isdir(folder):
+        return f"there is no folder `{folder}`"
+    beside = _others(folder or ".", name)
+    near = did_you_mean(name, beside)
+    where = f"`{folder}`" if folder else "this folder"
+    if near is not None or not beside:
+        return near or f"{where} has no .net files"
+    listed = ", ".join(f"`{file}`" for file in sorted(beside)[:MOST_LISTED])
+    return f"{where} has {listed}"
+
+
+def net_of_library(name: str) -> tuple[str, str] | None:
+    """The file and the name of a shipped net, which may be written with other capitals."""
+    nets = _library_nets()
+    meant = nearest(name, nets)
+    return None if meant is None else (nets[meant], meant)
 
 
 def _library_nets() -> dict[str, str]:
@@ -146,7 +173,10 @@ def read(path: str, shown: str | None = None) -> SourceFile:
         with open(path, "rb") as file:
             data = file.read(limit("source_bytes") + 1)
     except FileNotFoundError:
-        raise NetdslError("file-not-found", f"there is no file `{name}`") from None
+        message, help_ = f"there is no file `{name}`", None
+        if name.endswith(".net"):
+            help_ = _advice_on_path(name)
+        raise NetdslError("file-not-found", message, help=help_) from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
     return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))

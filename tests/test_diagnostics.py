@@ -151,7 +151,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "number for truth": (
         NET + "conv(4, 3, bias = 1)\n}",
-        Expected("wrong-type", 3, 16, "must be true or false, found 1"),
+        Expected("wrong-type", 3, 16, "must be true, false or a list of numbers, found 1"),
     ),
     "negative": (
         NET + "conv(-4, 3)\n}",

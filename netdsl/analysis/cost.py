@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Cost(NamedTuple):
-    """The figures of one layer. `bytes` is the size of its output for one sample."""
+    """The figures of one layer. `bytes` is the size of its results for one sample."""
 
     params: int
     macs: int | Sym
@@ -76,17 +76,17 @@ class Costs:
         self._rows = [self._cost(n) for n in graph.nodes]
 
     def _cost(self, node: Node) -> Cost:
-        key = (node.op, *node.types)
+        key = (node.op, *node.types, *node.results)
         cost = self._known.get(key)
         if cost is None:
             y, xs = node.type, node.types
-            params = sum(p.size for p in node.op.params(*xs).values())
+            params = sum(p.size for p in node.op.params(*xs).values() if not p.tied)
             cost = Cost(
                 params,
                 node.op.macs(y, *xs),
                 node.op.weights(*xs),
                 y.size,
-                y.size * ITEM_BYTES[y.dtype],
+                total(_bytes(value.type) for value in node.outputs),
                 sum(p.size for name, p in node.op.buffers(*xs).items() if name != COUNTER),
             )
             self._known[key] = cost
@@ -157,7 +157,7 @@ def depth(graph: Graph) -> int:
     for node in graph.nodes:
         if node.aux is None:
             before = max(depths.get(id(v), 0) for v in node.inputs)
-            depths[id(node.output)] = before + node.op.multiplies
+            depths |= {id(v): before + node.op.multiplies for v in node.outputs}
     return max(depths.get(id(o.value), 0) for o in graph.outputs)
 
 
@@ -175,12 +175,12 @@ def peak_bytes(graph: Graph) -> int | Sym:
     for i, node in enumerate(graph.nodes):
         if node.aux is not None:
             continue
-        output_bytes = _bytes(node.type)
-        live[id(node.output)] = output_bytes
-        now += _at(output_bytes, sizes)
+        made = {id(v): _bytes(v.type) for v in node.outputs}
+        live |= made
+        now += sum(_at(size, sizes) for size in made.values())
         if now > peak:
             peak, live_at_peak = now, list(live.values())
-        for key in {id(v) for v in (*node.inputs, node.output)}:
+        for key in {id(v) for v in (*node.inputs, *node.outputs)}:
             if last_use.get(key, i) <= i and key in live:
                 now -= _at(live.pop(key), sizes)
     if not sizes:

@@ -6,6 +6,14 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.analysis.cost import Totals
+from netdsl.analysis.expect_advice import (
+    advice_for_shape,
+    called,
+    shape_help,
+    shown,
+    what_to_ask,
+    wrong_number,
+)
 from netdsl.diagnostics import (
     Annotation,
     Diagnostic,
@@ -19,19 +27,20 @@ from netdsl.elaborate.evaluate import Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container
-
     from netdsl.analysis.cost import Costs
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-_AT = "it depends on the open sizes of the input: give them, as in `expect ... at 3x224x224`"
-MOST = 16  # how many sizes of a list a message shows
+_OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
+_USUAL_SIZE = 224  # of an open size, in examples
+_MOST_LAYERS = 3  # that a message names
 
 
 class Facts:
@@ -64,7 +73,13 @@ class Facts:
             diagnostic = fault.diagnostic
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
-                diagnostic.help = _AT
+                diagnostic.help = self._with_sizes(statement)
+            if diagnostic.code == "unknown-name":
+                self._explain_sizes(statement.condition, diagnostic)
+            if isinstance(statement.condition, ast.Name) and diagnostic.code == "wrong-type":
+                name = statement.condition.id
+                number = shown(evaluate(statement.condition, env)).replace(",", "_")
+                diagnostic.help = f"compare it: `{name} == {number}`"
             if diagnostic.code == "wrong-type":
                 diagnostic.fix = ()  # what the author expects is not certain
             return diagnostic
@@ -76,19 +91,78 @@ class Facts:
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
+        fix: tuple[Edit, ...] = ()
         if isinstance(condition, ast.Operation) and _is_comparison(condition):
             ((operator, right),) = condition.rest
-            left, wanted = evaluate(condition.first, env), evaluate(right, env)
+            figure = condition.first
+            if operator == "==" and isinstance(figure, ast.Literal | ast.DimsLiteral):
+                figure, right = right, figure
+            left, wanted = evaluate(figure, env), evaluate(right, env)
             expected = shown(wanted)
             if operator != "==":
                 expected = f"{operator} {expected}"
-            message = f"`{condition.first.span.text}` is {shown(left)}, expected {expected}"
-            if isinstance(left, Sym) and statement.at is None:
-                advice = _AT
+            message = f"`{figure.span.text}` is {shown(left)}, expected {expected}"
+            if _is_open(left) and not _is_open(wanted) and statement.at is None:
+                advice = self._with_sizes(statement)
+            elif operator == "==":
+                advice, is_certain = self._advice(figure, left, wanted)
+                if is_certain:
+                    fix = (Edit(right.span, shown(left)),)
         else:
             message = f"`{condition.span.text}` is false{self._figures(condition, env)}"
         notes = self._where(condition, env)
-        return Diagnostic("expect-failed", message, statement.span, notes=notes, help=advice)
+        return Diagnostic(
+            "expect-failed", message, statement.span, notes=notes, help=advice, fix=fix
+        )
+
+    def _with_sizes(self, statement: ast.Expect) -> str:
+        """Advice to give the sizes of the input, with usual ones in place of the open ones."""
+        sizes = (
+            size if isinstance(size, int) else _USUAL_SIZE
+            for size in self.graph.inputs[0].type.shape
+        )
+        line = statement.span.text
+        return f"it depends on the open sizes of the input: write `{line} at {shape_text(sizes)}`"
+
+    def _advice(self, figure: ast.Expr, left: object, wanted: object) -> tuple[str | None, bool]:
+        """Advice for values that differ, and whether the line certainly means the first."""
+        name = figure.span.text
+        if isinstance(wanted, str):
+            return f"leave out the quotes: `{name} == {wanted}`", shown(left) == wanted
+        if isinstance(left, tuple):
+            return advice_for_shape(name, left, wanted)
+        if isinstance(left, int) and isinstance(wanted, int | float):
+            return self._contributions(figure, left - wanted), False
+        return None, False
+
+    def _contributions(self, figure: ast.Expr, difference: float) -> str:
+        """How far a figure is off, and the layers that most of it comes from."""
+        more = "more" if difference > 0 else "less"
+        text = f"{shown(abs(difference))} {more} than expected"
+        name = figure.id if isinstance(figure, ast.Name) else None
+        if name not in _OF_LAYER:
+            return text
+        rows = [(getattr(cost, name), called(node)) for node, cost in self.costs.rows()]
+        largest = sorted((row for row in rows if isinstance(row[0], int) and row[0]), reverse=True)
+        parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
+        if len(largest) > _MOST_LAYERS:
+            parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} less")
+        return ": ".join([text, ", ".join(parts)]) if parts else text
+
+    def _explain_sizes(self, condition: ast.Expr, diagnostic: Diagnostic) -> None:
+        """Advice for sizes after `shape(label) ==` that another tool writes."""
+        if not isinstance(condition, ast.Operation) or not _is_comparison(condition):
+            return
+        from netdsl.habits.sizes import meant_sizes  # only errors need it
+
+        right = condition.rest[0][1]
+        meant = meant_sizes(right.span.text)
+        is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
+        if is_shape and meant is not None and meant != right.span.text:
+            diagnostic.message = f"`{right.span.text}` is not how sizes are written"
+            diagnostic.span = right.span
+            diagnostic.help = f"write `{meant}`: numbers with `x` between them, without a batch"
+            diagnostic.fix = (Edit(right.span, meant),)
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """The totals that a compound condition names, with their values."""
@@ -125,15 +199,7 @@ class Facts:
         if isinstance(expr, ast.Name):
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
-            raise NetdslError(
-                "unknown-name",
-                f"there is no figure or name `{expr.id}`",
-                expr.span,
-                help=_shape_help(expr.id, self.labels)
-                or did_you_mean(expr.id, self.names)
-                or f"the figures are {', '.join(self.names)} and shape(label)",
-                fix=respelled(expr.span, expr.id, Totals._fields),
-            )
+            raise self._unknown_figure(expr)
         if isinstance(expr, ast.Function):
             if expr.name not in _OF_LABEL:
                 raise NetdslError(
@@ -145,14 +211,33 @@ class Facts:
                     fix=respelled(name_span(expr), expr.name, _OF_LABEL),
                 )
             if len(expr.arguments) != 1:
-                message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
-                raise NetdslError("unknown-function", message, expr.span)
+                raise wrong_number(expr)
             return self._of_label(expr, env)
         help_ = None
-        if isinstance(expr, ast.Attribute) and expr.name in _OF_LABEL and expr.value is not None:
-            help_ = f"write `{expr.name}({expr.value.span.text})`"
+        fix: tuple[Edit, ...] = ()
+        label, dot, name = expr.span.text.rpartition(".")
+        if dot and name in _OF_LABEL:
+            help_ = f"write `{name}({label})`"
+            fix = (Edit(expr.span, f"{name}({label})"),)
+        elif isinstance(expr, ast.Reference):
+            help_ = f"write `shape({label or name})` for its sizes, or `params({label or name})`"
         message = f"`{expr.span.text}` has no value here"
-        raise NetdslError("not-a-value", message, expr.span, help=help_)
+        raise NetdslError("not-a-value", message, expr.span, help=help_, fix=fix)
+
+    def _unknown_figure(self, expr: ast.Name) -> NetdslError:
+        """The error for a name that is no figure; figures of other tools get the name here."""
+        from netdsl.habits.expectations import FIGURES, REMOVED_FIGURES  # only errors need them
+
+        squeezed = re.sub(r"[^a-z0-9]", "", expr.id.lower())
+        fix = respelled(expr.span, expr.id, Totals._fields)
+        help_ = shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
+        if help_ is None and squeezed in FIGURES:
+            help_ = f"it is called `{FIGURES[squeezed]}` here"
+            fix = (Edit(expr.span, FIGURES[squeezed]),)
+        help_ = help_ or did_you_mean(expr.id, self.names)
+        help_ = help_ or f"the figures are {', '.join(self.names)} and shape(label)"
+        message = f"there is no figure or name `{expr.id}`"
+        return NetdslError("unknown-name", message, expr.span, help=help_, fix=fix)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
         """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
@@ -171,6 +256,10 @@ class Facts:
         argument = expr.arguments[0].value
         path = self._path(argument, env)
         nodes = {n.name for n in self.graph.nodes}
+        if path is not None and expr.name == "shape":
+            result = self._result(path)
+            if result is not None:
+                return result.shape
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             raise self._unknown_label(path or "", argument)
         if expr.name == "shape":
@@ -180,7 +269,7 @@ class Facts:
                 "not-a-layer",
                 f"`{argument.span.text}` is a value and not a layer, so it has no {expr.name}",
                 argument.span,
-                help=_what_to_ask(self.labels[path]),
+                help=what_to_ask(self.labels[path]),
                 fix=self._layer_behind(path, argument),
             )
         return getattr(self.costs.of(path), expr.name)
@@ -213,6 +302,14 @@ class Facts:
         fix = tuple(Edit(argument.span, name) for name in known if name.removeprefix("@") == meant)
         if argument.span.text.removeprefix("@") != own:
             fix = ()  # it has computed parts
+        if isinstance(argument, ast.Literal) and argument.value in self.labels:
+            advice = f"leave out the quotes: `{argument.value}`"
+            fix = (Edit(argument.span, str(argument.value)),)
+        elif own == "output" and len(self.graph.outputs) == 1:
+            maker = self.graph.outputs[0].value
+            advice = f"give the last layer a label; it is `{maker.name}`"
+            if maker.name in self.labels:
+                advice = f"the output is `{maker.name}`"
         message = f"there is no label `{text}`"
         return NetdslError("unknown-label", message, argument.span, help=advice, fix=fix[:1])
 
@@ -224,6 +321,14 @@ class Facts:
         own = [name.removeprefix(self.start) for name in names if name.startswith(self.start)]
         return [name for name in own if not name[0].isdigit()]
 
+    def _result(self, path: str) -> TensorType | None:
+        """The type of a further result of a layer, such as `enc.h`, if no label has that path."""
+        label, _, name = path.rpartition(".")
+        if path in self.labels or label not in self.labels:
+            return None
+        node = self.labels[label].producer
+        return None if node is None else node.op.results(*node.types).get(name)
+
     def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
         value = self.labels.get(path)
         if value is None:
@@ -232,6 +337,12 @@ class Facts:
                 raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
             value = nodes[-1].output
         return value.type.shape
+
+
+def _is_open(value: object) -> bool:
+    """Whether a value depends on open sizes."""
+    values = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(item, Sym) for item in values)
 
 
 def _is_comparison(condition: ast.Operation) -> bool:
@@ -245,34 +356,3 @@ def _written(reference: ast.Reference, env: Env) -> str:
     for piece in reference.path.pieces:
         path += piece if isinstance(piece, str) else str(evaluate(piece, env))
     return path
-
-
-def _what_to_ask(value: Value) -> str:
-    """Advice on what to ask instead, for the label of a value that is not a layer."""
-    if value.producer is None:
-        return "it is an input of the net, which has only a `shape`"
-    return f"name the layer that computes it, `{value.producer.name}`"
-
-
-def _shape_help(name: str, labels: Container[str]) -> str | None:
-    """Advice for a figure that only a label has, and for a label without a figure."""
-    if name in labels:
-        return f"write `shape({name})` for its sizes, or `params({name})`"
-    if name in ("flops", "FLOPs", "gflops", "multiplications"):
-        return "`macs` is the number of multiply-accumulates; FLOPs are about twice as many"
-    if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
-        return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
-    return None
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: `1,024`, `3x224x224`, `true`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple) and len(value) > MOST:
-        return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
-    if isinstance(value, tuple) and all(isinstance(v, (int, Sym)) for v in value):
-        return shape_text(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return str(value)

@@ -55,8 +55,9 @@ def receptive_fields(graph: Graph) -> list[Field]:
         if key not in steps:
             steps[key] = _step(node, sources)
             _check_limit(steps[key], node)
-        known[id(node.output)] = steps[key]
-        roots[id(node.output)] = root
+        for value in node.outputs:
+            known[id(value)] = steps[key]
+            roots[id(value)] = root
         fields.append(_field(steps[key], root))
     return fields
 

@@ -26,7 +26,8 @@ class Row(NamedTuple):
     of the rows and of the net's inputs that the row takes. `bytes` is the size of the output for
     one sample. `field` is the receptive field along each spatial axis. `file` and `line` are the
     place in the text: a block can be in another file than the net. `aux` tells whether the row
-    belongs to an auxiliary head.
+    belongs to an auxiliary head. `results` are the names and shapes of the further results that the
+    net uses, such as the final states of an `lstm`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     file: str
     line: int
     aux: bool
+    results: tuple[tuple[str, tuple[int | Sym, ...]], ...] = ()
 
 
 class Layer(NamedTuple):
@@ -183,9 +185,11 @@ class Summary:
                 "weights": r.weights,
                 "units": _plain(r.units),
                 "receptive_field": [_plain(d) for d in r.field],
+                "file": r.file,
                 "line": r.line,
                 "activation_bytes": _plain(r.bytes),
                 "training_only": r.aux,
+                **({"results": {k: _shape(shape) for k, shape in r.results}} if r.results else {}),
             }
             for r in self.rows(depth, only)
         ]
@@ -214,8 +218,8 @@ def taken_by(layers: Sequence[Layer]) -> list[Value]:
 
 
 def name_of(value: Value) -> str:
-    """The name of the layer that makes a value, or of the net's input."""
-    return value.name if value.producer is None else value.producer.name
+    """The name of an input, or of the layer that makes a value; `enc.h` for a further result."""
+    return value.name
 
 
 def _row(node: Node, cost: Cost, field: Field) -> Row:
@@ -236,6 +240,7 @@ def _row(node: Node, cost: Cost, field: Field) -> Row:
         node.span.file.name,
         node.span.first.line,
         node.aux is not None,
+        tuple((name, value.type.shape) for name, value in node.results.items()),
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from netdsl.backends.torch.module import lower, set_weights
 from netdsl.errors import NetdslError
 from netdsl.weights.checkpoints import tensors_of
-from netdsl.weights.fresh import fresh
+from netdsl.weights.fresh import fresh_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +80,7 @@ class TorchEngine:
 
 def _module(graph: Graph, weights: Mapping[str, object] | None) -> torch.nn.Module:
     if weights is None:
-        weights = {name: fresh(name, param) for name, param in tensors_of(graph).items()}
+        weights = fresh_state(tensors_of(graph))
     module = lower(graph).eval()
     set_weights(module, weights, allow_nonfinite=True)
     return module

@@ -97,8 +97,9 @@ def _is_folder(name: str) -> bool:
 def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
     """The files that the user names, each once; folders without any are reported.
 
-    A net of a file that precedes it is left out, too.
+    A net of a file that is named as a whole is left out, too.
     """
+    whole = {source_path(name) for name in names if split_name(name)[1] is None}
     known: set[tuple[str, str | None]] = set()
     for name in names:
         file, net = split_name(name)
@@ -109,7 +110,8 @@ def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
             findings.add(file, errors)
         for path in files:
             place = source_path(path)
-            if not {(place, net), (place, None)} & known:
+            is_inside = net is not None and place in whole
+            if not is_inside and (place, net) not in known:
                 known.add((place, net))
                 yield Wanted(path, net, is_folder)
 
@@ -227,9 +229,9 @@ def _check(
             checked.asked = len(compiled.expects)
         findings.add(file, broken)
         if compiled.train is not None:
-            from netdsl.train.section import read_config  # few nets have one
+            from netdsl.train.fit import errors_of_section  # few nets have one
 
-            read_config(compiled)
+            findings.add(file, errors_of_section(compiled))
     except NetdslError as error:
         findings.add(file, error.diagnostics)
 

@@ -213,11 +213,10 @@ def _verify(
     # PyTorch and onnxruntime are heavy, and needed only here.
     from netdsl.verify.exported import compare_with_torch
     from netdsl.weights.checkpoints import tensors_of
-    from netdsl.weights.fresh import fresh
+    from netdsl.weights.fresh import fresh_state
 
     if weights is None:
-        params = tensors_of(compiled.graph)
-        weights = {name: fresh(name, p, arguments.seed or 0) for name, p in params.items()}
+        weights = fresh_state(tensors_of(compiled.graph), arguments.seed or 0)
     worst = compare_with_torch(path, compiled.graph, weights, form)
     say(
         "verify: ONNX's full check passed; onnxruntime and PyTorch agree; the largest difference is"

@@ -351,8 +351,11 @@ def outcomes(item: LayerEntry) -> Iterator[tuple[str, str, str]]:
     """Each example: its input shapes, the call as a user writes it, and the shape of the result."""
     for shapes, call in item.examples:
         inputs = shapes.split(", ")
-        written = with_references(call, [f"@x{i}" for i in range(2, len(inputs) + 1)])
-        lines = [f"input x{i}: {shape}" for i, shape in enumerate(inputs, start=1)]
+        named = re.findall(r"@(\w+)", call)  # they are the last inputs
+        names = [f"x{i}" for i in range(1, len(inputs) - len(named) + 1)]
+        written = with_references(call, [f"@{name}" for name in names[1:]])
+        pairs = zip(names + named, inputs, strict=True)
+        lines = [f"input {name}: {shape}" for name, shape in pairs]
         text = "\n".join(["net Example {", *lines, written, "}"])
         compiled = compile_net(program_of(SourceFile(item.name, text)), "Example")
         yield shapes, written, str(compiled.graph.outputs[0].value.type)

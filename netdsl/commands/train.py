@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
+from netdsl.analysis.lint.training import ABOUT_THE_DATA
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
@@ -34,10 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
     """The warnings about the net; those about its loss only if the text names the loss."""
-    warnings = compiled.warnings
+    silent: tuple[str, ...] = ABOUT_THE_DATA  # without its folder, data is an error
     if "loss" in settings:
-        warnings = [warning for warning in warnings if warning.code not in ABOUT_THE_LOSS]
-    return warnings
+        silent += ABOUT_THE_LOSS
+    return [warning for warning in compiled.warnings if warning.code not in silent]
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:

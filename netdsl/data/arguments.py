@@ -10,7 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import did_you_mean, nearest
-from netdsl.errors import SettingError
+from netdsl.errors import EntryPart, SettingError
+from netdsl.habits import training
 from netdsl.ops import args
 from netdsl.words import are, counted
 
@@ -58,10 +59,6 @@ TYPE_TEXT: dict[object, str] = {
 }
 
 
-# What other tools call an argument.
-RENAMED = {"learning_rate": "lr"}
-
-
 def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str) -> T:
     """Call the entry of `registry` that `call` names, and return its result.
 
@@ -74,6 +71,7 @@ def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: st
         return target(**arguments)
     except SettingError as error:
         error.key = error.key or key
+        error.part = error.part or EntryPart(call.name)
         raise
 
 
@@ -83,15 +81,41 @@ def bind(
     """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
         message = f"there is no {kind} named `{call.name}`"
-        help, respelling = suggest(call.name, registry), respelled(call.name, registry)
-        raise SettingError(f"unknown-{kind}", message, key, help, respelling)
+        help_, respelling = _called_here(call, registry, kind)
+        code, part = f"unknown-{kind}", EntryPart(call.name)
+        raise SettingError(code, message, key, help_, respelling, part)
     target = registry[call.name]
     return target, _arguments(call, target, key)
 
 
+def _called_here(
+    call: SettingCall, registry: Mapping[str, Callable[..., object]], kind: str
+) -> tuple[str, tuple[str, str] | None]:
+    """Help and respelling for a name that is not in the registry."""
+    squeezed = training.squeezed(call.name)
+    advice = training.REMOVED_VALUES.get(kind, {}).get(squeezed)
+    if advice is not None:
+        return advice, None
+    ours = training.VALUES.get(kind, {}).get(squeezed)
+    if ours is None:
+        return suggest(call.name, registry), respelled(call.name, registry)
+    needed = [
+        f"{name} = {training.EXAMPLES.get(name, '...')}"
+        for name, parameter in inspect.signature(registry[ours]).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    ]
+    if not needed or call.args or call.kwargs:
+        return f"it is called `{ours}` here", (call.name, ours)
+    return f"it is called `{ours}` here: write `{ours}({', '.join(needed)})`", (call.name, ours)
+
+
 def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """Advice for a misspelt name: the closest known names, or all of them if none is close."""
-    return did_you_mean(name, known) or "known: " + ", ".join(f"`{n}`" for n in known)
+    names = [f"`{n}`" for n in known]
+    every = f"write one of {', '.join(names)}"
+    if len(names) == 1:
+        every = f"there is only {names[0]}"
+    return did_you_mean(name, known) or every
 
 
 def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
@@ -100,11 +124,14 @@ def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
     return None if meant is None else (name, meant)
 
 
-def convert(value: object, annotation: object, label: str, key: str) -> object:
+def convert(
+    value: object, annotation: object, label: str, key: str, part: EntryPart | None = None
+) -> object:
     """`value` as the annotated type; lists become tuples, and integers floats where necessary.
 
     Raises SettingError: `wrong-type`, or `bad-argument` for a value of the right type that breaks
-    the `Constraint` or exceeds the range of float32. `label` names the value in messages.
+    the `Constraint` or exceeds the range of float32. `label` names the value in messages, and
+    `part` is its place.
     """
     base, constraint = annotation, None
     if typing.get_origin(annotation) is Annotated:
@@ -113,15 +140,19 @@ def convert(value: object, annotation: object, label: str, key: str) -> object:
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
-        raise SettingError("wrong-type", message, key, *_meant(value, base))
+        help_, respelling = _meant(value, base)
+        help_ = help_ or _example(label)
+        raise SettingError("wrong-type", message, key, help_, respelling, part)
     if constraint and not constraint.allows(result):
-        raise SettingError("bad-argument", message, key)
+        raise SettingError("bad-argument", message, key, _example(label), part=part)
     numbers = result if isinstance(result, tuple) else (result,)
     if any(isinstance(n, float) and abs(n) > LARGEST for n in numbers):
         raise SettingError(
             "bad-argument",
             f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32",
             key,
+            _example(label),
+            part=part,
         )
     return result
 
@@ -135,15 +166,30 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
             raise args.WrongType(TYPE_TEXT[base])
         return result
 
+    if isinstance(value, SettingCall):
+        if base in (str, str | None) and not value.args and not value.kwargs:
+            return f'write it in quotes: `"{value.name}"`', ("", f'"{value.name}"')
+        value = value.name  # a word such as `True`
+    elif isinstance(value, list):
+        value = tuple(value)
     text = args.meant(as_base, value)
-    return (None, None) if text is None else (f"write `{text}`", (show(value), text))
+    if text is None and typing.get_origin(base) is tuple and args.is_integer(value):
+        return f"write a list: `[{value}]`", None
+    return (None, None) if text is None else (f"write `{text}`", ("", text))
+
+
+def _example(label: str) -> str | None:
+    """Advice that shows a value of an argument or entry."""
+    name = label.split("`")[1]
+    example = training.EXAMPLES.get(name)
+    return None if example is None else f"for example `{name} = {example}`"
 
 
 def show(value: object) -> str:
     """A value as it is written in a `train` section."""
     match value:
         case SettingCall():
-            return f"`{value.name}(...)`"
+            return f"`{value.name}{'(...)' * bool(value.args or value.kwargs)}`"
         case list() | tuple():
             return "[" + ", ".join(show(item) for item in value) + "]"
     return args.show(value)
@@ -186,37 +232,60 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
             f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
             f" {are(len(call.args))} given"
         )
-        raise SettingError("unknown-argument", message, key)
+        help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
+        part = EntryPart(call.name, len(names))
+        raise SettingError("unknown-argument", message, key, help_, part=part)
     given = dict(zip(names, call.args, strict=False))
+    places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():
         _check_name(call, name, names, given, key)
         given[name] = value
+        places[name] = name
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
-            message = f"`{call.name}` needs the argument `{name}`"
-            raise SettingError(
-                "missing-argument", message, key, f"write `{call.name}({name} = ...)`"
-            )
+            raise _missing(call, name, key)
     return {
-        name: convert(value, parameters[name].annotation, f"`{name}` of `{call.name}`", key)
+        name: convert(
+            value,
+            parameters[name].annotation,
+            f"`{name}` of `{call.name}`",
+            key,
+            EntryPart(call.name, places[name]),
+        )
         for name, value in given.items()
     }
+
+
+def _missing(call: SettingCall, name: str, key: str) -> SettingError:
+    """The error for an argument that a call needs; the help has those that it is given."""
+    given = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
+    written = ", ".join([f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
+    message = f"`{call.name}` needs the argument `{name}`"
+    help_ = f"write `{call.name}({written})`"
+    return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))
 
 
 def _check_name(
     call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str
 ) -> None:
-    if name not in names:
-        help = f"`{call.name}` takes no arguments"
-        if names:
-            help = suggest(name, names)
-        message = f"`{call.name}` has no argument `{name}`"
-        respelling = respelled(name, set(names) - set(given))
-        if name in RENAMED and RENAMED[name] in names and RENAMED[name] not in given:
-            help, respelling = f"it is called `{RENAMED[name]}` here", (name, RENAMED[name])
-        raise SettingError("unknown-argument", message, key, help, respelling)
+    part = EntryPart(call.name, name)
     if name in given:
-        raise SettingError("duplicate-argument", f"`{call.name}` is given `{name}` twice", key)
+        message = f"`{call.name}` is given `{name}` twice"
+        help_ = f"remove one of the two: {show(given[name])} is its value without a name"
+        raise SettingError("duplicate-argument", message, key, help_, part=part)
+    if name in names:
+        return
+    help_, respelling = f"`{call.name}` takes no arguments", None
+    squeezed = training.squeezed(name)
+    ours = next((n for n in training.RENAMED_ARGUMENTS.get(squeezed, ()) if n in names), None)
+    if ours is not None and ours not in given and ours not in call.kwargs:
+        help_, respelling = f"it is called `{ours}` here", (name, ours)
+    elif squeezed in training.REMOVED_ARGUMENTS:
+        help_ = training.REMOVED_ARGUMENTS[squeezed]
+    elif names:
+        help_, respelling = suggest(name, names), respelled(name, set(names) - set(given))
+    message = f"`{call.name}` has no argument `{name}`"
+    raise SettingError("unknown-argument", message, key, help_, respelling, part)
 
 
 def _rising(values: tuple[int, ...]) -> bool:

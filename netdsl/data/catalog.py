@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import platformdirs
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, bind, invoke
+from netdsl.data.images import Described, described
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
 def check_dataset(call: SettingCall) -> None:
     """Raise SettingError for an unknown dataset or wrong arguments, without reading any data."""
     bind(call, DATASETS, "dataset", "data")
+
+
+def describe_dataset(call: SettingCall) -> Described:
+    """What is known about the dataset that `call` names, without reading any data."""
+    _, arguments = bind(call, DATASETS, "dataset", "data")
+    return described(call.name, cast("int", arguments.get("pad", 0)))
 
 
 def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
@@ -135,7 +142,8 @@ def _dataset(
     note = title.format(counts=counts)
     if pad:
         note += f", padded by {pad} on each side"
-    return Dataset(name, classes, train.padded(pad), test.padded(pad), note, *normalisation)
+    mean, std = normalisation
+    return Dataset(name, classes, train.padded(pad), test.padded(pad), note, mean, std, pad)
 
 
 def _root(root: str | None, help: str) -> Path:

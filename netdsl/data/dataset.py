@@ -1,4 +1,4 @@
-"""A dataset in memory, and checks that it fits a net."""
+"""A dataset in memory."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from netdsl.errors import SettingError
-from netdsl.ir.types import Sym
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -34,7 +33,8 @@ class Dataset:
     """Training and test images with the names of their classes.
 
     `mean` and `std` have one value per channel and normalise pixels scaled to 0..1. `note`
-    describes the dataset in one line.
+    describes the dataset in one line. `pad` is the number of zero pixels on each side of the
+    images.
     """
 
     name: str
@@ -44,6 +44,12 @@ class Dataset:
     note: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    pad: int = 0
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes."""
+        return len(self.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,53 +72,3 @@ def check_labels(labels: Labels, classes: int, path: Path) -> None:
             f" {classes - 1}"
         )
         raise SettingError("corrupt-data", message, "data")
-
-
-def check_shape(dataset: Dataset, expects: tuple[int | Sym, ...], *, can_edit: bool = True) -> None:
-    """Raise SettingError `data-mismatch` unless the images have the shape `expects`, (C, H, W).
-
-    A size that is open fits any number. `can_edit` is whether the user can edit the net.
-    """
-    pairs = zip(expects, dataset.shape, strict=False)
-    if len(expects) == len(dataset.shape) and all(
-        size == actual or not isinstance(size, int) for size, actual in pairs
-    ):
-        return
-    message = f"the images of {dataset.name} are {_by(dataset.shape)}, the net takes {_by(expects)}"
-    advice = _shape_help(dataset, expects, can_edit=can_edit)
-    raise SettingError("data-mismatch", message, "data", advice)
-
-
-def check_classes(dataset: Dataset, outputs: tuple[int, ...]) -> None:
-    """Raise SettingError `data-mismatch` unless a net gives one number per class.
-
-    `outputs` is the shape of its output for one image.
-    """
-    classes = len(dataset.classes)
-    if tuple(outputs) == (classes,):
-        return
-    message = (
-        f"the net gives {_by(outputs)} numbers per image, {dataset.name} has {classes} classes"
-    )
-    end = f"dense({classes})"
-    if len(outputs) != 1:
-        end = f"flatten -> {end}"
-    raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
-
-
-def _shape_help(dataset: Dataset, expects: tuple[int | Sym, ...], *, can_edit: bool) -> str:
-    """Advice to pad the images where that is enough, else to change the net or the data."""
-    sizes = "x".join(map(str, dataset.shape))
-    if len(expects) == 3 and expects[0] == dataset.shape[0]:
-        sides = zip(expects[1:], dataset.shape[1:], strict=True)
-        gap, *others = {size - actual for size, actual in sides if isinstance(size, int)}
-        if gap > 0 and gap % 2 == 0 and not others:
-            return f"increase the `pad` of the dataset by {gap // 2}"
-    if not can_edit:
-        own = f"declare the input as {sizes} in your own copy of the net"
-        return f"choose other data with `--data`, or {own}"
-    return f"declare the input of the net as {sizes}, or choose other data with `--data`"
-
-
-def _by(shape: tuple[int | Sym, ...]) -> str:
-    return " x ".join(str(size) for size in shape)

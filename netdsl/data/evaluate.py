@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from netdsl.data.dataset import Dataset, Floats, Images, Split, check_classes
+from netdsl.data.dataset import Dataset, Floats, Images, Split
+from netdsl.data.images import check_classes
 from netdsl.data.metrics import Accuracy
 
 Forward = Callable[[Floats], Floats]

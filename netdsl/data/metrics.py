@@ -26,6 +26,13 @@ class Accuracy:
         """Its name in logs and results: `accuracy`, or `top5_accuracy`."""
         return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
 
+    def check(self, classes: int) -> None:
+        """Raise SettingError `bad-argument` if `top` is above the number of classes."""
+        if self.top > classes:
+            message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
+            help_ = f"`top` is at most {classes}, and below it to be of use"
+            raise SettingError("bad-argument", message, "metrics", help_)
+
     def __call__(self, logits: "Floats", labels: "Labels") -> float:
         """The share, from 0 to 1, for logits N x K and labels N.
 
@@ -35,9 +42,7 @@ class Accuracy:
         import numpy as np
 
         classes = logits.shape[1]
-        if self.top > classes:
-            message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
-            raise SettingError("bad-argument", message, "metrics")
+        self.check(classes)
         own = logits[np.arange(len(labels)), labels][:, None]
         later = np.arange(classes) > labels[:, None]
         # A NaN is neither smaller nor larger. Counting the smaller logits makes it a miss.

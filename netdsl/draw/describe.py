@@ -35,7 +35,11 @@ def describe(op: Op, axes: int) -> str:
     if not op.kind.isidentifier():
         left, right = ("" if side is None else f"{side:g}" for side in op.given.values())
         return f"{left} {op.kind} {right}".strip()
-    shown = [argument for argument in op.args if argument.required or argument.name not in _UNSEEN]
+    shown = [
+        argument
+        for argument in op.args
+        if argument.required or not (argument.name in _UNSEEN or argument.dtypes)
+    ]
     texts: list[str] = []
     window: object = None
     if op.family in ("convolution", "pooling"):

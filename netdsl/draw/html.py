@@ -17,12 +17,15 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.analysis.summary import Summary
 from netdsl.draw.dot import svg_text
+from netdsl.draw.rows import Choice, output_text
+from netdsl.draw.table import flat_lines
 from netdsl.ir.types import shape_text
 from netdsl.source import printable
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Row
+    from netdsl.draw.rows import ShownRow
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
     from netdsl.source import SourceFile
@@ -83,13 +86,14 @@ _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex=
 <tr><th scope="col">layer</th><th scope="col">kind</th><th scope="col">window</th>\
 <th scope="col">output</th>\
 <th scope="col" class="n">params</th><th scope="col" class="n">MACs</th>\
-<th scope="col" class="n">receptive field</th><th scope="col" class="n">line</th></tr>
+<th scope="col" class="n">receptive field</th><th scope="col">from</th>\
+<th scope="col" class="n">line</th></tr>
 </thead>
 <tbody>
 {rows}</tbody>
 <tfoot>
 <tr><th scope="row">total</th><td></td><td></td><td></td>\
-<td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td></tr>
+<td class="n">{params}</td><td class="n">{macs}</td><td></td><td></td><td></td></tr>
 </tfoot>
 </table>
 </div>
@@ -155,7 +159,8 @@ def _svg(graph: Graph, depth: int | None) -> str:
 
 def _table(summary: Summary, file: SourceFile) -> str:
     files = [node.span.file for node in summary.graph.nodes]
-    rows = "".join(_row(row, home, file) for row, home in zip(summary.rows(), files, strict=True))
+    lines = flat_lines(summary, Choice(columns=("field",)))
+    rows = "".join(_row(line, home, file) for line, home in zip(lines, files, strict=True))
     macs = _text(summary.macs_of_multiples())
     return _TABLE.format(
         rows=rows,
@@ -165,18 +170,20 @@ def _table(summary: Summary, file: SourceFile) -> str:
     )
 
 
-def _row(row: Row, home: SourceFile, file: SourceFile) -> str:
+def _row(shown: ShownRow, home: SourceFile, file: SourceFile) -> str:
     """A row of the table; `home` is the file that its layer is written in."""
+    row = shown.row
     line = _text(f"{Path(home.name).name}:{row.line}")
     if home is file:
         line = f'<a href="#L{row.line}">{row.line}</a>'
-    figures = [_figure(row.params), _figure(row.macs), _field(row), line]
+    figures = [_figure(row.params), _figure(row.macs), _field(row)]
     return (
         f'<tr class="{"aux" if row.aux else "layer"}">'
         f'<th scope="row">{_text(row.name)}</th>'
         f"<td>{_text(row.kind)}</td><td>{_text(row.window)}</td>"
-        f"<td>{_text(shape_text(row.shape))}</td>"
-        f"{''.join(map(_number, figures))}</tr>\n"
+        f"<td>{_text(output_text(row))}</td>"
+        f"{''.join(map(_number, figures))}<td>{_text(', '.join(shown.sources))}</td>"
+        f"{_number(line)}</tr>\n"
     )
 
 

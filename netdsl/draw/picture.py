@@ -179,7 +179,7 @@ class Picture:
                 box = folded[part] = self._place(part.path[1:-1], "folded", [])
                 boxes.append(box)
             box.nodes.append(node)
-            self._sources[id(node.output)] = box
+            self._sources |= {id(value): box for value in node.outputs}
         for box in boxes:
             box.aux = all(node.aux is not None for node in box.nodes)
         for scope, box in folded.items():
@@ -222,6 +222,8 @@ class Picture:
             look, lines = "small", [": ".join(lines)]
         if is_copy:
             lines.append(f"weights of {node.module}")
+        else:
+            lines += [f"weight {p.tied}" for p in node.params().values() if p.tied]
         box = self._place(node.scope.path[1:], look, lines)
         box.family, box.dashed = family, is_copy or bool(node.aux)
         return box
@@ -327,6 +329,9 @@ def _common(box: Box, other: Box) -> tuple[Scope, ...]:
 
 
 def _shape_text(value: Value) -> str:
-    if value.type.dtype == "float32":
-        return str(value.type)
-    return f"{value.type} {value.type.dtype}"
+    text = str(value.type)
+    if value.type.dtype != "float32":
+        text += f" {value.type.dtype}"
+    if value.producer is not None and value is not value.producer.output:
+        return f"{value.name.rpartition('.')[2]}: {text}"
+    return text

@@ -77,12 +77,18 @@ def cell(row: Row, column: str, most: int | None) -> str:
         case "window":
             return row.window
         case "output":
-            return shape_text(row.shape)
+            return output_text(row)
         case "memory":
             return memory(row.bytes, most)
         case "field":
             return shape_text(row.field) if row.field else "-"
     return figure(number_in(row, column), most)
+
+
+def output_text(row: Row) -> str:
+    """The shape of a row's result, and those of its further results: `10x64, h: 64`."""
+    further = [f"{name}: {shape_text(shape)}" for name, shape in row.results]
+    return ", ".join([shape_text(row.shape), *further])
 
 
 def number_in(row: Row, column: str) -> int | Sym:

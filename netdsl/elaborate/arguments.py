@@ -10,9 +10,12 @@ from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
-from netdsl.ops.base import advice
+from netdsl.ir.op import Weight
+from netdsl.ops.args import GIVEN, bias_values, weight_values
+from netdsl.ops.base import SYNONYMS, advice
 from netdsl.syntax import ast
 from netdsl.words import counted
 
@@ -30,11 +33,15 @@ JOINED = 3  # a kind that can take this many inputs is a join
 
 
 class Signature(NamedTuple):
-    """What a caller must know about a block or net: its name, its parameters and its place."""
+    """What a caller must know about a block or net: the name of the call, and the definition."""
 
     name: str
-    parameters: tuple[ast.Parameter, ...]
-    defined: Span
+    definition: ast.Definition
+
+    @property
+    def parameters(self) -> tuple[ast.Parameter, ...]:
+        """The parameters in their order."""
+        return self.definition.parameters
 
     def __str__(self) -> str:
         """How it is called: `B(width, k = 3)`."""
@@ -46,7 +53,7 @@ class Signature(NamedTuple):
 
     def fault(self, code: str, message: str, span: Span, help: str) -> NetdslError:
         """An error of a call, with a note of where the block or net is defined."""
-        notes = (Annotation(f"`{self.name}` is defined here", self.defined),)
+        notes = (Annotation(f"`{self.name}` is defined here", self.definition.name_span),)
         return NetdslError(code, message, span, notes=notes, help=help)
 
 
@@ -66,12 +73,26 @@ def bind_parameters(
             binding.bind_named(argument, argument.name)
     missing = binding.missing()
     if missing:
-        listed = ", ".join(f"`{name}`" for name in missing)
-        message = f"`{signature.name}` needs {listed}"
-        binding.add(signature.fault("missing-argument", message, span, f"write `{signature}`"))
+        binding.add(_missing(signature, arguments, span, missing))
     if binding.errors:
         raise NetdslError.of(binding.errors)
     binding.bind_defaults()
+
+
+def _missing(
+    signature: Signature, arguments: tuple[ast.Argument, ...], span: Span, missing: list[str]
+) -> NetdslError:
+    """The error of parameters without values."""
+    from netdsl.elaborate.suggested_calls import of_block  # only texts with errors need it
+
+    advice = of_block(signature.definition, arguments, missing)
+    message = f"`{signature.name}` needs {' and '.join(advice.missing)}"
+    help_ = f"write `{signature}`"
+    if advice.call is not None:
+        help_ = (
+            f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
+        )
+    return signature.fault("missing-argument", message, span, help_)
 
 
 class _Binding:
@@ -97,7 +118,11 @@ class _Binding:
                 f"`{signature.name}` takes {counted(count, 'argument')}, found {len(arguments)}"
             )
             span = arguments[count].span
-            self.add(signature.fault("too-many-arguments", message, span, f"write `{signature}`"))
+            kept = ", ".join(argument.span.text for argument in arguments[:count])
+            help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
+            if not count:
+                help_ = f"write `{signature}`"
+            self.add(signature.fault("too-many-arguments", message, span, help_))
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)
 
@@ -115,7 +140,7 @@ class _Binding:
 
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
         signature = self._signature
-        help_ = did_you_mean(name, declared) or f"it has {', '.join(sorted(declared)) or 'none'}"
+        help_ = did_you_mean(name, declared) or f"leave it out; it is declared as `{signature}`"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
         near = respelled(argument.span, name, set(declared) - self._given)
@@ -175,11 +200,13 @@ class LayerArguments(NamedTuple):
     """The evaluated arguments of a layer; `tensors` are its references, such as `@label`.
 
     If they are given as one list, `is_list`, a join takes them only, and not the current value.
+    `named` are the tensors that named arguments give, in the order in which the kind declares them.
     """
 
     positional: tuple[object, ...]
     keywords: dict[str, object]
     tensors: tuple[Value, ...]
+    named: tuple[Value, ...] = ()
     is_list: bool = False
 
     @property
@@ -196,6 +223,7 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     keywords: dict[str, object] = {}
     tensors: list[Value] = []
     lists: list[ast.Argument] = []
+    named_tensors: dict[str, Value] = {}
     errors: list[Diagnostic] = []
     for argument in call.arguments:
         try:
@@ -210,6 +238,9 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         if argument.name is not None:
             if argument.name in keywords:
                 raise _repeated(call, argument, value, keywords[argument.name])
+            if isinstance(value, Value) and _takes_tensor(cls, argument.name):
+                named_tensors[argument.name] = value
+                value = GIVEN
             keywords[argument.name] = value
         elif isinstance(value, Value):
             tensors.append(value)
@@ -225,18 +256,29 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     if errors:
         raise NetdslError.of(errors)
     if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
-        raise NetdslError(
-            "bad-argument",
-            f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
-            lists[0].span,
-            help="add lists, `[@] + list`, or write all references without a list",
-        )
-    return LayerArguments(tuple(positional), keywords, tuple(tensors), bool(lists))
+        raise _beside_list(cls, lists[0])
+    in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
+    return LayerArguments(tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists))
+
+
+def _beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:
+    """The error of a list of tensors beside further tensors."""
+    return NetdslError(
+        "bad-argument",
+        f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
+        argument.span,
+        help="add lists, `[@] + list`, or write all references without a list",
+    )
 
 
 def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:
     """Whether a value is a list of tensors, which may be empty."""
     return isinstance(value, tuple) and all(isinstance(v, Value) for v in value)
+
+
+def _takes_tensor(cls: type[Op], name: str) -> bool:
+    """Whether an argument of a kind is a tensor."""
+    return any(a.name == name and a.dtypes for a in cls.args)
 
 
 def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: object) -> NetdslError:
@@ -253,18 +295,45 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
     try:
         value = evaluate(argument.value, env)
     except NetdslError as fault:
-        if fault.diagnostic.code == "unknown-name" and isinstance(argument.value, ast.Name):
-            declared = _declared(argument, cls, position)
+        declared = _declared(argument, cls, position)
+        if fault.diagnostic.code != "unknown-name":
+            raise
+        if declared is not None and declared.dtypes:
+            _advise_reference(fault.diagnostic, argument.value, env)
+        elif isinstance(argument.value, ast.Name):
             help_ = _word_advice(declared, cls, argument.value.id)
             fault.diagnostic.help = help_ or fault.diagnostic.help
             if declared is not None and declared.choices:
                 span, word = argument.value.span, argument.value.id
                 fault.diagnostic.fix = respelled(span, word, declared.choices)
+                if SYNONYMS.get(word) in declared.choices:
+                    fault.diagnostic.help = f"it is called `{SYNONYMS[word]}` here"
+                    fault.diagnostic.fix = (Edit(span, SYNONYMS[word]),)
         raise
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
         message = f"`{value}` is a layer, and a layer cannot be an argument"
         raise NetdslError("unknown-function", message, argument.value.span)
+    if not isinstance(value, (Weight, Value)):
+        return value
+    declared = _declared(argument, cls, position)
+    takes_weight = declared is not None and declared.convert in (weight_values, bias_values)
+    if isinstance(value, Weight) and not takes_weight:
+        raise not_a_value(value.name, argument.value.span)
+    if isinstance(value, Value) and argument.name is not None and takes_weight:
+        assert declared is not None
+        check_is_weight(declared, cls, value, argument.value)
     return value
+
+
+def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None:
+    """Advise and fix `h = enc.h`, a tensor without `@`."""
+    text = value.span.text
+    try:
+        evaluate(ast.Reference(value.span, ast.Pattern((text,), False, value.span)), env)
+    except NetdslError:
+        return
+    diagnostic.help = f"write `@{text}` for a tensor"
+    diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

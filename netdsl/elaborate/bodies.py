@@ -65,6 +65,7 @@ class Elaborator:
         self.net.open.pop()
         if not self.net.graph.outputs and value is not None:
             self.ends.put_out("output", value, value.site.span)
+        self.net.graph.drop_unused_results()
         if not self.net.reporter.errors:
             self._check_graph(definition)
 
@@ -87,7 +88,8 @@ class Elaborator:
             )
         if not self.net.graph.nodes:
             message = f"net `{definition.name}` has no layers"
-            raise NetdslError("no-layers", message, definition.name_span)
+            help_ = "write a layer below the input, such as `conv(16, 3, pad = 1)` or `dense(10)`"
+            raise NetdslError("no-layers", message, definition.name_span, help=help_)
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
         """The value after a body's statements, whose errors are reported.
@@ -166,13 +168,9 @@ class Elaborator:
 
     def _output(self, statement: ast.Output, env: Env, x: Value | None) -> Value:
         if len(self.net.open) > 1 and not self._is_called_net:
-            raise NetdslError(
-                "misplaced-output",
-                "`output` can only be in the body of a net",
-                statement.span,
-                help="the value of a block is the value of its last layer",
-                fix=_without_output(statement),
-            )
+            from netdsl.elaborate import misplaced_output  # only texts with errors need it
+
+            raise misplaced_output.error(statement, self.net)
         name = self.net.label_name(statement.label, env)
         refuse_quotes(statement.label, "an output")
         if not self._is_called_net:
@@ -347,14 +345,6 @@ class Elaborator:
         self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
-
-
-def _without_output(statement: ast.Output) -> tuple[Edit, ...]:
-    """The fix for an output in a block: its layers stay."""
-    if statement.chain is None or (statement.label and statement.chain.elements[0].label):
-        return ()
-    start = statement.span.start
-    return (Edit(Span(statement.span.file, start, statement.chain.span.start), ""),)
 
 
 def _label_moved(frozen: ast.Call, before: ast.Element | None) -> tuple[Edit, ...]:

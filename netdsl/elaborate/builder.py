@@ -14,8 +14,9 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import call_notes
+from netdsl.elaborate.notes import call_notes, results_help
 from netdsl.elaborate.scope import Binding, Namespace
+from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.limits import limit, raise_help
@@ -55,6 +56,7 @@ class NetBuilder:
         self.graph = graph
         self.labels: dict[str, Value] = {}
         self.owners: dict[str, Node] = {}  # the first node of each module, which owns its weights
+        self.weights = WeightNames(self.owners)
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled
@@ -230,6 +232,8 @@ class NetBuilder:
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]
             diagnostic.fix = numbered(label, whole, rounds)
+            if rounds:
+                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)
@@ -237,20 +241,26 @@ class NetBuilder:
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""
         path = self.pattern(reference.path, env)
-        binding = self.scope.find(path.split("."))
-        if binding is not None:
-            return binding.value
-        known, value = env.find(path)
-        if known and isinstance(value, Value):
+        value = self._referred(path, env, reference.span)
+        label, _, name = path.rpartition(".")
+        layer = self._referred(label, env, reference.span) if value is None and label else None
+        if layer is not None:
+            value = self.unknown(reference.span) if layer.type is None else layer.result(name)
+        if value is not None:
             return value
-        unlabelled = self._by_position(path, reference.span)
-        if unlabelled is not None:
-            return unlabelled
+        weight_fault = self.weights.fault(path, self.scope, reference.span)
+        if weight_fault is not None:
+            raise weight_fault
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
-        error.diagnostic.help = self._further_down(path, reference.span)
+        error.diagnostic.help = results_help(label, layer)
         if error.help is None:
-            error.diagnostic.help = self.scope.suggest(path)
+            error.diagnostic.help = self._further_down(path, reference.span)
+        if error.help is None:
+            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+
+            outer = self.caller if path in self.labels else None
+            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -260,6 +270,16 @@ class NetBuilder:
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()
         raise error
+
+    def _referred(self, path: str, env: Env, span: Span) -> Value | None:
+        """The value of a label, of a name or of a position."""
+        binding = self.scope.find(path.split("."))
+        if binding is not None:
+            return binding.value
+        _, value = env.find(path)
+        if isinstance(value, Value):
+            return value
+        return self._by_position(path, span)
 
     def _further_down(self, path: str, span: Span) -> str | None:
         """Advice for a label that occurs in the text below the reference, and not above it."""

@@ -161,7 +161,7 @@ class Calls:
         call, definition = invocation.call, block.definition
         frame = Env(block.home.env, self.net.surroundings, self.net.meter)
         frame.values[INPUT] = frame.values[CURRENT] = source
-        signature = Signature(call.name, definition.parameters, definition.name_span)
+        signature = Signature(call.name, definition)
         bind_parameters(frame, signature, call.arguments, invocation.env, call.span)
         return frame
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from netdsl.errors import Correction
-    from netdsl.ir.op import Op
+    from netdsl.ir.op import Arg, Op
 
 _FROZEN = re.compile(r"\s*->\s*frozen\b")
 
@@ -64,6 +64,11 @@ def argument_of(call: ast.Call, cls: type[Op], name: str) -> ast.Argument | None
         if declared.name == name:
             return argument
     return None
+
+
+def declaration(call: ast.Call, cls: type[Op], argument: ast.Argument) -> Arg | None:
+    """The declaration of an argument in the layer's kind."""
+    return next((a for a in cls.args if argument_of(call, cls, a.name) is argument), None)
 
 
 def is_written(expr: ast.Expr) -> bool:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
 
 _USUAL_SIZE = 224  # of an open size, in examples
+# Errors of sizes that may be written as in another tool.
+_OF_SIZES = ("bad-size", "unknown-name", "unknown-function", "wrong-type", "not-a-value")
 MOST_AXES = 6  # with more axes, an input has too many orders to try
 
 
@@ -48,13 +50,22 @@ class Ends:
         if any(output.name == name for output in self.net.graph.outputs):
             raise _input_and_output(name, statement.span)
         dtype = _dtype(statement)
-        shape = self._shape(name, statement.shape, env)
+        shape = self._checked_shape(name, statement.shape, env)
         value = Value(name, TensorType(shape, dtype), Site(statement.span, self.net.caller))
         check_input(name, value.type, statement.span)
         self.net.bind(name, value, statement.label.span)
         self.net.graph.inputs.append(value)
         env.values.setdefault("in", value)
         return value
+
+    def _checked_shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
+        """The sizes; the error for those of other tools has the sizes to write."""
+        try:
+            return self._shape(name, expr, env)
+        except NetdslError as error:
+            if error.code in _OF_SIZES:
+                _refuse_other_tools(expr.span)
+            raise
 
     def _shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
         if "" in self.overrides:
@@ -81,6 +92,8 @@ class Ends:
         for name in names:
             if isinstance(name, str) and not env.find(name)[0]:
                 _refuse_batch(name, expr.span)
+                if len(name) > 1 or name == "B":  # other letters are sizes
+                    _refuse_other_tools(expr.span)
                 _refuse_sizes(name, expr.span, env)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
@@ -200,6 +213,8 @@ def refuse_quotes(label: ast.Pattern | None, what: str) -> None:
 def _dtype(statement: ast.Input) -> str:
     """The element type of an input; raises `NetdslError` if there is no such type."""
     dtype = statement.dtype or "float32"
+    if dtype.startswith("x"):
+        _refuse_half_sizes(statement)
     if dtype not in ITEM_BYTES:
         end = statement.span.end
         place = Span(statement.span.file, end - len(dtype), end)
@@ -212,6 +227,22 @@ def _dtype(statement: ast.Input) -> str:
             fix=respelled(place, dtype, ITEM_BYTES),
         )
     return dtype
+
+
+def _refuse_half_sizes(statement: ast.Input) -> None:
+    """Raise `NetdslError` for `3x` and `3xHx`, which read as sizes and a type."""
+    start, end = statement.shape.span.start, statement.span.end
+    span = Span(statement.span.file, start, end)
+    from netdsl.habits.sizes import meant_sizes  # only runs with errors need it
+
+    meant = meant_sizes(span.text)
+    raise NetdslError(
+        "bad-size",
+        f"`{span.text}` is not how the sizes of an input are written",
+        span,
+        help="write sizes as in `3x224x224`, with a number or letter on both sides of each `x`",
+        fix=(Edit(span, meant),) if meant is not None and span.text.endswith("x") else (),
+    )
 
 
 def _refuse_sizes(name: str, span: Span, env: Env) -> None:
@@ -237,6 +268,23 @@ def _refuse_batch(name: str, span: Span) -> None:
             help="leave it out, or choose another letter for a size",
             fix=_without_n(span),
         )
+
+
+def _refuse_other_tools(span: Span) -> None:
+    """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
+    from netdsl.habits.sizes import meant_sizes  # few nets have such names
+
+    meant = meant_sizes(span.text)
+    if meant is None or meant == span.text:
+        return
+    head = span.file.text[span.file.text.rfind("input", 0, span.start) : span.start].rstrip()
+    raise NetdslError(
+        "bad-size",
+        f"`{span.text}` is not how the sizes of an input are written",
+        span,
+        help=f"write `{head} {meant}`: numbers or letters with `x` between them, without a batch",
+        fix=(Edit(span, meant),),
+    )
 
 
 def _without_n(span: Span) -> tuple[Edit, ...]:

@@ -35,7 +35,7 @@ class Expressions:
         """The value of an expression that depends on the net; raises `NetdslError`."""
         match expr:
             case ast.Reference():
-                return self.net.reference(expr, env)
+                return self._reference(expr, env)
             case ast.Current():
                 return _current(expr, env)
             case ast.Attribute(value=None):
@@ -52,6 +52,12 @@ class Expressions:
             case Elsewhere():
                 return evaluate(expr.expression, Env(expr.home.env, self, self.net.meter))
         raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
+
+    def _reference(self, expr: ast.Reference, env: Env) -> object:
+        """The value at a label, or the weight of a layer: `@emb.weight`."""
+        net = self.net
+        weight = net.weights.named(net.pattern(expr.path, env), net.scope, net.aux, expr.span)
+        return weight or net.reference(expr, env)
 
     # ---- functions of tensors, and blocks and layers with arguments
 
@@ -145,6 +151,9 @@ class Expressions:
         path = self.net.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
+        parts = self.net.open[-1].body.walk() if self.net.open else ()
+        if any(isinstance(part, ast.Let) and part.name == name for part in parts):
+            return f"`{name}` gets its value further down: move that `let` above this line"
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:

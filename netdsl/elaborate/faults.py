@@ -12,6 +12,7 @@ from netdsl.elaborate.input_fixes import (
     with_dtype,
     without_batch,
 )
+from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
@@ -55,14 +56,16 @@ def of_references(
 
 
 def of_inputs(
-    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...], *, only_use: bool
+    error: OpError, invocation: Invocation, op: Op, xs: tuple[Value, ...], *, only_use: bool
 ) -> NetdslError:
     """The error of a layer that does not take these inputs.
 
     It has no fix unless this is the `only_use` of the call: in a block, the call may have other
     inputs.
     """
-    fault = _fault(explained(error, invocation, xs), invocation.call, cls, xs)
+    if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
+        error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
+    fault = _fault(explained(error, invocation, xs), invocation.call, type(op), xs)
     if not only_use:
         fault.diagnostic.fix = ()
     return fault
@@ -110,6 +113,8 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
             advice = _literal_advice(argument)
+        case "wrong-dtype" if argument is not None and argument.name is not None:
+            advice = _named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":
             advice = _dtype_advice(cls, xs)
         case "wrong-rank" if xs:
@@ -146,6 +151,9 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if not wrong:
         return Remedy(None)
     dtype = wrong[0].type.dtype
+    takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
+    if takers:
+        return Remedy(f"give it by name: {' or '.join(takers)}")
     help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if dtype.startswith("int"):
         help_ += "; `embedding` turns integers into vectors"
@@ -154,6 +162,18 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Remedy(help_)  # these may be words
     return Remedy(help_, with_dtype(wrong[0], "float32"))
+
+
+def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Remedy:
+    """Advice for the element type of a tensor that a named argument gives."""
+    named = [a for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
+    values = zip(named, xs[len(xs) - len(named) :], strict=True)
+    declared, source = next((a, _source(x)) for a, x in values if a.name == name)
+    if source.producer is not None:
+        return Remedy(None)
+    dtype = declared.dtypes[-1]
+    written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
+    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
 
 
 def _source(value: Value) -> Value:
@@ -194,10 +214,23 @@ def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remed
         channels = positional[0].span.text
         help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
         return Remedy(help_, (without(call, 0),))
+    if cls.kind == "depthwise" and len(positional) > 1 and _is_number(positional[0], x.type):
+        return Remedy(
+            f"the {x.type.channels} channels are known, leave them out: "
+            f"`depthwise({', '.join(a.span.text for a in call.arguments[1:])})`",
+            (without(call, 0),),
+        )
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
         return Remedy(help_, with_channels_first(_first(x)))
-    return Remedy(help_)
+    if all(a.name != "k" for a in cls.args):
+        return Remedy(help_)
+    return Remedy(for_window(help_, call, x))
+
+
+def _is_number(argument: ast.Argument, x: TensorType) -> bool:
+    """Whether an argument is the number of channels."""
+    return isinstance(argument.value, ast.Literal) and argument.value.value == x.channels
 
 
 def _is_pytorch_order(arguments: list[ast.Argument], x: TensorType) -> bool:

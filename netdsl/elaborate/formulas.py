@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.arguments import layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
 from netdsl.elaborate.layers import add_layer, add_operator
+from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.weights import not_a_value
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.evaluate import Env
     from netdsl.ir.op import Op
-    from netdsl.source import Span
 
 OPERATORS = ("+", "-", "*", "/", "**")
 
@@ -31,12 +35,7 @@ def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, en
     if value is UNKNOWN:
         value = net.unknown(element.span)
     if not isinstance(value, Value):
-        raise NetdslError(
-            "wrong-type",
-            f"a formula in a chain must be a tensor, found {show(value)}",
-            element.span,
-            help="`@` is the current value, as in `(@ * 2)`; `@name` is the value at a label",
-        )
+        raise _no_tensor(value, element)
     if label is None:
         return value
     name = net.pattern(label, env)
@@ -44,6 +43,25 @@ def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, en
         net.rename(value.producer, name)
     net.remember(name, value, label, element, env)
     return value
+
+
+def _no_tensor(value: object, element: ast.Formula) -> NetdslError:
+    """The error of parentheses in a chain that contain a number, a list or a layer."""
+    span = element.span
+    error = NetdslError(
+        "wrong-type",
+        f"a formula in a chain must be a tensor, found {show(value)}",
+        span,
+        help="`@` is the current value, as in `(@ * 2)`; `@name` is the value at a label",
+    )
+    if isinstance(value, (KindValue, BlockValue)):
+        written = element.value.span.text
+        start = span.start if element.label is None else element.label.span.end + 1
+        place = Span(span.file, span.file.text.index("(", start), span.end)
+        error.diagnostic.message = f"the layer `{value}` is in parentheses"
+        error.diagnostic.help = f"leave them out: `{written}`"
+        error.diagnostic.fix = (Edit(place, written),)
+    return error
 
 
 def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) -> Value:
@@ -55,6 +73,8 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
     for side, operand in (("left", a), ("right", b)):
         if isinstance(operand, Value):
             tensors.append(operand)
+        elif isinstance(operand, Weight):
+            raise not_a_value(operand.name, span)
         elif isinstance(operand, Sym):
             raise NetdslError(
                 "open-size",

@@ -28,15 +28,28 @@ def import_target(source: SourceFile, item: ast.Import) -> tuple[str, str]:
     found = library.shipped(item.target)
     if found is not None:
         return found
+    meant = _meant_import(source, item)
+    net = None if meant else _net(item.target)
     if f"{item.target}.net" in library.files_beside(source):
         advice: str | None = (
             f'write `import "{item.target}.net"` to import the file in the same folder'
         )
+    elif net is not None:
+        advice = f"`{net[1]}` is a net of the file `{net[0]}`: write `import {net[0]}`"
     else:
         advice = did_you_mean(item.target, library.library_names())
+        advice = advice or "`netdsl nets` lists the files of the library"
     message = f"the library has no `{item.target}`"
-    fix = _meant_import(source, item)
-    raise NetdslError("import-not-found", message, item.span, help=advice, fix=fix)
+    if net is not None and net[1] == item.target:
+        meant = (Edit(item.span, f"import {net[0]}"),)
+    raise NetdslError("import-not-found", message, item.span, help=advice, fix=meant)
+
+
+def _net(name: str) -> tuple[str, str] | None:
+    """The shipped net of that name, and its file, unless the file has that name too."""
+    if name.lower() in library.library_names():
+        return None
+    return library.net_of_library(name)
 
 
 def _meant_import(source: SourceFile, item: ast.Import) -> tuple[Edit, ...]:

@@ -79,7 +79,16 @@ def _check_names(cls: type[Op], keywords: dict[str, object]) -> None:
 
 
 def _check_dtypes(op: Op, xs: tuple[TensorType, ...]) -> None:
-    for x in xs:
+    named = op.named(xs)
+    for declared in op.args:
+        if declared.name in named and named[declared.name].dtype not in declared.dtypes:
+            allowed = " or ".join(declared.dtypes)
+            message = (
+                f"`{declared.name}` of `{op.kind}` must be {allowed},"
+                f" but the tensor is {named[declared.name].dtype}"
+            )
+            raise OpError("wrong-dtype", message, declared.name)
+    for x in xs[: len(xs) - len(named)]:
         if not op.any_dtype and x.dtype != "float32":
             given = "input" if x is xs[0] else "reference"
             message = f"`{op.kind}` computes in float32, but its {given} is {x.dtype}"

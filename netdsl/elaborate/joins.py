@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.arguments import layer_arguments
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.invocation import refuse_body
@@ -12,6 +14,7 @@ from netdsl.elaborate.loops import UnknownRoundsError, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS
+from netdsl.source import Span
 from netdsl.syntax import ast
 from netdsl.syntax.arms import maker_of
 
@@ -33,12 +36,7 @@ def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op])
     if cls.inputs[1] < FEWEST_INPUTS:
         refuse_body(call)
     if not invocation.arms:
-        raise NetdslError(
-            "missing-arms",
-            f"the braces of `{call.name}` contain no arms",
-            call.body.span,
-            help=f"write `|` before each arm: `{call.name} {{ | conv(8, 1) | identity }}`",
-        )
+        raise _no_arms(call.name, call.body)
     return _join(net, bodies, invocation, cls)
 
 
@@ -46,12 +44,7 @@ def residual(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
     """The value of a `residual`; raises `NetdslError`."""
     call, _, env, _ = invocation
     if call.body is None:
-        raise NetdslError(
-            "missing-body",
-            "`residual` needs layers in braces",
-            invocation.span,
-            help="write `residual { conv(64, 3, pad = 1) -> relu }`",
-        )
+        raise _no_body(invocation)
     if call.condition is not None:
         if call.body.arms:
             raise NetdslError(
@@ -76,6 +69,63 @@ def _only_body(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value
     return bodies.element(group, label, env, net.need(x, call.span))
 
 
+def _only_loop(statements: list[ast.Statement]) -> ast.Repeat | ast.For | None:
+    """The loop of braces that contain nothing else."""
+    match statements:
+        case [ast.Chain(elements=(ast.Repeat() | ast.For() as loop,))]:
+            return loop
+    return None
+
+
+def _no_arms(kind: str, body: ast.Body) -> NetdslError:
+    """The error of a join whose braces have layers without a `|`."""
+    statements = list(body.statements)
+    loop = _only_loop(statements)
+    if loop is not None and loop.body.statements:
+        first = loop.body.statements[0].span
+        error = NetdslError(
+            "missing-arms",
+            f"the loop in the braces of `{kind}` makes no arms",
+            body.span,
+            help="write `|` before what the loop repeats",
+        )
+        error.diagnostic.fix = (Edit(Span(first.file, first.start, first.start), "| "),)
+        return error
+    arms = [" ".join(statement.span.text.split()) for statement in statements] or ["conv(8, 1)"]
+    if len(arms) == 1:
+        arms.append("identity")
+    written = f"{kind} {{ {' '.join(f'| {arm}' for arm in arms)} }}"
+    message = f"the braces of `{kind}` contain no arms"
+    error = NetdslError(
+        "missing-arms", message, body.span, help=f"write `|` before each arm: `{written}`"
+    )
+    if len(statements) > 1 and all(isinstance(statement, ast.Chain) for statement in statements):
+        starts = [Span(s.span.file, s.span.start, s.span.start) for s in statements]
+        error.diagnostic.fix = tuple(Edit(start, "| ") for start in starts)
+    return error
+
+
+def _no_body(invocation: Invocation) -> NetdslError:
+    """The error of a `residual` without braces, with the layers that it seems to be meant for."""
+    call = invocation.call
+    span = Span(call.span.file, call.span.start, call.span.end)
+    after = span.file.text[span.end :].partition("\n")[0].partition("#")[0]
+    chain = after.strip().removeprefix("->").strip()
+    layers = " -> ".join(a.span.text for a in call.arguments if a.name is None)
+    written = layers or chain.strip("{} ")
+    is_clear = bool(written) and not (layers and chain)
+    help_ = f"write `residual {{ {written or 'conv(64, 3, pad = 1) -> relu'} }}`"
+    error = NetdslError(
+        "missing-body", "`residual` needs layers in braces", invocation.span, help=help_
+    )
+    if is_clear and not re.search(r"[{}|]", written):
+        end = span.end if layers else span.end + len(after.rstrip())
+        error.diagnostic.fix = (
+            Edit(Span(span.file, span.start, end), f"residual {{ {written} }}"),
+        )
+    return error
+
+
 def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]) -> Value:
     call, label, env, x = invocation
     source = net.need(x, call.span)
@@ -95,7 +145,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
             "too-many-arguments",
             "`residual` takes no arguments: its layers are in its braces",
             call.arguments[0].span,
-            help="write its layers in the braces",
+            help="leave them out: the input of `residual` sets its channels",
         )
     env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)

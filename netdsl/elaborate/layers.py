@@ -26,14 +26,15 @@ def add_layer(
 ) -> Value:
     """The value of a layer with the inputs `xs`, whose label is bound to it.
 
-    Raises `NetdslError`.
+    The tensors of named arguments are further inputs. Raises `NetdslError`.
     """
     call, label, env, _ = invocation
     name = net.member_name(label, env)
     if arguments.unknown:
         value = net.unknown(call.span)
     else:
-        value = _apply(net, invocation, _op(net, invocation, cls, arguments, xs), xs, name)
+        op = _op(net, invocation, cls, arguments, xs)
+        value = _apply(net, invocation, op, (*xs, *arguments.named), name)
     if label is not None:
         net.remember(name, value, label, call, env)
     return value
@@ -89,7 +90,7 @@ def _apply(
         from netdsl.elaborate import faults  # only texts with errors need it
 
         only_use = net.is_only_use
-        raise faults.of_inputs(error, invocation, type(op), xs, only_use=only_use) from None
+        raise faults.of_inputs(error, invocation, op, xs, only_use=only_use) from None
 
 
 def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
@@ -140,17 +141,22 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
 
 def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
     kind, (least, most) = cls.kind, cls.inputs
+    tensors = [a.name for a in cls.args if a.dtypes]
     if most == 1:
         references = "no reference"
     elif least == most == 2:
         references = "one reference"
     elif most == 2:
         references = "at most one reference"
+    elif least == 1:
+        references = f"at most {most - 1} references"
     else:
         references = f"{least - 1} to {most - 1} references"
     message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
     if count < least:
         advice = f"write a reference as `@label`: `{kind}(..., @label)`"
+    elif tensors:
+        advice = f"give other tensors by name: `{'`, `'.join(f'{n} = @label' for n in tensors)}`"
     else:
         advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)

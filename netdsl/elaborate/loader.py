@@ -7,7 +7,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from netdsl import library
-from netdsl.diagnostics import Annotation, Edit, Reporter, did_you_mean, respelled
+from netdsl.diagnostics import (
+    Annotation,
+    Edit,
+    Reporter,
+    did_you_mean,
+    nearest,
+    respelled,
+)
 from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.imports import import_target
@@ -297,6 +304,11 @@ def resolve(
         return KindValue(LAYERS[name])
     names = layer_names(module, labels)
     advice = did_you_mean(name, names)
+    if nearest(name, names) is None and (net := library.net_of_library(name)) is not None:
+        advice = (
+            f"`{net[1]}` is a whole net of the library, `netdsl check {net[0]}:{net[1]}`; only"
+            " layers and blocks can be called"
+        )
     raise NetdslError(
         "unknown-layer",
         f"there is no layer or block `{name}`",
@@ -323,12 +335,13 @@ def _block_value(definition: ast.Definition | ast.Alias, home: Module, span: Spa
 
 def layer_names(module: Module, labels: Iterable[str]) -> list[str]:
     """Every name that could be called in a file, for advice."""
-    blocks = [
-        name
-        for name, definition in module.definitions.items()
-        if isinstance(definition, ast.Definition) and not definition.is_net
+    return [
+        *filter(str.isidentifier, LAYERS),
+        *BUILT_IN,
+        *library.block_names(),
+        *labels,
+        *module.definitions,
     ]
-    return [*filter(str.isidentifier, LAYERS), *BUILT_IN, *library.block_names(), *labels, *blocks]
 
 
 def _plugin_failed(error: Exception, span: Span) -> NetdslError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import Edit, did_you_mean
 from netdsl.elaborate import lists
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
 from netdsl.ops.args import is_integer, show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def _frames(
 
 def _items(net: NetBuilder, loop: Loop, env: Env) -> Sequence[object]:
     """The numbers of the rounds of a `repeat`, or the elements of the list of a `for`."""
+    if isinstance(loop, ast.Repeat) and isinstance(loop.count, ast.Sequence):
+        raise _no_count(loop.count)
     source = loop.count if isinstance(loop, ast.Repeat) else loop.values
     value = evaluate(source, env)
     if value is UNKNOWN:
@@ -91,9 +94,23 @@ def _items(net: NetBuilder, loop: Loop, env: Env) -> Sequence[object]:
         return elements
     if not is_integer(value) or value < 0:
         message = f"`repeat` needs a whole number of at least 0, found {show(value)}"
-        raise NetdslError("wrong-type", message, source.span)
+        help_ = "write a number, as in `repeat 3`"
+        raise NetdslError("wrong-type", message, source.span, help=help_)
     _charge_rounds(net, value, loop, env)
     return range(value)
+
+
+def _no_count(pair: ast.Sequence) -> NetdslError:
+    """The error of `repeat(i, 3)`, whose fix is `repeat 3 as i`."""
+    message = "`repeat` needs a whole number, found several values"
+    error = NetdslError("wrong-type", message, pair.span, help="write `repeat 3 as i { ... }`")
+    texts = [element.span.text for element in pair.items]
+    if len(texts) == 2 and isinstance(pair.items[0], ast.Name):
+        error.diagnostic.help = f"write `repeat {texts[1]} as {texts[0]} {{ ... }}`"
+        place = Span(pair.span.file, pair.span.start, pair.span.end)
+        is_close = pair.span.file.text[: pair.span.start].endswith("repeat")
+        error.diagnostic.fix = (Edit(place, f"{' ' * is_close}{texts[1]} as {texts[0]}"),)
+    return error
 
 
 def _variables(loop: Loop, item: object) -> dict[str, object]:

@@ -55,7 +55,7 @@ def elaborate(
     outside = Env(own.env, net.surroundings, net.meter)
     frame = Env(target.home.env, net.surroundings, net.meter)
     arguments = _with_defines(program, name, definition, target.arguments, own, outside)
-    signature = Signature(definition.name, definition.parameters, definition.name_span)
+    signature = Signature(definition.name, definition)
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator = Elaborator(net, dict(inputs))
@@ -96,13 +96,23 @@ def _with_defines(
                 definition.name_span,
                 help=_size_advice(definition, name)
                 or did_you_mean(name, declared)
-                or f"it has {', '.join(declared) or 'none'}",
+                or f"it is declared as `{Signature(net, definition)}`",
             )
         source = SourceFile(f"-D {name}", text)
         value = _as_words(parse_expression(source), program, own)
-        evaluate(value, env)
+        _check_define(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
+
+
+def _check_define(value: ast.Expr, env: Env) -> None:
+    """Raise `NetdslError` for a value of `-D` that cannot be evaluated."""
+    try:
+        evaluate(value, env)
+    except NetdslError as error:
+        forms = "a number, a list such as `[2, 2]`, or the name of a layer or block"
+        error.diagnostic.help = error.help or f"a parameter takes {forms}"
+        raise
 
 
 def _size_advice(definition: ast.Definition, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Notes of errors: the rounds of loops and the calls of blocks that lead to a place."""
+"""Notes and advice of errors: the rounds and calls that lead to a place, and other results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Annotation
 from netdsl.ops.args import show
 from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Site
-    from netdsl.syntax import ast
+    from netdsl.ir.graph import Site, Value
 
 
 class Round(NamedTuple):
@@ -36,6 +36,14 @@ class Round(NamedTuple):
         values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
         return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
+    def numbered(self, label: str) -> str:
+        """How to number a label in this loop."""
+        if isinstance(self.loop, ast.For):
+            return f"write `{label}{{{self.loop.targets[0]}}}`"
+        if self.loop.variable is not None:
+            return f"write `{label}{{{self.loop.variable}}}`"
+        return f"write `{label}{{i}}` in `repeat {self.loop.count.span.text} as i`"
+
 
 def call_notes(site: Site) -> tuple[Annotation, ...]:
     """Notes of the block calls that lead to a place, innermost first; at most eight."""
@@ -45,3 +53,12 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
         notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
+
+
+def results_help(label: str, value: Value | None) -> str | None:
+    """Advice for a further result that the layer at a label does not have, if it has others."""
+    node = None if value is None else value.producer
+    if node is None or not (names := node.op.results(*node.types)):
+        return None
+    listed = " and ".join(f"`@{label}.{name}`" for name in names)
+    return f"besides its result, this `{node.op.kind}` has {listed}"

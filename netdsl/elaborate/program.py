@@ -37,7 +37,11 @@ class Program(NamedTuple):
 
     @property
     def start(self) -> Span:
-        """The beginning of the file, as the place of errors about the whole file."""
+        """The name of the first net, or the beginning of the file, for errors about all nets."""
+        for name in self.module.own:
+            definition = self.module.definitions[name]
+            if isinstance(definition, ast.Alias) or definition.is_net:
+                return definition.name_span
         return Span(self.source, 0, 0)
 
     def nets(self) -> list[str]:
@@ -94,7 +98,7 @@ class Program(NamedTuple):
         message = f"`{self.source.name}` has no net `{name}`"
         help_ = did_you_mean(name, nets)
         if help_ is None and nets:
-            help_ = "it has " + ", ".join(nets)
+            help_ = "its nets are " + ", ".join(f"`{net}`" for net in nets)
         raise NetdslError("unknown-net", message, self.start, help=help_)
 
     def _no_net(self) -> NetdslError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import added_arm
+from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
 from netdsl.syntax import ast
@@ -34,7 +35,9 @@ def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> 
     if fix:
         error.diagnostic.help = f"a window without padding shrinks its input: write `{_texts(fix)}`"
         error.diagnostic.fix = fix
-    elif len(arms) == len(xs) == 2 and call.name != "concat":
+    elif call.name != "residual" or len(arms) > 1:
+        error.diagnostic.help = for_join(invocation, xs) or error.help
+    if not fix and len(arms) == len(xs) == 2 and call.name != "concat":
         for i, arm in enumerate(arms):
             _project(error, arm, _projection(xs[1 - i].type, xs[i].type, call))
     return error

@@ -17,14 +17,17 @@ from netdsl.elaborate.corrections import (
     without_arguments,
 )
 from netdsl.elaborate.evaluate import UNKNOWN
+from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown
 from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
 from netdsl.ir.graph import Value
 from netdsl.ops import LAYERS
-from netdsl.ops.base import check, signature
+from netdsl.ops.base import check
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import Correction
@@ -52,6 +55,8 @@ ELSEWHERE = {
     "name": "write the name before the layer: `name: conv(8, 3)`",
     "trainable": "write `-> frozen` after a layer that does not learn",
 }
+STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
+ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
 NO_ACTIVATION = ("linear", "none", "identity")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 
@@ -84,6 +89,8 @@ class WrongArguments:
         self._examine(arguments)
         if not self.errors:
             first.diagnostic.fix = self._without_any()
+            if first.code == "too-many-arguments" and not first.diagnostic.fix:
+                first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
             self.errors = [first]
             return
         self._suggest_call()
@@ -99,9 +106,9 @@ class WrongArguments:
             value, declared = next(positional, (UNKNOWN, None))
             if declared is not None:
                 self._value(declared, value, number)
-        for declared in self.cls.args:
-            if declared.required and declared.name not in self._given:
-                self._missing(declared)
+        missing = [a for a in self.cls.args if a.required and a.name not in self._given]
+        if missing:
+            self._missing(missing)
 
     def _named(self, number: int, argument: ast.Argument, value: object) -> None:
         name = str(argument.name)
@@ -111,6 +118,8 @@ class WrongArguments:
         ours = next((n for n in RENAMED.get(name, ()) if n in self._known), None)
         if ours is not None and ours not in self._given:
             text = f"{ours} = {argument.value.span.text}"
+            if value == "same":
+                text = f"{ours} = same"  # Keras has it in quotes
             self._unknown(number, name, f"it is called `{ours}` here", _Correction(text))
             self._value(self._known[ours], value, number)
         elif ours is not None:
@@ -132,7 +141,7 @@ class WrongArguments:
         if name not in ELSEWHERE and near:
             correction = _Correction(f"{near[0].text} = {argument.value.span.text}")
             self._given[near[0].text] = UNKNOWN
-        self._unknown(number, name, help_ or f"write `{signature(self.cls)}`", correction)
+        self._unknown(number, name, help_ or for_unknown(self.cls), correction)
 
     def _unknown(self, number: int, name: str, help_: str, correction: _Correction | None) -> None:
         """Add the error of a name that the layer does not have."""
@@ -177,7 +186,8 @@ class WrongArguments:
         text = f"{self.call.name}({second.value.span.text})"
         wrong.diagnostic.help = f"the length of the input is not an argument: write `{text}`"
         length = self._x.shape[-1] if self._x is not None else None
-        if is_written(first.value) and self._given[self.cls.args[0].name] == length:
+        is_last = all(a.name is not None for a in self.call.arguments[2:])
+        if is_last and is_written(first.value) and self._given[self.cls.args[0].name] == length:
             wrong.diagnostic.fix = (without(self.call, 0),)
 
     def _label(self, value: ast.Expr) -> _Correction | None:
@@ -205,10 +215,18 @@ class WrongArguments:
             text = f"{argument.name} = {text}"
         return _Correction(text)
 
-    def _missing(self, declared: Arg) -> None:
-        message = f"`{self.cls.kind}` needs `{declared.name}` ({declared.doc})"
-        help_ = f"write `{signature(self.cls)}`"
-        self._add(OpError("missing-argument", message, help=help_))
+    def _missing(self, missing: list[Arg]) -> None:
+        listed = " and ".join(f"`{declared.name}` ({declared.doc})" for declared in missing)
+        corrected = [self._corrections.get(n, _Correction(a.span.text)) for n, a in self._values()]
+        written = [c.text for c in corrected if c.text is not None]
+        help_ = for_missing(self.cls, written, missing)
+        self._add(OpError("missing-argument", f"`{self.cls.kind}` needs {listed}", help=help_))
+
+    def _values(self) -> Iterator[tuple[int, ast.Argument]]:
+        """The arguments that are not references, with their numbers."""
+        for number, argument in enumerate(self.call.arguments):
+            if not isinstance(argument.value, ast.Reference):
+                yield number, argument
 
     def _add(
         self, error: OpError, number: int | None = None, correction: _Correction | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,9 +34,18 @@ class Matched(NamedTuple):
 
 
 class Guess(str):
-    """A text for the advice that is too much in doubt to be written without asking."""
+    """A text for the advice that is too much in doubt to be written without asking.
 
-    __slots__ = ()
+    `end` is where the part of the text ends that cannot be checked, if it has several lines.
+    """
+
+    __slots__ = ("end",)
+    end: int
+
+    def __new__(cls, text: str, end: int = 0) -> Self:
+        guess = super().__new__(cls, text)
+        guess.end = end
+        return guess
 
 
 Fix = str | None | list[Change]
@@ -59,16 +68,20 @@ class Habit(NamedTuple):
     fact: str = ""
     fix: str | Callable[[Matched], Fix] | None = None
     otherwise: str = ""
-    where: str = ""  # `top`, `body`, `train`: only outside of braces, in a net or block, or there
+    where: str = ""  # one of the places that `_place_of` returns, if it applies only there
 
 
 class Advice(NamedTuple):
-    """What a habit means for a line: the fact, the place, the advice and the changes."""
+    """What a habit means for a line: the fact, the place, the advice and the changes.
+
+    Without changes, the text up to `end` cannot be checked.
+    """
 
     fact: str
     place: tuple[int, int]
     help: str
     changes: list[Change]
+    end: int = 0
 
 
 def advice_for(habit: Habit, matched: Matched) -> Advice | None:
@@ -78,9 +91,9 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     if fix is None and habit.fix is not None and not habit.otherwise:
         return None
     changes: list[Change] = []
-    help_ = habit.advice
+    help_, end_of_part = habit.advice, 0
     if isinstance(fix, Guess):
-        words["fix"] = fix
+        words["fix"], end_of_part = fix, fix.end
     elif isinstance(fix, str):
         start, end = matched.place("fix")
         if fix == matched.text[start:end]:
@@ -91,9 +104,11 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     elif habit.fix is not None:
         help_ = habit.otherwise
     if changes:
-        words["fix"] = " ".join(changes[0][2].split())
+        lines = [" ".join(line.split()) for line in changes[0][2].strip().split("\n")]
+        words["fix"] = "` and `".join(lines)
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
-    return Advice(fact, matched.place("at", "dot", "comma", "fix"), help_, changes)
+    place = matched.place("at", "dot", "comma", "fix")
+    return Advice(fact, place, help_, changes, end_of_part)
 
 
 def _fix_of(habit: Habit, matched: Matched, words: dict[str, str]) -> Fix:
@@ -125,9 +140,18 @@ def look_up(habits: Iterable[Habit], text: str, start: int, code: str, at: int) 
 
 
 def _place_of(before: str) -> str:
-    """Whether a text ends outside of all braces, in a `train` section, or in a net or block."""
+    """Where a text ends.
+
+    That is in `brackets` of an earlier line, at the `top`, outside of all braces, in a `train`
+    section, in the `body` of a net or block, or `nested` in a `train` section that is in one.
+    """
     code = _NO_CODE.sub("", before)
+    if code.count("(") + code.count("[") > code.count(")") + code.count("]"):
+        return "brackets"
     if code.count("{") <= code.count("}"):
         return "top"
-    openings = re.findall(r"^\s*(net|block|train)\b", code, re.MULTILINE)
-    return "train" if openings[-1:] == ["train"] else "body"
+    openings = list(re.finditer(r"^\s*(net|block|train)\b", code, re.MULTILINE))
+    if not openings or openings[-1][1] != "train":
+        return "body"
+    outside = code[: openings[-1].start()]
+    return "train" if outside.count("{") <= outside.count("}") else "nested"

@@ -23,6 +23,17 @@ def parts(text: str, separator: str = ",") -> list[str]:
     return [*members, text[start:].strip()]
 
 
+def _chains(text: str) -> list[str]:
+    """The chains of a text between blanks that are in no bracket, and not beside an arrow."""
+    chains: list[str] = []
+    for word in parts(" ".join(text.split()), " "):
+        if chains and (word == "->" or chains[-1].endswith(("->", ":"))):
+            chains[-1] += f" {word}"
+        else:
+            chains.append(word)
+    return chains
+
+
 def closing(text: str, opening: int) -> int | None:
     """Where the bracket that is opened at an offset is closed."""
     depth = 0
@@ -35,16 +46,17 @@ def closing(text: str, opening: int) -> int | None:
 
 def braced(matched: Matched) -> Fix:
     """Braces in place of a colon and an indented body, as in Python."""
-    colon = matched.place("at")[1] - 1
-    end_of_line = matched.text.find("\n", colon)
-    head = matched.text[matched.start : colon]
+    start, stop = matched.place("at")
+    end_of_line = matched.text.find("\n", stop)
+    head = matched.text[matched.start : start].rstrip()
+    start = matched.start + len(head)
     indentation = head[: len(head) - len(head.lstrip())]
-    if matched.text[colon + 1 : end_of_line if end_of_line >= 0 else None].strip():
+    if matched.text[stop : end_of_line if end_of_line >= 0 else None].strip():
         return None
-    end = _end_of_body(matched.text, end_of_line, len(indentation))
+    end = end_of_body(matched.text, end_of_line, len(indentation))
     if end is None:
         return None
-    return [(colon, colon + 1, " {"), (end, end, f"\n{indentation}}}")]
+    return [(start, stop, " {"), (end, end, f"\n{indentation}}}")]
 
 
 def braced_line(matched: Matched) -> Fix:
@@ -52,14 +64,17 @@ def braced_line(matched: Matched) -> Fix:
     line = matched.match.string
     indentation = line[: len(line) - len(line.lstrip())]
     end_of_line = matched.text.find("\n", matched.start)
-    end = _end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
+    end = end_of_body(matched.text, end_of_line, len(indentation)) if end_of_line >= 0 else None
     if end is None:
         return None
     place = matched.start + len(line.rstrip())
-    return [(place, place, " {"), (end, end, f"\n{indentation}}}")]
+    changes: list[Change] = [(place, place, " {")]
+    if re.match(rf"\s*\n{indentation}\}}", matched.text[end:]) is None:
+        changes.append((end, end, f"\n{indentation}}}"))
+    return changes
 
 
-def _end_of_body(text: str, start: int, indentation: int) -> int | None:
+def end_of_body(text: str, start: int, indentation: int) -> int | None:
     """The end of the last line that is indented more; None if there is no such line."""
     end = None
     position = start + 1
@@ -89,9 +104,9 @@ def arms(matched: Matched) -> Fix:
     """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
     text, start = matched.text, matched.place("open")[0]
     end = closing(text, start)
-    if end is None or "\n" in text[start:end]:
+    if end is None or (text[start] == "{" and "\n" in text[start:end]):
         return None
-    inside = text[start + 1 : end]
+    inside = " ".join(text[start + 1 : end].split())
     if inside.lstrip().startswith("|"):
         return None
     members = parts(inside, "|")
@@ -101,8 +116,13 @@ def arms(matched: Matched) -> Fix:
         return body(matched)
     if matched.group("join") == "residual" and len(members) == 1:
         return None
-    if matched.group("join") == "residual" and "|" not in inside and text[start] == "{":
+    if matched.group("join") == "residual" and "|" not in inside and text[start] != "(":
+        if text[start] == "[":
+            begin = matched.place("fix")[0]
+            return [(begin, end + 1, f"residual {{ {' -> '.join(members)} }}")]
         return [(start + 1, end, f" {' -> '.join(members)} ")]
+    if len(members) == 1 and text[start] == "{":
+        members = _chains(inside)
     members = [member for member in members if member]
     if len(members) < 2 or not all(re.match(r"[A-Za-z_@{]", member) for member in members):
         return None
@@ -111,6 +131,22 @@ def arms(matched: Matched) -> Fix:
     joined = " ".join(f"| {member}" for member in members)
     begin = matched.place("fix")[0]
     return [(begin, end + 1, f"{matched.group('join')} {{ {joined} }}")]
+
+
+def indented_arms(matched: Matched) -> Fix:
+    """Arms in braces in place of the indented lines below `concat:`."""
+    changes = braced(matched)
+    if not isinstance(changes, list) or matched.group("join") == "residual":
+        return changes
+    lines = re.compile(r"^([ \t]*)(?=[^\s#])", re.MULTILINE)
+    found = [*lines.finditer(matched.text, matched.text.find("\n", changes[0][1]), changes[1][0])]
+    least = min(len(line[1]) for line in found)
+    bars: list[Change] = [
+        (line.end(), line.end(), "| ")
+        for line in found
+        if len(line[1]) == least and matched.text[line.end()] != "|"
+    ]
+    return [changes[0], *bars, changes[1]]
 
 
 def body(matched: Matched) -> Fix:

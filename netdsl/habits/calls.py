@@ -12,6 +12,8 @@ from netdsl.habits.arguments import RENAMED
 from netdsl.habits.layers import Counterpart, find, key_of
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
+from netdsl.ops.base import SYNONYMS
+from netdsl.ops.interpolation import MODES
 
 MAX_LENGTH = 400  # characters of a call
 _MODULES = frozenset(
@@ -20,15 +22,15 @@ _MODULES = frozenset(
 # Arguments of other tools that have no meaning here.
 _NEEDLESS = frozenset(
     """
-    inplace device dtype trainable data_format batch_first track_running_stats input_shape
-    kernel_regularizer bias_regularizer bias_initializer in_channels in_features bias_filler
-    weight_filler batch_input_shape padding_mode training
+    inplace device dtype trainable data_format batch_first input_shape kernel_regularizer
+    bias_regularizer bias_initializer in_channels in_features bias_filler weight_filler
+    batch_input_shape training
 """.split()
 )
 _DEFAULTS = {"maxpool": {"k": "2"}, "avgpool": {"k": "2"}, "pad": {"pad": "1"}}  # Keras' defaults
 _SIZES = frozenset(("k", "stride", "pad", "dilation", "size", "scale", "shape", "output_pad"))
-_WORDS = frozenset(("same", "nearest", "bilinear", "none", "tanh", "reflect", "he_normal",
-                    "he_uniform", "zeros", "ones"))  # fmt: skip
+_WORDS = frozenset(("same", "none", "tanh", "he_normal", "he_uniform", "zeros", "ones", "reflect",
+                    "circular", *MODES))  # fmt: skip
 _ACTIVATIONS = {
     "swish": "silu", "leaky_relu": "leaky_relu", "leaky": "leaky_relu", "hard_silu": "hard_swish",
     "linear": "", "logsoftmax": "log_softmax", "hardswish": "hard_swish", "hswish": "hard_swish",
@@ -78,7 +80,7 @@ def _chain(node: ast.expr) -> Translation:
     join = find(path or "")
     if join is not None and join.ours in _JOINS.values() and node.args:
         return _joined(join.ours, node.args)
-    if path is not None and key_of(path) == "sequential":
+    if path is not None and key_of(path) in ("sequential", "seq"):
         return _in_sequence(node)
     if isinstance(node.func, ast.Attribute) and not _is_module(path):
         start = _chain(node.func.value)  # a method of a value: `x.view(1, 2)`
@@ -262,8 +264,8 @@ def _written(kind: str, values: dict[str, str]) -> list[str]:
         return ["gap"]
     if kind == "adaptive_maxpool" and values.get("size") == "1":
         return ["gmp"]
-    if values.get("pad") == "same" and values.get("stride", "1") != "1":
-        raise Unclear
+    if kind == "avgpool" and values.get("pad") == "same":
+        values["count_pad"] = "false"  # only Keras has this padding, which its mean does not count
     if kind == "depthwise -> conv":
         out = values.pop("out", None)
         return [*_written("depthwise", values), *_written("conv", {"out": out or "", "k": "1"})]
@@ -333,6 +335,8 @@ def _constant(value: object) -> str | None:
         return repr(value)
     if isinstance(value, str) and value.lower() in (*_WORDS, "valid"):
         return value.lower()
+    if isinstance(value, str) and value in SYNONYMS:
+        return SYNONYMS[value]
     raise Unclear
 
 

@@ -1,4 +1,4 @@
-"""Slips in chains of layers, in joins and in arguments."""
+"""Slips in chains of layers and in arguments."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
-from netdsl.habits.brackets import arms, body, moved_arrow, unclosed
+from netdsl.habits.brackets import moved_arrow, unclosed
+from netdsl.habits.layers import find
 from netdsl.habits.statements import (
     arrow,
     is_layer,
-    joined_values,
     labelled,
     line_start,
     listed_layers,
-    summed,
 )
 from netdsl.ops import LAYERS
 
@@ -29,17 +28,24 @@ CHAIN = (
     r"(?:^|->|:|(?<=,\s)|(?<=\|\s)|[|{]\s)\s*(?:output\s+)?"
     r"(?!(?:repeat|if|for|let|expect|input|import|return|in)\b)"
 )
-_OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
-JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
 
 
 def called(matched: Matched) -> Fix:
-    """`conv(8, 3)` for `conv 8, 3`."""
+    """`conv(8, 3) -> relu` for `conv 8, 3` and `Conv2D 8 3x3 relu`."""
     kind = matched.group("name")
-    if kind not in LAYERS:
+    row = find(kind)
+    if kind not in LAYERS and row is not None:
+        kind = row.ours
+    words = re.findall(r"[^\s,]+", matched.group("arguments"))
+    numbers = [word for word in words if not word[0].isalpha()]
+    layers = words[len(numbers) :]
+    is_clear = kind in LAYERS and len(numbers) <= len(LAYERS[kind].args)
+    if not is_clear or not all(layer in LAYERS for layer in layers):
         return None
-    arguments = ", ".join(re.findall(r"[^\s,]+", matched.group("arguments")))
-    return f"{kind}({arguments})"
+    if len(numbers) == 2 and "x" in numbers[0] and kind in ("conv", "deconv"):
+        numbers.reverse()
+    numbers = [re.sub(r"^(\d+)x\1$", r"\1", number) for number in numbers]
+    return " -> ".join([f"{kind}({', '.join(numbers)})", *layers])
 
 
 def chained(matched: Matched) -> Fix:
@@ -48,14 +54,6 @@ def chained(matched: Matched) -> Fix:
     if not is_layer(matched, name):
         return None
     return [(*matched.place("fix"), " -> ")]
-
-
-def repeated(matched: Matched) -> Fix:
-    """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)`."""
-    layer = matched.group("layer")
-    if re.split(r"\W", layer)[0] not in LAYERS:
-        return None
-    return f"repeat {matched.group('n')} {{ {layer} }}"
 
 
 def without_word(matched: Matched) -> Fix:
@@ -70,25 +68,6 @@ HABITS = (
         "name a layer with a colon: `$name: $layer`",
         "found `=` after `$name`",
         lambda matched: ": " if is_layer(matched, matched.group("layer")) else None,
-        where="body",
-    ),
-    Habit(
-        rf"^\s*(?P<fix>(?P<at>[\[(]?)(?P<values>@?\w+(?:\s*,\s*@?\w+)+)[\])]?\s*->\s*{JOINS}(?:\("
-        rf"\s*\))?)\s*$",
-        "‹[›@image, @image] -> add()",
-        "write `$fix`",
-        "found several values before `->`",
-        joined_values,
-        "write `@a -> $join(@b)`",
-        where="body",
-    ),
-    Habit(
-        rf"^\s*(?P<fix>{JOINS}\s+(?P<values>(?P<at>@\w+)(?:[\s,]+@\w+)+))\s*$",
-        "concat ‹@image› @image",
-        "write references in parentheses: `$fix`",
-        "found references after `$join`",
-        joined_values,
-        "write references in parentheses: `$join(@a, @b)`",
         where="body",
     ),
     Habit(
@@ -141,52 +120,11 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>(?P<at>\s+))(?=(?P<layer>[a-z_]\w*)\s*\()",
+        r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>(?P<at>\s+))(?=(?P<layer>[a-z_]\w*)\s*[(\d])",
         "first‹ ›conv(8, 3)",
         "write a colon after the name of a layer: `$name: $layer(...)`",
         "a colon is missing after `$name`",
         labelled,
-        where="body",
-    ),
-    Habit(
-        r"->\s*(?P<fix>(?P<at>\+)\s*@?(?P<b>[A-Za-z_][\w.]*))\s*(?=->|$|\})",
-        "a: relu -> ‹+› a",
-        "write `add(@$b)`",
-        "found `+`, but values are joined by `add`",
-        "add(@$b)",
-        where="body",
-    ),
-    Habit(
-        r"(?P<fix>\s*(?P<at>[,;])\s*)(?=\|)",
-        "concat { | relu‹,› | tanh }",
-        "leave out `$at`: each arm begins with `|`",
-        "found `$at` between arms",
-        " ",
-        where="body",
-    ),
-    Habit(
-        r"(?:^|->|:)\s*(?P<at>parallel|branch|branches|split|fork|merge|arms|inception|tower)"
-        r"\s*\{.*",
-        "‹split› { relu | tanh }",
-        "join branches with `concat { | relu | tanh }`, or with `add`, `mul`, `max`",
-        "`$at` does not join branches",
-        where="body",
-    ),
-    Habit(
-        r"^\s*(?P<fix>repeat\s+(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s+(?P<at>"
-        r"(?P<n>\d+))(?:\s+times)?)\s*$",
-        "repeat relu ‹3› times",
-        "write `$fix`",
-        "the number of rounds follows `repeat`",
-        repeated,
-        where="body",
-    ),
-    Habit(
-        r"^\s*(?P<fix>(?P<at>(?P<n>\d+)\s*[x×*]|loop\s+(?P<m>\w+)|times\s+(?P<k>\w+)))\s*\{",
-        "‹3x› { relu }",
-        "write `repeat $n$m$k { ... }`",
-        "found `$at` before braces",
-        "repeat $n$m$k",
         where="body",
     ),
     Habit(
@@ -203,28 +141,6 @@ HABITS = (
         "write a fraction: `$fix`",
         "found a percentage",
         lambda matched: f"{float(matched.group('n')) / 100:g}",
-    ),
-    Habit(
-        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>\())).*->.*",
-        "residual‹(›conv(8, 3) -> relu)",
-        "write `$fix`",
-        "layers cannot be arguments: `$join` has them in braces",
-        lambda matched: body(matched) if matched.group("join") == "residual" else arms(matched),
-        "write the arms in braces: `add { | conv(8, 3) | relu }`",
-    ),
-    Habit(
-        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>[\[{{]))).*",
-        "concat ‹[›relu, tanh]",
-        "write `$fix`",
-        "the arms of `$join` are in braces, each after a `|`",
-        arms,
-    ),
-    Habit(
-        rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s+(?P<at>@(?P<name>[\w.]+)))\s*$",
-        "add ‹@a›",
-        "write references in parentheses: `$join(@$name)`",
-        "found a reference after `$join`",
-        "$join(@$name)",
     ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>(?P<name>[a-z]\w*)\s*(?P<at>[\[<{])\s*"
@@ -256,7 +172,7 @@ HABITS = (
         lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
-        r"[(,](?:\s*[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>[\w.]+)\s*[),=]",
+        r"[(,](?:\s*@?[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>@?[\w.]+)\s*[),=]",
         "conv(4 ‹3›)",
         "a comma is missing between two arguments",
         fix=", ",
@@ -289,11 +205,6 @@ HABITS = (
         fix="@$name",
     ),
     Habit(
-        r"^\s*(?P<at>\|)(?!>)",
-        "‹|› relu",
-        "begin every arm with `|`, and write nothing before the first one",
-    ),
-    Habit(
         r"(?P<fix>\s*(?P<at>->))\s*$",
         "relu ->‹\n›",
         "a line cannot end with `->`; begin the next line with it instead",
@@ -302,38 +213,9 @@ HABITS = (
         "a line cannot end with `->`; begin the next line with it instead",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s*|\{{\s*)(?P<fix>(?P<sum>{_OPERAND}\s*"
-        rf"(?P<at>(?P<sign>[-+*]))\s*{_OPERAND}"
-        rf"(?:\s*(?P=sign)\s*{_OPERAND})*))\s*(?=->|$|\}})",
-        "conv(8, 3) ‹+› relu",
-        "write `$fix`",
-        "found `$sign` between values, but values are joined by `add`, `mul` and `sub`",
-        summed,
-        "add values with a join, `add { | conv(8, 3) | relu }`, or labels with `@a -> add(@b)`",
-    ),
-    Habit(
-        START + r"@?[A-Za-z_][\w.]*(?:\s*\([^()]*\))?\s*(?P<at>\+)",
-        "conv(8, 3) ‹+› relu + 3",
-        "add values with a join: `add { | conv(8, 3) | relu }`",
-        "found `+` between layers",
-    ),
-    Habit(
-        r"^\s*(?P<fix>(?P<n>\w+)\s*(?P<at>[*x×])\s*(?P<layer>[a-z]\w*(?:\([^()]*\))?))\s*$",
-        "3 ‹*› conv(8, 3)",
-        "repeat layers with `$fix`",
-        "found `$at` before a layer",
-        repeated,
-    ),
-    Habit(
-        r"^\s*(?P<fix>(?P<layer>[a-z]\w*(?:\([^()]*\))?)\s*(?P<at>[*x×])\s*(?P<n>\d+))\s*$",
-        "conv(8, 3) ‹x› 3",
-        "repeat layers with `$fix`",
-        "found `$at` after a layer",
-        repeated,
-    ),
-    Habit(
         START
-        + r"(?P<fix>(?P<name>[A-Za-z_]\w*)\s+(?P<arguments>(?P<at>-?\.?\d[\d.]*)[\w\s,.]*))\s*$",
+        + r"(?P<fix>(?P<name>[A-Za-z_]\w*)\s+(?P<arguments>(?P<at>-?\.?\d[\d.]*)[\w\s,.]*?))\s*"
+        r"(?=->|$)",
         "conv ‹8›, 3",
         "write arguments in parentheses: `$fix`",
         "the arguments of `$name` are not in parentheses",
@@ -361,18 +243,12 @@ HABITS = (
         lambda matched: [(*matched.place("fix", "gap"), " -> ")],
     ),
     Habit(
-        START + r"\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)(?P<at>(?P<second>[a-z_]\w*))",
+        rf"(?:{START}|(?<=\s))\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)"
+        r"(?=(?P<at>(?P<second>[a-z_]\w*)))",
         "conv(4, 3) ‹relu›",
         "write `->` between two layers",
         "`->` is missing before `$second`",
         chained,
-    ),
-    Habit(
-        r"\brepeat\s+\w+\s+(?P<fix>(?P<at>(?!(?:in|with|as|times)\b)[a-z]\w*)(?P<rest>.*))$",
-        "repeat 3 ‹relu›",
-        "write the repeated part in braces: `repeat 3 { $at$rest }`",
-        "the repeated part is not in braces",
-        "{ $at$rest }",
     ),
     Habit(
         r"\((?:[^()]*,)?\s*(?P<at>in)\s*[,)]",
@@ -387,12 +263,5 @@ HABITS = (
         "a `(` is not closed before `->`",
         unclosed,
         "a `(` before this is not closed",
-    ),
-    Habit(
-        r"[(,]\s*(?P<name>\w+)(?P<at>\s*:)\s*(?P<value>[\w\"(\[-][^,)]*)",
-        "conv(8, 3, stride‹:› 2)",
-        "write an argument with `=`: `$name = $value`",
-        "found `:` after the name of an argument",
-        lambda matched: [(*matched.place("at"), " =")],
     ),
 )

@@ -1,17 +1,99 @@
-"""Conditions and loops of other languages."""
+"""Conditions of other languages, and their bodies."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.habits.base import Habit
-from netdsl.habits.brackets import braced, braced_line, else_if
-from netdsl.habits.statements import bracketed, chosen
+from netdsl.habits.brackets import braced, braced_line, else_if, parts
+from netdsl.habits.entries import part
+from netdsl.habits.statements import chosen, is_layer
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
 
 _BODY = "write the body in braces: `{ ... }`"
 _BRACED = "write `$head {`, and `}` below the body"
 
+_COMPARE = {"is not": "!=", "ne": "!=", "neq": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _LAYER = r"[a-z_]\w*(?:\([^()]*\))?"
 
+
+def among(matched: Matched) -> Fix:
+    """`k == 1 or k == 2` for `k in [1, 2]`."""
+    sign, word = ("!=", "and") if matched.group("at").startswith("not") else ("==", "or")
+    values = parts(matched.group("values"))
+    if not all(values):
+        return None
+    return f" {word} ".join(f"{matched.group('c')} {sign} {value}" for value in values)
+
+
 HABITS = (
+    Habit(
+        rf"\belse(?P<fix>\s*:?\s*(?P<at>(?P<layer>{_LAYER})))\s*$",
+        "if true { relu } else ‹tanh›",
+        "write the layer in braces: `else { $layer }`",
+        "the layers after `else` are not in braces",
+        lambda matched: (
+            f" {{ {matched.group('layer')} }}"
+            if is_layer(matched, matched.group("layer").split("(")[0])
+            else None
+        ),
+        where="body",
+    ),
+    Habit(
+        r"^\s*if\s*(?P<at>\{)",
+        "if ‹{› relu }",
+        "write a condition: `if k == 1 { ... }`",
+        "`if` has no condition",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>when|where|iff|given|provided|only\s+if))\s+[^{}]+\{",
+        "‹when› true { relu }",
+        "write `if`",
+        "found `$at`, but a condition begins with `if`",
+        "if",
+        where="body",
+    ),
+    Habit(
+        r"\}\s*(?P<fix>(?P<at>otherwise|default|or\s+else))\s*(?=\{)",
+        "if true { relu } ‹otherwise› { tanh }",
+        "write `else`",
+        "found `$at` between two bodies",
+        "else",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>unless)\s+(?P<c>[^{}]+?))\s*(?=\{)",
+        "‹unless› true { relu }",
+        "write `$fix { ... }`",
+        "found `unless`, but a condition is negated with `not`",
+        "if not ($c)",
+    ),
+    Habit(
+        r"(?:\bif\b|\bexpect\b|=)[^{}]*?[\w)\]](?P<fix>\s+(?P<at>is\s+not|is|eq|equals|equal\s+to"
+        r"|ne|neq|lt|le"
+        r"|gt|ge)\s+)(?=[\w\"])",
+        "if 3 ‹is› 3 { relu }",
+        "write `$fix`",
+        "found `$at` between two values",
+        lambda matched: f" {_COMPARE.get(matched.group('at'), '==')} ",
+    ),
+    Habit(
+        r"\bif\s+(?P<fix>(?P<c>[\w.]+)\s+(?P<at>(?:not\s+)?in)\s+[\[({](?P<values>[^\])}]*)[\])}])",
+        "if 3 ‹in› [3, 4] { relu }",
+        "compare the value with each of them: `$fix`",
+        "found `$at` in a condition",
+        among,
+    ),
+    Habit(
+        r"[(,=]\s*(?P<fix>(?P<at>\bif)\s+(?P<c>[^{}]+?)\s*(?:\{|\bthen\b)\s*(?P<a>[^{},]+?)"
+        r"\s*\}?\s*"
+        r"else\s*\{?\s*(?P<b>[^{},)]+?)\s*\}?)\s*(?=[,)]|$)",
+        "conv(‹if› true then 8 else 4, 3)",
+        "write `$fix`",
+        "a choice between values begins with the first value",
+        "$a if $c else $b",
+    ),
     Habit(
         r"^\s*(?:\}\s*)?(?:else|for|if|repeat)\b[^{}]*?(?P<fix>\s*(?P<at>:)\s*)(?=\{)",
         "repeat 3‹:› { relu }",
@@ -47,15 +129,6 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>let\s+(?P<name>\w+)\s*=\s*(?P<at>if)\s+(?P<c>[^{}]+?)\s*\{\s*(?P<a>[^{}]+?)"
-        r"\s*\}"
-        r"\s*else\s*\{\s*(?P<b>[^{}]+?)\s*\})\s*$",
-        "let n = ‹if› true { 3 } else { 4 }",
-        "write `$fix`",
-        "a choice between values has no braces",
-        "let $name = $a if $c else $b",
-    ),
-    Habit(
         r"\belse\s+(?P<at>if)\s*\{",
         "if true { relu } else ‹if› { tanh }",
         "write the condition, or only `else { ... }`",
@@ -76,42 +149,8 @@ HABITS = (
         " ",
     ),
     Habit(
-        r"^\s*(?P<fix>repeat\s+(?:(?P<i>[A-Za-z_]\w*)\s+(?P<at>in|of|from)\s+(?P<n>\d+)"
-        r"|(?P<m>\w+)\s+(?P<dot>with|using|over)\s+(?P<k>\w+)))\s*(?=\{)",
-        "repeat i ‹in› 3 { relu }",
-        "write `$fix { ... }`",
-        "the number of rounds follows `repeat`, and then its variable",
-        "repeat $n$m as $i$k",
-    ),
-    Habit(
-        r"^\s*for(?P<fix>\s+(?P<at>each|all|every|var|let|int|auto)\b)",
-        "for ‹each› w in [8, 16] { relu }",
-        "leave out `$at`: `for x in list { ... }`",
-        "found `$at` after `for`",
-        "",
-    ),
-    Habit(
-        r"^\s*for\s+\w+(?P<fix>\s+(?P<at>of|from|over)\s+)(?=[\[\w])",
-        "for w ‹of› [8, 16] { relu }",
-        "write `in`",
-        "found `$at`, but `for` needs the word `in`",
-        " in ",
-    ),
-    Habit(
-        r"^\s*for\s+\w+\s+in\s+(?P<fix>(?P<list>\d+(?P<at>\s*,)\s*\d+(?:\s*,\s*\d+)*))\s*(?=\{)",
-        "for w in 8‹,› 16 { relu }",
-        "write the list in brackets: `$fix`",
-        "found `,`, but a list is in brackets",
-        bracketed,
-    ),
-    Habit(
-        r"(?P<at>\b(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
-        "for i in range(‹1..3›) { relu }",
-        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
-        "found `$at`, but a list of numbers is written with `range`",
-    ),
-    Habit(
-        r"^\s*(?:for|if|repeat|net|block)\b[^{}:]*\w[)\]]?\s*$",
+        r"^\s*(?:else|(?:for|if|repeat|net|block)\b[^{}:]*\w[)\]]?(?<!\bthen)(?<!\bdo)(?<!\bis)"
+        r"(?<!\bbegin))\s*$",
         "repeat 3‹\n›",
         "write `{` at the end of the line, and `}` below its body",
         fix=braced_line,
@@ -132,10 +171,11 @@ HABITS = (
         "else if",
     ),
     Habit(
-        r"^\s*(?:\}\s*)?(?P<head>(?:else|for|if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:)\s*$",
+        r"^\s*(?:\}\s*)?(?P<head>(?:else|for|if|repeat|net|block)\b[^{}]*?)\s*(?P<at>:|->|=>|="
+        r"|\b(?:do|then|begin|is)\b)\s*$",
         "for i in range(3)‹:›",
         _BRACED,
-        "found `:`, but bodies are in braces",
+        "found `$at`, but bodies are in braces",
         braced,
         _BODY,
     ),
@@ -147,64 +187,12 @@ HABITS = (
         lambda matched: [(*matched.place("at"), " {"), (*(matched.place("body")[1],) * 2, " }")],
     ),
     Habit(
-        r"(?P<fix>(?P<at>while|until|loop|foreach|do)\b)",
-        "‹while› true { relu }",
-        "write a loop as `repeat 3 { ... }` or `for x in list { ... }`",
-        "found `$at`, but the number of rounds of a loop must be known",
-    ),
-    Habit(
-        r"^\s*(?P<fix>for\s*(?P<at>\()\s*(?:\w+\s+)?(?P<i>\w+)\s*=\s*0\s*;\s*(?P=i)\s*<\s*"
-        r"(?P<n>\w+)\s*;"
-        r"\s*(?:\+\+(?P=i)|(?P=i)\s*(?:\+\+|\+=\s*1))\s*\))",
-        "for ‹(›int i = 0; i < 3; i++) { relu }",
-        "write `$fix { ... }`",
-        "this is a loop of C",
-        "for $i in range($n)",
-    ),
-    Habit(
-        r"^\s*(?P<at>for\s*\([^{}]*;[^{}]*\))",
-        "‹for (i = 1; i < 4; i += 2)› { relu }",
-        "write `for i in range(1, 4) { ... }`",
-        "this is a loop of C",
-    ),
-    Habit(
-        r"\bfor\s+\w+\s+in\s+(?P<at>(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
-        "for i in ‹0..3› { relu }",
-        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
-        "found `$at`, but a list of numbers is written with `range`",
-    ),
-    Habit(
-        r"^\s*for\s+\w+\s*(?P<at>=|:=|:|of\b|from\b).*",
-        "for i ‹=› 1:3 { relu }",
-        "write `for x in list { ... }`, such as `for i in range(3) { ... }`",
-        "found `$at`, but `for` needs the word `in`",
-    ),
-    Habit(
-        r"^\s*repeat\s+\w+(?P<fix>\s+(?P<at>times|x|rounds|layers))\b",
-        "repeat 3 ‹times› { relu }",
-        "leave out `$at`: `repeat 3 { ... }`",
-        "found `$at` after the number of rounds",
-        "",
-    ),
-    Habit(
-        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await|goto"
-        r"|unless)\b.*",
+        r"^\s*(?P<at>switch|match|case|default|try|with|except|finally|raise|del|async|await"
+        r"|goto)\b.*",
         "‹switch› k { relu }",
         "write a choice as `if k == 1 { ... } else { ... }`",
         "found `$at`, which the language does not have",
-    ),
-    Habit(
-        r"\bif\b[^{}]*?(?P<fix>\s*(?P<at>\bthen\b))(?=\s*\{)",
-        "if true ‹then› { relu }",
-        "leave out `then`",
-        "found `then` before the `{`",
-        "",
-    ),
-    Habit(
-        r"^\s*for\s*(?P<at>\()\s*(?P<i>\w+)\s+in\s+.*",
-        "for ‹(›i in 0:3) { relu }",
-        "write `for $i in range(3) { ... }`, without parentheses around it",
-        "found `(` after `for`",
+        part,
     ),
     Habit(
         r"\bif\b[^{}]*?(?P<at>\bthen\b)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
+from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.ops import LAYERS
@@ -37,10 +37,18 @@ _PHRASES = (
 
 def paper(matched: Matched) -> Fix:
     """The layer that a line such as `3x3 conv, 64, /2` or `FC-4096` describes."""
-    line = re.sub(r"\s*[×✕*]\s*", "x", re.sub("@", " ", matched.group("line"))).strip().rstrip(",.")
+    return layer_of(matched.group("line"))
+
+
+def layer_of(text: str) -> str | None:
+    """The layer that a text such as `3x3 conv, 64, /2`, `conv3-64` or `fc4096` describes."""
+    line = re.sub(r"\s*[×✕*]\s*", "x", re.sub("@", " ", text)).strip().rstrip(",.")
     if line in LAYERS:
         return None
-    words = line.lower()
+    words = re.sub(r"(?<=[a-z])[123]d\b", "", line.lower())
+    vgg = re.fullmatch(r"conv(\d+)[ -](\d+) ?", words)
+    if vgg is not None:
+        return f"conv({vgg[2]}, {vgg[1]})"
     for pattern, kind in _PHRASES:
         match = re.search(rf"(?<![a-z])(?:{pattern})(?![a-z_])", words)
         if match is not None:
@@ -66,7 +74,7 @@ def _described(kind: str, rest: str) -> str | None:
     k = None
     if window is not None:
         k = window[1] if window[1] == window[2] else f"{window[1]}x{window[2]}"
-    return _layer(kind, k, step, numbers) and _padded(_layer(kind, k, step, numbers), pad)
+    return _padded(_layer(kind, k, step, numbers), pad)
 
 
 def _padded(layer: str | None, pad: re.Match[str] | None) -> str | None:
@@ -77,8 +85,6 @@ def _padded(layer: str | None, pad: re.Match[str] | None) -> str | None:
 
 def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> str | None:
     if kind in ("conv", "deconv"):
-        if k is None and len(numbers) == 2:  # `conv3-64`
-            k = numbers.pop(0)
         if k is None or len(numbers) != 1:
             return None
         return f"{kind}({numbers[0]}, {k}" + (f", stride = {stride})" if stride else ")")
@@ -96,6 +102,33 @@ def _layer(kind: str, k: str | None, stride: str | None, numbers: list[str]) -> 
     return kind if not numbers else None
 
 
+def notation(matched: Matched) -> Fix:
+    """The layers of `64C3-MP2-10`: 64 filters of 3x3, pooling by 2, and 10 units."""
+    layers = []
+    for word in re.split(r"\s*-\s*", matched.group("line").strip()):
+        conv = re.fullmatch(r"(\d+)[cC](\d+)", word)
+        pool = re.fullmatch(r"(?i)(?:max|m)?p(?:ool)?(\d*)", word)
+        dense = re.fullmatch(r"(?i)(?:fc|f|n)?(\d+)(?:n|fc)?", word)
+        if conv is not None:
+            layers.append(f"conv({conv[1]}, {conv[2]})")
+        elif pool is not None:
+            layers.append(f"maxpool({pool[1] or 2})")
+        elif dense is not None:
+            layers.append(f"dense({dense[1]})")
+        elif word.lower() in LAYERS:
+            layers.append(word.lower())
+        else:
+            return None
+    return " -> ".join(layers)
+
+
+def window(matched: Matched) -> Fix:
+    """`repeat 2 { conv(64, 3) }` for `[3x3, 64] x 2`, the cell of a table."""
+    layer = f"conv({matched.group('out')}, {matched.group('k')})"
+    rounds = matched.group("n")
+    return Guess(f"repeat {rounds} {{ {layer} }}" if rounds else layer)
+
+
 def digits(matched: Matched) -> Fix:
     """`25_000_000` for `25M`; a number with a decimal point is a rounded one."""
     if "." in matched.group("n"):
@@ -106,19 +139,22 @@ def digits(matched: Matched) -> Fix:
 
 def mapping(matched: Matched) -> Fix:
     """`conv(out = 8, k = 3)` for `conv: {out: 8, k: 3}`."""
-    kind = matched.group("kind")
+    kind, label = matched.group("kind"), ""
+    pairs = [re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(matched.group("pairs"))]
+    first = ""
+    if kind not in LAYERS and find(kind) is None:  # `c1: {conv: 8, k: 3}`
+        label, kind, first = f"{kind}: ", pairs[0][0].strip('"'), pairs.pop(0)[-1]
     row = find(kind)
     if kind not in LAYERS:
         if row is None:
             return None
         kind = row.ours
     known = {declared.name for declared in LAYERS[kind].args} if kind in LAYERS else set()
-    pairs = [
-        re.split(r"\s*[:=]\s*", part, maxsplit=1) for part in parts(matched.group("pairs")) if part
-    ]
+    pairs = [pair for pair in pairs if pair != [""]]
     if not all(len(pair) == 2 and pair[0].strip('"') in known for pair in pairs):
         return None
-    return f"{kind}({', '.join(f'{name.strip(chr(34))} = {value}' for name, value in pairs)})"
+    arguments = [f"{name.strip(chr(34))} = {value}" for name, value in pairs]
+    return f"{label}{kind}({', '.join([first, *arguments] if first else arguments)})"
 
 
 _DARKNET = "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` in a `net`"
@@ -179,11 +215,37 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<line>{_PAPER}\w[\w ,/×✕*x.=:-]*?))\s*$",
+        rf"^\s*(?P<fix>(?P<line>{_PAPER}\w[\w ,@/×✕*x.=:-]*?))\s*$",
         "‹3x3 conv, 64, /2›",
         "write the layer as `$fix`",
         "this is a layer as papers write it",
         paper,
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>(?P<line>\d+[cC]\d+(?:\s*-\s*\w+)*)))\s*$",
+        "‹64C3-MP2-10›",
+        "write the layers as `$fix`",
+        "these are layers as papers write them",
+        notation,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>\[?\s*(?P<k>\d+)\s*[x×]\s*(?P=k)\s*,\s*(?P<out>\d+)\s*\]?)(?:\s"
+        r"*[x×*]\s*"
+        r"(?P<n>\d+))?)\s*$",
+        "‹3x3, 64›",
+        "write the layer as `$fix`",
+        "this is a layer as papers write it",
+        window,
+        where="body",
+    ),
+    Habit(
+        r"(?:^|:|->)\s*(?P<at>[A-Za-z]{0,4}(?P<c>\d+)\s*@\s*(?P<h>\d+)\s*[x×]\s*(?P<w>\d+))",
+        "‹C6@28x28›",
+        "write the layer, such as `c: conv($c, 5)`, and state its size: `expect shape(c) =="
+        " ${c}x${h}x${w}`",
+        "this is the size of a result as papers write it, and no layer",
+        where="body",
     ),
     Habit(
         r"(?P<fix>(?P<at>(?P<n>\b\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[kKmMbBgG]|bn|million|thousand"

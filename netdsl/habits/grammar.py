@@ -6,31 +6,55 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
-from netdsl.habits.brackets import moved_brace, parts
+from netdsl.habits.brackets import moved_brace
+from netdsl.habits.sizes import ELEMENT_TYPES, meant_sizes
 from netdsl.habits.statements import put_out, several
+from netdsl.habits.words import TYPES
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
-TYPES = ("float32", "float16", "float64", "int64", "int32", "uint8", "bool")
-
 
 def declared_input(matched: Matched) -> Fix:
-    """`input image: 3x32x32` for other ways to write it."""
-    rest = re.sub(r"\b(?:shape|size|input|Input|tensor|sizes|dims)\b", " ", matched.group("rest"))
-    dtype = next((word for word in re.findall(r"\w+", rest) if word in TYPES), "")
-    rest = rest.replace(dtype, " ") if dtype else rest
-    name = re.match(r"[\s:=]*(?P<name>[A-Za-z_]\w+|[a-wyz]\b|x(?=\s*[:=\[(]))", rest)
-    if name is not None:
-        rest = rest[name.end() :]
-    sizes = re.findall(r"\d+|\b[A-Z]\b|(?<=x)[A-Z]\b", rest)
-    if not sizes or re.search(r"[^\dA-Z\sxX×*,;:=()\[\]{}]", rest):
+    """`input image: 3x32x32` for other ways to write it, and for several inputs on a line."""
+    rest = matched.group("rest").replace('"', "")
+    sizes, _, layers = rest.partition("->")
+    if layers and re.fullmatch(r"\s*\w+\s*:\s*[\dxA-Z]+\s*", sizes):
+        declared = _declared(sizes, matched)
+        return f"{declared}\n{_indentation(matched)}{layers.strip()}" if declared else None
+    pairs = re.findall(r"([A-Za-z_]\w*)\s*:\s*([\dxA-Z]+)\s*(?=,|$)", rest)
+    names = re.fullmatch(r"\s*((?:[A-Za-z_]\w*\s*,\s*)+[A-Za-z_]\w*)\s*:\s*(\w+)\s*", rest)
+    if names is not None:
+        pairs = [(name.strip(), names[2]) for name in names[1].split(",")]
+    if len(pairs) > 1:
+        return f"\n{_indentation(matched)}".join(f"input {n}: {sizes}" for n, sizes in pairs)
+    return _declared(rest.replace("->", ":"), matched)
+
+
+def _declared(text: str, matched: Matched) -> str | None:
+    """One input; its name is before or after its sizes."""
+    words = r"shape|sizes?|dims?|[Ii]nput|[Tt]ensor|batch|by|channels?|height|width|torch|None|none"
+    types = "|".join((*ELEMENT_TYPES, *TYPES))
+    name = rf"(?P<name>(?!(?:{words}|{types})\b)[A-Za-z_][\w-]*?)"
+    found = re.match(rf"[\s:=(]*{name}(?=\s*[:=\[(,]|\s+(?:as|is|of|with)\b|\s+[\d(\[])", text)
+    if found is not None:
+        text = text[found.end() :]
+    else:
+        found = re.search(rf"(?<=[\d\s\])])\s+{name}\s*$", text)
+        text = text if found is None else text[: found.start()]
+    sizes = meant_sizes(re.sub(r"\b(?:is|with)\b", " ", text))
+    if sizes is None or not sizes.strip():
         return None
-    written = "image" if name is None else name["name"]
-    if name is None and re.search(r"^\s*input\s+image\b", matched.text, re.MULTILINE):
+    if found is None and re.search(r"^\s*input\s+image\b", matched.text, re.MULTILINE):
         return None
-    return f"input {written}: {'x'.join(sizes)}" + (f" {dtype}" if dtype else "")
+    written = "image" if found is None else found["name"].replace("-", "_")
+    return f"input {written}: {sizes}"
+
+
+def _indentation(matched: Matched) -> str:
+    line = matched.match.string
+    return line[: len(line) - len(line.lstrip())]
 
 
 def called_input(matched: Matched) -> Fix:
@@ -79,7 +103,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?:net|block)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)(?=\{)",
+        r"^\s*(?:net|block|train)\b[^{]*?(?P<fix>\s*(?P<at>=>|->|:=|[=:]|\bis\b|\bbegin\b)\s*)"
+        r"(?=\{)",
         "net N ‹=› { input x: 3 }",
         "leave out `$at`: `net Name { ... }`, `block Name(...) { ... }`",
         "found `$at` before the `{`",
@@ -106,11 +131,11 @@ HABITS = (
         r"^\s*net\s+\w+\s*\(\s*(?:inputs?|x|image)?\s*(?P<at>[:=]?\s*\(?\d.*)",
         "net N(‹3, 8, 8) { }›",
         "parameters have names, `net N(classes = 10)`; write the input as `input image: 3x8x8`",
-        "a number stands where the name of a parameter is expected",
+        "found a number where the name of a parameter is expected",
         where="top",
     ),
     Habit(
-        r"^\s*train(?P<fix>(?P<at>\s*))(?=\{)",
+        r"^\s*train(?P<fix>(?P<at>\s*))(?=\{|$)",
         "net A {\n    input x: 3\n    relu\n}\ntrain‹ ›{ }",
         "name the net: `train $fix { ... }`",
         "a `train` section has no net",
@@ -119,30 +144,10 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*train\s+\w+(?P<fix>\s*(?P<at>\()(?P<entries>[^()]*(?:\([^()]*\)[^()]*)*)\))\s*$",
-        "train N ‹(›epochs = 3)",
-        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
-        "found `(` after the name of the net",
-        lambda matched: (
-            None
-            if len(parts(matched.group("entries"))) > 1
-            else f" {{\n    {matched.group('entries')}\n}}"
-        ),
-        "write the entries in braces: `train N { epochs = 3 }`, each on a line of its own",
-        where="top",
-    ),
-    Habit(
-        r"^\s*(?P<at>train)\b[^\n]*\{.*",
-        "‹train› { epochs = 3 }",
-        "close the net first, and write `train Net { epochs = 3 }` after it",
-        "a `train` section is in a net or block",
-        where="body",
-    ),
-    Habit(
-        r"^\s*(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr|metrics"
-        r"|seed)\s*=).*",
+        r"^\s*(?P<entry>(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr"
+        r"|metrics|seed)\s*=).*)",
         "‹epochs =› 3",
-        "settings of the training are outside of the net, in `train Net { epochs = 3 }`",
+        "close the net first, and write `train Net { $entry }` after it",
         "an entry of a `train` section is in a net or block",
         where="body",
     ),
@@ -156,7 +161,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*(?P<fix>let\s+(?P<at>\(?)(?P<names>\w+(?:\s*,\s*\w+)+)\)?\s*=\s*(?P<values>.*))$",
+        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*("
+        r"?P<values>.*))$",
         "let ‹(›a, b) = (1, 2)",
         "write one `let` for each name",
         "a `let` has several names",
@@ -171,13 +177,20 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^(?P<fix>inputs?\b(?P<rest>.*))".replace("^", r"^\s*"),
+        r"^\s*(?P<fix>(?:[Ii]nputs?\b|INPUT\b|in(?=\s+\w+\s*:))(?P<rest>.*))",
         "‹input image = 3x8x8›",
         "write an input as `$fix`",
         "an input has a name, a colon and its sizes",
         declared_input,
         "write an input as `input image: 3x224x224`",
         where="body",
+    ),
+    Habit(
+        r"^\s*(?P<at>inputs?\b.*)",
+        "‹input image: 3x8x8›",
+        "write it in the braces of a net, above its layers: `net Net { ... }`",
+        "an input is outside of a net",
+        where="top",
     ),
     Habit(
         r"^\s*(?P<at>net\b)\s*(?P<fix>)(?=[({:]|$)",
@@ -233,21 +246,6 @@ HABITS = (
         where="top",
     ),
     Habit(
-        r"^\s*(?P<name>data|augment|loss|optimizer|schedule|epochs|batch|metrics|seed)(?P<at>"
-        r"\s*:)\s*(?P<value>.*)",
-        "epochs‹:› 3",
-        "write an entry with `=`: `$name = $value`",
-        "found `:` after the name of an entry",
-        lambda matched: [(*matched.place("at"), " =")],
-    ),
-    Habit(
-        r"^\s*\w+\s*=.*?(?P<fix>(?P<at>,))\s*$",
-        "epochs = 3‹,›",
-        "leave out the comma: each entry has a line of its own",
-        "found `,` at the end of an entry",
-        "",
-    ),
-    Habit(
         r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>[a-z].*)))$",
         "residual ‹relu›",
         "write the layers in braces: `residual { $layers }`",
@@ -301,7 +299,6 @@ HABITS = (
         "`in` is missing after `for`",
         " in ",
     ),
-    Habit(r"^\s*let\s+\w+\s*$", "let a‹\n›", "give it a value: `let k = 3`"),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
         r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
@@ -326,15 +323,15 @@ HABITS = (
         "write `output @label`, or `output logits: dense(10)`",
     ),
     Habit(
-        r"expect\s+(?P<a>\w+)\s+(?P<fix>)(?P<at>\d[\w_]*)\s*$",
+        r"expect\s+(?P<a>\w+(?:\([^()]*\))?)\s+(?P<fix>)(?P<at>\d[\w_]*)\s*$",
         "expect params ‹80›",
         "write `==` between them: `expect $a == $at`",
         "a comparison is missing",
         "== ",
     ),
     Habit(
-        r"expect\b.*?(?P<fix>\s*(?P<at>\bis\b|\bequals\b|:|(?<![=<>!])=(?!=)))",
-        "expect params ‹is› 80",
+        r"expect\b.*?(?P<fix>\s*(?P<at>:|(?<![=<>!])=(?!=)))",
+        "expect params ‹=› 80",
         "compare with `==`",
         "found `$at`, but values are compared with `==`",
         " ==",

@@ -24,7 +24,10 @@ class Counterpart(NamedTuple):
     keras: str | None = None
 
 
-_TORCH_CONV = "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
+_TORCH_CONV = (
+    "in_channels=- out_channels=out kernel_size=k stride padding=pad dilation groups bias"
+    " padding_mode=pad_mode"
+)
 _KERAS_CONV = (
     "filters=out kernel_size=k strides=stride padding=pad data_format=- dilation_rate=dilation"
     " groups activation use_bias=bias kernel_initializer=init"
@@ -79,8 +82,14 @@ LAYERS = (
         "num_embeddings=n embedding_dim=dim",
         "input_dim=n output_dim=dim",
     ),
+    Counterpart("param", "parameter learnedtensor learnabletensor clstoken", "data=value", None),
+    Counterpart("const", "constant buffer registerbuffer", None, None),
+    Counterpart("positions", "arange position positionids posids", None, None),
     Counterpart(
-        "maxpool", "maxpooling pool pooling mp", _POOL + " dilation=! return_indices=!", _KERAS_POOL
+        "maxpool",
+        "maxpooling pool pooling mp",
+        _POOL + " dilation return_indices=! ceil_mode=ceil",
+        _KERAS_POOL,
     ),
     Counterpart(
         "avgpool",
@@ -120,7 +129,11 @@ LAYERS = (
         "num_groups=groups num_channels=- eps affine",
         "groups axis=- epsilon=eps",
     ),
-    Counterpart("instancenorm", "instancenormalization", "num_features=- eps momentum=- affine"),
+    Counterpart(
+        "instancenorm",
+        "instancenormalization",
+        "num_features=- eps momentum affine track_running_stats",
+    ),
     Counterpart("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
     Counterpart("dropout", "drop alphadropout", "p", _RATE),
     Counterpart(
@@ -167,7 +180,7 @@ LAYERS = (
     Counterpart(
         "upsample",
         "upsampling upsamplingnearest interpolate resize unpool upscale",
-        "size scale_factor=scale mode align_corners=-",
+        "size scale_factor=scale mode align_corners",
         "size=scale data_format=- interpolation=mode",
     ),
     Counterpart("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
@@ -213,8 +226,8 @@ ADVICE = {
                     "declare the input at the top of the net: `input image: 3x224x224`"),
     **dict.fromkeys(("return", "yield", "result", "out", "outputs", "output"), _RESULT),
     **dict.fromkeys(("print", "summary", "show", "display", "echo", "printf"), _PRINT),
-    **dict.fromkeys(("sequential", "modulelist", "functional", "model", "module", "graph", "layers",
-                     "layer", "chain"), _SEQUENCE),
+    **dict.fromkeys(("sequential", "seq", "modulelist", "functional", "model", "module", "graph",
+                     "layers", "layer", "chain"), _SEQUENCE),
     **dict.fromkeys(("compile", "fit", "train", "optimizer", "loss", "adam", "sgd", "adamw",
                      "rmsprop", "crossentropyloss", "crossentropy", "mseloss", "nllloss",
                      "bceloss", "softmaxwithloss", "accuracy", "backward", "step"), _TRAIN),
@@ -223,7 +236,7 @@ ADVICE = {
                     "bodies are written in braces: `repeat 3 { ... }`; leave this out"),
     **dict.fromkeys(("while", "loop", "until", "do", "foreach", "map"),
                     "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
-    **dict.fromkeys(("parallel", "branch", "branches", "fork", "merge", "join", "arms", "tower"),
+    **dict.fromkeys(("parallel", "branch", "branches", "fork", "join", "arms", "tower"),
                     "branches are joined by `concat { | relu | tanh }`, `add`, `mul` or `max`"),
     **dict.fromkeys(("assert", "require", "check", "verify"),
                     "write `expect params == 80` for a fact about the net"),

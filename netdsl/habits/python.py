@@ -25,7 +25,7 @@ _TYPES = (
 )
 _WORDS = (
     r"(?:const|var|val|int|float|double|auto|final|static|mut|size_t|uint|long|char|string|bool|my|"
-    r"local|set|define|dim)"
+    r"local|set|define|dim|def|param|parameter|constant|hyperparameter)"
 )
 _TRAIN = "leave it out; how a net is trained is in its section `train Net { epochs = 3 }`"
 
@@ -65,6 +65,14 @@ HABITS = (
         "found `$at`, but a named part begins with `block`, and a whole net with `net`",
         net_or_block,
         where="top",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)(?:\s*(?::\s*\w+\s*)?:?=\s*|\s+"
+        r"(?=[\d\"\[]))(?P<value>[^=].*?));*\s*$",
+        "‹const› k = 3",
+        "write `let $name = $value`",
+        "found `$at`, but a value gets its name with `let`",
+        "let $name = $value",
     ),
     Habit(
         r"^\s*(?P<at>def|class|function|fn|func|fun)\b.*",
@@ -248,14 +256,6 @@ HABITS = (
         "",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<at>(?:let\s+)?{_WORDS})\s+(?P<name>\w+)\s*(?::\s*\w+\s*)?(?:=|:=)\s*"
-        rf"(?P<value>[^=].*?));*\s*$",
-        "‹const› k = 3",
-        "write `let $name = $value`",
-        "found `$at`, but a value gets its name with `let`",
-        "let $name = $value",
-    ),
-    Habit(
         r"^\s*let\s+\w+\s*(?P<fix>(?P<at>:\s*\w+)\s*)=",
         "let k‹: int› = 3",
         "leave out the type: `let k = 3`",
@@ -289,16 +289,10 @@ HABITS = (
         "found `lambda`, but there are no functions of your own",
     ),
     Habit(
-        r"=\s*[^=]*?\S\s+(?P<at>if\b(?!.*\belse\b)).*",
+        r"[=(,]\s*[^=(,]*?\S\s+(?P<at>if\b(?!.*\belse\b)).*",
         "let n = 3 ‹if› true",
         "write both values: `a if c else b`",
         "a choice has no `else`",
-    ),
-    Habit(
-        r"[\[(][^\[\]]*(?P<at>\bfor\s+\w+\s+in\b)[^\[\]]*",
-        "let a = [i ‹for i in› range(3)]",
-        "write the list itself: `[8, 16, 32]`, or `for i in range(3) { ... }` around layers",
-        "a list cannot contain a loop",
     ),
     Habit(
         r"[(,]\s*(?P<at>\*\*?(?=[A-Za-z_]))\w+",

@@ -171,7 +171,7 @@ def summed(matched: Matched) -> Fix:
     texts = parts(matched.group("sum"), sign)
     if sign == "-" and not any(text.lstrip("@") in labels for text in texts):
         return Guess(" -> ".join(texts))
-    operands = [_operand(text, labels) for text in texts]
+    operands = [_operand(matched, text, labels) for text in texts]
     known = [operand for operand in operands if operand is not None]
     if len(known) < len(operands):
         return None
@@ -229,9 +229,9 @@ def several(matched: Matched) -> Fix:
     return f"\n{blank}".join(f"let {n} = {v}" for n, v in zip(names, values, strict=True))
 
 
-def _operand(text: str, labels: set[str]) -> str | None:
+def _operand(matched: Matched, text: str, labels: set[str]) -> str | None:
     text = text.strip()
-    if text.startswith("@") or text.split("(")[0] in LAYERS:
+    if text.startswith("@") or is_layer(matched, text.split("(")[0]):
         return text
     return f"@{text}" if text in labels else None
 

@@ -62,12 +62,29 @@ def _comment(matched: Matched) -> Fix:
     return [(start, end + 2, f"\n{indentation}".join(words))]
 
 
+def _docstring(matched: Matched) -> Fix:
+    """`#` before every line of a text between two triple quotes."""
+    start, stop = matched.place("fix")
+    end = matched.text.find('"""', stop)
+    before = matched.text[matched.start : start]
+    if end < 0 or before.strip():
+        return None
+    lines = matched.text[stop:end].strip().split("\n")
+    return [(start, end + 3, f"\n{before}".join(f"# {line.strip()}".rstrip() for line in lines))]
+
+
 def _statements(matched: Matched) -> Fix:
     """A new line in place of a `;` between two statements."""
     before = matched.text[matched.start : matched.place("at")[0]]
     if before.count("(") > before.count(")") or before.count("{") > before.count("}"):
         return None
     return "\n" + before[: len(before) - len(before.lstrip())]
+
+
+def conjunction(matched: Matched) -> Fix:
+    """`and` for `&&`, in a condition or value."""
+    is_value = re.search(r"\b(?:if|expect)\b|=", matched.match.string[: matched.match.start()])
+    return None if is_value is None else "and"
 
 
 HABITS = (
@@ -86,7 +103,7 @@ HABITS = (
         _wide,
     ),
     Habit(
-        rf"[→⇒➔⟶➜➝↦▶]|[{_DASHES}]+\s*[>›»]",
+        rf"[{_DASHES}-]*[→⇒➔⟶➜➝↦▶]|[{_DASHES}]+\s*[>›»]|-[›»]",
         "relu ‹→› tanh",
         "chain layers with `->`: a minus sign and a greater-than sign",
         fix="->",
@@ -155,7 +172,7 @@ HABITS = (
         r"^\s*(?P<fix>\"\"\"(?P<text>[^\"]*)\"\"\")\s*$",
         '‹"""A net."""›',
         "write a comment after `#`: `# $text`",
-        "a string stands where a statement is expected",
+        "found a string where a statement is expected",
         "# $text",
     ),
     Habit(
@@ -163,6 +180,15 @@ HABITS = (
         '‹"""›A net.',
         "begin every line of a comment with `#`",
         '`"""` begins no text here',
+        _docstring,
+        "begin every line of a comment with `#`",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>REM|rem|<!--)\s*(?P<text>.*?)\s*(?:-->)?)\s*$",
+        "‹REM› the activation",
+        "write a comment after `#`: `# $text`",
+        "found `$at`, which begins no comment here",
+        "# $text",
     ),
     Habit(
         r"^\s*(?P<at>/\*).*",
@@ -188,18 +214,18 @@ HABITS = (
         lambda matched: [(*matched.place("at"), "#")],
     ),
     Habit(
-        r"(?P<at>--|%|\s;+)(?=\s*[A-Za-z]+(?:\s+[A-Za-z]|\s*$)).*",
+        r"(?P<at>--|%|(?<=\s);+)(?=\s*[A-Za-z]+(?:\s+[A-Za-z]|\s*$)).*",
         "relu ‹--› the activation",
         "write comments after `#`",
         "found `$at`, which begins no comment here",
-        lambda matched: [(*matched.place("at"), " #" if matched.group("at")[0] == " " else "#")],
+        lambda matched: [(*matched.place("at"), "#")],
     ),
     Habit(
-        r"(?P<at>&&?|\bAND\b)",
+        r"(?<=[\w)\] ])(?P<at>&&?|\bAND\b)(?=\s|\w+\s*[=<>{])",
         "if true ‹&&› false { relu }",
         "write `and`",
         "found `$at`, but conditions are joined with words",
-        "and",
+        conjunction,
     ),
     Habit(
         r"(?P<at>\|\|)",

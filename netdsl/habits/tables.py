@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from netdsl.habits import chains, control, formats, grammar, python, symbols, values
+from netdsl.habits import (
+    chains,
+    control,
+    expectations,
+    formats,
+    formulas,
+    grammar,
+    heads,
+    joins,
+    lets,
+    loops,
+    names,
+    python,
+    sections,
+    symbols,
+    values,
+)
 
 HABITS = (
+    *sections.HABITS,
+    *formulas.HABITS,
+    *expectations.HABITS,
+    *heads.HABITS,
+    *lets.HABITS,
     *values.HABITS,
+    *loops.HABITS,
     *control.HABITS,
+    *joins.FIRST,
+    *names.HABITS,
     *symbols.HABITS,
     *grammar.HABITS,
     *python.HABITS,
     *formats.HABITS,
+    *joins.HABITS,
     *chains.HABITS,
 )

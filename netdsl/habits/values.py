@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 
 def imported(matched: Matched) -> Fix:
-    """`import resnet`, if the library has such a file."""
+    """`import resnet` for a file of the library, and `import "a.net"` for another one."""
     name = matched.group("name")
+    path = re.search(r"[\"'<]([\w./-]+\.net)[\"'>]", matched.group("fix"))
+    if path is not None and matched.group("at") != "import":
+        return f'import "{path[1]}"'
     return f"import {name}" if library_file(name) is not None else None
 
 
@@ -27,7 +31,29 @@ def named_argument(matched: Matched) -> Fix:
     return " = " if matched.group("name") in _ARGUMENTS else None
 
 
+def argument(matched: Matched) -> Fix:
+    """A `=` after the name of an argument, unless it is a parameter with a type or with sizes."""
+    is_head = re.match(r"\s*(?:net|block)\b", matched.match.string)
+    is_plain = re.match(r"-?[\d.]+$|\"|true|false", matched.group("value").strip())
+    return None if is_head and not is_plain else " = "
+
+
 HABITS = (
+    Habit(
+        r"[(,]\s*(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>=>|:=|<-|:)\s*)(?P<value>[\w\"(\[-][^,)]*)",
+        "conv(8, 3, stride‹:› 2)",
+        "write an argument with `=`: `$name = $value`",
+        "found `$at` after the name of an argument",
+        argument,
+    ),
+    Habit(
+        r"^\s*expect(?P<fix>\s*(?P<at>:|=|\bthat\b)\s*)(?=\S).*",
+        "expect‹:› params == 10",
+        "leave it out: `expect params == 80`",
+        "found `$at` after `expect`",
+        " ",
+        where="body",
+    ),
     Habit(
         r"[(,]\s*(?P<name>[a-z_]+)(?P<fix>\s+)(?P<at>\d[\w.]*)\s*(?=[,)])",
         "conv(8, 3, stride ‹2›)",
@@ -43,7 +69,7 @@ HABITS = (
         "",
     ),
     Habit(
-        r"^\s*(?P<fix>(?P<name>(?!inputs?\b|output\b)[a-z_]\w*)\s*:\s*(?:input\s+)?"
+        r"^\s*(?P<fix>(?P<name>(?!inputs?\b|output\b)[a-z_]\w*)\s*[:=]\s*(?:input\s+)?"
         r"(?P<at>(?P<sizes>\d+(?:x(?:\d+|[A-Z]))+)))\s*$",
         "image: ‹3x8x8›",
         "write an input as `input $name: $sizes`",
@@ -66,7 +92,7 @@ HABITS = (
         r"(?:\.net)?[\"'>]?(?:\s+import\b.*)?\s*;?)\s*$",
         "‹use› resnet",
         "write `$fix`",
-        "found `$at`, but a file of the library is imported by `import` and its name",
+        "found `$at`, but a file is imported by `import`",
         imported,
         where="top",
     ),
@@ -151,14 +177,6 @@ HABITS = (
         "an element of a list is written `$a[$n]`",
         "found a number after `.`",
         "$a[$n]",
-    ),
-    Habit(
-        r"\bexpect\s+(?P<fix>(?P<a>\w+)\s+(?P<at>between)\s+(?P<x>[\d_]+)\s+(?:and|to|,)\s+"
-        r"(?P<y>[\d_]+))",
-        "expect params ‹between› 100 and 300",
-        "write `$a >= $x and $a <= $y`",
-        "found `between`",
-        "$a >= $x and $a <= $y",
     ),
     Habit(
         r"\bexpect\s+shape\([^()]*\)\s*==?\s*(?P<fix>(?P<n>\d+(?P<at>\s*,)\s*\d+(?:\s*,\s*\d+)*))",

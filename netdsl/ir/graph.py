@@ -1,12 +1,15 @@
 """The typed graph: values, nodes, and the inputs, outputs and auxiliary heads of a net.
 
-A graph is always valid: there is none for a program with errors. Every node makes one value, and
-comes after the nodes that make its inputs.
+A graph is always valid: there is none for a program with errors. Every node comes after the nodes
+that make its inputs. It makes one value, and further ones if the net refers to them, such as the
+final states of an `lstm`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
+
+from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,16 +47,37 @@ class Value:
         self.site = site
         self.producer = producer
 
+    @property
+    def weight(self) -> Weight | None:
+        """The learned tensor that has the name of the layer, for the result of a `param`."""
+        if self.producer is None:
+            return None
+        param = self.producer.params().get("")
+        if param is None:
+            return None
+        return Weight(self.producer.module, param.shape)
+
+    def result(self, name: str) -> Value | None:
+        """The further result of that name of the layer that makes this value, if it has one."""
+        node = self.producer
+        if node is None or node.output is not self or self.type is None:
+            return None
+        types = node.op.results(*node.types)
+        if name in types and name not in node.results:
+            node.results[name] = Value(f"{node.name}.{name}", types[name], self.site, node)
+        return node.results.get(name)
+
 
 class Node:
     """One occurrence of a layer.
 
     `module` is the name of its weights. It differs from `name` if a labelled module is used twice:
     then it is the name of the first node that uses it. `aux` is the name of the auxiliary head that
-    the node belongs to, and `scope` the part of the net that contains it.
+    the node belongs to, and `scope` the part of the net that contains it. `results` are the further
+    results that the net uses, by name.
     """
 
-    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "scope")
+    __slots__ = ("aux", "frozen", "inputs", "module", "name", "op", "output", "results", "scope")
     scope: Scope
 
     def __init__(
@@ -72,6 +96,12 @@ class Node:
         self.output = output
         self.aux = aux
         self.frozen = False
+        self.results: dict[str, Value] = {}
+
+    @property
+    def outputs(self) -> list[Value]:
+        """Its result, and the further results that the net uses."""
+        return [self.output, *self.results.values()]
 
     @property
     def label(self) -> str:
@@ -111,6 +141,17 @@ class Node:
     def buffers(self) -> dict[str, Param]:
         """Its stored tensors that are not learned (batch norm's running statistics)."""
         return self.op.buffers(*self.types)
+
+    def tensor_name(self, key: str) -> str:
+        """The name in checkpoints of the learned or stored tensor that the layer calls `key`."""
+        if not key:
+            return self.module
+        return f"{self.module}.{key}"
+
+    def tensors(self) -> dict[str, Param]:
+        """Its learned and stored tensors by their names in checkpoints."""
+        own = self.params() | self.buffers()
+        return {self.tensor_name(key): param for key, param in own.items()}
 
 
 class Scope:
@@ -240,6 +281,15 @@ class Graph:
                 if not isinstance(size, int):
                     names.update(dict.fromkeys(sorted(size.symbols())))
         return list(names)
+
+    def drop_unused_results(self) -> None:
+        """Forget the further results that only expressions refer to, such as `shape(@enc.h)`."""
+        used = {id(value) for node in self.nodes for value in node.inputs}
+        used.update(id(output.value) for output in self.outputs)
+        used.update(id(head.value) for head in self.aux)
+        for node in self.nodes:
+            if node.results:
+                node.results = {k: v for k, v in node.results.items() if id(v) in used}
 
     def uses(self) -> dict[int, list[Node]]:
         """The nodes that take each value, by the value's `id`."""

@@ -14,22 +14,23 @@ if TYPE_CHECKING:
 class Lowered(NamedTuple):
     """A layer in PyTorch: the constructor of its module, if it has one, and the call.
 
-    In the call, {m} is the module and {0}, {1} are the inputs.
+    In the call, {m} is the module and {0}, {1} are the inputs. A layer that only stores a tensor
+    has that tensor in place of a module; `store` is then "parameter" or "buffer".
     """
 
     module: str | None
     call: str
-    uses: str | None = None  # the name in `modules` that the text refers to
+    uses: tuple[str, ...] = ()  # the names in `modules` that the text refers to
+    store: str = "module"
 
     @property
     def plain(self) -> bool:
         """Whether it only calls its module on one input, so that `nn.Sequential` can contain it."""
         return self.module is not None and self.call == "{m}({0})"
 
-    def padded(self, pairs: tuple[tuple[int, int], ...]) -> Lowered:
-        """The same with zeros around its input: modules of `nn` only pad both ends equally."""
-        flat = tuple(width for pair in reversed(pairs) for width in pair)
-        return self._replace(call=f"{{m}}(F.pad({{0}}, {flat}))")
+    def with_input(self, text: str, uses: tuple[str, ...] = ()) -> Lowered:
+        """The same applied to another input, which is written in terms of {0}."""
+        return self._replace(call=self.call.replace("{0}", text), uses=self.uses + uses)
 
     def with_keyword(self, name: str, *, value: object) -> Lowered:
         """The same with one more constructor argument."""
@@ -79,6 +80,16 @@ class Emitter(Protocol):
     def scales(self, values: Sequence[float]) -> str:
         """A constant vector for the factors of `Resize`: float32 in models of any precision."""
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the layer's further results that the net uses."""
+
+    def several(self, op_type: str, count: int, *inputs: str, **attributes: object) -> list[str]:
+        """Add a node with several results; returns their names."""
+
+    def result(self, name: str, value: str) -> None:
+        """Give a further result of the layer; its nodes must come before those of the result."""
+
 
 class Recorder(Protocol):
     """Writes PyTorch source.
@@ -86,11 +97,26 @@ class Recorder(Protocol):
     Keywords are pairs (value, default); a value that is equal to its default is not written.
     """
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The names of the layer's further results that the net uses.
+
+        If there are any, the call gives a tuple: the result, and then these.
+        """
+
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""
 
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""
@@ -103,6 +129,7 @@ class Evaluation(Protocol):
     """A layer in double precision. Each value is computed when it is first used."""
 
     types: tuple[TensorType, ...]  # of the inputs
+    results: tuple[str, ...]  # the names of the layer's further results that the net uses
 
     @property
     def xs(self) -> list[Tensor]:

@@ -7,18 +7,20 @@ Shapes have no batch dimension: C x H x W for images, T x D for sequences, D for
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
+T = TypeVar("T")
 REQUIRED = object()
 COUNTER = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
+CONSTANT = "const"  # the initialiser of a tensor that never changes
 
 
 class Param(NamedTuple):
@@ -32,26 +34,56 @@ class Param(NamedTuple):
     - state: a matrix that a recurrent layer applies at every step
     - after-norm: a matrix whose input has scale 1, whatever the scale of the layer's input is
     - slope: a factor of negative values
+
+    `tied` is the name of the weight of an earlier layer, if the tensor is that weight.
     """
 
     shape: tuple[int, ...]
     init: str = "zeros"
     values: tuple[float, ...] = ()
     role: str = ""
+    tied: str = ""
+    dtype: str = "float32"
 
     @property
     def size(self) -> int:
         """The number of elements."""
         return prod(self.shape)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether its numbers are those of the text, whatever a checkpoint contains."""
+        return self.init == CONSTANT
+
+
+class Weight:
+    """A weight of an earlier layer as a value, such as `@emb.weight`.
+
+    `name` is its name in checkpoints.
+    """
+
+    __slots__ = ("name", "shape")
+    type_word = "a weight"
+
+    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
+        self.name = name
+        self.shape = shape
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Weight) and (other.name, other.shape) == (self.name, self.shape)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
 
 class Arg:
     """One argument of a layer kind.
 
-    `convert` checks a value and returns it as the layer takes it.
+    `convert` checks a value and returns it as the layer takes it. An argument that is a tensor is a
+    further input of the layer; `dtypes` are the element types that it may have.
     """
 
-    __slots__ = ("choices", "convert", "default", "doc", "max", "min", "name")
+    __slots__ = ("choices", "convert", "default", "doc", "dtypes", "max", "min", "name")
 
     def __init__(
         self,
@@ -61,6 +93,7 @@ class Arg:
         min: float | None,
         max: float | None,
         choices: tuple[str, ...] | None,
+        dtypes: tuple[str, ...] = (),
     ) -> None:
         self.convert = convert
         self.default = default
@@ -68,6 +101,7 @@ class Arg:
         self.min = min
         self.max = max
         self.choices = choices
+        self.dtypes = dtypes
         self.name = ""
 
     @property
@@ -163,14 +197,32 @@ class Op:
         """The arguments by name."""
         return {a.name: getattr(self, a.name) for a in self.args}
 
+    def named(self, xs: Sequence[T]) -> dict[str, T]:
+        """What belongs to the inputs that arguments give, by name; `xs` has it for every input.
+
+        They are the last inputs, in the order of the arguments.
+        """
+        names = [a.name for a in self.args if a.dtypes and getattr(self, a.name)]
+        return dict(zip(names, xs[len(xs) - len(names) :], strict=True))
+
     # ---- the questions that a kind answers
 
     def infer(self, *xs: TensorType) -> TensorType:
         """The type of the result; raises `OpError`. Elementwise unless overridden."""
         return xs[0]
 
+    def results(self, *xs: TensorType) -> dict[str, TensorType]:
+        """The types of further results by name: the value `h` of the layer `enc` is `@enc.h`.
+
+        `torch`, `onnx` and `rounding` are told which of them the net uses.
+        """
+        return {}
+
     def params(self, *xs: TensorType) -> dict[str, Param]:
-        """The learned tensors by their PyTorch names."""
+        """The learned tensors by their PyTorch names.
+
+        The name of a tensor is empty if it is not inside a module: it has the name of the layer.
+        """
         return {}
 
     def buffers(self, *xs: TensorType) -> dict[str, Param]:
@@ -228,7 +280,17 @@ class Op:
         """The type of the result, and what `infer` requires of open sizes."""
         needs = Needs([], [])
         # Ops are shared, so a copy collects the needs for these inputs.
-        return type(self)({**vars(self), "_needs": needs}).infer(*xs), needs
+        type_ = type(self)({**vars(self), "_needs": needs}).infer(*xs)
+        return self._with_span(type_, xs), needs
+
+    def _with_span(self, y: TensorType, xs: tuple[TensorType, ...]) -> TensorType:
+        """The type of a result, with the span of the input if it has the same integers."""
+        x = xs[0]
+        if x.span is None or y.span is not None or not self.any_dtype or len(xs) > 1:
+            return y
+        if (y.dtype, y.size) != (x.dtype, x.size):
+            return y
+        return y._replace(span=x.span)
 
     # ---- what most kinds do not override
 
@@ -252,4 +314,5 @@ class Op:
         """The number of weights without biases; 0 for a layer that does not multiply."""
         if not self.multiplies:
             return 0
-        return sum(p.size for name, p in self.params(*xs).items() if not name.startswith("bias"))
+        own = {name: p for name, p in self.params(*xs).items() if not p.tied}
+        return sum(p.size for name, p in own.items() if not name.startswith("bias"))

@@ -19,7 +19,7 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 Tensor = Any  # a tensor of PyTorch
 LIMIT = 16.0  # the units of rounding that `verify` allows
@@ -35,6 +35,7 @@ class Bound(NamedTuple):
     rounding: Tensor
     underflow: Tensor
     value: Tensor | None = None  # the exact value, if it is not the one that the module computes
+    results: Mapping[str, Bound] = {}  # the bounds of the layer's further results
 
 
 def grown(terms: float) -> float:
@@ -117,6 +118,10 @@ class Known:
 
     def __mul__(self, other: Known) -> Known:
         rounding = self.rounding * other.value.abs() + other.rounding * self.value.abs()
+        # Where both factors may be far off, as after a step of a saturated gate, the product of
+        # their errors counts too. An infinite bound times 0 is no number, and adds nothing.
+        both = self.rounding * other.rounding * (LIMIT * UNIT)
+        rounding = rounding + both.nan_to_num(nan=0.0, posinf=inf)
         underflow = self.underflow * other.value.abs() + other.underflow * self.value.abs()
         return Known.rounded(self.value * other.value, rounding, underflow)
 

@@ -324,10 +324,14 @@ def subs(value: int | Sym, values: Mapping[str, int | Sym]) -> int | Sym:
 
 
 class TensorType(NamedTuple):
-    """The shape without the batch dimension (C x H x W for images), and the element type."""
+    """The shape without the batch dimension (C x H x W for images), and the element type.
+
+    `span` has the smallest and the largest of its integers, if the text determines them.
+    """
 
     shape: tuple[int | Sym, ...]
     dtype: str = "float32"
+    span: tuple[int, int | Sym] | None = None
 
     @property
     def channels(self) -> int | Sym:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
+from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 
 Dims = int | tuple[int, ...]  # one number for all axes, or one for each
 Pairs = tuple[tuple[int, int], ...]  # the padding before and after each axis
-UnevenPadding = Literal["same"] | Pairs
-Padding = Dims | UnevenPadding
+Padding = Dims | Literal["same"] | Pairs
 Numbers = float | tuple["Numbers", ...]  # nested lists
 MAX_SHOWN = 200  # characters of a value in a message
 
@@ -62,6 +63,43 @@ def _has_own_text(value: object) -> bool:
     """Whether the class of the value defines how it is printed."""
     cls = type(value)
     return cls.__str__ is not object.__str__ or cls.__repr__ is not object.__repr__
+
+
+# ---- tensors
+
+
+class GivenTensor:
+    """Stands for the tensor that an argument gives; the tensor itself is an input of the layer."""
+
+    type_word = "a tensor"
+
+
+GIVEN = GivenTensor()
+
+
+def tensor(value: object) -> bool:
+    """A tensor of numbers."""
+    if value is not GIVEN:
+        raise WrongType("a tensor")
+    return True
+
+
+def mask(value: object) -> bool:
+    """A tensor of numbers or of booleans."""
+    return tensor(value)
+
+
+def truths(value: object) -> bool:
+    """A tensor of booleans."""
+    return tensor(value)
+
+
+# The element types of the tensors that an argument takes.
+TENSOR_DTYPES: dict[Callable[[object], object], tuple[str, ...]] = {
+    tensor: ("float32",),
+    mask: ("float32", "bool"),
+    truths: ("bool",),
+}
 
 
 # ---- the types
@@ -143,18 +181,6 @@ def padding_advice(word: object) -> str | None:
     return None
 
 
-def even_padding(value: object) -> Padding:
-    """An integer or sizes.
-
-    `same` and pairs pass: the layer refuses them, and advises what to write for its input.
-    """
-    if value == "same":
-        return "same"
-    if _is_pairs(value):
-        return value
-    return dims(value)
-
-
 def sizes(value: object) -> tuple[Any, ...]:
     """Sizes such as `16x25`: integers, or open sizes, which a kind may refuse with `fixed`."""
     given = value if isinstance(value, tuple) else (value,)
@@ -182,9 +208,42 @@ def literal(value: object) -> tuple[Numbers, ...]:
     if isinstance(value, tuple) and value:
         if all(isinstance(item, tuple) for item in value):
             return tuple(literal(item) for item in value)
-        if all(isinstance(item, float) or is_integer(item) for item in value):
-            return tuple(float(item) for item in value)
+        if all(map(_is_number, value)):
+            return tuple(map(float, value))
     raise WrongType("nested lists of numbers of one shape")
+
+
+def whole_numbers(value: object) -> tuple[Numbers, ...]:
+    """Nested lists of numbers, in which integers remain integers."""
+    literal(value)
+    return value  # type: ignore[return-value]
+
+
+def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
+    """Nested lists of numbers, or a weight of an earlier layer."""
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, Weight):
+        return value
+    try:
+        return literal(value)
+    except WrongType as wrong:
+        raise WrongType(f"{wrong}, or a weight such as @label.weight") from None
+
+
+def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
+    """`true`, `false`, a list of numbers, or a weight of an earlier layer."""
+    if isinstance(value, Value):
+        value = value.weight
+    if isinstance(value, (bool, Weight)):
+        return value
+    if isinstance(value, tuple) and value and all(map(_is_number, value)):
+        return tuple(map(float, value))
+    raise WrongType("true, false or a list of numbers")
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, float) or is_integer(value)
 
 
 TYPE_NAMES: dict[Callable[[object], object], str] = {
@@ -193,12 +252,17 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     boolean: "bool",
     text: "word",
     dims: "int or dims",
-    even_padding: "int or dims",
     padding: "int, dims, pairs or same",
     sizes: "dims",
     integers: "list of int",
     axes: "int or list",
     literal: "nested list",
+    whole_numbers: "nested list",
+    weight_values: "nested list or weight",
+    bias_values: "bool, list or weight",
+    tensor: "tensor",
+    mask: "float or bool tensor",
+    truths: "bool tensor",
 }
 
 
@@ -226,6 +290,8 @@ def meant(convert: Callable[[object], object], value: object) -> str | None:
         if isinstance(candidate, tuple) and isinstance(value, str):
             return value.strip().lower()
         return _show(candidate).replace('"', "")
+    if convert in (literal, whole_numbers) and _is_number(value):
+        return f"[{_show(value)}]"
     return None
 
 

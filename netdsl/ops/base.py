@@ -15,7 +15,14 @@ from netdsl.diagnostics import nearest
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
-from netdsl.ops.args import WrongType, even_padding, meant, padding, padding_advice, show
+from netdsl.ops.args import (
+    TENSOR_DTYPES,
+    WrongType,
+    meant,
+    padding,
+    padding_advice,
+    show,
+)
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -28,6 +35,13 @@ T = TypeVar("T")
 GONE: Any = None  # replaces an inherited argument that a kind does not take
 END = 2**31 - 1  # the end of a `Slice` that goes to the end of its axis
 FLOAT, INT64 = 1, 7  # element types of ONNX
+# What other tools call the choices of arguments.
+SYNONYMS = {
+    "replicate": "edge",
+    "wrap": "circular",
+    "cubic": "bicubic",
+    "nearest-exact": "nearest_exact",
+}
 MAX_WORD = 40  # characters of a word in a message
 MAX_DIVISORS = 12  # the most divisors in a message
 
@@ -72,9 +86,11 @@ def arg(
 
     `convert` is one of the types in `netdsl.ops.args`. An argument without a default is required.
     `doc` is one line for the reference; `min`, `max` and `choices` limit the values. To type
-    checkers, the result is a value of the argument, which is what instances of the kind have.
+    checkers, the result is a value of the argument, which is what instances of the kind have. For a
+    tensor, that is whether it is given.
     """
-    return Arg(convert, default, doc, min, max, tuple(choices) if choices else None)
+    dtypes = TENSOR_DTYPES.get(convert, ())
+    return Arg(convert, default, doc, min, max, tuple(choices) if choices else None, dtypes)
 
 
 LAYERS: dict[str, type[Op]] = {}
@@ -85,8 +101,9 @@ def layer(
 ) -> Callable[[type[Op]], type[Op]]:
     """Register a layer kind.
 
-    `examples` are (input shape, call) pairs for the reference and the contract test. References to
-    further inputs are added to the arguments, or replace `{}` in an expression.
+    `examples` are (input shapes, call) pairs for the reference and the contract test. If the call
+    contains references, as in `h = @h`, they are the last inputs; references to other inputs are
+    added to the arguments, or replace `{}` in an expression.
     """
 
     def register(cls: type[Op]) -> type[Op]:
@@ -173,6 +190,9 @@ def check(declared: Arg, kind: str, value: object) -> object:
 def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> OpError:
     """The error of a value that does not have the type of the argument."""
     message = f"`{declared.name}` of `{kind}` must be {wrong}, found {show(value)}"
+    if declared.dtypes:
+        reference = f"write a reference to a tensor: `{declared.name} = @label`"
+        return OpError("wrong-type", message, declared.name, reference)
     help = advice(declared, value)
     text = meant(declared.convert, value)
     correction = None
@@ -188,8 +208,12 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
     """The error of a word that an argument does not take."""
     choices = declared.choices or ()
     message = f"`{declared.name}` of `{kind}` is {_shortened(word)}; it can be {', '.join(choices)}"
-    near = nearest(word, choices)
     help = correction = None
+    synonym = SYNONYMS.get(word)
+    if synonym in choices:
+        help, correction = f"it is called `{synonym}` here", Correction({declared.name: synonym})
+        return OpError("bad-argument", message, declared.name, help, correction)
+    near = nearest(word, choices)
     if near is not None:
         help = f"did you mean `{near}`?"
         correction = Correction({declared.name: near})
@@ -198,7 +222,7 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
 
 def advice(declared: Arg, value: object) -> str | None:
     """What to write for a value that does not have the type of the argument."""
-    if declared.convert in (padding, even_padding):
+    if declared.convert is padding:
         return padding_advice(value)
     return None
 

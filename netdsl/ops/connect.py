@@ -61,7 +61,9 @@ def check(rows: Table, out: int, channels: int, groups: int, init: str) -> None:
 def _check_row(i: int, row: tuple[int, ...], channels: int) -> None:
     """Raise `OpError` if output map `i` cannot be connected to the input maps of its row."""
     if not row:
-        raise OpError("bad-argument", f"output map {i} is connected to no input map", "connections")
+        message = f"output map {i} is connected to no input map"
+        help = "list at least one input map for each output map, such as `[[0], [0, 1]]`"
+        raise OpError("bad-argument", message, "connections", help=help)
     for number in row:
         if not 0 <= number < channels:
             raise OpError(
@@ -69,12 +71,13 @@ def _check_row(i: int, row: tuple[int, ...], channels: int) -> None:
                 f"output map {i} is connected to input map {number}; the input has maps 0 to"
                 f" {channels - 1}",
                 "connections",
+                help="the input maps are counted from 0",
             )
     for number in row:
         if row.count(number) > 1:
-            raise OpError(
-                "bad-argument", f"output map {i} lists input map {number} twice", "connections"
-            )
+            message = f"output map {i} lists input map {number} twice"
+            help = "list each input map once"
+            raise OpError("bad-argument", message, "connections", help=help)
 
 
 def fan_in(rows: Table, window: int) -> int:

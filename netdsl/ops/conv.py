@@ -1,111 +1,27 @@
-"""Convolution: `conv` and `depthwise`, and what they share with `deconv`."""
+"""Convolution: `conv` and `depthwise`."""
 
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from netdsl.errors import Correction, OpError
-from netdsl.ir.op import Op, Param, Window
+from netdsl.errors import OpError
+from netdsl.ir.op import Param
 from netdsl.ir.types import TensorType
 from netdsl.ops import connect
-from netdsl.ops.args import boolean, dims, integer, literal, padding, text
-from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank, spread
-from netdsl.ops.init import INITS, shaped
-from netdsl.ops.padding import for_all_pairs, is_even, sizes_text
+from netdsl.ops.args import bias_values, dims, integer, padding, text, weight_values
+from netdsl.ops.base import GONE, arg, brief, divisor_list, fixed, layer, spatial_rank
+from netdsl.ops.init import INITS, bias_params, weight_param
+from netdsl.ops.padding import TORCH_MODES, check_border, onnx_pads, same_width
 from netdsl.ops.rounding import sum_of_products
-from netdsl.ops.window_text import number_text, padding_text, window_text
+from netdsl.ops.window import Windowed, too_large
 from netdsl.words import counted, do
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ir.types import Sym
-    from netdsl.ops.args import Dims, Padding, Pairs
-
-
-class Geometry(NamedTuple):
-    """The window of a convolution along each spatial axis; `pad` has (begin, end) pairs."""
-
-    k: tuple[int, ...]
-    stride: tuple[int, ...]
-    pad: Pairs
-    dilation: tuple[int, ...]
-
-
-class Windowed(Op):
-    """What the convolutions share: window, stride, padding and dilation along 1 to 3 axes."""
-
-    multiplies = True
-    k: Dims
-    stride: Dims
-    pad: Padding
-    dilation: Dims
-
-    def geometry(self, x: TensorType) -> Geometry:
-        """Each argument spread over the spatial axes; raises `OpError` if one does not fit."""
-        k, stride, dilation = self.spread_window(x)
-        return Geometry(k, stride, self._pairs(k, stride, dilation), dilation)
-
-    def spread_window(self, x: TensorType) -> tuple[tuple[int, ...], ...]:
-        """Window, stride and dilation along each spatial axis."""
-        n = spatial_rank(self, x)
-        arguments = {"k": self.k, "stride": self.stride, "dilation": self.dilation}
-        return tuple(spread(value, n, self.kind, name) for name, value in arguments.items())
-
-    def _pairs(
-        self, k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
-    ) -> Pairs:
-        """The (begin, end) padding of each spatial axis."""
-        if is_even(self.pad):
-            return tuple((p, p) for p in spread(self.pad, len(k), self.kind, "pad"))
-        if self.pad == "same":
-            return _same(k, stride, dilation)
-        if len(self.pad) != len(k):
-            raise OpError(
-                "wrong-rank",
-                f"`pad` has {counted(len(self.pad), 'pair')}, the input has"
-                f" {counted(len(k), 'spatial axis')}",
-                "pad",
-                *for_all_pairs(self.pad),
-            )
-        return self.pad
-
-    def windows(self, x: TensorType) -> tuple[Window, ...]:
-        axes = zip(*self.geometry(x), strict=True)
-        return tuple(Window((k - 1) * d + 1, s, begin) for k, s, (begin, _), d in axes)
-
-    def window_text(self, x: TensorType) -> str:
-        k, stride, _, dilation = self.geometry(x)
-        return window_text(
-            k,
-            stride,
-            number_text("d", dilation, 1),
-            # For `depthwise`, whose number of groups is fixed, it is not an argument.
-            number_text("g", [self.given.get("groups", 1)], 1),
-            self.padding_text(x),
-        )
-
-    def padding_text(self, x: TensorType) -> str:
-        """The padding, if it neither is 0 nor keeps the size."""
-        k, _, pairs, dilation = self.geometry(x)
-        return padding_text(pairs, k, dilation)
-
-
-def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]) -> Pairs:
-    """The padding that keeps the size of the input, which needs a stride of 1."""
-    totals = [d * (k_ - 1) for k_, d in zip(k, dilation, strict=True)]
-    halves = [total // 2 for total in totals]
-    if any(s != 1 for s in stride):
-        text = sizes_text(halves)
-        is_even = all(total % 2 == 0 for total in totals)
-        raise OpError(
-            "bad-padding",
-            f"`pad = same` needs stride 1, the stride is {brief(stride)}",
-            "pad",
-            f"give the padding as numbers: `pad = {text}`",
-            Correction({"pad": text}) if is_even else None,
-        )
-    return tuple((half, total - half) for half, total in zip(halves, totals, strict=True))
+    from netdsl.ops.padding import Border
+    from netdsl.ops.window import Geometry
 
 
 @layer(
@@ -129,29 +45,50 @@ def _same(k: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
             ),
         ),
         ("2x3x4", "conv(3, 3x4, init = ones, connections = [[0], [1], [1, 0]])"),
+        ("2x7", "conv(2, 3, bias = [0.5, -1])"),
+        ("3x7x8", "conv(4, 3, stride = 2, pad = same)"),
+        ("2x9", "conv(3, 2, stride = 3, dilation = 3, pad = same)"),
+        ("3x5x6", "conv(4, 3, pad = 1, pad_mode = circular)"),
+        ("2x7", "conv(3, 4, pad = [(1, 2)], pad_mode = reflect)"),
+        ("2x3x4x4", "conv(3, 3, pad = 1x0x2, pad_mode = edge)"),
+        ("2x7", "conv(2, 4, stride = 2, pad = same, pad_mode = circular)"),
+        ("2x5", "conv(2, 3, pad = 1, connections = [[0], [1]], pad_mode = circular)"),
     ],
 )
 class Conv(Windowed):
     """Slide `out` learned windows over the input.
 
-    Along each axis, out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1.
+    Along each axis, out = (in + 2 pad - dilation (k - 1) - 1) // stride + 1; with `pad = same`,
+    out = ceil(in / stride).
     """
 
+    multiplies = True
     rounding = sum_of_products()
 
     out = arg(integer, doc="output channels", min=1)
     k = arg(dims, doc="window size", min=1)
     stride = arg(dims, 1, doc="step of the window", min=1)
-    pad = arg(padding, 0, doc="zeros around the input; `same` keeps the size, with stride 1", min=0)
+    pad = arg(
+        padding,
+        0,
+        doc="border around the input; `same` gives ceil(in / stride) outputs, as in TensorFlow",
+        min=0,
+    )
     dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
     groups = arg(integer, 1, doc="groups of channels that are convolved separately", min=1)
-    bias = arg(boolean, True, doc="add a learned bias to each output channel")
-    weight = arg(literal, None, doc="the kernel as literal numbers")
+    bias = arg(bias_values, True, doc="add a learned bias to each output channel, or its numbers")
+    weight = arg(weight_values, None, doc="the kernel: numbers or an earlier weight")
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
     connections = arg(
         connect.table,
         None,
         doc="for each output map, the input maps that it is connected to; only these have weights",
+    )
+    pad_mode = arg(
+        text,
+        "zeros",
+        doc="what the border is filled with",
+        choices=("zeros", "reflect", "edge", "circular"),
     )
 
     def infer(self, x: TensorType) -> TensorType:
@@ -160,10 +97,25 @@ class Conv(Windowed):
         self._check_groups(channels)
         if self.connections is not None:
             connect.check(self.connections, self.out, channels, self.groups, self.init)
-        spatial = [_output_size(*axis) for axis in zip(x.spatial, *geometry, strict=True)]
-        if self.weight is not None:
-            shaped(self.kind, "weight", self.weight, self._weight_shape(x))
+        spatial = self._output_sizes(x, geometry)
         return TensorType((self.out, *spatial), x.dtype)
+
+    def _output_sizes(self, x: TensorType, geometry: Geometry) -> list[int | Sym]:
+        """The number of positions of the window along each axis; raises `OpError`."""
+        sizes: list[int | Sym] = []
+        for size, extent, k, stride, pad, dilation in zip(
+            x.spatial, geometry.extent, *geometry, strict=True
+        ):
+            padded, width = size + sum(pad), max(pad)
+            if self.pad == "same":
+                sizes.append((size + stride - 1) // stride)
+                width = same_width(size, extent, stride)
+            elif isinstance(size, int) and isinstance(padded, int) and extent > padded:
+                raise too_large("kernel", size, k, pad, dilation, "more padding")
+            else:
+                sizes.append((padded - extent) // stride + 1)
+            check_border(self, self.pad_mode, size, width, "pad_mode")
+        return sizes
 
     def _check_groups(self, channels: int) -> None:
         for side, count in (("input", channels), ("output", self.out)):
@@ -190,27 +142,34 @@ class Conv(Windowed):
             fan_in = connect.fan_in(self.connections, fan_in)
             if init == "default":
                 init = f"uniform:{fan_in}"
-        params = {"weight": Param(shape, init)}
-        if self.weight is not None:
-            numbers = shaped(self.kind, "weight", self.weight, shape)
-            params["weight"] = Param(shape, "literal", numbers)
-        if self.bias:
-            params["bias"] = Param((self.out,), f"uniform:{fan_in}")
-        return params
+        kernel = weight_param(self, shape, Param(shape, init))
+        return {"weight": kernel} | bias_params(self, self.out, f"uniform:{fan_in}")
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return prod(y.spatial) * prod(self._weight_shape(x))
 
+    def padding_text(self, x: TensorType) -> str:
+        """The padding, if it neither is 0 nor keeps the size, and its mode if that is not zeros."""
+        text = super().padding_text(x)
+        border = self._border(x)
+        if not border.mode or not (border.same or any(map(any, border.pairs))):
+            return text
+        return f"{text} {border.mode}".strip()
+
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, dilation = self.geometry(x)
-        uneven = any(begin != end for begin, end in pairs)
-        # Modules of `nn` only pad both ends equally, so an uneven `pad` is applied before.
-        pad = 0 if uneven else brief(tuple(begin for begin, _ in pairs))
+        has_bias = bool(self.bias)
+        border = self._border(x)
+        # Modules of `nn` pad both ends equally, and `PartialConv` only with zeros.
+        is_first = border.same is not None or any(begin != end for begin, end in pairs)
+        is_first |= self.connections is not None and self.pad_mode != "zeros"
+        pad = 0 if is_first else brief(tuple(begin for begin, _ in pairs))
         if self.connections is not None:
             module = t.custom(
-                "PartialConv", self.connections, x.channels, k, stride, pad, dilation, self.bias
+                "PartialConv", self.connections, x.channels, k, stride, pad, dilation, has_bias
             )
         else:
+            mode = "zeros" if is_first else TORCH_MODES.get(self.pad_mode, "zeros")
             module = t.module(
                 f"Conv{len(k)}d",
                 x.channels,
@@ -220,9 +179,15 @@ class Conv(Windowed):
                 padding=(pad, 0),
                 dilation=(brief(dilation), 1),
                 groups=(self.groups, 1),
-                bias=(self.bias, True),
+                bias=(has_bias, True),
+                padding_mode=(mode, "zeros"),
             )
-        return module.padded(pairs) if uneven else module
+        return module.with_input(border.torch(), border.uses) if is_first else module
+
+    def _border(self, x: TensorType) -> Border:
+        """The border for a lowering that pads the input first."""
+        mode = "" if self.pad_mode == "zeros" else self.pad_mode
+        return self.border(x, self.geometry(x).pad, mode)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         k, stride, pairs, dilation = self.geometry(x.type)
@@ -231,37 +196,25 @@ class Conv(Windowed):
         if self.connections is not None:
             channels = fixed(self, x.type.channels, "its input channels")
             weight = connect.onnx_kernel(g, self.connections, weight, (self.out, channels, *k))
+        border = self._border(x.type)
+        padded: str = x
+        if not border.mode and self.auto_pads(x.type):
+            padding: dict[str, object] = {"auto_pad": "SAME_UPPER"}
+        else:
+            if border.same is not None or (border.mode and any(map(any, pairs))):
+                padded, pairs = border.onnx(g, x), ((0, 0),) * len(k)
+            padding = {"pads": onnx_pads(pairs)}
         return g.op(
             "Conv",
-            x,
+            padded,
             weight,
             *bias,
             kernel_shape=k,
             strides=stride,
-            pads=[begin for begin, _ in pairs] + [end for _, end in pairs],
+            **padding,
             dilations=dilation,
             group=self.groups,
         )
-
-
-def _output_size(
-    size: int | Sym, k: int, stride: int, pad: tuple[int, int], dilation: int
-) -> int | Sym:
-    """The number of positions of a window along an axis; raises `OpError` if it does not fit."""
-    extent = dilation * (k - 1) + 1
-    padded = size + sum(pad)
-    if isinstance(padded, int) and extent > padded:
-        kernel = f"{k}"
-        if dilation != 1:
-            kernel = f"{k} (spread over {extent} by dilation {dilation})"
-        plus = f" with its padding of {pad[0]} and {pad[1]}" if any(pad) else ""
-        raise OpError(
-            "window-too-large",
-            f"a kernel of {kernel} is larger than the input's {size}{plus}",
-            "k",
-            f"use a kernel of at most {(padded - 1) // dilation + 1}, or more padding",
-        )
-    return (padded - extent) // stride + 1
 
 
 def common_divisors(a: int, b: int) -> str:
@@ -277,6 +230,7 @@ def common_divisors(a: int, b: int) -> str:
         ("3x9x7", "depthwise(3, stride = 2, multiplier = 2, bias = false)"),
         ("4x10", "depthwise(5)"),
         ("2x9x9", "depthwise(3, dilation = 2, init = xavier_uniform)"),
+        ("4x6x5", "depthwise(3, stride = 2, pad = same, pad_mode = edge)"),
         (
             "2x5x5",
             "depthwise(2, bias = false, weight = [[[[1, 0], [0, -1]]], [[[0, 1], [-1, 0]]]])",

@@ -8,9 +8,9 @@ from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param, Sort, indices
 from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType
-from netdsl.ops.args import boolean, integer, literal, text
+from netdsl.ops.args import bias_values, integer, text, weight_values
 from netdsl.ops.base import arg, fixed, layer
-from netdsl.ops.init import INITS, shaped
+from netdsl.ops.init import INITS, bias_params, weight_param
 from netdsl.ops.rounding import exact, sum_of_products
 
 if TYPE_CHECKING:
@@ -43,51 +43,62 @@ def _flattened(x: TensorType) -> Correction | None:
     examples=[
         ("10", "dense(4)"),
         ("5x8", "dense(3, bias = false)"),
-        ("3", "dense(2, weight = [[1,0,0],[0,1,0]], init = he_normal)"),
+        ("3", "dense(2, weight = [[1,0,0],[0,1,0]])"),
+        ("4x3", "dense(2, bias = [1, -0.5], init = he_normal)"),
+        ("2x4x3", "dense(5, axis = -1)"),
     ],
 )
 class Dense(Op):
-    """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D."""
+    """A fully connected layer, W x + b, of a vector, or of each vector of a sequence T x D.
+
+    With `axis = -1`, it takes an input of any rank, and applies to each vector along the last axis.
+    """
 
     rounding = sum_of_products()
 
     units = arg(integer, doc="outputs", min=1)
-    bias = arg(boolean, True, doc="add a learned bias to each output")
-    weight = arg(literal, None, doc="the matrix as literal numbers, outputs x inputs")
+    bias = arg(bias_values, True, doc="add a learned bias to each output; a list is its numbers")
+    weight = arg(
+        weight_values,
+        None,
+        doc="the matrix, outputs x inputs: numbers or an earlier weight",
+    )
     init = arg(text, "default", doc="how the weights are initialised", choices=INITS)
+    axis = arg(integer, None, doc="the axis of the vectors, -1, in an input of any rank")
     multiplies = True
     is_global = True
 
     def infer(self, x: TensorType) -> TensorType:
-        if not 1 <= len(x.shape) <= 2:
+        if self.axis not in (None, -1):
+            raise OpError(
+                "bad-axis",
+                f"`axis` of `dense` can only be -1, found {self.axis}",
+                "axis",
+                f"`conv({self.units}, 1)` applies to the channels of a map; `permute` moves an axis"
+                " to the end",
+            )
+        if not 1 <= len(x.shape) <= (2 if self.axis is None else len(x.shape)):
             raise OpError(
                 "wrong-rank",
                 f"`dense` takes a vector or a sequence of vectors, its input is {x}",
-                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `tokens` or"
-                " `permute` makes channels the last axis",
+                help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `axis = -1`"
+                f" applies it along the last axis, and `conv({self.units}, 1)` along the channels",
                 correction=_flattened(x),
             )
-        features = _features(self, x)
-        if self.weight is not None:
-            shaped(self.kind, "weight", self.weight, (self.units, features))
+        _features(self, x)
         return TensorType((*x.shape[:-1], self.units), x.dtype)
 
     def params(self, x: TensorType) -> dict[str, Param]:
         features = _features(self, x)
         shape = (self.units, features)
-        params = {"weight": Param(shape, self.init)}
-        if self.weight is not None:
-            numbers = shaped(self.kind, "weight", self.weight, shape)
-            params["weight"] = Param(shape, "literal", numbers)
-        if self.bias:
-            params["bias"] = Param((self.units,), f"uniform:{features}")
-        return params
+        matrix = weight_param(self, shape, Param(shape, self.init))
+        return {"weight": matrix} | bias_params(self, self.units, f"uniform:{features}")
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return y.size * x.shape[-1]
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        return t.module("Linear", x.shape[-1], self.units, bias=(self.bias, True))
+        return t.module("Linear", x.shape[-1], self.units, bias=(bool(self.bias), True))
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         weight = g.param("weight")
@@ -124,10 +135,18 @@ class Flatten(Op):
 @layer(
     "embedding",
     family="dense",
-    examples=[("5 int64", "embedding(10, 4)"), ("2x3 int64", "embedding(7, 3)")],
+    examples=[
+        ("5 int64", "embedding(10, 4)"),
+        ("2x3 int64", "embedding(7, 3)"),
+        ("4 int64", "embedding(2, 3, weight = [[1, 2, 3], [4, 5, 6]])"),
+    ],
 )
 class Embedding(Op):
-    """A learned vector of `dim` numbers for each of `n` integers."""
+    """A learned vector of `dim` numbers for each of `n` integers.
+
+    The options of `nn.Embedding` that change how the vectors are trained are left out:
+    `padding_idx`, `max_norm`, `scale_grad_by_freq` and `sparse`.
+    """
 
     rounding = exact
 
@@ -135,17 +154,31 @@ class Embedding(Op):
 
     n = arg(integer, doc="the number of integers, which are 0 to n - 1", min=1)
     dim = arg(integer, doc="length of each vector", min=1)
+    weight = arg(weight_values, None, doc="the vectors, n x dim: numbers or an earlier weight")
 
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype not in ("int64", "int32"):
             raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {x.dtype}")
+        if x.span is not None:
+            self._check_span(*x.span)
         return TensorType((*x.shape, self.dim))
+
+    def _check_span(self, least: int, most: int | Sym) -> None:
+        """Refuse integers for which there is no vector."""
+        if least >= 0 and self.needs_at_least(self.n, most + 1):
+            return
+        message = f"`embedding` has vectors for 0 to {self.n - 1}, its input contains"
+        if least < 0:
+            raise OpError("index-out-of-range", f"{message} {least}")
+        advice = f"write `embedding({most + 1}, ...)` or more"
+        raise OpError("index-out-of-range", f"{message} {most}", "n", advice)
 
     def sorts(self) -> tuple[Sort, ...]:
         return (indices(self.n),)
 
     def params(self, x: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self.n, self.dim), "normal:1", role="value")}
+        shape = (self.n, self.dim)
+        return {"weight": weight_param(self, shape, Param(shape, "normal:1", role="value"))}
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
@@ -168,7 +201,9 @@ class RadialBasis(Op):
     squares = True
 
     units = arg(integer, doc="outputs", min=1)
-    weight = arg(literal, None, doc="the codes as literal numbers, outputs x inputs")
+    weight = arg(
+        weight_values, None, doc="the codes, outputs x inputs: numbers or an earlier weight"
+    )
     multiplies = True
     is_global = True
 
@@ -180,16 +215,12 @@ class RadialBasis(Op):
                 help="write `flatten -> rbf(...)`",
                 correction=_flattened(x),
             )
-        features = _features(self, x)
-        if self.weight is not None:
-            shaped(self.kind, "weight", self.weight, (self.units, features))
+        _features(self, x)
         return TensorType((self.units,), x.dtype)
 
     def params(self, x: TensorType) -> dict[str, Param]:
         shape = (self.units, _features(self, x))
-        if self.weight is None:
-            return {"weight": Param(shape, "normal:1", role="code")}
-        return {"weight": Param(shape, "literal", shaped(self.kind, "weight", self.weight, shape))}
+        return {"weight": weight_param(self, shape, Param(shape, "normal:1", role="code"))}
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return y.size * x.size

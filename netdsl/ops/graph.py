@@ -12,8 +12,9 @@ from netdsl.errors import OpError
 from netdsl.ir.op import ADJACENCY, EDGE_WEIGHTS, LAPLACIAN, NUMBERS, Op, Param, Sort
 from netdsl.ir.rounding import NEAR, Known, grown
 from netdsl.ir.types import TensorType
-from netdsl.ops.args import boolean, integer
+from netdsl.ops.args import bias_values, boolean, integer
 from netdsl.ops.base import arg, fixed, layer
+from netdsl.ops.init import bias_params
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
@@ -28,7 +29,7 @@ class _GraphLayer(Op):
     """Base of the kinds that take V x D and V x V to V x units."""
 
     units: int = arg(integer, doc="features of each vertex in the output", min=1)
-    bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
+    bias = arg(bias_values, True, doc="add a learned bias to each output feature, or its numbers")
     inputs = (2, 2)
     multiplies = True
     is_global = True
@@ -60,9 +61,7 @@ class _GraphLayer(Op):
 
     def biases(self) -> dict[str, Param]:
         """The learned bias of the sum, if there is one."""
-        if not self.bias:
-            return {}
-        return {"bias": Param((self.units,))}
+        return bias_params(self, self.units)
 
     def matrix(self, x: TensorType, init: str) -> Param:
         """A matrix of units x features."""
@@ -162,7 +161,7 @@ class GraphConvolution(_GraphLayer):
         return _plus(matrix @ Known.exactly(e.x).linear(e.module.lin.weight), e.module.bias)
 
     def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
-        module = t.custom("GCNConv", x.shape[1], self.units, self.bias, self.normalize)
+        module = t.custom("GCNConv", x.shape[1], self.units, bool(self.bias), self.normalize)
         return module.with_call(_CALL)
 
     def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
@@ -202,7 +201,7 @@ class Chebyshev(_GraphLayer):
         max=1000,
     )
     # Declared again, so that the positional arguments are units, k and bias, in this order.
-    bias: bool = arg(boolean, True, doc="add a learned bias to each output feature")
+    bias = arg(bias_values, True, doc="add a learned bias to each output feature, or its numbers")
 
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
         matrices = {f"lins.{i}.weight": self.matrix(x, "xavier_uniform") for i in range(self.k)}
@@ -228,7 +227,7 @@ class Chebyshev(_GraphLayer):
         return _plus(total, e.module.bias)
 
     def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
-        module = t.custom("ChebConv", x.shape[1], self.units, self.k, self.bias)
+        module = t.custom("ChebConv", x.shape[1], self.units, self.k, bool(self.bias))
         return module.with_call(_CALL)
 
     def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
@@ -258,8 +257,8 @@ class Sage(_GraphLayer):
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
         matrix = self.matrix(x, "default")
         params = {"lin_l.weight": matrix, "lin_r.weight": matrix}
-        if self.bias:
-            params["lin_l.bias"] = Param((self.units,), f"uniform:{x.shape[1]}")
+        for name, param in bias_params(self, self.units, f"uniform:{x.shape[1]}").items():
+            params[f"lin_l.{name}"] = param
         return params
 
     def macs(self, y: TensorType, x: TensorType, edges: TensorType) -> int | Sym:
@@ -283,7 +282,7 @@ class Sage(_GraphLayer):
         return y + own.linear(e.module.lin_r.weight)
 
     def torch(self, t: Recorder, x: TensorType, edges: TensorType) -> Lowered:
-        return t.custom("SAGEConv", x.shape[1], self.units, self.bias).with_call(_CALL)
+        return t.custom("SAGEConv", x.shape[1], self.units, bool(self.bias)).with_call(_CALL)
 
     def onnx(self, g: Emitter, x: TypedName, edges: TypedName) -> str:
         mean = g.op("Div", g.op("MatMul", edges, x), _onnx_degrees(g, edges))

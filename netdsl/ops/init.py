@@ -10,9 +10,12 @@ from __future__ import annotations
 from math import prod, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
+from netdsl.ir.op import Param, Weight
+from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from netdsl.ir.op import Op
     from netdsl.ops.args import Numbers
 
 INITS = (
@@ -132,6 +135,75 @@ def shaped(
             "nest the lists as output x input x window; leading sizes of 1 can be left out",
         )
     return tuple(flat)
+
+
+def weight_param(op: Op, shape: tuple[int, ...], otherwise: Param) -> Param:
+    """The weight of a layer: that of its argument `weight`, or else `otherwise`.
+
+    Raises `OpError` if the argument has another shape, or if `init` is given too.
+    """
+    given: tuple[Numbers, ...] | Weight | None = op.given["weight"]
+    if given is None:
+        return otherwise
+    init = op.given.get("init", "default")
+    if init != "default":
+        raise OpError(
+            "bad-argument",
+            f"`{op.kind}` has both `weight` and `init = {init}`",
+            "init",
+            "leave `init` out: `weight` gives the numbers themselves",
+            Correction({"init": None}),
+        )
+    if isinstance(given, Weight):
+        return tied(op.kind, "weight", given, shape)
+    return Param(shape, "literal", shaped(op.kind, "weight", given, shape))
+
+
+def bias_params(op: Op, count: int, init: str = "zeros") -> dict[str, Param]:
+    """The bias of a layer, if its argument `bias` is not false; it starts as `init` if it is true.
+
+    Raises `OpError` if the argument has another length.
+    """
+    given: bool | tuple[float, ...] | Weight = op.given["bias"]
+    if isinstance(given, Weight):
+        return {"bias": tied(op.kind, "bias", given, (count,))}
+    if given is False:
+        return {}
+    if given is True:
+        return {"bias": Param((count,), init)}
+    if len(given) != count:
+        raise OpError(
+            "shape-mismatch",
+            f"`bias` of `{op.kind}` has {counted(len(given), 'number')}, it needs {count}",
+            "bias",
+            "give one number for each output",
+        )
+    return {"bias": Param((count,), "literal", given)}
+
+
+def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
+    """A weight of an earlier layer as a tensor of a layer; raises `OpError` for another shape."""
+    if weight.shape != shape:
+        needed, found = _text(shape), _text(weight.shape)
+        raise OpError(
+            "shape-mismatch",
+            f"`{name}` of `{kind}` must be {needed}, `{weight.name}` is {found}",
+            name,
+            "layers can only share weights of equal shapes",
+        )
+    return Param(shape, "tied", tied=weight.name)
+
+
+def numbers_of(
+    kind: str, name: str, values: tuple[Numbers, ...]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The shape of literal numbers, and the numbers; raises `OpError` for unequal rows."""
+    shape = _shape_of(values)
+    numbers = _flat(values, shape)
+    if numbers is None:
+        message = f"`{name}` of `{kind}` has rows of unequal length, not {_text(shape)} numbers"
+        raise OpError("shape-mismatch", message, name, "give all rows the same number of numbers")
+    return shape, tuple(numbers)
 
 
 def _shape_of(values: Numbers) -> tuple[int, ...]:

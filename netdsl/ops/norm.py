@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
 from netdsl.ir.op import COUNTER, Op, Param
-from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, subnormal, unless_beyond
+from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, unless_beyond
 from netdsl.ops.args import boolean, integer, number
 from netdsl.ops.base import arg, fixed, layer
-from netdsl.ops.norm_rounding import units_of_root
+from netdsl.ops.norm_rounding import by_averages, units_of_root
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
@@ -50,6 +50,21 @@ class Affine(Op):
         return g.floats([1.0] * channels), g.floats([0.0] * channels)
 
 
+def running_statistics(channels: int) -> dict[str, Param]:
+    """The buffers of a kind that keeps running averages, with PyTorch's names."""
+    return {
+        "running_mean": Param((channels,)),
+        "running_var": Param((channels,), "ones"),
+        COUNTER: Param((), "zeros"),
+    }
+
+
+def onnx_batch_norm(g: Emitter, x: str, scale_and_shift: tuple[str, str], eps: float) -> str:
+    """Normalise by the running averages of the layer; returns the name of the result."""
+    running = (g.param("running_mean"), g.param("running_var"))
+    return g.op("BatchNormalization", x, *scale_and_shift, *running, epsilon=eps)
+
+
 @layer(
     "bn",
     family="normalisation",
@@ -80,12 +95,7 @@ class BatchNorm(Affine):
         return super().infer(x)
 
     def buffers(self, x: TensorType) -> dict[str, Param]:
-        shape = (self.scale_size(x),)
-        return {
-            "running_mean": Param(shape),
-            "running_var": Param(shape, "ones"),
-            COUNTER: Param((), "zeros"),
-        }
+        return running_statistics(self.scale_size(x))
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(w) (abs(x) + abs(mean)) / sqrt(var + eps) + abs(c)`.
@@ -94,27 +104,7 @@ class BatchNorm(Affine):
         plus the effect of the change of `var + eps`. If that may change by more than a quarter,
         nothing is compared.
         """
-        return self.carried(e, e.bound(e.x.abs(), 1))
-
-    @staticmethod
-    def carried(e: Evaluation, bound: Bound) -> Bound:
-        """The bound of the result for an input that has the given bound.
-
-        Executors compute (x - mean) w / sqrt(var + eps) + b, or x s + (b - mean s) with
-        s = w / sqrt(var + eps).
-        """
-        v = (e.module.running_var + e.module.eps).clamp(min=0)
-        scale = e.per_channel(v.rsqrt())
-        changed = e.per_channel(units_of_root(v, v.new_ones(v.shape)))
-        reach = bound.rounding + e.per_channel(e.module.running_mean.abs())
-        weight, shift = scale.new_ones(scale.shape), scale.new_zeros(scale.shape)
-        if e.module.weight is not None:
-            weight, shift = (e.per_channel(t.abs()) for t in (e.module.weight, e.module.bias))
-        scaled = reach * scale
-        rounding = scaled * weight + shift
-        rounding = unless_beyond(rounding, reach, scaled, scaled * weight, weight * scale)
-        underflow = (bound.underflow + 2) * weight * scale + scaled * weight * changed
-        return Bound(rounding, underflow + reach * (1 + scale * subnormal(weight)) + weight + 3)
+        return by_averages(e, e.bound(e.x.abs(), 1))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module(
@@ -126,14 +116,7 @@ class BatchNorm(Affine):
         )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        return g.op(
-            "BatchNormalization",
-            x,
-            *self.onnx_scale_and_shift(g, x),
-            g.param("running_mean"),
-            g.param("running_var"),
-            epsilon=self.eps,
-        )
+        return onnx_batch_norm(g, x, self.onnx_scale_and_shift(g, x), self.eps)
 
 
 @layer(

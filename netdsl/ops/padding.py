@@ -1,21 +1,24 @@
-"""Advice for `pad = same` and pairs of numbers, which pooling and `deconv` do not support."""
+"""Padding: its forms, `same`, and how the back ends put a border around the spatial axes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import Correction, OpError
-from netdsl.ops.args import show
+from netdsl.ops.base import END, spread
+from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import TypeIs
 
+    from netdsl.ir.lowering import Emitter
+    from netdsl.ir.op import Op
     from netdsl.ir.types import Sym
-    from netdsl.ops.args import Dims, Padding, Pairs, UnevenPadding
+    from netdsl.ops.args import Dims, Padding, Pairs
 
-    Sizes = Sequence[int | Sym]
+TORCH_MODES = {"reflect": "reflect", "edge": "replicate", "circular": "circular"}
 
 
 def is_even(pad: Padding) -> TypeIs[Dims]:
@@ -23,147 +26,186 @@ def is_even(pad: Padding) -> TypeIs[Dims]:
     return isinstance(pad, int) or (isinstance(pad, tuple) and isinstance(pad[0], int))
 
 
-class OtherPadding(NamedTuple):
-    """What to write instead of a padding, and the correction if it is only a change of the call."""
-
-    help: str
-    correction: Correction | None = None
-
-
-def refuse(kind: str, pad: UnevenPadding, advice: OtherPadding) -> NoReturn:
-    """Raise the `OpError` for a padding that is `same` or has pairs."""
-    message = f"`pad` of `{kind}` must be an integer or sizes such as 1x7, found {show(pad)}"
-    raise OpError("wrong-type", message, "pad", *advice)
-
-
-def for_all_pairs(pairs: Pairs) -> OtherPadding:
-    """Advice for a wrong number of (begin, end) pairs; one number is enough if all are equal."""
-    numbers = {number for pair in pairs for number in pair}
-    if len(numbers) > 1:
-        return OtherPadding("give a (begin, end) pair for each axis")
-    text = str(numbers.pop())
-    return OtherPadding(
-        f"one number is enough for all sides: write `{text}`", Correction({"pad": text})
-    )
-
-
-def pooled(size: int | Sym, k: int, s: int, p: int, *, ceil: bool) -> int | Sym:
-    """The output size of a pooling window along one axis."""
-    # PyTorch drops a last window that would start past the input and its padding. Which of the two
-    # sizes is smaller depends only on k, s and p, so open sizes need no minimum.
-    if ceil:
-        return (size + min(2 * p - k + s, p) + s - 1) // s
-    return (size + 2 * p - k) // s + 1
-
-
-# ---- pooling
-
-
-def for_pooling(
-    pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], *, ceil: bool
-) -> OtherPadding:
-    """Advice for pooling; `same` means the input's size divided by the stride, rounded up.
-
-    `ceil` tells whether the layer can round its output size up.
-    """
-    if pad != "same":
-        return _as_numbers(pad) or _as_border(pad)
-    p = [(k_ - 1) // 2 for k_ in k]
-    wanted: list[int | Sym] = [(size + s_ - 1) // s_ for size, s_ in zip(spatial, s, strict=True)]
-    for rounded_up in (False, True) if ceil else (False,):
-        axes = zip(spatial, k, s, p, strict=True)
-        if wanted == [pooled(*axis, ceil=rounded_up) for axis in axes]:
-            arguments = _argument("pad", p)
-            if rounded_up:
-                arguments["ceil"] = "true"
-            return _written(arguments)
-    pairs = _missing(wanted, spatial, k, s)
-    if pairs is None:
-        return OtherPadding(f"write a number of at most {min(k) // 2}, half the window")
-    return _as_border(pairs)
-
-
-def _missing(wanted: Sizes, spatial: Sizes, k: Sequence[int], s: Sequence[int]) -> Pairs | None:
-    """The padding that windows need for output sizes; None if it depends on an open size."""
-    pairs = []
-    for out, size, k_, s_ in zip(wanted, spatial, k, s, strict=True):
-        total = (out - 1) * s_ + k_ - size
-        if not isinstance(total, int):
-            return None
-        total = max(total, 0)
-        pairs.append((total // 2, total - total // 2))
-    return tuple(pairs)
-
-
-# ---- `deconv`
-
-
-def for_deconv(
-    pad: UnevenPadding, spatial: Sizes, k: Sequence[int], s: Sequence[int], d: Sequence[int]
-) -> OtherPadding:
-    """Advice for `deconv`; `same` means the input's size times the stride."""
-    most = [max(s_, d_) - 1 for s_, d_ in zip(s, d, strict=True)]  # the largest `output_pad`
-    if pad != "same":
-        return _as_numbers(pad) or _pairs_for_deconv(pad, most)
-    # By how much the output exceeds the input's size times the stride, without any padding.
-    surplus = [d_ * (k_ - 1) + 1 - s_ for k_, s_, d_ in zip(k, s, d, strict=True)]
-    p = [max(-(-n // 2), 0) for n in surplus]
-    output_pad = [2 * p_ - n for p_, n in zip(p, surplus, strict=True)]
-    if all(more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
-        return _written(_argument("pad", p) | _argument("output_pad", output_pad))
-    cut = "@label"
-    sizes = [size * s_ for size, s_ in zip(spatial, s, strict=True)]
-    if all(isinstance(size, int) for size in sizes):
-        cut = "x".join(map(str, sizes))
-    p = [max(n // 2, 0) for n in surplus]
-    return OtherPadding(f"{_written(_argument('pad', p)).help}, then `crop({cut})`")
-
-
-def _pairs_for_deconv(pairs: Pairs, most: Sequence[int]) -> OtherPadding:
-    output_pad = [begin - end for begin, end in pairs]
-    fits = len(pairs) == len(most)
-    if fits and all(0 <= more <= most_ for more, most_ in zip(output_pad, most, strict=True)):
-        begins = [begin for begin, _ in pairs]
-        arguments = {"pad": sizes_text(begins), "output_pad": sizes_text(output_pad)}
-        return _written(arguments)
-    smaller = [min(pair) for pair in pairs]
-    return OtherPadding(
-        f"{_written(_argument('pad', smaller)).help}, and cut the rest with `slice`"
-    )
-
-
-# ---- how advice is written
-
-
-def _argument(name: str, values: Sequence[int]) -> dict[str, str]:
-    """`pad = 1`, or nothing if all numbers are the default, 0."""
-    return {name: sizes_text(values)} if any(values) else {}
-
-
-def _written(arguments: Mapping[str, str]) -> OtherPadding:
-    """Advice to write these arguments in place of the padding that was found."""
-    correction = Correction({"pad": None, **arguments})
-    if not arguments:
-        return OtherPadding("leave `pad` out", correction)
-    instead = "" if "pad" in arguments else " in place of `pad`"
-    text = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    return OtherPadding(f"write `{text}`{instead}", correction)
-
-
-def _as_numbers(pairs: Pairs) -> OtherPadding | None:
-    """Advice for pairs of equal numbers."""
-    if any(begin != end for begin, end in pairs):
-        return None
-    text = sizes_text([begin for begin, _ in pairs])
-    return OtherPadding(f"write `pad = {text}`", Correction({"pad": text}))
-
-
-def _as_border(pairs: Iterable[tuple[int, int]]) -> OtherPadding:
-    """Advice to pad in a layer of its own."""
-    written = ", ".join(f"({begin}, {end})" for begin, end in pairs)
-    return OtherPadding(f"pad with zeros in a layer before it: `pad([{written}])`")
-
-
 def sizes_text(values: Sequence[int]) -> str:
     """One number if all axes have the same, else sizes such as 1x2."""
     return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
+
+
+def pair_text(pair: tuple[int, int]) -> str:
+    """`1`, or `1 and 2` if the sides differ."""
+    begin, end = pair
+    return str(begin) if begin == end else f"{begin} and {end}"
+
+
+def spread_pairs(pad: Dims | Pairs, n: int, kind: str) -> Pairs:
+    """A (begin, end) pair for each of `n` spatial axes; raises `OpError` for a wrong number."""
+    if is_even(pad):
+        return tuple((width, width) for width in spread(pad, n, kind, "pad"))
+    if len(pad) != n:
+        raise OpError(
+            "wrong-rank",
+            f"`pad` has {counted(len(pad), 'pair')}, the input has {counted(n, 'spatial axis')}",
+            "pad",
+            *_for_all_pairs(pad),
+        )
+    return pad
+
+
+def _for_all_pairs(pairs: Pairs) -> tuple[str, Correction | None]:
+    """Advice for a wrong number of (begin, end) pairs; one number is enough if all are equal."""
+    numbers = {number for pair in pairs for number in pair}
+    if len(numbers) > 1:
+        return "give a (begin, end) pair for each axis", None
+    text = str(numbers.pop())
+    return f"one number is enough for all sides: write `{text}`", Correction({"pad": text})
+
+
+def onnx_pads(pairs: Pairs) -> list[int]:
+    """ONNX's order: before each axis, then after each axis."""
+    return [begin for begin, _ in pairs] + [end for _, end in pairs]
+
+
+# ---- `same`: ceil(size / stride) positions, as in TensorFlow
+
+
+def same_total(size: int | Sym, extent: int, stride: int) -> int | Sym:
+    """How far the last window of `same` extends past the input.
+
+    The padding is this number, or 0 if it is negative.
+    """
+    return (size - 1) // stride * stride + extent - size
+
+
+def same_pair(size: int | Sym, extent: int, stride: int) -> tuple[int, int]:
+    """The padding of `same` along an axis, with the odd pixel at the end.
+
+    For an open size on which the padding depends, it is that of a size which the stride divides.
+    """
+    total = same_total(size, extent, stride)
+    if not isinstance(total, int):
+        total = extent - stride
+    total = max(total, 0)
+    return total // 2, total - total // 2
+
+
+def same_width(size: int | Sym, extent: int, stride: int) -> int | Sym:
+    """The padding of `same` at the end of an axis, which is the wider side."""
+    total = same_total(size, extent, stride)
+    if isinstance(total, int):
+        total = max(total, 0)
+    return (total + 1) // 2
+
+
+# ---- borders
+
+
+class Border(NamedTuple):
+    """What `pad` puts around the spatial axes.
+
+    `pairs` are the widths before and after each axis. With `same`, they depend on sizes that are
+    known only when the net runs; it holds the extent and the stride of the window along each axis.
+    `value` is that of a constant border, whose mode is empty. Such a border can also have
+    `channels` before and after those of the input.
+    """
+
+    pairs: Pairs
+    same: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    mode: str = ""
+    value: float | None = None
+    channels: int = 0
+
+    def torch(self) -> str:
+        """The padded input {0} as PyTorch source."""
+        arguments = ""
+        if self.mode:
+            arguments = f', mode="{TORCH_MODES[self.mode]}"'
+        elif self.value is not None:
+            arguments = f", value={_number(self.value)}"
+        if self.same is not None:
+            return f"pad_same({{0}}, {self.same[0]}, {self.same[1]}{arguments})"
+        # PyTorch counts the axes from the last one.
+        pairs = [(self.channels,) * 2, *self.pairs] if self.channels else self.pairs
+        flat = tuple(width for pair in reversed(pairs) for width in pair)
+        return f"F.pad({{0}}, {flat}{arguments})"
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The names in `modules` that the source refers to."""
+        return () if self.same is None else ("pad_same",)
+
+    def onnx(self, g: Emitter, x: str) -> str:
+        """Add the nodes that pad an input; returns the name of the result."""
+        if self.same is None:
+            if self.mode == "circular":
+                return _wrapped(g, x, self.pairs)
+            widths = [(self.channels, self.channels), *self.pairs]
+            return g.pad(x, widths, self._onnx_value(g), self.mode or "constant")
+        begins, ends = _widths_of_same(g, x, *self.same)
+        if self.mode == "circular":
+            axes = range(len(self.pairs))
+            picked = [(_element(g, begins, i), _element(g, ends, i)) for i in axes]
+            return _wrapped(g, x, picked)
+        none = g.ints([0, 0])
+        pads = g.op("Concat", none, begins, none, ends, axis=0)
+        all_axes = g.ints(list(range(2 + len(self.pairs))))
+        return g.op("Pad", x, pads, self._onnx_value(g), all_axes, mode=self.mode or "constant")
+
+    def _onnx_value(self, g: Emitter) -> str:
+        return "" if self.mode else g.floats(self.value or 0.0)
+
+
+def _number(value: float) -> str:
+    return repr(value) if abs(value) < float("inf") else f"{value:+}".replace("inf", "torch.inf")
+
+
+def _widths_of_same(
+    g: Emitter, x: str, extent: Sequence[int], stride: Sequence[int]
+) -> tuple[str, str]:
+    """Vectors with the padding before and after each spatial axis, for the sizes at run time."""
+    sizes, steps = g.op("Shape", x, start=2), g.ints(stride)
+    last = g.op("Mul", g.op("Div", g.op("Sub", sizes, g.ints([1])), steps), steps)
+    total = g.op("Sub", g.op("Add", last, g.ints(extent)), sizes)
+    total = g.op("Max", total, g.ints([0]))
+    begins = g.op("Div", total, g.ints([2]))
+    return begins, g.op("Sub", total, begins)
+
+
+def _element(g: Emitter, vector: str, i: int) -> str:
+    return g.op("Slice", vector, g.ints([i]), g.ints([i + 1]))
+
+
+def _wrapped(g: Emitter, x: str, pairs: Iterable[tuple[int | str, int | str]]) -> str:
+    """A circular border of these widths, which are numbers or the names of values.
+
+    The mode `wrap` of ONNX's operator is missing in older versions.
+    """
+    for axis, (begin, end) in enumerate(pairs, start=2):
+        parts = [x]
+        axes = g.ints([axis])
+        if isinstance(begin, str):
+            size = g.op("Shape", x, start=axis, end=axis + 1)
+            parts.insert(0, g.op("Slice", x, g.op("Sub", size, begin), g.ints([END]), axes))
+        elif begin:
+            parts.insert(0, g.op("Slice", x, g.ints([-begin]), g.ints([END]), axes))
+        if end != 0:
+            stop = end if isinstance(end, str) else g.ints([end])
+            parts.append(g.op("Slice", x, g.ints([0]), stop, axes))
+        if len(parts) > 1:
+            x = g.op("Concat", *parts, axis=axis)
+    return x
+
+
+def check_border(op: Op, mode: str, size: int | Sym, width: int | Sym, argument: str) -> None:
+    """Raise `OpError` if an axis is too short for a border of that mode and width.
+
+    `argument` is the name of the layer's argument for the mode.
+    """
+    if width == 0:
+        return
+    if mode == "reflect" and not op.needs_at_least(size, width + 1):
+        message = f"a reflected border of {width} needs an input larger than {size}"
+        advice = f"make it at most {size - 1}, or write `{argument} = edge`"
+        raise OpError("bad-padding", message, "pad", advice)
+    if mode == "circular" and not op.needs_at_least(size, width):
+        message = f"a circular border of {width} is wider than the input's {size}"
+        raise OpError("bad-padding", message, "pad", f"make it at most {size}")

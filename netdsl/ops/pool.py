@@ -2,128 +2,23 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from math import inf, prod
+from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Window
+from netdsl.ir.lowering import TypedName
 from netdsl.ir.rounding import TINY, grown, unless_beyond
-from netdsl.ir.types import TensorType
-from netdsl.ops.args import boolean, dims, even_padding
-from netdsl.ops.base import arg, brief, layer, spatial_rank, spread
-from netdsl.ops.padding import for_pooling, is_even, pooled, refuse
+from netdsl.ops.args import boolean, dims
+from netdsl.ops.base import arg, brief, layer
+from netdsl.ops.padding import Border, is_even
+from netdsl.ops.pool_window import Pooling
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
-from netdsl.ops.window_text import padding_text, window_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
     from netdsl.ir.rounding import Bound
-    from netdsl.ir.types import Sym
-
-
-class PoolGeometry(NamedTuple):
-    """The window of a pooling along each spatial axis; both sides have the same padding."""
-
-    k: tuple[int, ...]
-    stride: tuple[int, ...]
-    pad: tuple[int, ...]
-
-
-class _Pool(Op):
-    """What the pooling kinds share: a window along 1 to 3 axes.
-
-    out = (in + 2 pad - k) / stride + 1, rounded down or up.
-    """
-
-    k = arg(dims, doc="window size", min=1)
-    stride = arg(dims, None, doc="step of the window; `k` by default", min=1)
-    pad = arg(even_padding, 0, doc="padding on each side, at most half the window", min=0)
-    ceil = arg(
-        boolean, False, doc="round the output size up: the last window may extend past the end"
-    )
-
-    def geometry(self, x: TensorType) -> PoolGeometry:
-        """Each argument spread over the spatial axes; raises `OpError` if one does not fit."""
-        n = spatial_rank(self, x)
-        k = stride = spread(self.k, n, self.kind, "k")
-        if self.stride is not None:
-            stride = spread(self.stride, n, self.kind, "stride")
-        if not is_even(self.pad):
-            ceil = self._may_round_up(k)
-            refuse(self.kind, self.pad, for_pooling(self.pad, x.spatial, k, stride, ceil=ceil))
-        pad = spread(self.pad, n, self.kind, "pad")
-        for window, border in zip(k, pad, strict=True):
-            if 2 * border > window:
-                raise OpError(
-                    "bad-padding",
-                    f"a padding of {border} is more than half the window of {window}",
-                    "pad",
-                    f"pad at most {window // 2}",
-                )
-        return PoolGeometry(k, stride, pad)
-
-    def _may_round_up(self, k: tuple[int, ...]) -> bool:
-        """Whether `ceil` is an argument that can be combined with the padding of such a window."""
-        return any(declared.name == "ceil" for declared in self.args) and (
-            self.given.get("count_pad", True) or max(k) < 3
-        )
-
-    def infer(self, x: TensorType) -> TensorType:
-        spatial = [
-            self._output_size(*axis) for axis in zip(x.spatial, *self.geometry(x), strict=True)
-        ]
-        return TensorType((x.channels, *spatial), x.dtype)
-
-    def _output_size(self, size: int | Sym, k: int, stride: int, pad: int) -> int | Sym:
-        """The number of positions of the window on an axis; raises `OpError` if it does not fit."""
-        out = pooled(size, k, stride, pad, ceil=self.ceil)
-        if isinstance(out, int) and isinstance(size, int) and out < 1:
-            plus = f" with its padding of {pad}" if pad else ""
-            raise OpError(
-                "window-too-large",
-                f"a window of {k} is larger than the input's {size}{plus}",
-                "k",
-                f"use a window of at most {size + 2 * pad}, or `gap`",
-            )
-        return out
-
-    def windows(self, x: TensorType) -> tuple[Window, ...]:
-        return tuple(Window(*axis) for axis in zip(*self.geometry(x), strict=True))
-
-    def window_text(self, x: TensorType) -> str:
-        k, stride, pad = self.geometry(x)
-        padding = padding_text([(p, p) for p in pad], k, [1] * len(k))
-        return window_text(k, stride, padding)
-
-    def torch_module(self, t: Recorder, name: str, x: TensorType) -> Lowered:
-        """The `nn` pooling module of the input's rank."""
-        k, stride, pad = self.geometry(x)
-        return t.module(
-            f"{name}{len(k)}d",
-            brief(k),
-            stride=(brief(stride), brief(k)),
-            padding=(brief(pad), 0),
-            ceil_mode=(self.ceil, False),
-        )
-
-    def onnx_window(self, x: TensorType) -> dict[str, Sequence[int]]:
-        """The attributes of ONNX's pooling operators.
-
-        With `ceil`, extra padding at the end gives the size that rounding up would give, for every
-        size of the input. ONNX's own `ceil_mode` would keep a last window that starts in the
-        padding, but PyTorch drops that window.
-        """
-        k, stride, pad = self.geometry(x)
-        return {"kernel_shape": k, "strides": stride, "pads": [*pad, *self.padding_at_end(x)]}
-
-    def padding_at_end(self, x: TensorType) -> tuple[int, ...]:
-        """The padding after each spatial axis that gives the right size without `ceil_mode`."""
-        k, stride, pad = self.geometry(x)
-        if not self.ceil:
-            return pad
-        return tuple(min(p + s, k_) - 1 for k_, s, p in zip(k, stride, pad, strict=True))
+    from netdsl.ir.types import TensorType
+    from netdsl.ops.args import Pairs
 
 
 @layer(
@@ -136,21 +31,48 @@ class _Pool(Op):
         ("2x11", "maxpool(2, ceil = true)"),
         ("2x4x6x8", "maxpool(2)"),
         ("2x5x5", "maxpool(2, stride = 3, pad = 1, ceil = true)"),
+        ("3x7x8", "maxpool(3, stride = 2, pad = same)"),
+        ("2x6x6", "maxpool(2, stride = 1, pad = [(0, 1), (0, 1)])"),
+        ("2x9x8", "maxpool(3, stride = 2, pad = 2, dilation = 2, ceil = true)"),
+        ("2x8", "maxpool(2, stride = 3, pad = [(1, 0)], ceil = true)"),
     ],
 )
-class MaxPool(_Pool):
-    """The largest value in each window."""
+class MaxPool(Pooling):
+    """The largest value in each window; padding is smaller than every number."""
 
     rounding = exact
 
+    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+
+    def infer(self, x: TensorType) -> TensorType:
+        y = super().infer(x)
+        geometry = self.geometry(x)
+        for size, (begin, _), dilation in zip(
+            x.spatial, geometry.pad, geometry.dilation, strict=True
+        ):
+            is_padded = begin > 0 or self.pads_at_run_time(x)
+            if dilation > 1 and is_padded and not self.needs_at_least(size, dilation):
+                raise OpError(
+                    "bad-padding",
+                    f"with dilation {dilation}, a window may contain only padding, because an axis"
+                    f" of the input has size {size}",
+                    "dilation",
+                    f"use a dilation of at most {size}, or no padding",
+                )
+        return y
+
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        return self.torch_module(t, "MaxPool", x)
+        module = self.torch_module(t, "MaxPool", x)
+        if not self.pads_first(x):
+            return module
+        border = self.border(x, self.whole_pairs(x), value=-inf)
+        return module.with_input(border.torch(), border.uses)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        return g.op("MaxPool", x, **self.onnx_window(x.type))
+        return self.onnx_pool(g, "MaxPool", x, -inf)
 
 
-class _Mean(_Pool):
+class _Mean(Pooling):
     """Pooling that PyTorch computes as a mean.
 
     Along 3 axes, it refuses a window larger than the input, even if the padding would make room.
@@ -158,7 +80,7 @@ class _Mean(_Pool):
 
     def infer(self, x: TensorType) -> TensorType:
         y = super().infer(x)
-        if len(x.spatial) < 3:
+        if len(x.spatial) < 3 or self.pads_first(x):
             return y
         for size, k in zip(x.spatial, self.geometry(x).k, strict=True):
             if not self.needs_at_least(size, k):
@@ -170,6 +92,10 @@ class _Mean(_Pool):
                     f"use a window of at most {size}, or `gap`",
                 )
         return y
+
+    def pads_first(self, x: TensorType) -> bool:
+        is_of_volume = len(x.spatial) == 3 and not is_even(self.pad)
+        return is_of_volume or super().pads_first(x)
 
 
 @layer(
@@ -184,46 +110,65 @@ class _Mean(_Pool):
         ("2x9x9", "avgpool(3, stride = 2, pad = 1, count_pad = false)"),
         ("2x3x4x3", "avgpool(3, stride = 1, pad = 1)"),
         ("2x3x2", "avgpool(4, stride = 1, pad = 1x2)"),
+        ("3x8x7", "avgpool(3, stride = 2, pad = same)"),
+        ("3x8x7", "avgpool(4, stride = 2, pad = same, count_pad = false)"),
+        ("2x2x2x2", "avgpool(3, stride = 1, pad = same)"),
+        ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true, count_pad = false)"),
+        ("2x8x9", "avgpool(3, stride = 2, pad = [(0, 2), (1, 0)], ceil = true)"),
+        ("2x8", "avgpool(4, stride = 3, pad = [(2, 1)], ceil = true, count_pad = false)"),
     ],
 )
 class AvgPool(_Mean):
-    """The mean of each window; padding counts as zeros unless `count_pad` is false."""
+    """The mean of each window; padding counts as zeros unless `count_pad` is false.
+
+    PyTorch has no mean with a dilation. `depthwise` computes one, with equal weights.
+    """
 
     rounding = mean_of_windows
 
     count_pad = arg(boolean, True, doc="count the padding in the mean")
 
-    def infer(self, x: TensorType) -> TensorType:
-        y = super().infer(x)
-        pad = self.geometry(x).pad
-        if not self.count_pad and self.ceil and any(pad):
-            raise OpError(
-                "bad-padding",
-                f"PyTorch and ONNX disagree about `count_pad = false` with `ceil` and a padding of"
-                f" {max(pad)}",
-                "count_pad",
-                "leave out one of the three",
-            )
-        return y
-
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         module = self.torch_module(t, "AvgPool", x)
-        return module if self.count_pad else module.with_keyword("count_include_pad", value=False)
+        if not self.pads_first(x):
+            return (
+                module if self.count_pad else module.with_keyword("count_include_pad", value=False)
+            )
+        border = self.border(x, self.whole_pairs(x))
+        mean = module.with_input(border.torch(), border.uses)
+        counts = self._counts(x, border)
+        if counts is None:
+            return mean
+        return mean.with_call(f"{mean.call} / {{m}}({counts})")
+
+    def _counts(self, x: TensorType, border: Border) -> str | None:
+        """Source with 1 for what the mean counts and 0 for the rest; None if it counts it all."""
+        ones = "torch.ones_like({0})"
+        if not self.count_pad:
+            return border.torch().replace("{0}", ones)
+        beyond = self._beyond(x)
+        if not any(map(any, beyond)):
+            return None
+        padded = Border(self.geometry(x).pad, value=1.0).torch()
+        return Border(beyond).torch().replace("{0}", padded.replace("{0}", ones))
+
+    def _beyond(self, x: TensorType) -> Pairs:
+        """What `ceil` adds to the padding. PyTorch's mean counts the padding but nothing beyond."""
+        pairs = zip(self.whole_pairs(x), self.geometry(x).pad, strict=True)
+        return tuple((0, end - given) for (_, end), (_, given) in pairs)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        window = self.onnx_window(x.type)
-        if not self.ceil:
-            return g.op("AveragePool", x, count_include_pad=int(self.count_pad), **window)
-        # PyTorch's mean counts the padding but nothing beyond it. So pad first, and exclude any
-        # further padding from the mean.
-        padded: str = x
-        pad = self.geometry(x.type).pad
-        if any(pad):
-            padded = g.pad(x, [(0, 0), *((p, p) for p in pad)], g.floats(0.0))
-            end = self.padding_at_end(x.type)
-            beyond = [max(0, e - p) for e, p in zip(end, pad, strict=True)]
-            window["pads"] = [0] * len(pad) + beyond
-        return g.op("AveragePool", padded, count_include_pad=0, **window)
+        pairs = self.geometry(x.type).pad
+        if self.ceil and self.count_pad and self.pad != "same":
+            padded = Border(pairs).onnx(g, x) if any(map(any, pairs)) else x
+            window = self.onnx_window(x.type, self._beyond(x.type))
+            return g.op("AveragePool", padded, **window, count_include_pad=0)
+        y = self.onnx_pool(g, "AveragePool", x, count_include_pad=int(self.count_pad))
+        if self.count_pad or self.auto_pads(x.type) or not self.pads_at_run_time(x.type):
+            return y
+        shape = g.op("Concat", g.ints([1, 1]), g.op("Shape", x, start=2), axis=0)
+        ones = TypedName.of(g.op("Expand", g.floats(1.0), shape), x.type)
+        return g.op("Div", y, self.onnx_pool(g, "AveragePool", ones, count_include_pad=0))
 
 
 @layer(
@@ -233,6 +178,9 @@ class AvgPool(_Mean):
         ("3x8x8", "sumpool(2)"),
         ("2x9x7", "sumpool(3x2, stride = 2, pad = 1)"),
         ("2x11", "sumpool(3)"),
+        ("2x11", "sumpool(3, stride = 2, pad = [(0, 2)])"),
+        ("2x8x9", "sumpool(3, stride = 2, pad = same)"),
+        ("2x8x9", "sumpool(3, pad = 1, ceil = true)"),
     ],
 )
 class SumPool(_Mean):
@@ -240,34 +188,52 @@ class SumPool(_Mean):
 
     rounding = sum_of_windows
 
-    ceil = False
+    def pads_first(self, x: TensorType) -> bool:
+        return self.ceil or super().pads_first(x)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        k, stride, pad = self.geometry(x)
+        k, stride, pairs, _ = self.geometry(x)
+        is_first = self.pads_first(x)
+        pad = (0,) * len(k) if is_first else tuple(begin for begin, _ in pairs)
         if len(k) == 1:
-            return t.inline(f"F.avg_pool1d({{0}}, {k[0]}, {stride[0]}, {pad[0]}) * {k[0]}")
-        return t.module(
-            f"AvgPool{len(k)}d",
-            brief(k),
-            stride=(brief(stride), brief(k)),
-            padding=(brief(pad), 0),
-            divisor_override=(1, None),
-        )
+            call = f"F.avg_pool1d({{0}}, {k[0]}, {stride[0]}, {pad[0]}) * {k[0]}"
+            lowered = t.inline(call)
+        else:
+            lowered = t.module(
+                f"AvgPool{len(k)}d",
+                brief(k),
+                stride=(brief(stride), brief(k)),
+                padding=(brief(pad), 0),
+                divisor_override=(1, None),
+            )
+        if not is_first:
+            return lowered
+        border = self.border(x, self.whole_pairs(x))
+        return lowered.with_input(border.torch(), border.uses)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        mean = g.op("AveragePool", x, count_include_pad=1, **self.onnx_window(x.type))
+        mean = self.onnx_pool(g, "AveragePool", x, count_include_pad=1)
         return g.op("Mul", mean, g.floats(prod(self.geometry(x.type).k)))
 
 
 @layer(
     "l2pool",
     family="pooling",
-    examples=[("3x8x8", "l2pool(2)"), ("2x9x7", "l2pool(3, stride = 2)"), ("2x11", "l2pool(3)")],
+    examples=[
+        ("3x8x8", "l2pool(2)"),
+        ("2x9x7", "l2pool(3, stride = 2)"),
+        ("2x11", "l2pool(3)"),
+        ("2x8x7", "l2pool(3, stride = 2, pad = same)"),
+        ("2x11", "l2pool(3, stride = 2, pad = 1)"),
+    ],
 )
-class L2Pool(_Pool):
-    """The Euclidean norm of each window: sqrt(sum x^2)."""
+class L2Pool(Pooling):
+    """The Euclidean norm of each window: sqrt(sum x^2).
 
-    pad = 0
+    `LPPool` of PyTorch can also round its output size up, but then it multiplies the norm of an
+    incomplete window.
+    """
+
     ceil = False
 
     def rounding(self, e: Evaluation) -> Bound:
@@ -283,8 +249,13 @@ class L2Pool(_Pool):
         return e.bound(unless_beyond((1 + grown(terms)) * e.y.abs(), square), underflow + 1)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        k, stride, _ = self.geometry(x)
-        return t.module(f"LPPool{len(k)}d", 2, brief(k), stride=(brief(stride), brief(k)))
+        k, stride, pairs, _ = self.geometry(x)
+        name = f"LPPool{len(k)}d"
+        module = t.module(name, 2, brief(k), stride=(brief(stride), brief(k)))
+        if not any(map(any, pairs)) and not self.pads_at_run_time(x):
+            return module
+        border = self.border(x, pairs)  # the module has no padding of its own
+        return module.with_input(border.torch(), border.uses)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        return g.op("LpPool", x, p=2, **self.onnx_window(x.type))
+        return self.onnx_pool(g, "LpPool", x, p=2)

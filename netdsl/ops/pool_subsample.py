@@ -29,7 +29,7 @@ class Subsampling(Op):
     k = arg(dims, doc="window size and stride", min=1)
 
     def _pool(self) -> SumPool:
-        return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0})
+        return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0, "ceil": False})
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_rank(self, x)

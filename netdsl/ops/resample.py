@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window, ratio
-from netdsl.ir.rounding import unless_beyond
 from netdsl.ir.types import Sym, TensorType, shape_text
-from netdsl.ops.args import integer, sizes, text
-from netdsl.ops.base import FLOAT, INT64, arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.args import boolean, integer, sizes, text
+from netdsl.ops.base import FLOAT, arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.interpolation import (
+    MODES,
+    NEAREST,
+    check_mode,
+    depends_on_processor,
+    nearest_positions,
+    resize,
+    rounding_of,
+    scaled_indices,
+    torch_mode,
+    window_of,
+)
+from netdsl.ops.pool_global import AdaptiveAvgPool
 from netdsl.ops.rounding import exact
 from netdsl.words import counted, do
 
@@ -29,22 +40,40 @@ if TYPE_CHECKING:
         ("2x3x4", "upsample(size = 7x5, mode = bilinear)"),
         ("2x3x4", "upsample(size = 6x8)"),
         ("2x14x7", "upsample(size = 2x3)"),
+        ("2x5", "upsample(2, mode = linear, align_corners = true)"),
+        ("2x3x4", "upsample(size = 5x9, mode = bilinear, align_corners = true)"),
+        ("2x2x3x2", "upsample(2, mode = trilinear)"),
+        ("2x5x4", "upsample(2, mode = bicubic)"),
+        ("2x5x4", "upsample(size = 7x3, mode = bicubic, align_corners = true)"),
+        ("2x5x4", "upsample(size = 7x2, mode = nearest_exact)"),
+        ("2x5x4", "upsample(2, mode = nearest_exact)"),
+        ("2x5x4", "upsample(size = 7x3, mode = area)"),
+        ("2x4", "upsample(3, mode = area)"),
     ],
 )
 class Upsample(Op):
     """Resize the spatial axes by a factor, or to a size.
 
     `nearest` copies input floor(i in / out) to output i, where the ratio is rounded to single
-    precision as in PyTorch. `bilinear` interpolates between the centres of pixels.
+    precision as in PyTorch, and `nearest_exact` the input at the same place, floor((i + 1/2) in /
+    out). `linear`, `bilinear` and `trilinear` interpolate along 1, 2 and 3 axes, between the
+    centres of pixels or, with `align_corners`, so that the corners keep their values. `bicubic`
+    takes 4 x 4 neighbours. `area` is the mean of the inputs that an output covers.
+
+    PyTorch also has factors that are no integers, whose sizes depend on rounding, and `antialias`,
+    which onnxruntime computes differently.
     """
 
-    scale = arg(integer, None, doc="factor", min=1)
+    scale = arg(integer, None, doc="factor, a whole number; `size` allows any size", min=1)
     size = arg(sizes, None, doc="the new size, instead of a factor")
     mode = arg(
         text,
         "nearest",
-        doc="`nearest` copies one input, `bilinear` interpolates between neighbouring inputs",
-        choices=("nearest", "bilinear"),
+        doc="how an output is computed from the inputs near it",
+        choices=MODES,
+    )
+    align_corners = arg(
+        boolean, False, doc="the first and last inputs are the first and last outputs"
     )
 
     def infer(self, x: TensorType) -> TensorType:
@@ -52,19 +81,17 @@ class Upsample(Op):
         if (self.scale is None) == (self.size is None):
             help = "write `upsample(2)` or `upsample(size = 16x16)`"
             correction = None
+            if self.size is not None:
+                help = f"write `upsample({self.scale})`, or give only the new `size`"
             scaled = tuple(size * (self.scale or 1) for size in x.spatial)
             if self.size is not None and self._sizes(n) == scaled:
                 help = "both give the same size: leave out `size`"
                 correction = Correction({"size": None})
-            message = "`upsample` needs either `scale` or `size`"
+            message = "`upsample` needs `scale` or `size`"
+            if self.size is not None:
+                message = "`upsample` takes `scale` or `size`, found both"
             raise OpError("missing-argument", message, help=help, correction=correction)
-        if self.mode == "bilinear" and n != 2:
-            raise OpError(
-                "wrong-rank",
-                f"`mode = bilinear` needs C x H x W, the input is {x}",
-                "mode",
-                "leave `mode` out: `nearest` takes inputs of any rank",
-            )
+        check_mode(self.mode, n, align_corners=self.align_corners)
         if self.scale is None:
             return TensorType((x.channels, *self._sizes(n)), x.dtype)
         return TensorType((x.channels, *(size * self.scale for size in x.spatial)), x.dtype)
@@ -101,101 +128,71 @@ class Upsample(Op):
         stride, up = 1, self.scale or 1
         if self.scale is None and isinstance(before, int) and isinstance(after, int):
             stride, up = before, after
-        if self.mode == "nearest":
-            return Window(1, stride, ratio(up - 1, up), up)  # from floor(o stride / up) on
-        # From floor((o + 1/2) stride / up - 1/2) on.
-        return Window(2, stride, ratio(3 * up - 1 - stride, 2 * up), up)
+        return window_of(self.mode, stride, up, align_corners=self.align_corners)
 
     def rounding(self, e: Evaluation) -> Bound | None:
-        """`abs(y)` plus the largest input of the channel times the largest coordinate; nearest: 0.
+        """`abs(y)` plus the largest input of the channel times the largest coordinate.
+
+        `bicubic` multiplies the largest input by 4, `area` is like `adaptive_avgpool`, and the
+        nearest modes are exact.
 
         Underflow: `12`; nearest: 0.
         """
-        if self.mode == "nearest":
-            return None
-        # The coordinates between pixels are rounded too: the effect is a share of the largest
-        # coordinate, times the step between pixels.
-        largest = e.x.abs().amax((2, 3), keepdim=True)
-        rounding = e.y.abs() + largest * max(e.x.shape[2:])
-        return e.bound(unless_beyond(rounding, 4 * largest), 12)
+        return rounding_of(self, self.mode, e)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        mode = (self.mode, "nearest")
-        if self.scale is not None:
-            return t.module("Upsample", scale_factor=(self.scale, None), mode=mode)
-        return t.module("Upsample", size=(self._sizes(len(x.spatial)), None), mode=mode)
+        sizes = None if self.size is None else self._sizes(len(x.spatial))
+        if sizes is not None and self.mode == "nearest_exact":
+            axes = zip(x.spatial, sizes, strict=True)
+            if any(isinstance(b, Sym) or depends_on_processor(b, a) for b, a in axes):
+                return t.helper("resize_nearest_exact", "{0}", sizes)
+        return t.module(
+            "Upsample",
+            size=(sizes, None),
+            scale_factor=(self.scale, None),
+            mode=(torch_mode(self.mode), "nearest"),
+            align_corners=(self.align_corners or None, None),
+        )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        spatial, attributes = x.type.spatial, _RESIZE[self.mode]
-        if self.scale is not None:
-            factors = g.scales([1.0, 1.0, *(float(self.scale) for _ in spatial)])
-            return g.op("Resize", x, "", factors, **attributes)
-        sizes = self._sizes(len(spatial))
-        if self.mode == "nearest" and not all(map(_repeats, spatial, sizes)):
-            return _gather(g, x, sizes)
-        new = g.ints(sizes)
-        target = g.op("Concat", g.op("Shape", x, end=2), new, axis=0)
-        return g.op("Resize", x, "", "", target, **attributes)
+        spatial = x.type.spatial
+        new = ""
+        if self.scale is None:
+            sizes = self._sizes(len(spatial))
+            if self.mode == "area":
+                return AdaptiveAvgPool({"kind": self.kind, "size": sizes}).onnx(g, x)
+            if self.mode in NEAREST and not all(map(self._repeats, spatial, sizes)):
+                return self._gather(g, x, sizes)
+            new = g.ints(sizes)
+        return resize(g, x, self.mode, self.scale, new, align_corners=self.align_corners)
 
+    def _gather(self, g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
+        """The positions that PyTorch takes, axis by axis.
 
-# The attributes of ONNX's operator for each mode.
-_RESIZE = {
-    "nearest": {
-        "mode": "nearest",
-        "nearest_mode": "floor",
-        "coordinate_transformation_mode": "asymmetric",
-    },
-    "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
-}
+        `Resize` may take other positions, because it rounds the inverse of the ratio of the sizes.
+        """
+        y: str = x
+        for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
+            if isinstance(before, int):
+                positions = g.ints(nearest_positions(self.mode, before, after))
+            else:
+                positions = self._open_positions(g, x, axis, after)
+            y = g.op("Gather", y, positions, axis=axis)
+        return y
 
+    def _open_positions(self, g: Emitter, x: str, axis: int, after: int) -> str:
+        """The positions along an axis whose length is known only when the model runs."""
+        length = g.op("Shape", x, start=axis, end=axis + 1)
+        step = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
+        positions = scaled_indices(g, self.mode, g.scales(range(after)), step)
+        return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
 
-def _gather(g: Emitter, x: TypedName, sizes: tuple[int, ...]) -> str:
-    """The positions that PyTorch takes, axis by axis.
-
-    `Resize` may take other positions, because it rounds the inverse of the ratio of the sizes.
-    """
-    y: str = x
-    for axis, (before, after) in enumerate(zip(x.type.spatial, sizes, strict=True), start=2):
-        if isinstance(before, int):
-            positions = g.ints(_positions(before, after))
-        else:
-            positions = _open_positions(g, x, axis, after)
-        y = g.op("Gather", y, positions, axis=axis)
-    return y
-
-
-def _open_positions(g: Emitter, x: str, axis: int, after: int) -> str:
-    """The positions along an axis whose length is known only when the model runs."""
-    length = g.op("Shape", x, start=axis, end=axis + 1)
-    ratio = g.op("Div", g.op("Cast", length, to=FLOAT), g.scales([after]))
-    scaled = g.op("Mul", g.scales(range(after)), ratio)
-    positions = g.op("Cast", g.op("Floor", scaled), to=INT64)
-    return g.op("Min", positions, g.op("Sub", length, g.ints([1])))
-
-
-def _repeats(before: int | Sym, after: int) -> bool:
-    """Whether each element is taken equally often, by PyTorch's rounding too."""
-    return (
-        isinstance(before, int)
-        and after % before == 0
-        and _positions(before, after) == [i // (after // before) for i in range(after)]
-    )
-
-
-def _positions(before: int, after: int) -> list[int]:
-    """The positions that nearest takes: floor(i before / after).
-
-    The ratio and the product are rounded to float32, as in PyTorch.
-    """
-    return [_position(i, before, after) for i in range(after)]
-
-
-def _position(i: int, before: int, after: int) -> int:
-    return min(int(_float32(i * _float32(before / after))), before - 1)
-
-
-def _float32(value: float) -> float:
-    return float(struct.unpack("f", struct.pack("f", value))[0])
+    def _repeats(self, before: int | Sym, after: int) -> bool:
+        """Whether each element is taken equally often, by PyTorch's rounding too."""
+        if not isinstance(before, int) or after % before:
+            return False
+        repeated = [i // (after // before) for i in range(after)]
+        return nearest_positions(self.mode, before, after) == repeated
 
 
 @layer(

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Bound, grown, subnormal, unless_beyond
-from netdsl.ops.args import boolean, integer, number
-from netdsl.ops.base import arg, fixed, layer
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, dims, integer, number, show
+from netdsl.ops.base import arg, axis_index, fixed, layer
 from netdsl.ops.division import check_groups
-from netdsl.ops.norm import Affine
-from netdsl.ops.norm_rounding import normalised, units_of_root
+from netdsl.ops.norm import Affine, onnx_batch_norm, running_statistics
+from netdsl.ops.norm_rounding import by_averages, normalised, units_of_root
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Tensor
-    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ir.types import Sym
+    from netdsl.ops.args import Dims
 
 
 class _OwnStatistics(Affine):
@@ -28,6 +30,10 @@ class _OwnStatistics(Affine):
     def rows(self, x: Tensor) -> Tensor:
         """The input reshaped so that the mean and the variance are those of the last axis."""
         raise NotImplementedError(self.kind)
+
+    def unrows(self, rows: Tensor, like: Tensor) -> Tensor:
+        """Rows in the shape of the input `like`."""
+        return rows.view(like.shape)
 
     def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
         """A weight, shaped to meet the input."""
@@ -45,16 +51,64 @@ class _OwnStatistics(Affine):
         rows = self.rows(e.x)
         weight, shift = rows.new_ones(()), rows.new_zeros(())
         if self.affine:
-            weight, shift = (
-                self.spread(e, t.abs()).expand(e.x.shape).reshape(rows.shape)
-                for t in (e.module.weight, e.module.bias)
-            )
+            weight = self.rows(self.spread(e, e.module.weight.abs()).expand(e.x.shape))
+        if self.affine and e.module.bias is not None:
+            shift = self.rows(self.spread(e, e.module.bias.abs()).expand(e.x.shape))
         bound = normalised(rows, weight, shift, self.eps)
-        return Bound(bound.rounding.view(e.x.shape), bound.underflow.view(e.x.shape))
+        return Bound(*(self.unrows(t, e.x) for t in (bound.rounding, bound.underflow)))
 
 
-def _last_axis(op: Op, x: TensorType) -> int:
-    return fixed(op, x.shape[-1], "the size of the last axis")
+class _OverAxes(Affine):
+    """Base of the kinds that normalise over one axis, or over several together."""
+
+    axis: Dims
+    bias = True  # whether `affine` has a shift
+
+    def positions(self, x: TensorType) -> list[int]:
+        """The positions of the axes in `x.shape`, in ascending order; raises `OpError`."""
+        given = (self.axis,) if isinstance(self.axis, int) else self.axis
+        positions = sorted(axis_index(self, x, axis) for axis in given)
+        if len(set(positions)) < len(positions):
+            message = f"`axis` of `{self.kind}` names an axis twice: {show(given)}"
+            raise OpError("bad-axis", message, "axis")
+        return positions
+
+    def scale_sizes(self, x: TensorType) -> tuple[int, ...]:
+        """The sizes of the axes, which the scale has too; raises `OpError` if one is open."""
+        name = "the size of the last axis"
+        if self.axis != -1:
+            name = "the sizes of the axes"
+        return tuple(fixed(self, x.shape[i], name) for i in self.positions(x))
+
+    def scale_size(self, x: TensorType) -> int:
+        return prod(self.scale_sizes(x))
+
+    def params(self, x: TensorType) -> dict[str, Param]:
+        if not self.affine:
+            return {}
+        params = {"weight": Param(self.scale_sizes(x), "ones")}
+        if self.bias:
+            params["bias"] = Param(self.scale_sizes(x), "zeros")
+        return params
+
+    def as_last(self, x: TensorType) -> tuple[list[int], list[int]]:
+        """The axes of the batch of inputs `x`, and where they are once they are the last ones."""
+        axes = [i + 1 for i in self.positions(x)]
+        return axes, list(range(-len(axes), 0))
+
+    def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
+        """A weight, shaped to meet the input."""
+        axes, _ = self.as_last(e.types[0])
+        sizes = iter(weight.shape)
+        return weight.view([next(sizes) if i in axes else 1 for i in range(e.x.dim())])
+
+    def torch_over_last(self, module: Lowered, x: TensorType) -> Lowered:
+        """A module that normalises over the last axes, applied to the axes of this layer."""
+        axes, last = self.as_last(x)
+        if axes[0] == len(x.shape) + 1 - len(axes):
+            return module
+        there, back = (axes[0], -1) if len(axes) == 1 else (tuple(axes), tuple(last))
+        return module.with_call(f"{{m}}({{0}}.movedim({there}, {back})).movedim({back}, {there})")
 
 
 @layer(
@@ -64,54 +118,87 @@ def _last_axis(op: Op, x: TensorType) -> int:
         ("5x8", "layernorm"),
         ("8", "layernorm(eps = 0.001)"),
         ("3x4x6", "layernorm(affine = false)"),
+        ("6x4x5", "layernorm(axis = 1, eps = 1e-6)"),
+        ("2x3x4", "layernorm(axis = [1, 3], bias = false)"),
+        ("2x3x4", "layernorm(axis = [-2, -1], affine = false)"),
     ],
 )
-class LayerNorm(_OwnStatistics):
-    """Layer normalisation over the last axis (Ba et al. 2016).
+class LayerNorm(_OverAxes, _OwnStatistics):
+    """Layer normalisation (Ba et al. 2016) over the last axis, or over other axes together.
 
-    The result is weight (x - mean) / sqrt(var + eps) + bias.
+    The result is weight (x - mean) / sqrt(var + eps) + bias. With `axis = 1` it normalises the
+    channels of each position of a map, as ConvNeXt does.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each element")
-
-    def scale_size(self, x: TensorType) -> int:
-        return _last_axis(self, x)
+    axis: Dims = arg(
+        dims, -1, doc="the axis, or a list of axes, counted as in PyTorch: 0 is the batch"
+    )
+    bias: bool = arg(boolean, True, doc="learn the shift")
 
     def rows(self, x: Tensor) -> Tensor:
-        return x
+        axes, last = self._axes_of(x)
+        return x.movedim(axes, last).flatten(-len(axes))
 
-    def spread(self, e: Evaluation, weight: Tensor) -> Tensor:
-        return weight
+    def unrows(self, rows: Tensor, like: Tensor) -> Tensor:
+        axes, last = self._axes_of(like)
+        return rows.unflatten(-1, [like.shape[i] for i in axes]).movedim(last, axes)
+
+    def _axes_of(self, x: Tensor) -> tuple[list[int], list[int]]:
+        return self.as_last(TensorType(tuple(x.shape[1:])))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        affine = (self.affine, True)
-        return t.module("LayerNorm", x.shape[-1], eps=(self.eps, 1e-5), elementwise_affine=affine)
+        sizes = self.scale_sizes(x)
+        module = t.module(
+            "LayerNorm",
+            sizes[0] if len(sizes) == 1 else sizes,
+            eps=(self.eps, 1e-5),
+            elementwise_affine=(self.affine, True),
+            bias=(self.bias, True),
+        )
+        return self.torch_over_last(module, x)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        if self.affine:
-            scale = [g.param("weight"), g.param("bias")]
-        else:
-            scale = [g.floats([1.0] * self.scale_size(x.type))]
-        return g.op("LayerNormalization", x, *scale, axis=-1, epsilon=self.eps)
+        sizes = self.scale_sizes(x.type)
+        scale = [g.param(name) for name in self.params(x.type)]
+        if not scale and len(sizes) == 1:
+            scale = [g.floats([1.0] * sizes[0])]
+        elif not scale:
+            scale = [g.op("Expand", g.floats([1.0]), g.ints(sizes))]
+        axes, _ = self.as_last(x.type)
+        order = [i for i in range(len(x.type.shape) + 1) if i not in axes] + axes
+        y: str = x
+        if order != sorted(order):
+            y = g.op("Transpose", y, perm=order)
+        y = g.op("LayerNormalization", y, *scale, axis=-len(axes), epsilon=self.eps)
+        if order != sorted(order):
+            y = g.op("Transpose", y, perm=[order.index(i) for i in range(len(order))])
+        return y
 
 
 @layer(
-    "rmsnorm", family="normalisation", examples=[("5x8", "rmsnorm"), ("8", "rmsnorm(eps = 0.001)")]
+    "rmsnorm",
+    family="normalisation",
+    examples=[
+        ("5x8", "rmsnorm"),
+        ("8", "rmsnorm(eps = 0.001)"),
+        ("6x4x5", "rmsnorm(axis = 1)"),
+        ("2x3x4", "rmsnorm(axis = [1, 3], affine = false)"),
+    ],
 )
-class RMSNorm(Affine):
-    """Root mean square normalisation over the last axis (Zhang and Sennrich 2019).
+class RMSNorm(_OverAxes):
+    """Root mean square normalisation (Zhang and Sennrich 2019) over the last axis, or over others.
 
     The result is weight x / sqrt(mean(x^2) + eps).
     """
 
     eps: float = arg(number, 1e-6, doc="added to the mean square", min=0)
-
-    def scale_size(self, x: TensorType) -> int:
-        return _last_axis(self, x)
-
-    def params(self, x: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self.scale_size(x),), "ones")}
+    axis: Dims = arg(
+        dims, -1, doc="the axis, or a list of axes, counted as in PyTorch: 0 is the batch"
+    )
+    affine: bool = arg(boolean, True, doc="learn a scale for each element")
+    bias = False
 
     def rounding(self, e: Evaluation) -> Bound:
         """`(1 + s) abs(y)`.
@@ -120,8 +207,12 @@ class RMSNorm(Affine):
         square plus eps and `d = 3 / v^1.5`. If `v` may change by more than a quarter, nothing is
         compared.
         """
-        x, terms, weight = e.x, e.x.shape[-1], e.module.weight.abs()
-        square = x.square().mean(-1, keepdim=True)
+        x, weight = e.x, e.x.new_ones(())
+        if self.affine:
+            weight = self.spread(e, e.module.weight.abs())
+        axes, _ = self.as_last(e.types[0])
+        terms = prod(x.shape[i] for i in axes)
+        square = x.square().mean(axes, keepdim=True)
         v = square + (e.module.eps or 0.0)
         scale = v.rsqrt()
         scaled = x.abs() * scale
@@ -131,12 +222,28 @@ class RMSNorm(Affine):
         return Bound(rounding, underflow + weight + subnormal(weight) * scaled + 1)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        return t.module("RMSNorm", x.shape[-1], eps=(self.eps, None))
+        sizes = self.scale_sizes(x)
+        module = t.module(
+            "RMSNorm",
+            sizes[0] if len(sizes) == 1 else sizes,
+            eps=(self.eps, None),
+            elementwise_affine=(self.affine, True),
+        )
+        return self.torch_over_last(module, x)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        square = g.op("ReduceMean", g.op("Mul", x, x), g.ints([-1]), keepdims=1)
-        root = g.op("Sqrt", g.op("Add", square, g.floats(self.eps)))
-        return g.op("Mul", g.op("Div", x, root), g.param("weight"))
+        axes, _ = self.as_last(x.type)
+        square = g.op("ReduceMean", g.op("Mul", x, x), g.ints(axes), keepdims=1)
+        y = g.op("Div", x, g.op("Sqrt", g.op("Add", square, g.floats(self.eps))))
+        if not self.affine:
+            return y
+        weight, sizes = g.param("weight"), iter(self.scale_sizes(x.type))
+        if axes != [len(x.type.shape)]:
+            after = range(axes[0], len(x.type.shape) + 1)
+            weight = g.op(
+                "Reshape", weight, g.ints([next(sizes) if i in axes else 1 for i in after])
+            )
+        return g.op("Mul", y, weight)
 
 
 _OVER_THE_BATCH = "`bn` normalises each channel over the batch"
@@ -207,16 +314,25 @@ class GroupNorm(_OwnStatistics):
         ("3x4x4", "instancenorm"),
         ("4x7", "instancenorm(affine = true, eps = 0.01)"),
         ("2x3x4x5", "instancenorm"),
+        ("3x4x5", "instancenorm(affine = true, track_running_stats = true)"),
+        ("2x6", "instancenorm(track_running_stats = true, momentum = 0.01)"),
     ],
 )
 class InstanceNorm(_OwnStatistics):
     """Instance normalisation (Ulyanov et al. 2016).
 
-    Each channel of each sample gets mean 0 and variance 1.
+    Each channel of each sample gets mean 0 and variance 1. With `track_running_stats`, the mean and
+    the variance at inference are running averages over the samples of training.
     """
 
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, False, doc="learn a scale and a shift for each channel")
+    track_running_stats: bool = arg(
+        boolean, False, doc="keep running averages of the mean and the variance for inference"
+    )
+    momentum: float = arg(
+        number, 0.1, doc="share of the new batch in the running averages", min=0, max=1
+    )
 
     def infer(self, x: TensorType) -> TensorType:
         if not 2 <= len(x.shape) <= 4:
@@ -224,16 +340,43 @@ class InstanceNorm(_OwnStatistics):
                 "wrong-rank",
                 f"`instancenorm` needs channels and 1 to 3 spatial axes, but its input is {x}",
             )
+        if self.momentum != 0.1 and not self.track_running_stats:
+            raise OpError(
+                "bad-argument",
+                "`momentum` is for running averages, which `instancenorm` does not keep here",
+                "momentum",
+                "leave it out, or write `track_running_stats = true`",
+            )
         _need_several(self, prod(x.spatial), _OVER_THE_BATCH)
         return super().infer(x)
+
+    def buffers(self, x: TensorType) -> dict[str, Param]:
+        return running_statistics(self.scale_size(x)) if self.track_running_stats else {}
 
     def rows(self, x: Tensor) -> Tensor:
         return x.flatten(2)
 
+    def rounding(self, e: Evaluation) -> Bound:
+        """That of `groupnorm`; with running averages, that of `bn`.
+
+        Underflow: that of the same layer.
+        """
+        if self.track_running_stats:
+            return by_averages(e, e.bound(e.x.abs(), 1))
+        return super().rounding(e)
+
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        name, affine = f"InstanceNorm{len(x.spatial)}d", (self.affine, False)
-        return t.module(name, x.channels, eps=(self.eps, 1e-5), affine=affine)
+        return t.module(
+            f"InstanceNorm{len(x.spatial)}d",
+            x.channels,
+            eps=(self.eps, 1e-5),
+            momentum=(self.momentum, 0.1),
+            affine=(self.affine, False),
+            track_running_stats=(self.track_running_stats, False),
+        )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         scale_and_shift = self.onnx_scale_and_shift(g, x)
+        if self.track_running_stats:
+            return onnx_batch_norm(g, x, scale_and_shift, self.eps)
         return g.op("InstanceNormalization", x, *scale_and_shift, epsilon=self.eps)

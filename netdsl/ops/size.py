@@ -8,8 +8,8 @@ from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import integer, number, padding, sizes, text
-from netdsl.ops.base import arg, fixed, for_all_axes, layer, spatial_rank, spread
-from netdsl.ops.padding import for_all_pairs
+from netdsl.ops.base import arg, fixed, for_all_axes, layer, spatial_rank
+from netdsl.ops.padding import Border, check_border, spread_pairs
 from netdsl.ops.rounding import exact
 from netdsl.words import counted
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym
+    from netdsl.ops.args import Pairs
 
     Sizes = tuple[int | Sym, ...]
 
@@ -34,6 +35,7 @@ EACH_AXIS = "give one number for all axes, or one for each"
         ("2x4x5", "pad(1x2, mode = edge)"),
         ("1x3x3", "pad(1, value = 2.5)"),
         ("2x3x3", "pad(0, channels = 2)"),
+        ("2x4x5", "pad([(1, 2), (0, 3)], mode = circular)"),
     ],
 )
 class Pad(Op):
@@ -48,14 +50,14 @@ class Pad(Op):
         text,
         "constant",
         doc="what the border is filled with",
-        choices=("constant", "reflect", "edge"),
+        choices=("constant", "reflect", "edge", "circular"),
     )
     value: float = arg(number, 0.0, doc="the value of a constant border")
     channels: int = arg(
         integer, 0, doc="constant channels to add before and after those of the input", min=0
     )
 
-    def _pairs(self, x: TensorType) -> list[tuple[int, int]]:
+    def _pairs(self, x: TensorType) -> Pairs:
         """The widths before and after each spatial axis; raises `OpError`."""
         rank = spatial_rank(self, x)
         if self.pad == "same":
@@ -65,20 +67,12 @@ class Pad(Op):
                 "pad",
                 "write a number: `pad(1)`",
             )
-        if isinstance(self.pad, tuple) and isinstance(self.pad[0], tuple):
-            if len(self.pad) != rank:
-                subject = f"`pad` has {counted(len(self.pad), 'pair')}"
-                raise _wrong_rank(subject, rank, "pad", *for_all_pairs(self.pad))
-            return list(self.pad)
-        return [(width, width) for width in spread(self.pad, rank, self.kind, "pad")]
+        return spread_pairs(self.pad, rank, self.kind)
 
     def infer(self, x: TensorType) -> TensorType:
         pairs = self._pairs(x)
         for size, pair in zip(x.spatial, pairs, strict=True):
-            if self.mode == "reflect" and not self.needs_at_least(size, max(pair) + 1):
-                message = f"a reflected border of {max(pair)} needs an input larger than {size}"
-                advice = f"make it at most {size - 1}, or write `mode = edge`"
-                raise OpError("bad-padding", message, "pad", advice)
+            check_border(self, self.mode, size, max(pair), "mode")
         if self.channels and self.mode != "constant":
             raise OpError(
                 "bad-argument",
@@ -102,24 +96,16 @@ class Pad(Op):
         return e.bound(e.y.abs(), 1)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.inline(self._border(x).torch())
+
+    def _border(self, x: TensorType) -> Border:
         pairs = self._pairs(x)
-        if self.channels:
-            pairs.insert(0, (self.channels, self.channels))
-        # PyTorch counts the axes from the last one.
-        flat = tuple(width for pair in reversed(pairs) for width in pair)
-        mode = {
-            "constant": f"value={self.value!r}",
-            "reflect": 'mode="reflect"',
-            "edge": 'mode="replicate"',
-        }[self.mode]
-        return t.inline(f"F.pad({{0}}, {flat}, {mode})")
+        if self.mode == "constant":
+            return Border(pairs, value=self.value, channels=self.channels)
+        return Border(pairs, mode=self.mode)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        value = ""
-        if self.mode == "constant":
-            value = g.floats(self.value)
-        pairs = [(self.channels, self.channels), *self._pairs(x.type)]
-        return g.pad(x, pairs, value, self.mode)
+        return self._border(x.type).onnx(g, x)
 
 
 @layer(
@@ -141,7 +127,7 @@ class Crop(Op):
 
     rounding = exact
 
-    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference")
+    size: Sizes | None = arg(sizes, None, doc="the new size; not given with a reference", min=1)
     offset: Sizes | None = arg(
         sizes, None, doc="where the cut begins; by default it is in the middle"
     )
@@ -155,7 +141,7 @@ class Crop(Op):
             raise OpError(
                 "missing-argument",
                 f"`crop` needs a size or a reference, found {given}",
-                help="write `crop(24x24)` or `crop(@image)`",
+                help="write for example `crop(24)`, for all axes, or a reference: `crop(@label)`",
             )
         for what, numbers in (("its size", self.size), ("its offset", self.offset)):
             for value in numbers or ():

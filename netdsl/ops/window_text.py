@@ -40,8 +40,13 @@ def padding_text(
     reach = [d * (size - 1) for size, d in zip(k, dilation, strict=True)]
     if all(_keeps_size(*pair, total) for pair, total in zip(pairs, reach, strict=True)):
         return ""
+    return pairs_text(pairs)
+
+
+def pairs_text(pairs: Sequence[tuple[int, int]]) -> str:
+    """`p1`, or `p(0,1)` if the two sides differ; empty without padding."""
     if all(begin == end for begin, end in pairs):
-        return f"p{sizes_text([begin for begin, _ in pairs])}"
+        return number_text("p", [begin for begin, _ in pairs], 0)
     texts = [f"({begin},{end})" for begin, end in pairs]
     return f"p{texts[0] if len(set(texts)) == 1 else 'x'.join(texts)}"
 

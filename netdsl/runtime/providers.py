@@ -192,7 +192,12 @@ def _fail_to_open(path: Path, device: str, error: Exception) -> NoReturn:
             f"the GPU cannot be used: {why_not_loaded(device) or message}",
             help=f"install what it needs with {INSTALL}",
         )
-    raise NetdslError("bad-model", f"onnxruntime cannot load {path}: {message}")
+    raise NetdslError(
+        "bad-model",
+        f"onnxruntime cannot load {path}: {message}",
+        help="it may have been made for another version; write it again with the tool that made it,"
+        " such as `netdsl export`",
+    )
 
 
 def _is_corrupt(error: Exception, message: str) -> bool:

@@ -74,12 +74,12 @@ class Draft:
             return None
         return Draft(self.original, draft)
 
-    def without_line(self, offset: int) -> Draft:
-        """The draft without anything in the line of an offset except braces."""
-        start = self.original.rfind("\n", 0, offset) + 1
-        end = self.original.find("\n", offset)
+    def without_lines(self, first: int, last: int) -> Draft:
+        """The draft without anything in the lines between two offsets except braces."""
+        start = self.original.rfind("\n", 0, first) + 1
+        end = self.original.find("\n", last)
         if end < 0:
             end = len(self.original)
         kept = [c for c in self.changes if c[1] < start or c[0] > end or c[0] == c[1] == end]
-        blank = re.sub(r"[^{}]", " ", self.original[start:end])
+        blank = re.sub(r"[^{}\n]", " ", self.original[start:end])
         return Draft(self.original, [*kept, (start, end, blank)])

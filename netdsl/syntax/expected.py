@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic, Edit
 from netdsl.habits.base import look_up
 from netdsl.habits.tables import HABITS
 from netdsl.source import Span
+from netdsl.syntax.brackets import (
+    END,
+    NO_CODE,
+    PAIRS,
+    WrongBracket,
+    closed_early,
+    last_open,
+    missing_comma,
+    unclosed_brace,
+    unclosed_bracket,
+    unclosed_part,
+    wrong_bracket,
+)
 from netdsl.syntax.lexer import UnexpectedToken
 
 if TYPE_CHECKING:
@@ -43,14 +56,53 @@ _WORDS = {
     "COMPARE": "`==`",
     "ELSE": "`else`",
 }
-END = "the end of the file"
-_OPERATORS = ("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not")  # a line cannot end so
+_OPERATORS = (  # a line cannot end so
+    *("->", "expect", "=", "+", "-", "*", "/", "and", "or", "not", "at"),
+    *("==", "!=", "<", "<=", ">", ">="),
+)
 _EXPRESSION = {"INTEGER", "FLOAT", "TRUE"}
 _TOP = {"BLOCK", "NET", "IMPORT"}
 _LAYER = {"REPEAT", "FOR", "REFERENCE"}
 
-_NO_CODE = re.compile(r'"[^"\n]*"|#.*')
-_TOP_LEVEL = re.compile(r"(?:net|block|import|train)\b")
+
+# What can be at a place, by the terminals that the grammar allows there; the first row applies.
+_ADVICE = (
+    (_TOP, "layers belong in the braces of a `net` or `block`"),
+    (
+        _LAYER,
+        "write a layer, such as `c1: conv(8, 3) -> relu`, or the reference of a value, `@c1`",
+    ),
+    (
+        _EXPRESSION,
+        'write a value: a number, a name, `true`, `"text"`, sizes, `3x3`, or a list, `[1, 2]`',
+    ),
+    ({"__ANON_0", "_NL", "LPAR"}, "write arguments in parentheses, and `->` before another layer"),
+    ({"__ANON_0", "_NL"}, "write `->` before another layer, or a new line"),
+    ({"ELSE"}, "write both values of a choice: `a if c else b`"),
+    ({"COMMA", "RPAR"}, "write a comma between two of them, and `)` after the last one"),
+    ({"COMMA", "RSQB"}, "write a comma between two elements, and `]` after the last one"),
+    ({"COMMA", "IN"}, "write a loop as `for x in [8, 16] { ... }` or `repeat 3 { ... }`"),
+    ({"PLUS", "LBRACE"}, "the layers follow in braces: `{ ... }`"),
+    ({"_NL"}, "the value ends here: write what follows on a new line"),
+    ({"LPAR", "LBRACE"}, "write `net Name { ... }`, or `net Name(classes = 10) { ... }`"),
+    ({"LPAR"}, "write `block Name(width) { ... }`"),
+    ({"LBRACE"}, "the body follows in braces: `{ ... }`"),
+    ({"NAME"}, "a name has letters, digits and `_`, and begins with a letter"),
+    ({"EQUAL"}, "a name has letters, digits and `_`; after it comes `=` and its value"),
+)
+
+
+def _relevant(expected: set[str], found: str) -> set[str]:
+    """The terminals to mention: not those that could only continue what is complete already."""
+    if "PLUS" in expected:
+        expected = expected - {"LPAR", "LSQB", "DOT", "COMPARE"}
+    if "RBRACE" in expected and found == END:
+        return {"RBRACE"}
+    if "_NL" in expected:
+        expected = expected - {"RBRACE", "VBAR"}
+        if "__ANON_0" in expected:
+            return {"__ANON_0", "_NL"}
+    return expected
 
 
 def describe(expected: set[str]) -> str:
@@ -71,91 +123,42 @@ def describe(expected: set[str]) -> str:
     return ", ".join(words[:-1]) + " or " + words[-1]
 
 
-class _Unclosed(NamedTuple):
-    """A brace that is not closed: its line and indentation, and the line before which it ends."""
-
-    line: int
-    indentation: int
-    ends_before: int | None
-
-
-def _unclosed(source: SourceFile, last: int) -> _Unclosed | None:
-    """The brace that is not closed, judging by the lines up to `last`.
-
-    It is the innermost open brace above the first line that is not indented inside of its brace,
-    or else the innermost brace that is open after line `last`.
-    """
-    ends_before = None
-    opened: list[tuple[int, int]] = []  # the line of each open brace, and its indentation
-    for number in range(1, last + 1):
-        code = _NO_CODE.sub("", source.line(number))
-        indentation = len(code) - len(code.lstrip())
-        if opened and code.strip() and _is_outside(code, indentation, opened[-1][1]):
-            ends_before = number
-            break
-        for character in code:
-            if character == "{":
-                opened.append((number, indentation))
-            elif character == "}" and opened:
-                opened.pop()
-    if not opened:
-        return None
-    return _Unclosed(*opened[-1], ends_before)
-
-
-def _is_outside(code: str, indentation: int, outer: int) -> bool:
-    """Whether a line is outside of a body whose first line is indented by `outer`."""
-    if indentation == outer:
-        return code[indentation] not in "}])|-"
-    return indentation < outer
-
-
-def unclosed_brace(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice to close a brace, if an open one is the reason for the error."""
-    number = source.location(offset).line
-    if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(source.line(number))):
-        opening = _unclosed(source, number)
-        if opening is not None:
-            return f"the `{{` on line {opening.line} is not closed"
-    return None
-
-
-def unclosed_bracket(source: SourceFile, offset: int, expected: set[str], found: str) -> str | None:
-    """Advice to close a parenthesis or list, if an open one is the reason for the error."""
-    number, column = source.location(offset)
-    if expected & {"RPAR", "RSQB"}:
-        bracket = "["
-        if "RPAR" in expected:
-            bracket = "("
-        if found in ("`}`", "`->`"):
-            return f"a `{bracket}` before this is not closed"
-        if not source.line(number)[: column - 1].strip():
-            return f"a `{bracket}` above is not closed"
-    return None
-
-
 # Messages for characters that the grammar uses only as parts of longer tokens.
 STRAY = {
-    '"': 'a string has no closing `"` on its line',
-    ":": "found `:`, which only follows the name of a layer, a group or an input",
-    "!": "found a single `!`: negate a condition with `not`",
-    "@": "a reference has no name: write `@label`",
+    '"': ('a string has no closing `"` on its line', 'write a string on one line: `"text"`'),
+    ":": (
+        "found `:`, which only follows the name of a layer, a group or an input",
+        "write the name of a layer before it: `c1: conv(8, 3)`",
+    ),
+    "!": ("found a single `!`: negate a condition with `not`", "write `not`"),
+    "@": ("a reference has no name: write `@label`", "write the label after the `@`: `@c1`"),
 }
+_SYMBOLS = "leave it out: layers are chained with `->`, and values have `+ - * / // % **`"
 
 
 class Problem:
     """A syntax error, and what it means for parsing the rest of the text.
 
-    `changes` mend it. `leaves_open` is whether a bracket is not closed, so that the rest cannot be
+    `changes` mend it, or else the text up to `end` cannot be checked.
+    `leaves_open` is whether a bracket is not closed, so that the rest cannot be
     parsed, and `is_top_level` whether it is outside of all nets and blocks.
     """
 
-    __slots__ = ("changes", "diagnostics", "is_blanked", "is_top_level", "leaves_open", "start")
+    __slots__ = (
+        "changes",
+        "diagnostics",
+        "end",
+        "is_blanked",
+        "is_top_level",
+        "leaves_open",
+        "start",
+    )
 
     def __init__(self, diagnostic: Diagnostic, start: int) -> None:
         self.diagnostics = [diagnostic]
         self.start = start
         self.changes: list[Change] = []
+        self.end = 0
         self.leaves_open = False
         self.is_top_level = False
         self.is_blanked = False
@@ -168,8 +171,9 @@ def problem_of(source: SourceFile, error: UnexpectedCharacter | UnexpectedToken)
     start = error.start
     character = source.text[start : start + 1]
     found = f"`{character}`" if character else "end of file"
-    message = STRAY.get(character, f"found {found}, which the language does not use")
-    return _advised(source, (start, start + 1), message, None)
+    message = f"found {found}, which the language does not use"
+    message, help_ = STRAY.get(character, (message, _SYMBOLS))
+    return _advised(source, (start, start + 1), message, help_)
 
 
 def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Problem:
@@ -185,19 +189,69 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     gap = continues_nothing(source.text, start, expected)
     if gap is not None:
         start, end, found = gap, gap + 1, "the end of the line"
-    message = f"expected {describe(expected)}, found {found}"
+    message = f"expected {describe(_relevant(expected, found))}, found {found}"
+    mended = _mended_bracket(source, (start, end), expected, message)
+    if mended is not None:
+        return mended
     brace = unclosed_brace(source, start, expected, found)
     bracket = brace or unclosed_bracket(source, start, expected, found)
     help_ = bracket or general_help(expected, found)
-    is_above = bracket is not None and found not in ("`}`", "`->`")
+    is_above = bracket is not None and found not in ("`}`", "`->`") and gap is None
     make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
-    is_below = found == "`}`" and "\n" in source.text[len(source.text[:start].rstrip()) : start]
+    is_below = gap is not None and bracket is not None
+    if is_above and brace is None:
+        _at_opening(source, problem, start)
     if is_above or is_below or brace is not None:
         _close(source, problem, start, "}" if brace is not None else ")", found)
     problem.leaves_open = bracket is not None and not problem.changes
     problem.is_top_level = is_top_level(expected)
     return problem
+
+
+def _at_opening(source: SourceFile, problem: Problem, start: int) -> None:
+    """Place the error of an unclosed parenthesis or list where it is opened."""
+    opening = last_open(source.text[:start])
+    if opening is None:
+        return
+    bracket = source.text[opening]
+    diagnostic = problem.diagnostics[0]
+    diagnostic.span = Span(source, opening, opening + 1)
+    diagnostic.message = f"this `{bracket}` is not closed"
+    line = source.location(start).line
+    diagnostic.help = f"write `{PAIRS[bracket]}` where it ends, before line {line}"
+    if re.match(r"\s*\w+\s*=(?!=)", source.line(line)):
+        diagnostic.help += f", or a comma at the end of line {line - 1}"
+
+
+def _mended_bracket(
+    source: SourceFile, place: tuple[int, int], expected: set[str], message: str
+) -> Problem | None:
+    """The problem of a bracket too many, or of a comma that is missing at the end of a line."""
+    text, start = source.text, place[0]
+    comma = missing_comma(text, start, expected)
+    bracket: WrongBracket | None
+    if comma is not None:
+        place, message = (comma, comma + 1), "a comma is missing at the end of this line"
+        bracket = WrongBracket(message, "write `,` after it", [(comma, comma, ",")])
+    elif expected >= _TOP:
+        bracket = closed_early(source, start)
+    else:
+        bracket = wrong_bracket(text, start, expected)
+    if bracket is None:
+        return None
+    problem = _plain(source, place, bracket.message, bracket.help)
+    _mend(source, problem, bracket.changes)
+    problem.is_top_level = is_top_level(expected)
+    return problem
+
+
+def _mend(source: SourceFile, problem: Problem, changes: list[Change]) -> None:
+    """Make it the fix of a problem to change the text so."""
+    problem.changes = changes
+    problem.diagnostics[0].fix = tuple(
+        Edit(Span(source, start, end), text) for start, end, text in changes
+    )
 
 
 def _close(source: SourceFile, problem: Problem, start: int, closing: str, found: str) -> None:
@@ -207,10 +261,10 @@ def _close(source: SourceFile, problem: Problem, start: int, closing: str, found
     text. A parenthesis is closed at the end of its line.
     """
     end = len(source.text[:start].rstrip())
-    code = _NO_CODE.sub("", source.text[:end])
+    code = NO_CODE.sub("", source.text[:end])
     last = code.rpartition("\n")[2]
     if closing == "}":
-        brace = _unclosed(source, source.location(start).line)
+        brace = unclosed_part(source, source.location(start).line)
         if brace is None or found != END or code.count("{") != code.count("}") + 1:
             return
         closing = "\n" + " " * brace.indentation + "}"
@@ -221,8 +275,7 @@ def _close(source: SourceFile, problem: Problem, start: int, closing: str, found
         is_open = last.count("(") == last.count(")") + 1 and "[" not in last
         if ends_in_comment or not is_open or last.endswith((",", "(")):
             return
-    problem.diagnostics[0].fix = (Edit(Span(source, end, end), closing),)
-    problem.changes = [(end, end, closing)]
+    _mend(source, problem, [(end, end, closing)])
 
 
 def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str | None) -> Problem:
@@ -235,10 +288,8 @@ def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str
         if advice.fact:
             diagnostic.message = advice.fact
             diagnostic.span = Span(source, *advice.place)
-        diagnostic.fix = tuple(
-            Edit(Span(source, start, end), text) for start, end, text in advice.changes
-        )
-        problem.changes = advice.changes
+        _mend(source, problem, advice.changes)
+        problem.end = advice.end
     return problem
 
 
@@ -269,30 +320,34 @@ def general_help(expected: set[str], found: str) -> str | None:
     """Advice that depends only on what the grammar allows and what the text has."""
     if found == "`=`" and "COMPARE" in expected:
         return "compare with `==`"
+    if found == "`|`":
+        return "chain layers with `->`; `|` begins an arm: `concat { | relu | tanh }`"
     if found in ("`->`", "`,`") and "$END" in expected and "_NL" not in expected:
         return "write several values as a list: `[a, b]`"
-    if found == "`}`" and not expected & {"RBRACE"} and expected <= {"_NL", "$END"}:
-        return "this `}` has no opening `{`"
-    if expected >= _TOP:
-        return "layers belong in the braces of a `net` or `block`"
-    return None
+    return next((advice for terminals, advice in _ADVICE if expected >= terminals), None)
 
 
 def is_top_level(expected: set[str]) -> bool:
     """Whether the place where these terminals are expected is outside of all nets and blocks."""
+    if expected <= {"_NL", "$END"}:
+        return True
     return expected >= _TOP and not expected >= _LAYER and not expected >= _EXPRESSION
 
 
 def continues_nothing(text: str, start: int, expected: set[str]) -> int | None:
     """The end of the line before the error, if that line is incomplete.
 
-    That is so if a layer or a value is expected, the error is at the first word of a later line,
-    and the last word before it is an operator.
+    That is so if the error is at the first word of a later line, and this is a `}` that cannot
+    follow, or a layer or a value is expected after an operator, or an `=` after a name.
     """
-    if not (expected >= _EXPRESSION or expected >= _LAYER):
-        return None
     before = text[:start].rstrip()
     if "\n" not in text[len(before) : start]:
+        return None
+    if text[start : start + 1] == "}" and not expected & {"RBRACE", "_NL", "$END"}:
+        return len(before)
+    if expected == {"EQUAL"}:
+        return len(before)
+    if not (expected >= _EXPRESSION or expected >= _LAYER):
         return None
     last = before.rpartition("\n")[2]
     if not last.strip() or "#" in last:

@@ -248,8 +248,10 @@ class Mending:
     def _without_line(self, problem: Problem) -> Mending:
         problem.is_blanked = True
         problem.diagnostics[0].fix = ()
-        self.draft = self.draft.without_line(problem.start)
-        self.blanked.append(self.source.line(self.source.location(problem.start).line))
+        end = max(problem.start, problem.end)
+        self.draft = self.draft.without_lines(problem.start, end)
+        first, last = (self.source.location(offset).line for offset in (problem.start, end))
+        self.blanked += [self.source.line(number) for number in range(first, last + 1)]
         return self
 
 

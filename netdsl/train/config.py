@@ -5,15 +5,18 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show, suggest
+from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show
 from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
+from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
+from netdsl.habits import training
 from netdsl.train import settings
 from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
+    from netdsl.data.images import ImageData
 
 # The entries that name something, each with the noun for messages and the names that it takes.
 KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
@@ -24,21 +27,6 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "metrics": ("metric", METRICS),
 }
 LISTS = ("augment", "metrics")
-# What other tools call an entry.
-RENAMED = {
-    "batch_size": "batch",
-    "batchsize": "batch",
-    "num_epochs": "epochs",
-    "n_epochs": "epochs",
-    "max_epochs": "epochs",
-    "dataset": "data",
-    "criterion": "loss",
-    "scheduler": "schedule",
-    "lr_scheduler": "schedule",
-    "augmentation": "augment",
-    "transforms": "augment",
-    "random_seed": "seed",
-}
 INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural}
 
 
@@ -59,20 +47,55 @@ class TrainConfig:
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.
 
-        Raises SettingError `bad-argument` unless there is one constant for each channel.
+        Raises as `check_augment`.
         """
-        chosen = next((a for a in self.augment if isinstance(a, settings.Normalize)), None)
-        if chosen is None:
-            return dataset
-        channels = dataset.shape[0]
-        for name, values in (("mean", chosen.mean), ("std", chosen.std)):
-            if len(values) != channels:
-                message = (
-                    f"`{name}` of `normalize` has {counted(len(values), 'value')}, images have"
-                    f" {counted(channels, 'channel')}"
-                )
-                raise SettingError("bad-argument", message, "augment")
-        return replace(dataset, mean=chosen.mean, std=chosen.std)
+        self.check_augment(dataset)
+        for chosen in self.augment:
+            if isinstance(chosen, settings.Normalize):
+                return replace(dataset, mean=chosen.mean, std=chosen.std)
+        return dataset
+
+    def check_augment(self, images: "ImageData") -> None:
+        """Raise SettingError unless the augmentations fit the images.
+
+        It is `bad-argument` unless `normalize` has one constant for each channel, and
+        `data-mismatch` for a crop whose size is not that of the images.
+        """
+        for item in self.augment:
+            match item:
+                case settings.Normalize(mean=mean, std=std):
+                    _check_constants(images, {"mean": mean, "std": std})
+                case settings.RandomCrop(size=size):
+                    _check_crop(images, size)
+
+    def check_metrics(self, classes: int) -> None:
+        """Raise SettingError `bad-argument` for a metric that needs more classes."""
+        for metric in self.metrics:
+            metric.check(classes)
+
+
+def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, ...]]) -> None:
+    channels = images.shape[0]
+    for name, values in constants.items():
+        if len(values) != channels:
+            message = (
+                f"`{name}` of `normalize` has {counted(len(values), 'value')}, the images of"
+                f" {images.name} have {counted(channels, 'channel')}"
+            )
+            example = ", ".join(["0.5"] * channels)
+            help_ = f"write one number for each channel: `{name} = [{example}]`"
+            raise SettingError("bad-argument", message, "augment", help_)
+
+
+def _check_crop(images: "ImageData", size: int) -> None:
+    _, height, width = images.shape
+    if (size, size) == (height, width):
+        return
+    message = f"`random_crop` makes {size}x{size} images, {images.name} has {height}x{width}"
+    help_ = "the test uses whole images, so give `random_crop` their size"
+    if height == width:
+        help_ += f": `random_crop({height})`"
+    raise SettingError("data-mismatch", message, "augment", help_)
 
 
 def check_entry(key: str, value: object) -> object:
@@ -99,10 +122,15 @@ def check_entry(key: str, value: object) -> object:
 
 def _unknown_entry(key: str, known: list[str]) -> SettingError:
     message = f"a train section has no entry `{key}`"
-    if key in RENAMED:
-        help_, respelling = f"it is called `{RENAMED[key]}` here", (key, RENAMED[key])
+    squeezed = training.squeezed(key)
+    if squeezed in training.ENTRIES:
+        ours = training.ENTRIES[squeezed]
+        help_, respelling = f"it is called `{ours}` here", (key, ours)
         return SettingError("unknown-entry", message, key, help_, respelling)
-    return SettingError("unknown-entry", message, key, suggest(key, known), respelled(key, known))
+    if squeezed in training.REMOVED_ENTRIES:
+        return SettingError("unknown-entry", message, key, training.REMOVED_ENTRIES[squeezed])
+    help_ = did_you_mean(key, known) or f"the entries are {', '.join(f'`{n}`' for n in known)}"
+    return SettingError("unknown-entry", message, key, help_, respelled(key, known))
 
 
 def _check_list(key: str, value: object) -> tuple[object, ...]:
@@ -120,11 +148,12 @@ def _check_list(key: str, value: object) -> tuple[object, ...]:
 def _call(key: str, value: object) -> SettingCall:
     if isinstance(value, SettingCall):
         return value
-    example = "fashion_mnist_sample"
-    if key in KINDS:
-        example = next(iter(KINDS[key][1]))
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
     if isinstance(value, str) and value.isidentifier():
         help_ = f"leave out the quotes: `{value}`"
         raise SettingError("wrong-type", message, key, help_, (f'"{value}"', value))
-    raise SettingError("wrong-type", message, key, f"for example `{example}()`")
+    help_ = f"for example `{key} = {training.CALLS[key]}`"
+    if isinstance(value, list) and value and isinstance(value[0], SettingCall):
+        message = f"`{key}` has {counted(len(value), 'value')} in a list; it must be one name"
+        help_ = f"write only one: `{key} = {show(value[0]).strip('`')}`"
+    raise SettingError("wrong-type", message, key, help_)

@@ -85,12 +85,10 @@ def build_input(
     It maps N x C x H x W to float32 of the same shape. Pixels are scaled to 0..1, then the
     augmentations run in the order of the list; normalisation is the last one unless the list
     contains it.
-
-    Raises SettingError `data-mismatch` for a crop whose size is not that of the images.
     """
     mean = torch.tensor(dataset.mean, device=device)[:, None, None]
     std = torch.tensor(dataset.std, device=device)[:, None, None]
-    stages = [_stage(item, dataset, mean, std) for item in augment]
+    stages = [_stage(item, mean, std) for item in augment]
     if not any(isinstance(item, settings.Normalize) for item in augment):
         stages.append(_normalise(mean, std))
 
@@ -103,11 +101,10 @@ def build_input(
     return run
 
 
-def _stage(item: settings.Augment, dataset: Dataset, mean: Tensor, std: Tensor) -> Stage:
+def _stage(item: settings.Augment, mean: Tensor, std: Tensor) -> Stage:
     stage: Stage
     match item:
         case settings.RandomCrop(size=size, pad=pad):
-            _check_crop(size, dataset)
             stage = kornia.RandomCrop((size, size), padding=pad or None)
         case settings.HFlip():
             stage = kornia.RandomHorizontalFlip(p=0.5)
@@ -122,13 +119,3 @@ def _stage(item: settings.Augment, dataset: Dataset, mean: Tensor, std: Tensor) 
 
 def _normalise(mean: Tensor, std: Tensor) -> Stage:
     return lambda images: (images - mean) / std
-
-
-def _check_crop(size: int, dataset: Dataset) -> None:
-    _, height, width = dataset.shape
-    if (size, size) != (height, width):
-        message = (
-            f"`random_crop` makes {size} x {size} images, {dataset.name} has {height} x {width}"
-        )
-        help = "the test uses whole images, so give `random_crop` their size"
-        raise SettingError("data-mismatch", message, "augment", help)

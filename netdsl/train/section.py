@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
-from netdsl.elaborate.evaluate import evaluate
+from netdsl.elaborate.evaluate import evaluate, name_span
 from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import LISTS, TrainConfig, check_entry
+from netdsl.train.misplaced import errors_of_misplaced, misplaced, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from netdsl.driver import Compiled
     from netdsl.elaborate.evaluate import Env
+    from netdsl.errors import EntryPart
 
+_WITH_HYPHENS = re.compile(r"[A-Za-z]\w*(-[A-Za-z]\w*)+")  # no name: `fashion-mnist`
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
 PYTHON = ("train({}=...)", "train(data=...)")
 
@@ -38,9 +41,13 @@ def read_config(
     `NetdslError` with an error for every entry that is wrong.
     """
     reader = _Reader(compiled.env)
-    for entry in _entries(compiled):
-        if reader.is_first(entry) and entry.name not in (settings or {}):
-            reader.take(entry.name, entry.values, entry.span)
+    entries = [e for e in _entries(compiled) if reader.is_first(e)]
+    outside = misplaced(entries)
+    reader.errors += errors_of_misplaced(entries)
+    reader.elsewhere = set(outside.values())
+    for entry in entries:
+        if entry not in outside and entry.name not in (settings or {}):
+            reader.take(entry.name, entry.values, name_of(entry))
     for key, text in (settings or {}).items():
         reader.take_text(key, given_as[0].format(key), text)
     if data is not None:
@@ -62,12 +69,19 @@ def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = 
 
 
 def _place(key: str | None, compiled: Compiled) -> Span | None:
-    written = next((e.span for e in _entries(compiled) if e.name == key), None)
-    if written is not None or key not in TrainConfig.__dataclass_fields__:
-        return written
+    written = entry_of(compiled, key)
+    if written is not None:
+        return written.span
+    if key not in TrainConfig.__dataclass_fields__:
+        return None
     if compiled.train is None:
         return compiled.graph.site.span
     return compiled.train.net_span
+
+
+def entry_of(compiled: Compiled, key: str | None) -> ast.Entry | None:
+    """The entry of a net's section with that name, if it has one."""
+    return next((entry for entry in _entries(compiled) if entry.name == key), None)
 
 
 def _entries(compiled: Compiled) -> Iterable[ast.Entry]:
@@ -83,6 +97,7 @@ class _Reader:
         self.env = env
         self.values: dict[str, Any] = {}  # `check_entry` gives each the type of its field
         self.errors: list[Diagnostic] = []
+        self.elsewhere: set[str] = set()  # arguments that are entries by mistake
         self._first: dict[str, ast.Entry] = {}
 
     def is_first(self, entry: ast.Entry) -> bool:
@@ -95,7 +110,7 @@ class _Reader:
                     "duplicate-name",
                     f"the section has two entries `{entry.name}`",
                     entry.span,
-                    help="remove one of the two",
+                    help=f"remove one of the two: `{first.span.text}` or `{entry.span.text}`",
                     notes=notes,
                 )
             )
@@ -112,12 +127,21 @@ class _Reader:
         self.take(key, (value,), Span(source, 0, len(text)))
 
     def take(self, key: str, exprs: tuple[ast.Expr, ...], span: Span) -> None:
-        """Check and keep the value of an entry; `span` is its place."""
+        """Check and keep the value of an entry; `span` is the place of its name."""
         try:
             self.values[key] = check_entry(key, self._entry_value(key, exprs))
+        except SettingError as error:
+            part = error.part
+            if error.code == "missing-argument" and part and part.argument in self.elsewhere:
+                return  # that entry has an error of its own
+            place = span
+            if error.code != "unknown-entry":
+                place = _place_in(exprs, part)
+            error.diagnostic.span = error.diagnostic.span or place
+            if error.respelling is not None:
+                error.diagnostic.fix = _respelled(*error.respelling, error.diagnostic.span)
+            self.errors += error.diagnostics
         except NetdslError as error:
-            if isinstance(error, SettingError) and error.respelling is not None:
-                error.diagnostic.fix = _respelled(*error.respelling, span)
             error.diagnostic.span = error.diagnostic.span or span
             self.errors += error.diagnostics
 
@@ -131,8 +155,36 @@ class _Reader:
         return values[0]
 
 
+def _place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:
+    """The place of a part of an entry's value, or of the whole value."""
+    for expr in _items(exprs):
+        if part is None:
+            break
+        if isinstance(expr, ast.Name) and expr.id == part.call:
+            return expr.span
+        if isinstance(expr, ast.Function) and expr.name == part.call:
+            for number, argument in enumerate(expr.arguments):
+                if part.argument == (argument.name or number):
+                    return argument.span
+            return name_span(expr)
+    return Span(exprs[0].span.file, exprs[0].span.start, exprs[-1].span.end)
+
+
+def _items(exprs: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:
+    """The expressions, with the items of a list in place of it."""
+    for expr in exprs:
+        if isinstance(expr, ast.Sequence):
+            yield from expr.items
+        else:
+            yield expr
+
+
 def _respelled(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
-    """The fix of a misspelt name in an entry, if it occurs only once."""
+    """The fix of a wrong text in a place, if it occurs only once; without it, of the value."""
+    if not wrong:
+        name, equals, _ = entry.text.partition("=")
+        begin = entry.start + len(name + equals) if equals else entry.start
+        return (Edit(Span(entry.file, begin, entry.end), f" {right}" if equals else right),)
     word = rf"(?<![\w.]){re.escape(wrong)}(?![\w.])"
     places = [match.start() for match in re.finditer(word, entry.text)]
     if len(places) != 1:
@@ -161,7 +213,16 @@ def _value(expr: ast.Expr, env: Env) -> object:
         return _call(expr, env)
     if isinstance(expr, ast.Sequence):
         return [_value(item, env) for item in expr.items]
+    if _is_hyphenated(expr, env):
+        return SettingCall(expr.span.text)
     return evaluate(expr, env)
+
+
+def _is_hyphenated(expr: ast.Expr, env: Env) -> bool:
+    """Whether an expression is a name with hyphens, and not a difference: `fashion-mnist`."""
+    if not isinstance(expr, ast.Operation) or not isinstance(expr.first, ast.Name):
+        return False
+    return bool(_WITH_HYPHENS.fullmatch(expr.span.text)) and not env.find(expr.first.id)[0]
 
 
 def _call(expr: ast.Function, env: Env) -> SettingCall:

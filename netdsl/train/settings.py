@@ -16,7 +16,7 @@ from netdsl.data.arguments import (
     PositiveNumbers,
     Probability,
 )
-from netdsl.errors import SettingError
+from netdsl.errors import EntryPart, SettingError
 
 Smoothing = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
 Momentum = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
@@ -47,7 +47,10 @@ class SGD:
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
             raise SettingError(
-                "bad-argument", "`nesterov` of `sgd` is true, and its `momentum` is 0"
+                "bad-argument",
+                "`nesterov` of `sgd` is true, and its `momentum` is 0",
+                help="give it a momentum: `sgd(lr = 0.1, momentum = 0.9, nesterov = true)`",
+                part=EntryPart("sgd", "nesterov"),
             )
 
 

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from netdsl.errors import NetdslError
 from netdsl.ir.rounding import Bound, Known, lifted, unless_beyond
-from netdsl.ops.norm import BatchNorm
+from netdsl.ops.norm_rounding import by_averages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +38,23 @@ Witness = tuple[Tensor, Bound | None]
 
 
 @torch.no_grad()
-def witness(step: Step, xs: list[Tensor]) -> Witness:
-    """The value of a node in double precision for float32 inputs, and its bound."""
+def witnesses(step: Step, xs: list[Tensor]) -> list[Witness]:
+    """The results of a node in double precision for float32 inputs, each with its bound."""
     evaluated = Evaluated(step, xs)
     bound = step.node.op.rounding(evaluated)
     if bound is None:
-        return step(xs), None
+        return [(y, None) for y in step.outputs(xs)]
     y = evaluated.y if bound.value is None else bound.value
+    found = [_checked(step, bound, y)]
+    for name in step.node.results:
+        further = bound.results[name]
+        assert further.value is not None
+        found.append(_checked(step, further, further.value))
+    return found
+
+
+def _checked(step: Step, bound: Bound, y: Tensor) -> Witness:
+    """A result with its bound; raises `NetdslError` if their shapes differ."""
     if not bound.rounding.shape == bound.underflow.shape == y.shape:
         raise _misshapen(step, bound, y)
     return y, bound._replace(rounding=unless_beyond(bound.rounding, y.abs()))
@@ -67,12 +77,12 @@ def _misshapen(step: Step, bound: Bound, y: Tensor) -> NetdslError:
 @torch.no_grad()
 def folded_witness(step: Step, norm: Step, xs: list[Tensor]) -> Witness:
     """The value of a layer with its batch norm folded into it, and the bound of that value."""
-    value, bound = witness(step, xs)
-    op = norm.node.op
-    assert bound is not None
-    assert isinstance(op, BatchNorm)
+    ((value, bound),) = witnesses(step, xs)
     evaluated = Evaluated(norm, [value])
-    carried, own = op.carried(evaluated, bound), op.rounding(evaluated)
+    own = norm.node.op.rounding(evaluated)
+    assert bound is not None
+    assert own is not None
+    carried = by_averages(evaluated, bound)
     summed = Bound(carried.rounding + own.rounding, carried.underflow + own.underflow)
     return evaluated.y, summed
 
@@ -84,6 +94,7 @@ class Evaluated:
         self._step = step
         self._float32_xs = xs
         self.types = step.node.types
+        self.results = tuple(step.node.results)
 
     @cached_property
     def xs(self) -> list[Tensor]:

@@ -15,6 +15,7 @@ from netdsl.ir.op import COUNTER
 from netdsl.ir.types import subs
 from netdsl.verify.report import Difference
 from netdsl.verify.shapes import shape_words
+from netdsl.weights.checkpoints import tensors_of
 
 if TYPE_CHECKING:
     from netdsl.analysis.sizes import Sizes
@@ -28,7 +29,8 @@ Shape = tuple[int, ...]
 class _Shapes(NamedTuple):
     """The shapes of the tensors of both back ends by name, without those of auxiliary heads."""
 
-    learned: dict[str, Shape]  # PyTorch's parameters
+    learned: dict[str, Shape]  # PyTorch's parameters, tied ones under each of their names
+    total: int  # the elements of PyTorch's parameters
     stored: dict[str, Shape]  # PyTorch's buffers
     written: dict[str, Shape]  # ONNX's initialisers
 
@@ -43,7 +45,8 @@ def count_params(
         difference = _compare_tensors(node, shapes)
         if difference is not None:
             return difference, ""
-    total = sum(p.size for n in nodes if not n.shared for p in n.params().values())
+    own = [p for n in nodes if not n.shared for p in n.params().values() if not p.tied]
+    total = sum(p.size for p in own)
     difference = _undeclared(graph, shapes) or _compare_totals(graph, total, shapes)
     return difference, f"{total:,}"
 
@@ -51,8 +54,10 @@ def count_params(
 def _shapes(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> _Shapes:
     heads = tuple(f"{head.name}." for head in graph.aux)
     module = torch_side.module
+    named = module.named_parameters(remove_duplicate=False)
     return _Shapes(
-        {n: tuple(p.shape) for n, p in module.named_parameters() if not n.startswith(heads)},
+        {n: tuple(p.shape) for n, p in named if not n.startswith(heads)},
+        sum(p.numel() for n, p in module.named_parameters() if not n.startswith(heads)),
         {n: tuple(b.shape) for n, b in module.named_buffers() if not n.startswith(heads)},
         {n: p.shape for n, p in onnx_side.params.items()},
     )
@@ -63,11 +68,11 @@ def _compare_tensors(node: Node, shapes: _Shapes) -> Difference | None:
     buffers = {k: p for k, p in node.buffers().items() if k != COUNTER}
     for params, in_module in ((node.params(), shapes.learned), (buffers, shapes.stored)):
         for key, param in params.items():
-            name = f"{node.module}.{key}"
+            name = node.tensor_name(key)
             witnesses = {
                 "the layer": param.shape,
                 "PyTorch": in_module.get(name),
-                "ONNX": shapes.written.get(name),
+                "ONNX": shapes.written.get(param.tied or name),
             }
             if len(set(witnesses.values())) > 1:
                 values = {who: _words(shape) for who, shape in witnesses.items()}
@@ -81,26 +86,26 @@ def _words(shape: Shape | None) -> str:
 
 def _undeclared(graph: Graph, shapes: _Shapes) -> Difference | None:
     """The first tensor of a back end that no layer declares."""
-    declared = {
-        f"{n.module}.{k}" for n in graph.nodes if n.aux is None for k in n.params() | n.buffers()
-    }
+    declared = tensors_of(graph)
     for who, names in (
         ("PyTorch", [*shapes.learned, *shapes.stored]),
         ("ONNX", [*shapes.written]),
     ):
         for name in names:
             if name not in declared:
-                owner = next((n for n in graph.nodes if name.startswith(f"{n.module}.")), None)
+                owner = next(
+                    (n for n in graph.nodes if f"{name}.".startswith(f"{n.module}.")), None
+                )
                 fact = f"{who} has a tensor that no layer declares"
                 return Difference("params-differ", fact, {who: f"`{name}`"}, owner)
     return None
 
 
 def _compare_totals(graph: Graph, total: int, shapes: _Shapes) -> Difference | None:
-    buffers = {f"{n.module}.{k}" for n in graph.nodes for k in n.buffers()}
+    buffers = {n.tensor_name(k) for n in graph.nodes for k in n.buffers()}
     totals = {
         "the layers": total,
-        "PyTorch": sum(prod(shape) for shape in shapes.learned.values()),
+        "PyTorch": shapes.total,
         "ONNX": sum(prod(s) for name, s in shapes.written.items() if name not in buffers),
     }
     if len(set(totals.values())) == 1:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from netdsl.ir.op import COUNTER, NUMBERS, POSITIVE, Param
+from netdsl.ir.op import CONSTANT, COUNTER, NUMBERS, POSITIVE, Param
 from netdsl.ir.rounding import NEAR
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _reached(graph: Graph, value: Value) -> Iterator[tuple[Node, Sort]]:
             if id(taken) in reached:
                 yield node, sort
                 if node.op.any_dtype and sort is NUMBERS:
-                    reached.add(id(node.output))
+                    reached.update(id(made) for made in node.outputs)
 
 
 def _boxes(
@@ -131,14 +131,17 @@ class Settler:
     @torch.no_grad()
     def settle(self, node: Node, tensors: dict[str, torch.Tensor], xs: list[torch.Tensor]) -> None:
         """Fill the tensors of a node for these inputs."""
-        declared = node.params()
+        declared = node.params() | node.buffers()
         # A layer before it may have made infinities and NaNs; weights are for the other numbers.
         x = xs[0].float().nan_to_num(0.0, 0.0, 0.0)
         size = float(x.square().mean().sqrt()) or 1.0
         for name, tensor in tensors.items():
             param = declared.get(name, Param(()))
-            if param.init == "literal":
-                tensor.copy_(torch.tensor(param.values).reshape(param.shape))
+            if param.tied:
+                continue  # its owner has filled it
+            if param.init in ("literal", CONSTANT):
+                numbers = torch.tensor(param.values, dtype=tensor.dtype)
+                tensor.copy_(numbers.reshape(param.shape))
             elif name == "running_mean":
                 self._settle_statistics(tensor, tensors["running_var"], x)
             elif name == COUNTER:

@@ -14,7 +14,7 @@ from onnx import helper
 from netdsl.backends.onnx.fold import stored_chunks
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
-from netdsl.backends.onnx.origin import LAYER, layer_of
+from netdsl.backends.onnx.origin import LAYER, layer_of, result_of
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import shape_of
@@ -36,20 +36,24 @@ Shapes = dict[str, list[int]]  # by name; 0 is a size that inference leaves open
 
 
 class OnnxSide:
-    """The model of a graph. `tensor` has the name of each value in it, by the value's id."""
+    """The model of a graph. `tensor` has the name of each value in it, by the value's id.
+
+    `stored` has the name in checkpoints of each weight of the model.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         built = skeleton(graph)
+        self.stored = {name: stored.source for name, stored in built.stored.items()}
         self.params = built.params
         self.model = built.model
-        self.tensor = _tensors(graph, _last(built.model))
+        self.tensor = _tensors(graph, built.model, _last(built.model))
         # The model in which only the shapes of the inputs and weights are known.
         self._bare = onnx.ModelProto()
         self._bare.CopyFrom(built.model)
         self._bare.graph.input.extend(
-            helper.make_tensor_value_info(k, built.element, p.shape)
-            for k, p in built.params.items()
+            helper.make_tensor_value_info(k, built.element, s.param.shape)
+            for k, s in built.stored.items()
         )
         for value in self._bare.graph.output:
             value.type.tensor_type.ClearField("shape")
@@ -116,12 +120,13 @@ class OnnxSide:
     ) -> onnxruntime.InferenceSession:
         """A session of the model in which the value of every layer is an output.
 
-        The session uses the memory of the weights in `arrays` and does not copy it.
+        The session uses the memory of the weights in `arrays` and does not copy it. They have their
+        names in checkpoints.
         """
-        values = {
-            self.tensor[id(n.output)]: n.type.dtype for n in self.graph.nodes if n.aux is None
-        }
-        return _session(self.model, arrays, values, threads)
+        weights = {name: arrays[source] for name, source in self.stored.items()}
+        made = [v for n in self.graph.nodes if n.aux is None for v in n.outputs]
+        values = {self.tensor[id(v)]: v.type.dtype for v in made}
+        return _session(self.model, weights, values, threads)
 
     def run(
         self, session: onnxruntime.InferenceSession, inputs: dict[int, np.ndarray]
@@ -158,7 +163,7 @@ class ExportedSide:
         self.arrays = {}
         for name, stored in built.stored.items():
             if stored.norm is None:
-                self.arrays[name] = arrays[name]
+                self.arrays[name] = arrays[stored.source]
             else:
                 chunks = stored_chunks(stored, built.params, lambda n, _: [arrays[n]])
                 flat = [np.asarray(chunk, np.float32).reshape(-1) for chunk in chunks]
@@ -172,7 +177,7 @@ class ExportedSide:
         # A folded layer may consist of other nodes than in `OnnxSide`, with other names of values.
         last = _last(built.model)
         last |= {norm.name: last[name] for name, norm in self.folded.items()}
-        self.tensor = _tensors(side.graph, last)
+        self.tensor = _tensors(side.graph, built.model, last)
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session in which these inner values, with their element types, are outputs too."""
@@ -184,13 +189,16 @@ def _last(model: onnx.ModelProto) -> dict[str, str]:
     return {layer_of(n): n.output[0] for n in model.graph.node if layer_of(n)}
 
 
-def _tensors(graph: Graph, last: dict[str, str]) -> dict[int, str]:
+def _tensors(graph: Graph, model: onnx.ModelProto, last: dict[str, str]) -> dict[int, str]:
     """The name of each value in the model, by the value's id. `last` is as `_last` returns it."""
     names = {id(v): v.name for v in graph.inputs}
+    marked = {(layer_of(n), result_of(n)): n.output[0] for n in model.graph.node if result_of(n)}
     for node in graph.nodes:
         if node.aux is None:
             # A layer that only acts in training has no ONNX node: its value is its input's.
             names[id(node.output)] = last.get(node.name, names[id(node.inputs[0])])
+            for name, value in node.results.items():
+                names[id(value)] = marked[node.name, name]
     return names
 
 
@@ -234,13 +242,14 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
 
 def _macs(node: onnx.NodeProto, shapes: Shapes, producers: dict[str, onnx.NodeProto]) -> int:
     """The multiply-accumulates of one node; `producers` has the node that makes each value."""
-    x, w, y = shapes[node.input[0]], shapes[node.input[1]], shapes[node.output[0]]
+    w, y = shapes[node.input[1]], shapes[node.output[0]]
     if node.op_type == "Conv":
         source = producers.get(node.input[1])
         if source is not None and source.op_type == "ScatterND":
             # A kernel with zeros between maps that are not connected: only the others count.
             return prod(y[2:]) * prod(shapes[source.input[2]])
-        return prod(y) * prod(w[1:])
+        return prod(y) * prod(w[1:])  # its input may be padded at run time, so that it has no shape
+    x = shapes[node.input[0]]
     if node.op_type == "ConvTranspose":
         return prod(x) * prod(w[1:])
     if node.op_type in ("Gemm", "MatMul"):

@@ -68,7 +68,7 @@ def _misrouted(side: TorchSide, inputs: dict[int, Tensor]) -> Node | None:
     side.outputs(inputs)
     for handle in handles:
         handle.remove()
-    for step, _, alone in side.walk(inputs):
+    for step, _, (alone, *_) in side.walk(inputs):
         y = None if step.node.shared else in_whole.get(id(step.module))
         if y is not None and y.shape == alone.shape and not _same(y, alone):
             return step.node

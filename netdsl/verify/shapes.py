@@ -1,4 +1,4 @@
-"""Compares the shape that a witness finds for a node with the node's type."""
+"""Compares the shape that a witness finds for a result of a node with its type."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from netdsl.verify.report import Difference
 
 if TYPE_CHECKING:
     from netdsl.analysis.sizes import Sizes
-    from netdsl.ir.graph import Node
+    from netdsl.ir.graph import Value
 
 INFERENCE = "ONNX's inference"
 
 
 def compare_shape(
-    node: Node, batch: int, sizes: Sizes, witness: str, shape: tuple[int, ...]
+    value: Value, batch: int, sizes: Sizes, witness: str, shape: tuple[int, ...]
 ) -> Difference | None:
-    """The difference between the shape that a witness finds and the type of the node.
+    """The difference between the shape that a witness finds for a layer's result and its type.
 
     ONNX's inference may leave sizes open.
     """
-    wanted = shape_of(node.output, batch, sizes)
+    wanted = shape_of(value, batch, sizes)
     if shape == wanted or (witness == INFERENCE and _leaves_open(shape, wanted)):
         return None
     setting = "".join(f", {symbol} = {size}" for symbol, size in sizes.items())
@@ -29,7 +29,7 @@ def compare_shape(
         "shapes-differ",
         f"the shape differs in {witness} at a batch of {batch}{setting}",
         {"the type has": shape_words(wanted), f"{witness} has": shape_words(shape)},
-        node,
+        value.producer,
     )
 
 

@@ -12,24 +12,25 @@ from torch.nn import functional as F
 
 from netdsl.backends.torch import modules as torch_modules
 from netdsl.backends.torch.module import lower
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from netdsl.ir.graph import Graph, Node
 
+    Results = torch.Tensor | tuple[torch.Tensor, ...]
     Settle = Callable[["Step", list[torch.Tensor]], None]  # fills the weights of a step
 
 _SPACE = {**vars(torch_modules), "torch": torch, "nn": nn, "F": F}
 
 
 @lru_cache(4096)
-def _function(call: str, count: int) -> Callable[..., torch.Tensor]:
+def _function(call: str, count: int) -> Callable[..., Results]:
     """The call of a layer as a function of its module and its inputs."""
     names = [f"x{i}" for i in range(count)]
     body = call.replace("{m}", "m").format(*names)
-    function: Callable[..., torch.Tensor] = _evaluated(f"lambda m, {', '.join(names)}: {body}")
+    function: Callable[..., Results] = _evaluated(f"lambda m, {', '.join(names)}: {body}")
     return function
 
 
@@ -53,18 +54,29 @@ class Step:
     """One node in PyTorch."""
 
     def __init__(self, node: Node, whole: nn.Module, fresh: dict[str, nn.Module]) -> None:
-        low = node.op.torch(SourceRecorder(), *node.types)
+        low = lowered(node)
+        call = low.call
         self.node = node
         self.module: nn.Module | None = None
-        if low.module is not None:
+        if low.store != "module":
+            self.module = _Holder(whole, node.module)
+            call = call.replace("{m}", "{m}.tensor")
+        elif low.module is not None:
             owned = member(whole, node.module)
             if owned is None:  # layers without weights may have a different name in the module
                 owned = fresh.setdefault(low.module, _evaluated(low.module))
             self.module = owned.eval()
-        self._call = _function(low.call, len(node.inputs))
+        self._call = _function(call, len(node.inputs))
 
     def __call__(self, xs: list[torch.Tensor], module: nn.Module | None = None) -> torch.Tensor:
-        return self._call(module or self.module, *xs)
+        """The result of the layer, without its further results."""
+        return self.outputs(xs, module)[0]
+
+    def outputs(
+        self, xs: list[torch.Tensor], module: nn.Module | None = None
+    ) -> list[torch.Tensor]:
+        """The results of the layer, in the order of the node's `outputs`."""
+        return as_list(self._call(module or self.module, *xs))
 
     def double(self) -> nn.Module | None:
         """A copy of the module in double precision."""
@@ -76,7 +88,25 @@ class Step:
         """Its parameters and buffers."""
         if self.module is None:
             return {}
+        if isinstance(self.module, _Holder):
+            return {"": self.module.tensor}
         return self.module.state_dict()
+
+
+class _Holder(nn.Module):
+    """The tensor of a layer that has no module of its own."""
+
+    tensor: torch.Tensor
+
+    def __init__(self, whole: nn.Module, path: str) -> None:
+        super().__init__()
+        scope, _, name = path.rpartition(".")
+        around = whole.get_submodule(scope)
+        learned = dict(around.named_parameters(recurse=False, remove_duplicate=False))
+        if name in learned:
+            self.tensor = learned[name]
+        else:
+            self.register_buffer("tensor", around.get_buffer(name))
 
 
 def member(whole: nn.Module, path: str) -> nn.Module | None:
@@ -90,8 +120,8 @@ def member(whole: nn.Module, path: str) -> nn.Module | None:
     return module
 
 
-def as_list(outputs: torch.Tensor | tuple[torch.Tensor, ...]) -> list[torch.Tensor]:
-    """The outputs of a module, which are a tuple only if there are several."""
+def as_list(outputs: Results) -> list[torch.Tensor]:
+    """The outputs of a module or of a layer, which are a tuple only if there are several."""
     return list(outputs) if isinstance(outputs, tuple) else [outputs]
 
 
@@ -106,12 +136,27 @@ class TorchSide:
         with torch.device("meta"):
             whole = lower(graph)
         self.module = whole.to_empty(device="cpu").eval().requires_grad_(False)
+        self._restore(graph)
         fresh: dict[str, nn.Module] = {}
         self.steps = [Step(n, self.module, fresh) for n in graph.nodes if n.aux is None]
         self._last: dict[int, int] = {}  # the step that uses a value last, by the value's id
         for i, step in enumerate(self.steps):
             for value in step.node.inputs:
                 self._last[id(value)] = i
+
+    def _restore(self, graph: Graph) -> None:
+        """Tie weights again, which `to_empty` separates, and give constants their numbers."""
+        for node in graph.nodes:
+            for name, param in node.params().items():
+                if param.tied:
+                    owner = self.module.get_parameter(param.tied)
+                    scope, _, key = node.tensor_name(name).rpartition(".")
+                    setattr(self.module.get_submodule(scope), key, owner)
+            for name, param in node.buffers().items():
+                if param.is_constant:
+                    tensor = self.module.get_buffer(node.tensor_name(name))
+                    numbers = torch.tensor(param.values, dtype=tensor.dtype)
+                    tensor.copy_(numbers.reshape(param.shape))
 
     def load(self, weights: dict[str, torch.Tensor]) -> None:
         """Copy the numbers of a checkpoint into the module."""
@@ -124,8 +169,8 @@ class TorchSide:
         self,
         inputs: dict[int, torch.Tensor],
         settle: Settle | None = None,
-    ) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
-        """Run the steps in order; yields each with its inputs and its value.
+    ) -> Iterator[tuple[Step, list[torch.Tensor], list[torch.Tensor]]]:
+        """Run the steps in order; yields each with its inputs and its results.
 
         Values are freed after their last use. Raises `StepError` if a layer fails.
         """
@@ -135,11 +180,12 @@ class TorchSide:
             try:
                 if settle is not None:
                     settle(step, xs)
-                y = step(xs)
+                ys = step.outputs(xs)
             except Exception as error:  # every exception of a lowering is a finding
                 raise StepError(step.node, error) from error
-            values[id(step.node.output)] = y
-            yield step, xs, y
+            made = zip(step.node.outputs, ys, strict=True)
+            values |= {id(value): y for value, y in made}
+            yield step, xs, ys
             for value in step.node.inputs:
                 if self._last[id(value)] == i:
                     values.pop(id(value), None)

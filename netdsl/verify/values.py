@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 from netdsl.ir.rounding import LARGEST, LIMIT, TINY, UNIT, Bound
-from netdsl.verify.bounds import folded_witness, witness
+from netdsl.verify.bounds import folded_witness, witnesses
 from netdsl.verify.report import Difference
 
 if TYPE_CHECKING:
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from netdsl.verify.torch_side import Step
 
 
-class Executor:
-    """A node in one executor: its inputs and its value there."""
+class Executor(NamedTuple):
+    """A node in one executor: its inputs and its results there."""
 
-    def __init__(self, name: str, xs: list[Tensor], y: Tensor) -> None:
-        self.name, self.xs, self.y = name, xs, y
+    name: str
+    xs: list[Tensor]
+    ys: list[Tensor]
+
+    @property
+    def y(self) -> Tensor:
+        """The first result."""
+        return self.ys[0]
 
 
 def compare_values(step: Step, executors: list[Executor], report: Report) -> dict[str, Difference]:
@@ -31,15 +37,16 @@ def compare_values(step: Step, executors: list[Executor], report: Report) -> dic
     """
     # The inputs of all executors are evaluated at once, as samples of one batch.
     xs = [torch.cat(parts) for parts in zip(*(e.xs for e in executors), strict=True)]
-    value, bound = witness(step, xs)
-    differences = {}
-    for i, executor in enumerate(executors):
-        n = executor.y.shape[0]
-        part = slice(i * n, (i + 1) * n)
-        own = None if bound is None else Bound(bound.rounding[part], bound.underflow[part])
-        difference = _judge(step, executor, value[part], own, report, executors)
-        if difference is not None:
-            differences[executor.name] = difference
+    differences: dict[str, Difference] = {}
+    for k, (value, bound) in enumerate(witnesses(step, xs)):
+        results = [executor._replace(ys=[executor.ys[k]]) for executor in executors]
+        for i, executor in enumerate(results):
+            n = executor.y.shape[0]
+            part = slice(i * n, (i + 1) * n)
+            own = None if bound is None else Bound(bound.rounding[part], bound.underflow[part])
+            difference = _judge(step, executor, value[part], own, report, results)
+            if difference is not None:
+                differences.setdefault(executor.name, difference)
     return differences
 
 
@@ -78,8 +85,9 @@ def _errors(y: Tensor, value: Tensor, bound: Bound | None) -> Tensor:
     """The error of each element beyond that of underflow, in units of its rounding bound."""
     if y.shape != value.shape:
         return torch.full((1,), torch.inf)
-    flushed = (y == 0) & (value.abs() < TINY)
-    same = (y == value) | (y.isnan() & value.isnan()) | flushed
+    same = (y == value) | (y.isnan() & value.isnan())
+    if value.is_floating_point():
+        same |= (y == 0) & (value.abs() < TINY)  # it may be flushed to zero
     ignored = ~_comparable(value, bound)
     if bound is None:
         return torch.where(same | ignored, 0.0, torch.inf)

@@ -9,7 +9,7 @@ import torch
 
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.form import OPSET
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 from netdsl.ir.lowering import TypedName
 from netdsl.ir.rounding import LIMIT
 from netdsl.ir.types import subs
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
     from netdsl.analysis.sizes import Sizes
-    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.verify.report import Claim, Report
     from netdsl.verify.torch_side import Settle, Step
 
@@ -123,9 +123,9 @@ class Verification:
         if batch == COUNTED:
             self._count(sizes, inputs, self.onnx.macs(inferred, arrays))
         elif not is_first:
-            for step, xs, y in self._walk(batch, sizes, inputs):
+            for step, xs, ys in self._walk(batch, sizes, inputs):
                 if batch == COMPARED:
-                    self._check_values(step, xs, y, arrays)
+                    self._check_values(step, xs, ys, arrays)
         if batch == COMPARED:
             self._check_outputs(inputs, arrays)
 
@@ -152,16 +152,17 @@ class Verification:
         for _ in self._walk(batch, sizes, inputs, settle if self.weights is None else None):
             pass
         state = self.torch.module.state_dict()
-        self.arrays: Arrays = {n: state[n].float().numpy() for n in self.onnx.params}
+        self.arrays: Arrays = {n: state[n].float().numpy() for n in self.onnx.stored.values()}
 
     def _walk(
         self, batch: int, sizes: Sizes, inputs: Tensors, settle: Settle | None = None
-    ) -> Iterator[tuple[Step, list[torch.Tensor], torch.Tensor]]:
+    ) -> Iterator[tuple[Step, list[torch.Tensor], list[torch.Tensor]]]:
         """Run PyTorch layer by layer, and check the shape of each value."""
         try:
-            for step, xs, y in self.torch.walk(inputs, settle):
-                self._check_shape(step.node, batch, sizes, "PyTorch", tuple(y.shape))
-                yield step, xs, y
+            for step, xs, ys in self.torch.walk(inputs, settle):
+                for value, y in zip(step.node.outputs, ys, strict=True):
+                    self._check_shape(value, batch, sizes, "PyTorch", tuple(y.shape))
+                yield step, xs, ys
         except StepError as error:
             self._stop("PyTorch fails", error.cause, error.node)
 
@@ -209,37 +210,38 @@ class Verification:
     def _check_shapes(
         self, batch: int, sizes: Sizes, witness: str, shapes: Mapping[str, Sequence[int]]
     ) -> None:
-        for step in self.torch.steps:
-            shape = shapes.get(self.onnx.tensor[id(step.node.output)], ())
-            self._check_shape(step.node, batch, sizes, witness, tuple(shape))
+        for value in (value for step in self.torch.steps for value in step.node.outputs):
+            shape = shapes.get(self.onnx.tensor[id(value)], ())
+            self._check_shape(value, batch, sizes, witness, tuple(shape))
 
     def _check_shape(
-        self, node: Node, batch: int, sizes: Sizes, witness: str, shape: tuple[int, ...]
+        self, value: Value, batch: int, sizes: Sizes, witness: str, shape: tuple[int, ...]
     ) -> None:
-        difference = compare_shape(node, batch, sizes, witness, shape)
+        difference = compare_shape(value, batch, sizes, witness, shape)
         if difference is not None:
             self.tested.shapes.difference = difference
             raise Stop
 
     def _check_values(
-        self, step: Step, xs: list[torch.Tensor], y: torch.Tensor, arrays: Arrays
+        self, step: Step, xs: list[torch.Tensor], ys: list[torch.Tensor], arrays: Arrays
     ) -> None:
         """Compare the values of a layer in PyTorch and in onnxruntime with double precision."""
 
-        def in_onnx(value_id: int) -> torch.Tensor:
-            return torch.from_numpy(arrays[self.onnx.tensor[value_id]])
+        def in_onnx(values: Sequence[Value]) -> list[torch.Tensor]:
+            return [torch.from_numpy(arrays[self.onnx.tensor[id(v)]]) for v in values]
 
-        output = id(step.node.output)
+        node = step.node
         executors = [
-            Executor("PyTorch", xs, y),
-            Executor("onnxruntime", [in_onnx(id(v)) for v in step.node.inputs], in_onnx(output)),
+            Executor("PyTorch", xs, ys),
+            Executor("onnxruntime", in_onnx(node.inputs), in_onnx(node.outputs)),
         ]
         differences = compare_values(step, executors, self.report)
         claims = (self.tested.in_torch, self.tested.in_onnx)
         for claim, executor in zip(claims, executors, strict=True):
             claim.difference = claim.difference or differences.get(executor.name)
-        if any(id(o.value) == output for o in self.graph.outputs):
-            self.outputs[output] = y
+        made = {id(value): y for value, y in zip(node.outputs, ys, strict=True)}
+        ends = {id(output.value) for output in self.graph.outputs}
+        self.outputs |= {key: y for key, y in made.items() if key in ends}
 
     def _check_outputs(self, inputs: Tensors, arrays: Arrays) -> None:
         """Compare the outputs of the whole module and of the exported model with those by layers.
@@ -283,7 +285,7 @@ class Verification:
         for step, norm in pairs:
             xs = [torch.from_numpy(arrays[exported.tensor[id(v)]]) for v in step.node.inputs]
             y = torch.from_numpy(arrays[exported.tensor[id(norm.node.output)]])
-            executor = Executor("the exported model", xs, y)
+            executor = Executor("the exported model", xs, [y])
             claim.difference = claim.difference or compare_folded(step, norm, executor, self.report)
 
 
@@ -292,7 +294,7 @@ def _first_that_fails(graph: Graph) -> Node | None:
     emitter = GraphEmitter(OPSET)
     for node in graph.nodes:
         try:
-            node.op.torch(SourceRecorder(), *node.types)
+            lowered(node)
             emitter.begin(node)
             node.op.onnx(emitter, *(TypedName.of(v.name, v.type) for v in node.inputs))
         except Exception:  # the exception that `lower` raised

@@ -109,13 +109,15 @@ def _array(name: str, value: object) -> Array:
 
 
 def tensors_of(graph: Graph) -> dict[str, Param]:
-    """Every tensor of the inference graph by its checkpoint name."""
-    return {
-        f"{node.module}.{name}": param
-        for node in graph.nodes
-        if node.aux is None
-        for name, param in (node.params() | node.buffers()).items()
-    }
+    """Every tensor of the inference graph by its checkpoint name.
+
+    A tied weight is one of them, beside the weight that it is.
+    """
+    tensors: dict[str, Param] = {}
+    for node in graph.nodes:
+        if node.aux is None:
+            tensors |= node.tensors()
+    return tensors
 
 
 def report(params: Mapping[str, Param], weights: Weights) -> str:
@@ -140,7 +142,7 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
 
     Raises `NetdslError` if the file contains the net more than once.
     """
-    needed = set(_without_counters(params))
+    needed = set(_needed(params))
     counts = Counter(
         name[:start]
         for name in weights.tensors
@@ -163,6 +165,16 @@ def prefix_of(params: Mapping[str, Param], weights: Weights) -> str:
 
 def _without_counters(names: Iterable[str]) -> list[str]:
     return [name for name in names if not name.endswith(COUNTER)]
+
+
+def _needed(params: Mapping[str, Param]) -> list[str]:
+    """The names of the tensors that a checkpoint must have.
+
+    It need not have constants, nor a weight a second time under the name of a layer that is tied to
+    it.
+    """
+    names = _without_counters(params)
+    return [n for n in names if not params[n].is_constant and not params[n].tied]
 
 
 def _spare(names: Iterable[str], params: Iterable[str], prefix: str) -> list[str]:
@@ -192,7 +204,7 @@ def fit(
     if problems:
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         unused = len(_without_counters(_spare(weights.tensors, params, prefix)))
-        needed = len(_without_counters(params))
+        needed = len(_needed(params))
         raise NetdslError(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
@@ -201,7 +213,7 @@ def fit(
                 " are unused"
             ),
         )
-    fitting = Fitting(params, weights.tensors, prefix)
+    fitting = Fitting(_sources(params, weights.tensors, prefix), weights.tensors)
     if lazy:
         return fitting
     return {
@@ -213,25 +225,65 @@ def fit(
 def _problems(params: Mapping[str, Param], weights: Weights, prefix: str) -> list[str]:
     """The reasons why tensors of a net are missing or do not fit, one for each of these tensors."""
     spare = _spare(weights.tensors, params, prefix)
+    sources = _sources(params, weights.tensors, prefix)
     problems = []
-    for name in _without_counters(params):
-        tensor = weights.tensors.get(prefix + name)
-        if tensor is not None:
-            problem = _problem(name, tensor, params[name], weights.kind)
+    for name in _needed(params):
+        if name in sources:
+            problem = _problem(name, weights.tensors[sources[name]], params[name], weights.kind)
         else:
             problem = f"`{name}` is missing"
             for near in get_close_matches(name, spare, n=1, cutoff=0.5):
                 problem += f"; the {weights.kind} has `{near}`"
         if problem:
             problems.append(problem)
-    return problems
+    return problems or _contradictions(params, weights, prefix)
+
+
+def _contradictions(params: Mapping[str, Param], weights: Weights, prefix: str) -> list[str]:
+    """The constants and tied weights to which a checkpoint gives numbers of their own."""
+    tensors = weights.tensors
+    contradictions = []
+    for name, param in params.items():
+        tensor = tensors.get(prefix + name)
+        if tensor is None:
+            continue
+        owner = tensors.get(prefix + param.tied)
+        if (
+            param.tied
+            and owner is not None
+            and not np.array_equal(np.asarray(tensor), np.asarray(owner))
+        ):
+            contradictions.append(
+                f"`{name}` and `{param.tied}` differ in the {weights.kind}, and are one weight in"
+                " the net"
+            )
+        elif param.is_constant:
+            problem = _difference(name, tensor, param, weights.kind)
+            contradictions += [problem] if problem else []
+    return contradictions
+
+
+def _difference(name: str, tensor: Array, param: Param, kind: str) -> str:
+    """The reason why a tensor is not the constant of the net, or an empty text."""
+    problem = _shape_problem(name, tensor, param, kind)
+    constant = np.array(param.values, param.dtype).reshape(param.shape)
+    if problem or np.array_equal(np.asarray(tensor), constant):
+        return problem
+    return f"`{name}` is a constant of the net, and has other numbers in the {kind}"
+
+
+def _shape_problem(name: str, tensor: Array, param: Param, kind: str) -> str:
+    if tuple(tensor.shape) == param.shape:
+        return ""
+    there, here = _shape(tensor.shape), _shape(param.shape)
+    return f"`{name}` is {there} in the {kind}, {here} in the net"
 
 
 def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
     """The reason why a tensor does not fit, or an empty text."""
-    if tuple(tensor.shape) != param.shape:
-        there, here = _shape(tensor.shape), _shape(param.shape)
-        return f"`{name}` is {there} in the {kind}, {here} in the net"
+    problem = _shape_problem(name, tensor, param, kind)
+    if problem:
+        return problem
     if not is_float(tensor.dtype):
         # Whole numbers are quantised weights, which mean nothing without their scale. Complex
         # numbers would lose their imaginary part.
@@ -239,18 +291,39 @@ def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
     return ""
 
 
-class Fitting(dict[str, "Array"]):
-    """The tensors that a net needs, under its names, unchanged from the checkpoint."""
+def _sources(
+    params: Mapping[str, Param], tensors: Mapping[str, Array], prefix: str
+) -> dict[str, str]:
+    """The names in a checkpoint of the tensors that a net takes from it, by their names in the net.
 
-    def __init__(self, params: Iterable[str], tensors: Mapping[str, Array], prefix: str) -> None:
-        super().__init__({n: tensors[prefix + n] for n in params if prefix + n in tensors})
-        self._prefix = prefix
+    A weight that other layers are tied to may be there only under one of their names.
+    """
+    sources = {
+        name: prefix + name
+        for name, param in params.items()
+        if prefix + name in tensors and not param.is_constant and not param.tied
+    }
+    for name, param in params.items():
+        if param.tied and prefix + name in tensors:
+            sources.setdefault(param.tied, prefix + name)
+    return sources
+
+
+class Fitting(dict[str, "Array"]):
+    """The tensors that a net needs, under its names, unchanged from the checkpoint.
+
+    `sources` has their names in the checkpoint.
+    """
+
+    def __init__(self, sources: Mapping[str, str], tensors: Mapping[str, Array]) -> None:
+        super().__init__({name: tensors[source] for name, source in sources.items()})
+        self._sources = sources
         self._release = getattr(tensors, "release", None)
 
     def release(self, name: str, first: int, count: int) -> None:
         """Free the memory of elements that are no longer needed."""
         if self._release is not None:
-            self._release(self._prefix + name, first, count)
+            self._release(self._sources[name], first, count)
 
 
 def _shape(shape: tuple[int, ...]) -> str:

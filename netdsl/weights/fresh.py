@@ -63,6 +63,15 @@ def fresh(name: str, param: Param, seed: int = 0) -> np.ndarray:
     return np.concatenate(list(fresh_chunks(name, param, seed))).reshape(param.shape)
 
 
+def fresh_state(tensors: Mapping[str, Param], seed: int = 0) -> dict[str, np.ndarray]:
+    """The starting numbers of the tensors of a net, by name.
+
+    Constants and tied weights are not among them: the module of the net has them in any case.
+    """
+    own = {name: p for name, p in tensors.items() if not p.is_constant and not p.tied}
+    return {name: fresh(name, param, seed) for name, param in own.items()}
+
+
 def chunks_of(
     state: Mapping[str, torch.Tensor | Array], *, allow_nonfinite: bool = False
 ) -> Chunks:

@@ -5,6 +5,7 @@ The tests try every kind of layer with different open sizes, element types and r
 
 from __future__ import annotations
 
+import re
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from netdsl.ir.types import ITEM_BYTES
 from netdsl.ops import LAYERS
 from netdsl.verify.numbers import shape_of
 from tests.support.back_ends import inputs_for, run_torch
+from tests.support.contract import inputs_and_call
 from tests.wrong import catalogue
 
 if TYPE_CHECKING:
@@ -59,15 +61,16 @@ def examples(kind: str) -> Iterator[tuple[Shapes, str]]:
     for shapes, call in (*LAYERS[kind].examples, *MORE.get(kind, ())):
         parts = [s.split() for s in shapes.split(",")]
         inputs = [([] if p[0] == "[]" else p[0].split("x"), [*p, ""][1]) for p in parts]
-        references = "".join(f"@x{i}, " for i in range(1, len(inputs)))
-        name, _, rest = call.removesuffix(")").partition("(")
-        yield inputs, f"{name}({references}{rest})"
+        yield inputs, inputs_and_call(len(inputs), call)[1]
 
 
 def written(inputs: Shapes, call: str) -> str:
     """The text of a net of one layer."""
+    named = [name for name in re.findall(r"@(\w+)", call) if not re.fullmatch(r"x\d+", name)]
+    names = [f"x{i}" for i in range(len(inputs) - len(named))] + named
     lines = [
-        f"    input x{i}: {'x'.join(sizes) or '[]'} {t}\n" for i, (sizes, t) in enumerate(inputs)
+        f"    input {name}: {'x'.join(sizes) or '[]'} {t}\n"
+        for name, (sizes, t) in zip(names, inputs, strict=True)
     ]
     return f"net N {{\n{''.join(lines)}    {call}\n}}\n"
 

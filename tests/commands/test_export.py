@@ -168,3 +168,24 @@ def test_the_type_of_a_model_made_in_python(
 def test_types_that_no_model_has(net_folder: Path) -> None:
     with pytest.raises(ValueError, match="'int8' is not supported; it can be float32, float16, bf"):
         netdsl.loads(NET).onnx(dtype="int8")
+
+
+TIED = """net Tied {
+    input x: 8
+    a: dense(8) -> relu
+    scale: param(value = [1, 2, 3, 4, 5, 6, 7, 8])
+    c: @a -> const([1, 0, 1, 0, 1, 0, 1, 0])
+    @a -> mul(@c, @scale)
+    output y: dense(8, weight = @a.weight, bias = [0, 0, 0, 0, 0, 0, 0, 1])
+}
+"""
+
+
+@pytest.mark.parametrize("option", [[], ["--fp16"], ["--no-fold"]])
+def test_tied_weights_and_constants_are_verified(
+    net_folder: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    """The fresh weights of a model and of a module agree, in which a weight has two names."""
+    Path("tied.net").write_text(TIED, encoding="utf-8")
+    said = run_command(capsys, "export", "tied.net", "-o", "tied.onnx", "--verify", *option)[0]
+    assert "onnxruntime and PyTorch agree" in said

@@ -4,17 +4,17 @@ import pytest
 
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import check_classes, check_shape
+from netdsl.data.images import check_classes, check_shape
 from netdsl.errors import SettingError
 
 
 def test_shape_mismatch_advises_padding() -> None:
     data = open_dataset(SettingCall("fashion_mnist_sample"))
     check_shape(data, (1, 28, 28))
-    with pytest.raises(SettingError, match="are 1 x 28 x 28, the net takes 1 x 32 x 32") as caught:
+    with pytest.raises(SettingError, match="are 1x28x28, the net takes 1x32x32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
-    assert "the `pad` of the dataset by 2" in (caught.value.help or "")
+    assert "fashion_mnist_sample(pad = 2)" in (caught.value.help or "")
     for expects in [(3, 32, 32), (1, 27, 27), (1, 30, 32), (784,)]:
         with pytest.raises(SettingError) as caught:
             check_shape(data, expects)

@@ -129,7 +129,7 @@ def test_the_table_of_the_page_is_correct(name: str) -> None:
     head, *rows, total = page.rows
     assert head == [
         *("layer", "kind", "window", "output"),
-        *("params", "MACs", "receptive field", "line"),
+        *("params", "MACs", "receptive field", "from", "line"),
     ]
     assert [r[:3] for r in rows] == [[r.name, r.kind, r.window] for r in net.layers]
     assert [r[4] for r in rows] == [f"{r.params:,}" if r.params else "-" for r in net.layers]

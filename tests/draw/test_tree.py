@@ -109,7 +109,7 @@ def test_figures_of_random_nets_add_up(folds: bool) -> None:
     summaries += [summary_of(netdsl.load(str(path))) for path in NETS]
     nested = 0
     for summary in summaries:
-        # The receptive fields of repeated blocks differ, so that they are not folded.
+        # The receptive fields of most repeated blocks differ, so that they are not folded.
         lines = tree_lines(summary, Choice(more=() if folds else ("field",)))
         for figure in FIGURES:
             main = [line for line in lines if line.indent == 0 and not line.row.aux]
@@ -119,7 +119,7 @@ def test_figures_of_random_nets_add_up(folds: bool) -> None:
                 nested += bool(members)
                 if members:
                     assert added(members, figure) == getattr(line.row, figure)
-        if not folds:
+        if not folds and not any("the same" in line.row.kind for line in lines):
             names = [name_of(line, lines) for line in lines]
             assert {row.name for row in summary.rows()} <= set(names)
     assert nested > 100

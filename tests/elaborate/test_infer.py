@@ -9,7 +9,7 @@ import pytest
 import netdsl
 from netdsl.elaborate.infer import Inference
 from netdsl.errors import OpError
-from netdsl.ir.op import Needs, Param
+from netdsl.ir.op import Arg, Needs, Param
 from netdsl.ir.types import Sym, TensorType
 from netdsl.limits import MAX_DIM, MAX_FORMULA, MAX_SIZE
 
@@ -24,6 +24,10 @@ class Makes:
     shape: tuple[int, ...] = ()
     kind: str = field(default="makes")
     any_dtype: bool = True
+    args: tuple[Arg, ...] = ()
+
+    def named(self, _xs: object) -> dict[str, TensorType]:
+        return {}
 
     def inferred(self, *_: TensorType) -> tuple[TensorType, Needs]:
         return self.output, Needs([], [])

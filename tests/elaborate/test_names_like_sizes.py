@@ -88,7 +88,7 @@ def test_errors_about_sizes_or_names() -> None:
     )
     assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
         "`out` of `conv` must be an integer, found ExitFlow",
-        None,
+        "`out` (output channels) is the 8 in `conv(8, 3)`",
     )
 
 

@@ -7,7 +7,7 @@ from .composites import composite
 from .constructs import Constructs
 from .layers import MAKERS
 from .shape import Skip, Type
-from .write import Block, Frame, Label
+from .write import Block, Frame, Label, Weight
 
 LOOP = ("i", "j", "n_", "step")
 
@@ -91,7 +91,7 @@ class Bodies(Constructs):
             return f"@{name}", t, 1
         call, result = self.layer(t)
         if self.frame.can_name and self.chance(0.5):
-            label = self.label(result, None)
+            label = self.label(result, None, self.weight)
             return f"{label}: @{name} -> {call}", result, 2
         return f"@{name} -> {call}", result, 2
 
@@ -201,7 +201,7 @@ class Bodies(Constructs):
         inner = self.pick(["abs", "square", "sigmoid", "exp", "clamp(min = 0.1)"])
         return f"{inner} -> {self.pick(['log', 'sqrt'])}", t, 2
 
-    def label(self, t: Type, entry: Type | None) -> str:
+    def label(self, t: Type, entry: Type | None, weight: Weight | None = None) -> str:
         """A new label for a value of that type; in a loop it contains the counters."""
         if not self.frame.can_name:
             raise Skip
@@ -215,7 +215,7 @@ class Bodies(Constructs):
             )
         if self.chance(0.05):
             name = f'"{name}-{self.pick(["0", "a", "1/b"])}"'
-        self._bind(name, Label(t, entry))
+        self._bind(name, Label(t, entry, weight))
         return name
 
     def _bind(self, name: str, label: Label) -> None:
@@ -225,7 +225,11 @@ class Bodies(Constructs):
 
     def _labelled(self, t: Type, budget: int) -> tuple[str, Type, int]:
         text, result = self.layer(t)
-        return f"{self.label(result, t)}: {text}", result, 1
+        results, name = self.results, self.label(result, t, self.weight)
+        if "{" not in name:
+            for further, type_ in results.items():
+                self._bind(f"{name}.{further}", Label(type_))
+        return f"{name}: {text}", result, 1
 
     def _group(self, t: Type, budget: int) -> tuple[str, Type, int]:
         size = self.random.randint(1, min(4, budget))
@@ -248,7 +252,7 @@ class Bodies(Constructs):
         name = self.label(result, t)
         if "{" not in name:
             for inner, label in frame.labels.items():
-                self._bind(f"{name}.{inner}", Label(label.type))
+                self._bind(f"{name}.{inner}", Label(label.type, weight=label.weight))
         return name
 
     def _arms(self, t: Type, budget: int) -> tuple[str, Type, int]:

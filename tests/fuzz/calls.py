@@ -10,7 +10,7 @@ from netdsl.ops import LAYERS
 
 from .layers import LARGEST, MAKERS, WIDTHS
 from .shape import Skip, Type
-from .write import Block, Frame, Label, Writer
+from .write import Block, Frame, Label, Weight, Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,8 @@ class Generator(Writer):
         self.blocks: list[str] = []
         self.reusable: list[tuple[Block, Type, Type]] = []
         self.pending: list[Type] = []
+        self.weight: Weight | None = None  # of the layer that was written last
+        self.results: dict[str, Type] = {}  # the further results of the last layer
 
     @contextmanager
     def inside(self, frame: Frame) -> Iterator[Frame]:
@@ -113,7 +115,7 @@ class Generator(Writer):
     def layer(self, t: Type, kind: str | None = None, keep: bool = False) -> tuple[str, Type]:
         """A call of a layer that suits the type, and its output type: with `keep`, the same."""
         for _ in range(40):
-            mark, self.pending = self.mark(), []
+            mark, self.pending, self.weight, self.results = self.mark(), [], None, {}
             name = kind or self.pick(self._kinds(t))
             try:
                 arguments, result = MAKERS[name](self, t)
@@ -134,7 +136,17 @@ class Generator(Writer):
         if t.rank == 2:
             kinds += ["rnn", "lstm", "gru", "attention", "gcn", "cheb", "sage"] * 2
         if t.rank == 3:
-            kinds += ["conv", "roi_pool", "roi_align", "spp", "pixel_shuffle", "maxpool", "avgpool"]
+            kinds += [
+                "attention",
+                "attention",
+                "conv",
+                "roi_pool",
+                "roi_align",
+                "spp",
+                "pixel_shuffle",
+                "maxpool",
+                "avgpool",
+            ]
         if t.rank == 1:
             kinds += ["dense", "rbf", "reshape", "reshape"]
         if not t.floats:
@@ -147,12 +159,13 @@ class Generator(Writer):
                 "split",
                 "concat",
                 "channel_shuffle",
+                "roll",
             ]
         return kinds
 
     def call(self, kind: str, arguments: list[tuple[str, str]], references: list[str]) -> str:
         """The text of a call, with some arguments by position and the rest by name in any order."""
-        declared = [a.name for a in LAYERS[kind].args]
+        declared = [a.name for a in LAYERS[kind].args if not a.dtypes]
         given = dict(arguments)
         longest = 0
         while longest < len(declared) and declared[longest] in given:

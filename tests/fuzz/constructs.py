@@ -10,6 +10,7 @@ from .shape import Skip
 
 if TYPE_CHECKING:
     from .shape import Type
+    from .write import Weight
 
 ANYWHERE = ("tanh", "sigmoid", "relu", "abs", "square", "sin", "cos", "erf", "silu", "softplus")
 REDUCTIONS = ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min", "reduce_norm")
@@ -18,6 +19,16 @@ NUMBERS = ("0.5", "2", "1.5", "3", "0.1")
 
 class Constructs(Generator):
     """Writes elements that compute with values."""
+
+    def label(self, t: Type, entry: Type | None, weight: Weight | None = None) -> str:
+        """A new label; `Bodies` defines it."""
+        raise NotImplementedError
+
+    def _loop(
+        self, t: Type, budget: int, rounds: int, names: list[str], *, counts: bool
+    ) -> list[str]:
+        """The body of a loop; `Bodies` defines it."""
+        raise NotImplementedError
 
     def _formula(self, t: Type, budget: int) -> tuple[str, Type, int]:
         if not t.floats:

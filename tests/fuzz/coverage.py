@@ -32,6 +32,7 @@ FORMS = {
     ast.Comprehension: "expression",
     ast.Unary: "expression",
     ast.Attribute: "in.size",
+    ast.Reference: "tensor",
 }
 
 
@@ -128,7 +129,7 @@ class Coverage:
 
 @cache
 def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
-    """The arguments of a call except tensors: the name, if it has one, and the form."""
+    """The arguments of a call except references without names: the name, and the form."""
     head = call.split("{", 1)[0].strip()
     if not head.endswith(")"):
         return ()
@@ -141,5 +142,5 @@ def arguments_of(call: str) -> tuple[tuple[str | None, str], ...]:
     return tuple(
         (a.name, FORMS[type(a.value)])
         for a in tree.arguments
-        if "@" not in a.span.text  # tensors are no arguments
+        if a.name is not None or "@" not in a.span.text  # other tensors are no arguments
     )

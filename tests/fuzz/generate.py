@@ -12,6 +12,7 @@ import re
 
 from . import arithmetic as arithmetic  # noqa: PLC0414
 from . import shapes as shapes  # noqa: PLC0414
+from . import windows as windows  # noqa: PLC0414
 from .body import Bodies, indent
 from .layers import MAKERS
 from .shape import Skip, Type

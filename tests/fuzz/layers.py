@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from .shape import Skip, Type
+from .write import Weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,177 +83,42 @@ def flag(g: Generator, arguments: Arguments, name: str, default: bool, p: float 
     return value
 
 
+def bias(g: Generator, arguments: Arguments, count: int) -> None:
+    """Sometimes add an argument `bias`: a truth value or literal numbers."""
+    if g.chance(0.1):
+        arguments.append(("bias", g.nested((count,))))
+    else:
+        flag(g, arguments, "bias", default=True)
+
+
+def weight(g: Generator, arguments: Arguments, shape: tuple[int, ...], p: float = 0.3) -> None:
+    """Sometimes add an argument `weight`: literal numbers, or the weight of a label."""
+    g.weight = Weight(shape)
+    visible = g.frame.visible().items()
+    others = [f"@{n}{v.weight.suffix}" for n, v in visible if v.weight and v.weight.shape == shape]
+    if others and g.chance(0.5):
+        arguments.append(("weight", g.pick(others)))
+    elif prod(shape) <= 40 and g.chance(p):
+        while shape[0] == 1 and len(shape) > 1 and g.chance(0.5):
+            shape = shape[1:]
+        arguments.append(("weight", g.nested(shape)))
+
+
 def init(g: Generator, arguments: Arguments, options: tuple[str, ...] = INITS) -> None:
     """Sometimes add an `init` argument."""
-    if g.chance(0.2):
+    if g.chance(0.2) and "weight" not in dict(arguments):
         arguments.append(("init", g.word(g.pick(options))))
 
 
-# ---- windows
-
-
-def _pad(
-    g: Generator, n: int, k: tuple[int, ...], d: tuple[int, ...], stride_one: bool
-) -> tuple[str | None, tuple[tuple[int, int], ...]]:
-    """The text of a padding (None if it is not given) and its (begin, end) pairs."""
-    r = g.random.random()
-    reach = tuple(d_ * (k_ - 1) for k_, d_ in zip(k, d, strict=True))
-    if r < 0.3:
-        return None, ((0, 0),) * n
-    if r < 0.5 and stride_one:
-        return g.word("same"), tuple((v // 2, v - v // 2) for v in reach)
-    if r < 0.75:
-        p = per_axis(g, n, (0, 1, 2, max(reach) // 2, k[0]))
-        return g.dims(p), tuple((v, v) for v in p)
-    pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in range(n))
-    return g.pairs(pairs), pairs
-
-
-def _window(g: Generator, t: Type, arguments: Arguments) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Add the window, stride, padding and dilation of a convolution.
-
-    Returns the spatial sizes of the output, and the window.
-    """
-    n = spatial(t)
-    sizes = (1, 2, 3, 3, 4, 5, min(t.spatial), min(t.spatial) + 1)
-    k = per_axis(g, n, sizes)
-    d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
-    s = (1,) * n if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
-    text, pads = _pad(g, n, k, d, all(v == 1 for v in s))
-    extent = tuple(d_ * (k_ - 1) + 1 for k_, d_ in zip(k, d, strict=True))
-    padded = tuple(x + a + b for x, (a, b) in zip(t.spatial, pads, strict=True))
-    need(all(e <= v for e, v in zip(extent, padded, strict=True)))
-    arguments.append(("k", g.dims(k)))
-    if any(v != 1 for v in s) or g.chance(0.3):
-        arguments.append(("stride", g.dims(s)))
-    if text is not None:
-        arguments.append(("pad", text))
-    if any(v != 1 for v in d) or g.chance(0.1):
-        arguments.append(("dilation", g.dims(d)))
-    return tuple((v - e) // s_ + 1 for v, e, s_ in zip(padded, extent, s, strict=True)), k
-
-
-@makes("conv")
-def _conv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(spatial(t) > 0 and not t.open[0])
-    out = g.pick(WIDTHS)
-    a: Arguments = [("out", g.whole(out))]
-    sizes, k = _window(g, t, a)
-    common = [n for n in range(1, 13) if out % n == 0 and t.channels % n == 0]
-    groups = g.pick(common) if g.chance(0.3) else 1
-    if groups > 1 or g.chance(0.1):
-        a.append(("groups", g.whole(groups)))
-    flag(g, a, "bias", default=True)
-    if groups == 1 and g.chance(0.12):
-        rows = [
-            sorted(
-                g.random.sample(range(t.channels), g.random.randint(1, t.channels)),
-                key=lambda _: g.random.random(),
-            )
-            for _ in range(out)
-        ]
-        a.append(("connections", "[" + ", ".join(g.ints(row) for row in rows) + "]"))
-        init(g, a, ("default", "normal", "zeros", "ones"))
-    else:
-        _literal(g, a, out, t.channels // groups, k)
-        init(g, a)
-    return a, t.with_(out, sizes)
-
-
-def _literal(g: Generator, a: Arguments, out: int, channels: int, k: tuple[int, ...]) -> None:
-    shape = (out, channels, *k)
-    if prod(shape) <= 40 and g.chance(0.3):
-        while shape[0] == 1 and len(shape) > 1 and g.chance(0.5):
-            shape = shape[1:]
-        a.append(("weight", g.nested(shape)))
-
-
-@makes("depthwise")
-def _depthwise(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(spatial(t) > 0 and not t.open[0])
-    m = g.pick((1, 1, 2, 3))
-    a: Arguments = []
-    sizes, k = _window(g, t, a)
-    if m > 1 or g.chance(0.1):
-        a.append(("multiplier", g.whole(m)))
-    flag(g, a, "bias", default=True)
-    _literal(g, a, t.channels * m, 1, k)
-    init(g, a)
-    return a, t.with_(t.channels * m, sizes)
-
-
-@makes("deconv")
-def _deconv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    n = spatial(t)
-    need(not t.open[0])
-    out = g.pick(WIDTHS)
-    k, s = per_axis(g, n, (1, 2, 3, 4)), per_axis(g, n, (1, 1, 2, 3))
-    d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
-    p = (0,) * n if g.chance(0.5) else per_axis(g, n, (0, 1, 2))
-    e = (
-        (0,) * n
-        if g.chance(0.7)
-        else tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
+def borders_fit(mode: str, widths: tuple[int, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether all axes are long enough for borders of that mode."""
+    least = {"reflect": 1, "circular": 0}.get(mode)
+    return least is None or all(
+        w == 0 or w + least <= x for w, x in zip(widths, sizes, strict=True)
     )
-    sizes = tuple(
-        (x - 1) * s_ - 2 * p_ + d_ * (k_ - 1) + e_ + 1
-        for x, s_, p_, d_, k_, e_ in zip(t.spatial, s, p, d, k, e, strict=True)
-    )
-    need(min(sizes) >= 1)
-    a: Arguments = [("out", g.whole(out)), ("k", g.dims(k))]
-    for name, value, default in (("stride", s, 1), ("pad", p, 0), ("output_pad", e, 0)):
-        if any(v != default for v in value) or g.chance(0.1):
-            a.append((name, g.dims(value)))
-    common = [v for v in range(1, 13) if out % v == 0 and t.channels % v == 0]
-    if g.chance(0.3):
-        a.append(("groups", g.whole(g.pick(common))))
-    flag(g, a, "bias", default=True)
-    if any(v != 1 for v in d) or g.chance(0.1):
-        a.append(("dilation", g.dims(d)))
-    init(g, a, (*INITS, "bilinear", "bilinear"))
-    return a, t.with_(out, sizes)
 
 
-@makes("maxpool", "avgpool", "sumpool", "l2pool")
-def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    n = spatial(t)
-    need(kind != "l2pool" or n < 4)
-    k = per_axis(g, n, (1, 2, 2, 3, 4, min(t.spatial), min(t.spatial) + 1))
-    s = k if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
-    p = (
-        (0,) * n
-        if kind == "l2pool" or g.chance(0.5)
-        else (
-            tuple(g.random.randint(0, k_ // 2) for k_ in k) if g.chance(0.5) else (min(k) // 2,) * n
-        )
-    )
-    ceil = kind in ("maxpool", "avgpool") and g.chance(0.35)
-    need(
-        not (ceil and any(t.open) and any(p_ > k_ - s_ for k_, s_, p_ in zip(k, s, p, strict=True)))
-    )
-    need(all(x + 2 * p_ >= k_ for x, p_, k_ in zip(t.spatial, p, k, strict=True)))
-    need(n < 3 or kind == "maxpool" or all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
-    a: Arguments = [("k", g.dims(k))]
-    if s != k or g.chance(0.2):
-        a.append(("stride", g.dims(s)))
-    if any(p) or (kind != "l2pool" and g.chance(0.1)):
-        a.append(("pad", g.dims(p)))
-    if ceil or (kind in ("maxpool", "avgpool") and g.chance(0.1)):
-        a.append(("ceil", g.truth(ceil)))
-    if kind == "avgpool" and not (ceil and any(p)):
-        flag(g, a, "count_pad", default=True)
-    return a, t.with_(spatial=tuple(pooled(*v, ceil) for v in zip(t.spatial, k, s, p, strict=True)))
-
-
-def pooled(x: int, k: int, s: int, p: int, ceil: bool) -> int:
-    """The output size, as in PyTorch.
-
-    With `ceil`, the last window must start inside the input or the padding before it.
-    """
-    if not ceil:
-        return (x + 2 * p - k) // s + 1
-    out = -((x + 2 * p - k) // -s) + 1
-    return out - 1 if (out - 1) * s >= x + p else out
+# ---- pooling of the whole input
 
 
 @makes("gap", "gmp")
@@ -305,7 +171,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         and not (
             t.open[0]
             if kind in ("bn", "groupnorm", "instancenorm")
-            else kind != "lrn" and t.open[-1]
+            else kind == "lrn" and t.rank < 2
         )
     )
     a: Arguments = []
@@ -325,11 +191,28 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     if kind == "instancenorm":
         need(t.rank >= 2 and prod(t.spatial) > 1)
     maybe(g, a, "eps", g.real(g.pick((1e-5, 1e-3, 0.01, 1.0, 1e-12, 0.0))))
-    if kind == "bn":
+    is_running = kind == "instancenorm" and flag(g, a, "track_running_stats", default=False)
+    if kind == "bn" or is_running:
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
-    if kind != "rmsnorm":
-        flag(g, a, "affine", default=kind != "instancenorm")
+    flag(g, a, "affine", default=kind != "instancenorm")
+    if kind in ("layernorm", "rmsnorm"):
+        _axes(g, a, t)
+    if kind == "layernorm":
+        flag(g, a, "bias", default=True)
     return a, t
+
+
+def _axes(g: Generator, a: Arguments, t: Type) -> None:
+    """The axes of a norm, which must have known sizes."""
+    closed = [i for i in range(t.rank) if not t.open[i]]
+    if t.rank - 1 in closed and g.chance(0.6):
+        maybe(g, a, "axis", "-1", 0.2)
+    elif g.chance(0.6):
+        a.append(("axis", g.whole(g.pick(closed) + 1)))
+    else:
+        need(bool(closed))
+        axes = g.random.sample(closed, g.random.randint(1, len(closed)))
+        a.append(("axis", g.ints([i + 1 if g.chance(0.6) else i - t.rank for i in axes])))
 
 
 @makes("dropout", "dropout2d", "droppath")
@@ -343,12 +226,13 @@ def _dropout(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 
 @makes("dense")
 def _dense(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.floats and t.rank <= 2 and not t.open[-1])
+    need(t.floats and not t.open[-1] and (t.rank <= 2 or g.chance(0.3)))
     out = g.pick(WIDTHS)
     a: Arguments = [("units", g.whole(out))]
-    flag(g, a, "bias", default=True)
-    if out * t.shape[-1] <= 40 and g.chance(0.2):
-        a.append(("weight", g.nested((out, t.shape[-1]))))
+    bias(g, a, out)
+    if t.rank > 2 or g.chance(0.1):
+        a.append(("axis", "-1"))
+    weight(g, a, (out, t.shape[-1]), 0.2)
     init(g, a)
     return a, t.at(t.rank - 1, out)
 
@@ -358,8 +242,7 @@ def _rbf(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats and t.rank == 1 and t.closed)
     out = g.pick(WIDTHS)
     a: Arguments = [("units", g.whole(out))]
-    if out * t.size <= 40 and g.chance(0.4):
-        a.append(("weight", g.nested((out, t.size))))
+    weight(g, a, (out, t.size), 0.4)
     return a, Type.of(out)
 
 
@@ -372,10 +255,12 @@ def _flatten(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("embedding")
 def _embedding(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.dtype in ("int64", "int32") and t.rank <= 3)
+    # Numbers of type int64 may be positions along an axis that `verify` makes longer.
+    count = g.pick((3, 4, 10, 17) if t.dtype == "int32" else (100, 150, 200))
     dim = g.pick(WIDTHS)
-    return [("n", g.whole(g.pick((3, 4, 10, 17)))), ("dim", g.whole(dim))], Type(
-        (*t.shape, dim), (*t.open, False)
-    )
+    a = [("n", g.whole(count)), ("dim", g.whole(dim))]
+    weight(g, a, (count, dim), 0.2)
+    return a, Type((*t.shape, dim), (*t.open, False))
 
 
 @makes(

@@ -96,6 +96,8 @@ def _flushing_outputs(compare: Any) -> Any:
 
     def flush(step: Any, executors: list[Executor], report: Report) -> Any:
         """Compare the values after everything below 2^-126 is set to zero."""
-        return compare(step, [Executor(e.name, e.xs, flushed(e.y)) for e in executors], report)
+        return compare(
+            step, [Executor(e.name, e.xs, [*map(flushed, e.ys)]) for e in executors], report
+        )
 
     return flush

@@ -5,8 +5,21 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from .layers import INITS, WIDTHS, Arguments, flag, makes, maybe, need, per_axis, spatial
+from .layers import (
+    INITS,
+    WIDTHS,
+    Arguments,
+    bias,
+    borders_fit,
+    flag,
+    makes,
+    maybe,
+    need,
+    per_axis,
+    spatial,
+)
 from .shape import Type
+from .write import Weight
 
 if TYPE_CHECKING:
     from .calls import Generator
@@ -50,14 +63,14 @@ def _tokens(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 @makes("pad")
 def _pad(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
-    mode = g.pick(("constant", "constant", "reflect", "edge"))
+    mode = g.pick(("constant", "constant", "reflect", "edge", "circular"))
     if g.chance(0.6):
         p = per_axis(g, n, (0, 1, 2))
         pairs, text = tuple((v, v) for v in p), g.dims(p)
     else:
         pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in range(n))
         text = g.pairs(pairs)
-    need(mode != "reflect" or all(max(pair) < x for pair, x in zip(pairs, t.spatial, strict=True)))
+    need(borders_fit(mode, tuple(map(max, pairs)), t.spatial))
     a: Arguments = [("pad", text)]
     channels = g.pick((0, 1, 2)) if mode == "constant" and g.chance(0.3) else 0
     if mode != "constant" or g.chance(0.1):
@@ -136,7 +149,8 @@ def _shuffle(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
 def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     n = spatial(t)
     a: Arguments = []
-    if g.chance(0.6):
+    is_scaled = g.chance(0.6)
+    if is_scaled:
         scale = g.pick((1, 2, 3))
         a.append(("scale", g.whole(scale)))
         result = t.with_(spatial=tuple(x * scale for x in t.spatial))
@@ -144,8 +158,13 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
         a.append(("size", g.dims(size)))
         result = Type((t.channels, *size), (t.open[0], *(False,) * n))
-    if n == 2:
-        maybe(g, a, "mode", g.word(g.pick(("nearest", "bilinear", "bilinear"))), 0.6)
+    interpolated = {1: ["linear"], 2: ["bilinear", "bicubic"], 3: ["trilinear"]}[n]
+    mode = g.pick(["nearest", "nearest_exact", "area", *interpolated, *interpolated])
+    need(mode != "area" or is_scaled or t.closed)
+    if mode != "nearest" or g.chance(0.1):
+        a.append(("mode", g.word(mode)))
+    if mode in interpolated:
+        flag(g, a, "align_corners", default=False)
     return a, result
 
 
@@ -164,14 +183,46 @@ def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         if t.closed and g.chance(0.6)
         else tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 4)))
     )
-    a: Arguments = [("shape", g.sizes(shape))]
-    maybe(
-        g,
-        a,
-        "init",
-        g.word(g.pick(INITS if len(shape) > 1 else ("default", "normal", "zeros", "ones"))),
-    )
+    leading = g.pick((0, 0, 0, 1, 1, 2))
+    g.weight = Weight((*[1] * leading, *shape), "")
+    a: Arguments = []
+    if prod(shape) <= 20 and g.chance(0.3):
+        a.append(("value", g.nested(shape)))
+    if not a or g.chance(0.2):
+        a.insert(0, ("shape", g.sizes(shape)))
+    if leading or g.chance(0.1):
+        a.append(("leading", g.whole(leading)))
+    named = INITS if len(g.weight.shape) > 1 else ("default", "normal", "zeros", "ones")
+    if "value" not in dict(a):
+        maybe(g, a, "init", g.word(g.pick(named)))
     return a, Type.of(*shape)
+
+
+@makes("const")
+def _const(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    shape = tuple(g.pick((1, 2, 3, 5)) for _ in range(g.random.randint(1, 3)))
+    if g.chance(0.6):
+        return [("value", g.nested(shape))], Type.of(*shape)
+    dtype = g.pick(("int64", "int64", "float32"))
+    numbers = _integers(g, shape)
+    return [("value", numbers), ("dtype", g.word(dtype))], Type.of(*shape, dtype=dtype)
+
+
+def _integers(g: Generator, shape: tuple[int, ...]) -> str:
+    """Nested lists of integers that every `embedding` of random programs takes."""
+    if not shape:
+        return g.whole(g.pick((0, 1, 2)))
+    return "[" + ", ".join(_integers(g, shape[1:]) for _ in range(shape[0])) + "]"
+
+
+@makes("positions")
+def _positions(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    a: Arguments = []
+    axis = 1 if g.chance(0.5) else g.axis(t)
+    if axis != 1 or g.chance(0.2):
+        a.append(("axis", g.whole(axis)))
+    i = axis - 1 if axis > 0 else axis + t.rank
+    return a, Type((t.shape[i],), (t.open[i],), "int64")
 
 
 # ---- sequences
@@ -190,25 +241,70 @@ def _recurrent(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     last = flag(g, a, "last", default=False, p=0.4)
     if kind == "rnn":
         maybe(g, a, "nonlinearity", g.word(g.pick(("tanh", "relu"))), 0.4)
+    flag(g, a, "bias", default=True, p=0.2)
+    rows = layers * (2 if both else 1)
+    state = Type.of(hidden) if rows == 1 else Type.of(rows, hidden)
+    names = ("h", "c") if kind == "lstm" else ("h",)
+    if g.chance(0.35):
+        a += [(name, g.tensor(state)) for name in names]
+    g.results = dict.fromkeys(names, state)
     width = hidden * (2 if both else 1)
     return a, Type.of(width) if last else t.at(1, width)
 
 
 @makes("attention")
 def _attention(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
-    need(t.rank == 2 and t.floats and not t.open[1] and t.shape[0] <= 64)
-    a: Arguments = [
-        ("heads", g.whole(g.pick([v for v in range(1, t.shape[1] + 1) if t.shape[1] % v == 0])))
-    ]
+    need(2 <= t.rank <= 4 and t.floats and not t.open[-1] and t.shape[-2] <= 64)
+    width, windows = t.shape[-1], t.rank - 2
+    heads = g.pick([v for v in range(1, width + 1) if width % v == 0])
+    a: Arguments = [("heads", g.whole(heads))]
     flag(g, a, "bias", default=True)
+    keys = t
     if g.chance(0.35):
-        width = g.pick((t.shape[1], t.shape[1], 3))
-        g.refer(Type.of(g.pick((1, 4, 6)), width))
+        keys = t.at(t.rank - 2, g.pick((1, 4, 6))).at(t.rank - 1, g.pick((width, width, 3)))
+        g.refer(keys)
+        if g.chance(0.3):
+            g.refer(keys.at(t.rank - 1, g.pick((width, 2))))
         maybe(g, a, "causal", g.truth(False), 0.2)
     else:
         flag(g, a, "causal", default=False)
     maybe(g, a, "dropout", g.real(g.pick((0.0, 0.3))), 0.2)
+    if windows or g.chance(0.1):
+        a.append(("windowed", g.truth(windows > 0)))
+    _masks(g, a, t, keys, heads)
     return a, t
+
+
+def _masks(g: Generator, a: Arguments, t: Type, keys: Type, heads: int) -> None:
+    """Sometimes add masks to the arguments of an attention."""
+    (*windows, queries, _), (*_, count, _) = _pairs(t), _pairs(keys)
+    if g.chance(0.35):
+        whole = [*windows, (heads, False), queries, count]
+        axes = whole[g.random.randint(0, len(whole) - 2) :]
+        axes = [(1, False) if g.chance(0.2) else axis for axis in axes]
+        a.append(("mask", g.tensor(_of_pairs(axes, g.pick(("float32", "bool"))))))
+    if g.chance(0.25):
+        whole = [*windows, count]
+        axes = whole[g.random.randint(0, len(whole) - 1) :]
+        a.append(("padding", g.tensor(_of_pairs(axes, "bool"))))
+
+
+def _pairs(t: Type) -> list[tuple[int, bool]]:
+    return list(zip(t.shape, t.open, strict=True))
+
+
+def _of_pairs(axes: list[tuple[int, bool]], dtype: str) -> Type:
+    return Type(tuple(size for size, _ in axes), tuple(is_open for _, is_open in axes), dtype)
+
+
+@makes("roll")
+def _roll(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    if g.chance(0.6):
+        shift, axis = g.whole(g.pick((-3, -1, 0, 1, 2, 9))), g.whole(g.axis(t))
+        return [("shift", shift), ("axis", axis)], t
+    axes = g.random.sample(range(1, t.rank + 1), g.random.randint(1, t.rank))
+    shifts = [g.pick((-2, -1, 1, 3)) for _ in axes]
+    return [("shift", g.ints(shifts)), ("axis", g.ints(axes))], t
 
 
 # ---- kinds that take a second tensor
@@ -222,7 +318,7 @@ def _graph(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     a: Arguments = [("units", g.whole(units))]
     if kind == "cheb":
         a.append(("k", g.whole(g.pick((1, 2, 3, 4)))))
-    flag(g, a, "bias", default=True)
+    bias(g, a, units)
     if kind == "gcn":
         flag(g, a, "normalize", default=False, p=0.6)
     return a, t.at(1, units)

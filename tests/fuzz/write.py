@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from .shape import Skip
 
@@ -46,15 +46,24 @@ EXTREME = (  # literal weights near the limits of float32, mixed with usual ones
 )
 
 
+class Weight(NamedTuple):
+    """The shape of a weight, and what follows the label in a reference to it."""
+
+    shape: tuple[int, ...]
+    suffix: str = ".weight"
+
+
 @dataclass
 class Label:
     """A label that references can use.
 
-    `entry` is the input type of its layer if the label can be called again, or else None.
+    `entry` is the input type of its layer if the label can be called again, or else None. `weight`
+    is the weight of its layer, if it has one that other layers can share.
     """
 
     type: Type
     entry: Type | None = None
+    weight: Weight | None = None
 
 
 @dataclass

@@ -23,6 +23,7 @@ from onnx import numpy_helper
 import netdsl
 from netdsl.cli import run
 from netdsl.ops import LAYERS
+from tests.support.contract import inputs_and_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,14 +135,11 @@ def layer(kind: str) -> str:
 
 
 def _example(shapes: str, call: str) -> str:
-    first, *more = shapes.split(", ")
-    inputs = "".join(f"    input x{i}: {shape}\n" for i, shape in enumerate([first, *more]))
-    name, paren, rest = call.partition("(")
-    references = [f"@x{i + 1}" for i in range(len(more))]
-    given = references + ([rest.removesuffix(")")] if paren else [])
-    arguments = f"({', '.join(given)})" if given else ""
-    written = f"{name}{arguments}" if name else call.format(*references)
-    text = f"net Example {{\n{inputs}    @x0 -> y: {written}\n}}\n"
+    given = shapes.split(", ")
+    names, call = inputs_and_call(len(given), call)
+    pairs = zip(names, given, strict=True)
+    inputs = "".join(f"    input {name}: {shape}\n" for name, shape in pairs)
+    text = f"net Example {{\n{inputs}    @x0 -> y: {call}\n}}\n"
     net = netdsl.loads(text)
     parts = [
         f"{text}",

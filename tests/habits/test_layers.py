@@ -51,6 +51,23 @@ TRANSLATED = {
     "Conv2D(32, (3, 3), activation='relu')": "conv(32, 3) -> relu",
     "Conv2D(8, (1, 7), padding='same')": "conv(8, 1x7, pad = same)",
     "Conv2D(8, 3, strides=2, padding='valid')": "conv(8, 3, stride = 2)",
+    "Conv2D(8, 3, strides=2, padding='same')": "conv(8, 3, stride = 2, pad = same)",
+    "AveragePooling2D(3, 2, padding='same')": (
+        "avgpool(3, stride = 2, pad = same, count_pad = false)"
+    ),
+    "nn.Conv2d(3, 8, 3, padding=1, padding_mode='replicate')": (
+        "conv(8, 3, pad = 1, pad_mode = edge)"
+    ),
+    "nn.MaxPool2d(3, 1, 1, dilation=2)": "maxpool(3, stride = 1, pad = 1, dilation = 2)",
+    "nn.Upsample(scale_factor=2, mode='bicubic', align_corners=True)": (
+        "upsample(scale = 2, mode = bicubic, align_corners = true)"
+    ),
+    "F.interpolate(x, size=(7, 5), mode='nearest-exact')": (
+        "upsample(size = 7x5, mode = nearest_exact)"
+    ),
+    "nn.InstanceNorm2d(8, affine=True, track_running_stats=True)": (
+        "instancenorm(affine = true, track_running_stats = true)"
+    ),
     "Conv2D(8, 3, use_bias=False)": "conv(8, 3, bias = false)",
     "tf.keras.layers.Conv3D(8, 3)": "conv(8, 3)",
     "nn.ConvTranspose2d(3, 8, 2, stride=2)": "deconv(8, 2, stride = 2)",
@@ -113,7 +130,6 @@ def test_calls(call: str) -> None:
     [
         "Conv2D(8)",
         "Conv2D(8, 3, foo=2)",
-        "Conv2D(8, 3, strides=2, padding='same')",
         "conv2d(8, 3, 3)",
         "self.conv1(x)",
         "nn.MaxPool2d(2, return_indices=True)",

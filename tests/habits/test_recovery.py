@@ -46,7 +46,7 @@ CASES = {
     "let k $ 3\nconv(k, 3)": ["found `$`"],
     "for i in range(3):\n    conv(8, 3)\nif true:\n    relu\nelse:\n    tanh": ["found `:`"] * 3,
     "residual(conv(3, 1) -> relu)": ["layers cannot be arguments"],
-    "conv(8, 3\nrelu": ["expected `)` or `,`"],
+    "conv(8, 3\nrelu": ["this `(` is not closed"],
     "conv(8, 30) => relu\nconv(8, 99)": ["layers are chained with another arrow here"],
 }
 

@@ -10,7 +10,7 @@ import pytest
 from torch import nn
 
 import netdsl
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
 from tests.support.contract import EXAMPLES
@@ -133,8 +133,7 @@ def defaults() -> Iterator[tuple[str, str, Any, Any]]:
     """The kind, the name, our default and PyTorch's default of each argument that both have."""
     for example in EXAMPLES:
         node = example.net().graph.nodes[-1]
-        text = node.op.torch(SourceRecorder(), *node.types).module or ""
-        module = re.match(r"nn\.(\w+)", text)
+        module = re.match(r"nn\.(\w+)", lowered(node).module or "")
         if module is None:
             continue
         parameters = inspect.signature(getattr(nn, module[1])).parameters
@@ -151,7 +150,7 @@ def test_defaults_are_pytorchs() -> None:
     assert {(k, a) for k, a, ours, theirs in pairs if ours != theirs} <= OTHER_DEFAULTS
     text = LANGUAGE.read_text(encoding="utf-8")
     assert "`prelu` learns a slope for each channel" in text
-    assert bind(LAYERS["rmsnorm"], (), {}).given == {"eps": 1e-6}
+    assert bind(LAYERS["rmsnorm"], (), {}).given["eps"] == 1e-6
     assert "`rmsnorm` has `eps = 1e-6`" in text
 
 

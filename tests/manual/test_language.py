@@ -203,7 +203,7 @@ def test_shapes_and_weights(block: Block, example_folder: Path) -> None:
         elif fact.kind == "weights":
             (compiled,) = outcome.compiled
             names = [
-                f"{n.module}.{p}"
+                n.tensor_name(p)
                 for n in nodes_of(compiled, fact.line - block.offset)
                 for p in n.params()
             ]

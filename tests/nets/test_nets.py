@@ -137,7 +137,7 @@ def test_params_three_ways(name: str) -> None:
         for k, p in weightless(name).named_parameters()
         if not (heads and k.startswith(heads))
     }
-    stored = {f"{n.module}.{k}" for n in net.graph.nodes for k in n.buffers()}
+    stored = {n.tensor_name(k) for n in net.graph.nodes for k in n.buffers()}
     model = {k: p.size for k, p in exported(name).params.items() if k not in stored}
     assert net.params == sum(module.values())
     assert module == model

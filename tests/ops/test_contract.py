@@ -83,10 +83,10 @@ def check_params(net: netdsl.Net) -> None:
     """Check the names and shapes of parameters and buffers against those of the module."""
     module = net.torch()
     (node,) = net.graph.nodes
-    assert {f"y.{n}": p.shape for n, p in node.params().items()} == {
+    assert {node.tensor_name(n): p.shape for n, p in node.params().items()} == {
         n: tuple(p.shape) for n, p in module.named_parameters()
     }
-    assert {f"y.{n}": p.shape for n, p in node.buffers().items()} == {
+    assert {node.tensor_name(n): p.shape for n, p in node.buffers().items()} == {
         n: tuple(b.shape) for n, b in module.named_buffers()
     }
     assert net.params == sum(p.numel() for p in module.parameters())

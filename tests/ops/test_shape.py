@@ -13,7 +13,7 @@ import torch
 import netdsl
 from netdsl.analysis.valid import valid_for
 from netdsl.ir.op import Window
-from netdsl.ops.resample import _position
+from netdsl.ops.interpolation import position
 from tests.support.back_ends import assert_back_ends_agree, both, numbers
 from tests.support.small_nets import message, net_of
 
@@ -301,7 +301,7 @@ def test_the_last_of_many_positions() -> None:
     assert np.float32(after - 1) * np.float32(5 / after) == 5
     result = torch.nn.functional.interpolate(torch.arange(5.0)[None, None], size=after)[0, 0]
     assert (
-        [_position(i, 5, after) for i in (after - 1, after // 2)]
+        [position("nearest", i, 5, after) for i in (after - 1, after // 2)]
         == [4, 2]
         == [int(result[i]) for i in (-1, after // 2)]
     )
@@ -375,7 +375,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "pad([(1, 2), (2, 1)])",
             ["2x4"],
-            "wrong-rank: `pad` has 2 pairs, but the input has 1 spatial axis",
+            "wrong-rank: `pad` has 2 pairs, the input has 1 spatial axis",
         ),
         (
             "pad(1, channels = 1, mode = edge)",

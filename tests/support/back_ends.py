@@ -14,14 +14,15 @@ from tests.fuzz.settings import chosen
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Set every weight and statistic to random numbers, and the module to evaluation mode.
 
-    If a back end ignores one of these tensors, its outputs are wrong.
+    If a back end ignores one of these tensors, its outputs are wrong. Constants keep their numbers.
     """
+    learned = dict(module.named_parameters(remove_duplicate=False))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             if name.endswith("running_var"):
                 tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.5)
-            elif tensor.is_floating_point():
+            elif name in learned or name.endswith("running_mean"):
                 tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.5)
     return module.eval()
 

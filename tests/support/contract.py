@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,21 @@ import onnx
 import netdsl
 from netdsl.ops import LAYERS
 from tests.support.back_ends import inputs_for, randomise, run_onnx, run_torch
+
+
+def inputs_and_call(count: int, call: str) -> tuple[list[str], str]:
+    """The names of the inputs of an example, and its call with references to them.
+
+    The last inputs have the names that the call refers to; the others are given as references.
+    """
+    named = re.findall(r"@(\w+)", call)
+    names = [f"x{i}" for i in range(count - len(named))] + named
+    references = [f"@{name}" for name in names[1 : count - len(named)]]
+    if call.startswith("("):  # an expression
+        return names, call.format(*references)
+    name, _, rest = call.removesuffix(")").partition("(")
+    arguments = ", ".join([*references, rest] if rest else references)
+    return names, f"{name}({arguments})" if arguments else call
 
 
 class Example(NamedTuple):
@@ -22,14 +38,8 @@ class Example(NamedTuple):
     def text(self, shapes: list[str] | None = None) -> str:
         """A net of only the call, with the label `y`; other inputs are given as references."""
         given = shapes or self.shapes.split(", ")
-        lines = [f"    input x{i}: {shape}" for i, shape in enumerate(given)]
-        references = [f"@x{i}" for i in range(1, len(given))]
-        name, paren, rest = self.call.partition("(")
-        call = self.call
-        if not name:  # an expression
-            call = call.format(*references)
-        elif references:
-            call = f"{name}({', '.join(references)}{', ' + rest if paren else ')'}"
+        names, call = inputs_and_call(len(given), self.call)
+        lines = [f"    input {name}: {s}" for name, s in zip(names, given, strict=True)]
         return "\n".join(["net Example {", *lines, f"    @x0 -> y: {call}", "}"])
 
     def net(self) -> netdsl.Net:

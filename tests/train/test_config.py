@@ -49,7 +49,7 @@ def test_section_is_read() -> None:
 @pytest.mark.parametrize(
     ("section", "code", "text"),
     [
-        ({"epoch": 3}, "unknown-entry", "did you mean `epochs`?"),
+        ({"epoch": 3}, "unknown-entry", "it is called `epochs` here"),
         (
             {"epochs": 0},
             "bad-argument",

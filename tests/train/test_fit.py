@@ -11,7 +11,7 @@ import netdsl
 from netdsl.cli import run
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import check_shape
+from netdsl.data.images import check_shape
 from netdsl.errors import SettingError
 from netdsl.ir.types import Sym
 
@@ -23,17 +23,17 @@ MISFITS = {
     "colours": (
         "input image: 3xHxW\n conv(4, 3) -> gap -> flatten\n output y: dense(10)",
         "data-mismatch",
-        "are 1 x 28 x 28, the net takes 3 x H x W",
+        "are 1x28x28, the net takes 3xHxW",
     ),
     "rank": (
         "input image: 784\n output y: dense(10)",
         "data-mismatch",
-        "are 1 x 28 x 28, the net takes 784",
+        "are 1x28x28, the net takes 784",
     ),
     "one open size": (
         "input image: 1xHx32\n conv(4, 3) -> gap -> flatten\n output y: dense(10)",
         "data-mismatch",
-        "increase the `pad` of the dataset by 2",
+        "pad the images: `data = fashion_mnist_sample(pad = 2)`",
     ),
     "small images": (
         "input image: 1xHxW\n conv(4, 40) -> gap -> flatten\n output y: dense(10)",
@@ -83,7 +83,7 @@ def test_open_sizes_fit_images() -> None:
     height, width = Sym.var("H"), Sym.var("W")
     check_shape(data, (1, height, width))
     check_shape(data, (1, 28, width))
-    with pytest.raises(SettingError, match="are 1 x 28 x 28, the net takes 1 x H x 30"):
+    with pytest.raises(SettingError, match="are 1x28x28, the net takes 1xHx30"):
         check_shape(data, (1, height, 30))
 
 

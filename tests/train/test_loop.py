@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+import netdsl
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
@@ -49,6 +50,36 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     assert "images/s" in lines[5]
     with Image.open(out / "curves.png") as curves:
         assert curves.size == (1200, 480)
+
+
+OWN_TENSORS = """net Own {
+    input image: 1x8x8
+    scale: param(1x1x1, leading = 1, init = ones)
+    offset: @image -> const([[[0.5]]])
+    @image -> sub(@offset) -> mul(@scale) -> flatten
+    a: dense(64) -> relu
+    b: dense(64, weight = @a.weight, bias = @a.bias) -> relu
+    fixed: param(64, init = ones) -> frozen
+    mul(@b)
+    output logits: dense(3, bias = [0, 0, 1])
+}
+"""
+
+
+def test_tensors_of_their_own_and_tied_weights_are_trained(tmp_path: Path) -> None:
+    """They learn unless they are frozen or constant; the file has both names of a tied weight."""
+    compiled = netdsl.loads(OWN_TENSORS)
+    module = compiled.torch()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    result = run(module, tmp_path, config(epochs=2))
+    saved = load_file(result.weights)
+    assert set(saved) == set(before)
+    same = {name for name, tensor in saved.items() if torch.equal(tensor, before[name])}
+    assert same == {"offset", "fixed"}
+    assert torch.equal(saved["a.weight"], saved["b.weight"])
+    again = compiled.torch(result.weights)
+    assert again.get_parameter("b.weight") is again.get_parameter("a.weight")
+    run(compiled.torch(), tmp_path, config(epochs=3), resume=True)
 
 
 def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:

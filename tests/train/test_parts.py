@@ -106,11 +106,11 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     values = build_input(setup.augment, data, CPU)(images)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
     with pytest.raises(
-        SettingError, match="`mean` of `normalize` has 1 value, images have 3 channels"
+        SettingError, match="`mean` of `normalize` has 1 value, the images of tiny have 3 channels"
     ):
         setup.adapt(tiny(channels=3))
 
 
 def test_crop_must_keep_the_size(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="makes 6 x 6 images, tiny has 8 x 8"):
+    with pytest.raises(SettingError, match="makes 6x6 images, tiny has 8x8"):
         run(net(), tmp_path, config(augment=[SettingCall("random_crop", (6,))]))

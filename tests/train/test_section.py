@@ -95,7 +95,7 @@ def test_check_of_a_section_loads_little(wrong_folder: Path) -> None:
         subprocess.run(
             [sys.executable, "-c", probe], capture_output=True, text=True, check=True
         ).stderr
-        == "0 set() True\n"
+        == "1 set() True\n"
     )
 
 

@@ -218,10 +218,10 @@ class Extreme:
         state = self.torch.module.state_dict()
         session = self.onnx.session({n: state[n].numpy() for n in self.onnx.params}, threads=1)
         results = self.onnx.run(session, {k: v.numpy() for k, v in inputs.items()})
-        ((step, xs, y),) = list(self.torch.walk(dict(inputs)))
+        ((step, xs, ys),) = list(self.torch.walk(dict(inputs)))
         onnx_y = torch.from_numpy(np.asarray(results[self.onnx.tensor[id(step.node.output)]]))
         onnx_xs = [torch.from_numpy(results[self.onnx.tensor[id(v)]]) for v in step.node.inputs]
-        return step, [Executor("PyTorch", xs, y), Executor("onnxruntime", onnx_xs, onnx_y)]
+        return step, [Executor("PyTorch", xs, ys), Executor("onnxruntime", onnx_xs, [onnx_y])]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: f"{e.call} on {e.shapes}")
@@ -230,7 +230,7 @@ def test_every_kind(example: Example) -> None:
     layer = Extreme(example)
     for inputs, weights in product(INPUTS, WEIGHTS if layer.weights else (None,)):
         step, executors = layer.executors(layer.scale(inputs, weights))
-        flush = [Executor(e.name, e.xs, flushed(e.y)) for e in executors]
+        flush = [Executor(e.name, e.xs, [flushed(e.y)]) for e in executors]
         for pair in (executors, flush):
             differences = compare_values(step, pair, Report("N"))
             assert {} == {who: (inputs, weights, d.values) for who, d in differences.items()}
@@ -292,8 +292,8 @@ def test_exact_layers_may_flush(
     """A layer that computes exactly may set numbers below 2^-126 to zero, and change no others."""
     layer = Extreme(next(e for e in EXAMPLES if e.kind == "relu"))
     step, (executor, _) = layer.executors(layer.scale(1.0, None))
-    monkeypatch.setattr(values, "witness", lambda *_: (torch.full((1, 1), value), None))
-    candidate = Executor("PyTorch", executor.xs, torch.full((1, 1), y))
+    monkeypatch.setattr(values, "witnesses", lambda *_: [(torch.full((1, 1), value), None)])
+    candidate = Executor("PyTorch", executor.xs, [torch.full((1, 1), y)])
     assert bool(compare_values(step, [candidate], Report("N"))) == differs
 
 

@@ -46,17 +46,19 @@ def test_rounding_beyond_every_float32(
     node = netdsl.loads(PART).graph.nodes[0]
     monkeypatch.setattr(
         values,
-        "witness",
-        lambda *_: (
-            torch.tensor([[2.0]]).double(),
-            Bound(*torch.tensor([[[bound]], [[0.0]]], dtype=torch.double)),
-        ),
+        "witnesses",
+        lambda *_: [
+            (
+                torch.tensor([[2.0]]).double(),
+                Bound(*torch.tensor([[[bound]], [[0.0]]], dtype=torch.double)),
+            )
+        ],
     )
     step: Any = SimpleNamespace(node=node)
     x = torch.ones(1, 1)
     differences = values.compare_values(
         step,
-        [values.Executor("PyTorch", [x], torch.tensor([[result]]))],
+        [values.Executor("PyTorch", [x], [torch.tensor([[result]])])],
         Report("Part", sizes=[{}]),
     )
     assert list(differences) == ["PyTorch"] * is_error

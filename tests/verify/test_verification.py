@@ -13,7 +13,7 @@ from netdsl.driver import open_program
 from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.verify import LIMIT, verify_graph
-from netdsl.verify.bounds import witness
+from netdsl.verify.bounds import witnesses
 from netdsl.verify.numbers import Settler, inputs_for
 from netdsl.verify.torch_side import TorchSide
 from tests.support.contract import EXAMPLES, Example
@@ -123,7 +123,7 @@ def test_values_keep_their_scale() -> None:
     ).graph
     side = TorchSide(graph)
     settler = Settler(0)
-    for step, _, y in side.walk(
+    for step, _, (y,) in side.walk(
         inputs_for(graph, 7, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs)
     ):
         assert 0.05 < float(y.square().mean().sqrt()) < 50
@@ -147,7 +147,7 @@ def test_recurrent_witness(call: str) -> None:
     ((step, xs, _),) = side.walk(
         inputs_for(graph, 2, {}, 0), lambda step, xs: settler.settle(step.node, step.tensors(), xs)
     )
-    value, _ = witness(step, xs)
+    ((value, _),) = witnesses(step, xs)
     with torch.no_grad():
         torch.testing.assert_close(
             value, step([x.double() for x in xs], step.double()), rtol=1e-12, atol=1e-12

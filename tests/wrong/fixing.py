@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.driver import check_expects, compile_net, program_of
 from netdsl.errors import NetdslError
-from netdsl.train.section import read_config
+from netdsl.train.fit import errors_of_section
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
@@ -32,7 +32,7 @@ def _errors_of_net(program: Program, name: str) -> list[Diagnostic]:
         compiled = compile_net(program, name)
         _, broken = check_expects(compiled)
         if compiled.train is not None:
-            read_config(compiled)
+            broken += errors_of_section(compiled)
     except NetdslError as error:
         return error.diagnostics
     return broken

@@ -7,8 +7,10 @@ import pytest
 import netdsl
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.dataset import check_classes, check_shape
+from netdsl.data.images import check_classes, check_shape
+from netdsl.elaborate.suggested_calls import completed, sample
 from netdsl.errors import SettingError
+from netdsl.ops import LAYERS
 
 TOKENS = "input tokens: T int64\nemb: embedding(500, 32)\ndense(32) -> relu\n"
 
@@ -72,18 +74,111 @@ CORRECTED = {
     ),
     "vectors that are added": (
         "input x: 8\nadd { | dense(64) | dense(32) }",
-        "project one arm with `dense(64)`",
+        "end the second arm with `-> dense(64)`",
         "input x: 8\nadd { | dense(64) | dense(32) -> dense(64) }",
     ),
     "sequences that are added": (
         "input x: 5x8\nadd { | dense(64) | identity }",
-        "project sequences with `dense(64)`",
-        "input x: 5x8\nadd { | dense(64) | dense(64) }",
+        "end the second arm with `-> dense(64)`",
+        "input x: 5x8\nadd { | dense(64) | identity -> dense(64) }",
     ),
     "sequences joined side by side": (
         "input x: 5x8\nconcat { | dense(4) | identity }",
-        "project sequences with `dense(4)`",
-        "input x: 5x8\nconcat { | dense(4) | dense(4) }",
+        "end the first arm with `-> dense(8)`",
+        "input x: 5x8\nconcat { | dense(4) -> dense(8) | identity }",
+    ),
+    "maps that are added to a reference": (
+        "input x: 8x8x8\nconv(16, 3, stride = 2, pad = 1) -> add(@x)",
+        "write `add { | identity | @x -> conv(16, 1, stride = 2) }`",
+        (
+            "input x: 8x8x8\nconv(16, 3, stride = 2, pad = 1)"
+            " -> add { | identity | @x -> conv(16, 1, stride = 2) }"
+        ),
+    ),
+    "maps of two sizes side by side": (
+        "input x: 8x8x8\nconcat { | conv(8, 1) | maxpool(2) }",
+        "end the first arm with `-> maxpool(2)`",
+        "input x: 8x8x8\nconcat { | conv(8, 1) -> maxpool(2) | maxpool(2) }",
+    ),
+    "maps with other borders, and a reference": (
+        "input x: 8x8x8\nconv(16, 4) -> add(@x)",
+        "`add { | identity | @x -> crop(5x5) -> conv(16, 1) }`",
+        "input x: 8x8x8\nconv(16, 4) -> add { | identity | @x -> crop(5x5) -> conv(16, 1) }",
+    ),
+    "a vector added to a map": (
+        "input x: 8x8x8\nadd { | gap -> flatten | conv(16, 1) }",
+        "end the second arm with `-> gap -> flatten -> dense(8)`",
+        "input x: 8x8x8\nadd { | gap -> flatten | conv(16, 1) -> gap -> flatten -> dense(8) }",
+    ),
+    "more channels in the first arm": (
+        "input x: 8x8x8\nadd { | conv(8, 1) | conv(16, 1) }",
+        "end the first arm with `-> conv(16, 1)`",
+        "input x: 8x8x8\nadd { | conv(8, 1) -> conv(16, 1) | conv(16, 1) }",
+    ),
+    "a vector where a map is needed": (
+        "input x: 3x8x8\nflatten -> maxpool(2)",
+        "put `maxpool(2)` before it, or leave `flatten` out",
+        "input x: 3x8x8\nmaxpool(2)",
+    ),
+    "a map where a vector is needed": (
+        "input x: 3x8x8\ngap -> dense(5)",
+        "write `flatten -> dense(5)`",
+        "input x: 3x8x8\ngap -> flatten -> dense(5)",
+    ),
+    "a map where a sequence is needed": (
+        "input x: 3x8x8\nflatten -> lstm(5)",
+        "write `tokens -> lstm(5)` in place of `flatten`",
+        "input x: 3x8x8\ntokens -> lstm(5)",
+    ),
+    "a picture as a vector": (
+        "input x: 784\nconv(8, 3)",
+        "declare the input with its axes: `input x: 1x28x28`",
+        "input x: 1x28x28\nconv(8, 3)",
+    ),
+    "a map that has become too small": (
+        "input x: 3x8x8\nmaxpool(4) -> conv(8, 3)",
+        "the map shrinks before it, from 8x8: maxpool 2x2: leave out one of these",
+        "input x: 3x8x8\nconv(8, 3)",
+    ),
+    "a kernel without its size": (
+        "input x: 3x8x8\nconv(16)",
+        "write for example `conv(16, 3)`",
+        "input x: 3x8x8\nconv(16, 3)",
+    ),
+    "a pool without its window": (
+        "input x: 3x8x8\navgpool",
+        "write for example `avgpool(2)`, or `gap`",
+        "input x: 3x8x8\navgpool(2)",
+    ),
+    "sizes as several arguments": (
+        "input x: 4x3x8\nreshape(12, 8)",
+        "write one list: `reshape([12, 8])`",
+        "input x: 4x3x8\nreshape([12, 8])",
+    ),
+    "an activation with a limit": (
+        "input x: 8\nrelu(6)",
+        "or `relu6` to cut values off at 6",
+        "input x: 8\nrelu6",
+    ),
+    "a kernel between two numbers": (
+        "input x: 3x8x8\nconv(8, 2.5)",
+        "write `2` or `3`: it is the window size",
+        "input x: 3x8x8\nconv(8, 2)",
+    ),
+    "depthwise with its channels": (
+        "input x: 16x8x8\ndepthwise(16, 3)",
+        "the 16 channels are known, leave them out: `depthwise(3)`",
+        "input x: 16x8x8\ndepthwise(3)",
+    ),
+    "a value further down": (
+        "input x: 8\ndense(n)\nlet n = 4",
+        "`n` gets its value further down",
+        "input x: 8\nlet n = 4\ndense(n)",
+    ),
+    "a label in a loop": (
+        "input x: 8\nrepeat 2 { d: dense(8) }",
+        "number it: write `d{i}` in `repeat 2 as i`",
+        "input x: 8\nrepeat 2 as i { d{i}: dense(8) }",
     ),
     "a sequence and its body": (
         "input x: 5x8\nresidual { dense(64) }",
@@ -202,6 +297,57 @@ def test_help_can_be_followed(case: str) -> None:
     netdsl.loads(f"net N {{\n{corrected}\n}}")
 
 
+BLOCKS = {  # like `CORRECTED`, but with a block
+    "a parameter without a value": (
+        "block B(width, step) { conv(width, 3, stride = step) }\n",
+        "B(8)",
+        "write for example `B(8, 1)`; it is declared as `B(width, step)`",
+        "B(8, 1)",
+    ),
+    "a label inside a block": (
+        "block B() { inner: relu }\n",
+        "B()\nadd(@inner)",
+        "write `@first.inner`",
+        "first: B()\nadd(@first.inner)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BLOCKS)
+def test_help_about_blocks_can_be_followed(case: str) -> None:
+    """The wrong call has one error with that help, and the corrected call has none."""
+    block, wrong, help_, corrected = BLOCKS[case]
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(f"{block}net N {{\ninput x: 8x8x8\n{wrong}\n}}")
+    (diagnostic,) = caught.value.diagnostics
+    assert help_ in (diagnostic.help or "")
+    netdsl.loads(f"{block}net N {{\ninput x: 8x8x8\n{corrected}\n}}")
+
+
+def test_a_block_that_needs_a_value_of_its_caller() -> None:
+    """The help about a label outside of a block can be followed in both places."""
+    net = "net N {{\ninput x: 8x8x8\nouter: relu\n{call}\n}}"
+    block = "block B({parameters}) {{ conv(n, 1) -> add(@outer) }}\n"
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(block.format(parameters="n") + net.format(call="B(8)"))
+    (diagnostic,) = caught.value.diagnostics
+    assert "`block B(n, outer)`" in (diagnostic.help or "")
+    assert "`B(8, outer = @outer)`" in (diagnostic.help or "")
+    call = "B(8, outer = @outer)"
+    netdsl.loads(block.format(parameters="n, outer") + net.format(call=call))
+
+
+@pytest.mark.parametrize("kind", [k for k, cls in LAYERS.items() if cls.args and k.isidentifier()])
+def test_the_sample_of_an_argument(kind: str) -> None:
+    """The value that help shows for an argument is one that the argument takes."""
+    cls = LAYERS[kind]
+    required = [declared for declared in cls.args if declared.required]
+    for declared in required:
+        assert sample(cls, declared) != declared.name
+    call = completed(cls, [], required)
+    assert any(example.startswith(call.removesuffix(")")) for _, example in cls.examples)
+
+
 def test_an_error_without_help() -> None:
     """Arms whose shapes no convolution can make equal get no advice to add one."""
     with pytest.raises(netdsl.CompileError) as caught:
@@ -214,7 +360,7 @@ def test_the_padding_of_a_dataset() -> None:
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 1}))
     with pytest.raises(SettingError) as caught:
         check_shape(dataset, (1, 32, 32))
-    assert caught.value.help == "increase the `pad` of the dataset by 1"
+    assert caught.value.help == "pad the images: `data = fashion_mnist_sample(pad = 2)`"
     check_shape(open_dataset(SettingCall("fashion_mnist_sample", (), {"pad": 2})), (1, 32, 32))
 
 

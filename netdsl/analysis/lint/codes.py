@@ -7,6 +7,7 @@ WARNINGS = (
     "argument-order",
     "batch-in-input",
     "channels-last",
+    "data-without-root",
     "double-activation",
     "shadowed-let",
     "skipped-input",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FAR_LARGER = 4  # times the size of the input
 MOST = 0.5  # a share of the weights
+MANY_WEIGHTS = 100_000  # of a net that is worth making smaller
 
 
 def hints(graph: Graph) -> Iterator[Diagnostic]:
@@ -25,7 +26,7 @@ def hints(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         before = node.inputs[0].producer
         if node.op.kind == "bn" and before is not None:
-            if len(uses[id(before.output)]) == 1 and "bias" in before.params():
+            if len(uses[id(node.inputs[0])]) == 1 and "bias" in before.params():
                 yield _bias_before_norm(before, node)
             if before.op.kind.startswith("dropout"):
                 yield _dropout_before_norm(before, node)
@@ -81,11 +82,11 @@ def _is_far_larger(extent: int | Sym, size: int | Sym) -> bool:
 
 
 def _dominant_layer(graph: Graph) -> Iterator[Diagnostic]:
-    """A dense layer with more than half of all weights."""
+    """A dense layer with more than half of all weights, unless the net is small."""
     costs = graph.derived(Costs)
     total = costs.totals().weights
     dense = [(node, cost) for node, cost in costs.rows() if node.op.kind == "dense"]
-    if len([cost for _, cost in costs.rows() if cost.weights]) < 2:
+    if total < MANY_WEIGHTS or len([cost for _, cost in costs.rows() if cost.weights]) < 2:
         return
     for node, cost in dense:
         if cost.weights > MOST * total:

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 WIDEST_KERNEL = 11  # of usual convolutions over all channels
 WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
-_THREE = re.compile(r"\(([^,=()]+,){2}[^,=()]+[,)]")  # three arguments by position
+MOST_STACKED = 8  # recurrent layers of usual nets
+LARGEST_EPS = 1  # far more than any net has: it is the number of channels
+MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old batches
+# A call with three arguments by position, of which the first is not needed.
+_THREE = re.compile(r"(?P<kind>\w+)\([^,=()]+,\s*(?P<rest>[^,=()]+,\s*[^,=()]+[,)].*)", re.DOTALL)
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
 # An activation that is part of another: mish(x) = x tanh(softplus(x)).
 PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
@@ -30,6 +34,8 @@ def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
                 examined.add(key)
                 yield from _skipped_input(node)
                 yield from _argument_order(node)
+        elif node.op.family in ("normalisation", "sequence"):
+            yield from _other_order(node)
         elif node.op.family == "activation":
             yield from _double_activation(node)
 
@@ -60,8 +66,9 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
     if given["groups"] == 1 and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
         kind = node.op.kind
         help_ = "the arguments are output channels, kernel and stride, without the input channels"
-        if _THREE.search(node.span.text):
-            help_ += f": is this `{kind}({widest}, {step})`?"
+        three = _THREE.fullmatch(node.span.text)
+        if three is not None:
+            help_ += f": is this `{three['kind']}({three['rest']}`?"
         yield Diagnostic(
             "argument-order",
             f"this `{kind}` has {channels} output channels, as many as its input, and a kernel of"
@@ -70,6 +77,26 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
             "warning",
             help=help_,
         )
+
+
+def _other_order(node: Node) -> Iterator[Diagnostic]:
+    """`bn(64)` and `lstm(64, 128)`, which begin with the length of the input in PyTorch."""
+    op, text = node.op, node.span.text
+    kind, eps, layers = op.kind, op.given.get("eps", 0), op.given.get("layers", 1)
+    if (eps > LARGEST_EPS or eps in MOMENTA) and "eps" not in text:
+        message = f"this `{kind}` has an `eps` of {eps:g}, which is usually a small number"
+        help_ = f"the channels of the input are known: leave them out, as in `{op.examples[0][1]}`"
+        if eps in MOMENTA:
+            help_ = f"the momentum is a share of the new batch: write `momentum = {1 - eps:g}`"
+    elif layers > MOST_STACKED and "layers" not in text:
+        message = f"this `{kind}` has {layers} stacked layers"
+        help_ = (
+            "the arguments are the length of the state and the number of layers, without the"
+            f" length of the input: is this `{kind}({layers})`?"
+        )
+    else:
+        return
+    yield Diagnostic("argument-order", message, node.span, "warning", help=help_)
 
 
 def _largest(sizes: int | tuple[int, ...]) -> int:

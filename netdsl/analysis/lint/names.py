@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ops import LAYERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _own_names(part: ast.Tree) -> frozenset[str]:
             return frozenset([part.id, *(p for p in part.parts if isinstance(p, str))])
         case ast.Name():
             return frozenset([part.id])
+        case ast.Reference():  # a parameter can be a tensor: `@enc`, or its state `@enc.h`
+            return frozenset([str(part.path.pieces[0]).partition(".")[0]])
         case ast.DimsLiteral():
             return frozenset(p for p in part.parts if isinstance(p, str))
         case ast.Call() | ast.Function():
@@ -116,7 +119,11 @@ def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:
     for statement, after in names.read_after(body):
         if isinstance(statement, ast.Let) and statement.name not in after:
             message = f"nothing uses `{statement.name}` after this `let`"
-            yield from _unused("unused-let", statement.name, message, statement.span)
+            help_ = "remove it"
+            if isinstance(statement.value, ast.Function) and statement.value.name in LAYERS:
+                written = f"{statement.name}: {statement.value.span.text}"
+                help_ = f"a layer gets its name with a colon: `{written}`"
+            yield from _unused("unused-let", statement.name, message, statement.span, help_)
         for owner, inner in bodies_in(statement):
             yield from _unused_variable(owner, names)
             yield from _unused_in_body(inner, names)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.elaborate.bodies import Expectation
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node
     from netdsl.source import Span
 
 
@@ -36,11 +36,11 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
     useful: set[Span] = {
         node.span
         for node in graph.nodes
-        if id(node.output) in used or not expected.isdisjoint(node.name.split("."))
+        if _is_used(node, used) or not expected.isdisjoint(node.name.split("."))
     }
     for node in graph.nodes:
         # In a loop or a block, one use of a layer's text is enough.
-        if id(node.output) not in used and node.span not in useful:
+        if not _is_used(node, used) and node.span not in useful:
             yield Diagnostic(
                 "unused-value",
                 f"nothing uses the result of this `{node.op.kind}`",
@@ -48,6 +48,11 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
                 "warning",
                 help="remove it and the layers that lead only to it, or make it an `output`",
             )
+
+
+def _is_used(node: Node, used: set[int]) -> bool:
+    """Whether a result of a layer is one of the values with these ids."""
+    return any(id(value) in used for value in node.outputs)
 
 
 def _names_of(expects: list[Expectation]) -> set[str]:

@@ -11,6 +11,7 @@ from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.names import Names, name_warnings
 from netdsl.analysis.lint.scores import score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
+from netdsl.analysis.lint.training import training_warnings
 from netdsl.analysis.lint.unused import unused_value_warnings
 from netdsl.diagnostics import Reporter
 
@@ -81,6 +82,7 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
         yield from score_warnings(net.graph, net.train)
+        yield from training_warnings(net.train)
         yield from unused_value_warnings(net.graph, net.expects)
         if with_hints:
             yield from hints(net.graph)

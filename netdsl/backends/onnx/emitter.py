@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from netdsl.backends.onnx.origin import line_of, mark
+from netdsl.backends.onnx.origin import RESULT, line_of, mark
 from netdsl.backends.onnx.precision import ELEMENT, narrowed
 
 if TYPE_CHECKING:
@@ -27,18 +27,25 @@ class GraphEmitter:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[tuple[object, ...], onnx.TensorProto] = {}
         self.params: dict[str, Param] = {}
+        self.results: tuple[str, ...] = ()  # the further results of the layer that the net uses
+        self.made: dict[str, str] = {}  # their names in the model
         self._node: Node | None = None
         self._name = self._kind = self._line = ""
+        self._stored = ""  # the name of the layer, if it is that of a tensor
         self._count = 0
 
     def begin(self, node: Node) -> None:
         """Begin the nodes of this layer."""
         self.begin_at(node.name, node.op.kind, node.output.site)
         self._node = node
+        if node.name in node.tensors():
+            self._stored = node.name
+        self.results = tuple(node.results)
+        self.made = {}
 
     def begin_at(self, name: str, kind: str, site: Site) -> None:
         """Begin nodes with this name, which belong to no layer."""
-        self._node, self._name, self._kind = None, name, kind
+        self._node, self._name, self._kind, self._stored = None, name, kind, ""
         self._line = line_of(site)
         self._count = 0
 
@@ -47,14 +54,27 @@ class GraphEmitter:
 
         The first node of a layer has the name of the layer.
         """
+        return self.several(op_type, 1, *inputs, **attributes)[0]
+
+    def several(self, op_type: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several results; returns their names, which begin with that of `op`."""
         name = self._name
         if self._count or self._node is None:
             name += f"/{op_type}_{self._count}"
         self._count += 1
-        node = helper.make_node(op_type, list(inputs), [name], name=name, **attributes)
+        names = [name, *(f"{name}/{i}" for i in range(1, count))]
+        if name == self._stored:
+            names[0] += "/value"
+        node = helper.make_node(op_type, list(inputs), names, name=name, **attributes)
         mark(node, self._line, self._name, self._kind)
         self.nodes.append(node)
-        return name
+        return names
+
+    def result(self, name: str, value: str) -> None:
+        """Give a further result of the layer, and mark the node that makes it."""
+        maker = next(node for node in reversed(self.nodes) if value in node.output)
+        maker.metadata_props.add(key=RESULT, value=name)
+        self.made[name] = value
 
     def pad(
         self, x: str, pairs: Sequence[tuple[int, int]], value: str, mode: str = "constant"
@@ -72,10 +92,19 @@ class GraphEmitter:
     def param(self, name: str) -> str:
         """The name of a weight or buffer of this layer."""
         assert self._node is not None
-        full = f"{self._node.module}.{name}"
-        if full not in self.params:
-            self.params[full] = (self._node.params() | self._node.buffers())[name]
+        param = (self._node.params() | self._node.buffers())[name]
+        full = param.tied or self._node.tensor_name(name)
+        self.params.setdefault(full, param)
+        if param.is_constant:
+            self._store_constant(full, param)
         return full
+
+    def _store_constant(self, name: str, param: Param) -> None:
+        dtype = param.dtype
+        if dtype == "float32":
+            dtype = self._dtype
+            narrowed(name, np.asarray(param.values, np.float32), dtype)  # raises for an overflow
+        self.constants[name,] = helper.make_tensor(name, ELEMENT[dtype], param.shape, param.values)
 
     def ints(self, values: Sequence[int]) -> str:
         """A constant of 64-bit integers."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
 from netdsl.ops.args import show
-from netdsl.weights.checkpoints import Fitting, fit, weights_of
+from netdsl.weights.checkpoints import Fitting, fit, tensors_of, weights_of
 from netdsl.weights.fresh import chunks_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _prepared(
     if weights is None:
         return model, fresh_weights(options.get("seed", 0))
     if not isinstance(weights, Fitting):
-        weights = fit(model.params, weights_of(weights), lazy=True)
+        weights = fit(tensors_of(graph), weights_of(weights), lazy=True)
     return model, chunks_of(weights, allow_nonfinite=options.get("allow_nonfinite", False))
 
 

@@ -55,8 +55,8 @@ class Stored(NamedTuple):
 
 
 def plain(params: Mapping[str, Param]) -> dict[str, Stored]:
-    """Every tensor unchanged."""
-    return {name: Stored(param, name) for name, param in params.items()}
+    """Every tensor unchanged. Constants are not among them: the skeleton contains their numbers."""
+    return {name: Stored(p, name) for name, p in params.items() if not p.is_constant}
 
 
 def fold(

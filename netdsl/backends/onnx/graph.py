@@ -82,12 +82,15 @@ def skeleton(
             with at(node.output):
                 result = _lower(node, emitter, form, [names[id(v)] for v in node.inputs])
             names[id(node.output)] = TypedName.of(result, node.output.type)
+            for name, value in node.results.items():
+                names[id(value)] = TypedName.of(emitter.made[name], value.type)
     if form.fold:
         results = {str(names[id(output.value)]) for output in graph.outputs}
         stored = fold(emitter.nodes, emitter.params, results)
     else:
         stored = plain(emitter.params)
     outer = {value.name for value in graph.inputs} | {output.name for output in graph.outputs}
+    stored = _rename_tensors(emitter, stored, outer)
     _rename_outputs(graph, emitter, names, outer)
     if form.keep_io:
         _widen_outputs(graph, emitter)
@@ -185,6 +188,24 @@ def _tensor_info(
 
 
 # ---- the outputs
+
+
+def _rename_tensors(
+    emitter: GraphEmitter, stored: dict[str, Stored], taken: set[str]
+) -> dict[str, Stored]:
+    """Give a tensor another name in the file if its own is that of an input or output.
+
+    Only a `param` or a `const` at the top of a net can have such a name.
+    """
+    renamed = {name: f"{name}/stored" for name in emitter.params if name in taken}
+    if not renamed:
+        return stored
+    for node in emitter.nodes:
+        for i, name in enumerate(node.input):
+            node.input[i] = renamed.get(name, name)
+    for tensor in emitter.constants.values():
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    return {renamed.get(name, name): tensor for name, tensor in stored.items()}
 
 
 def _rename_outputs(

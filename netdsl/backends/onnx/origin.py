@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Site
 
 LINE, LAYER, KIND = "netdsl.line", "netdsl.layer", "netdsl.kind"
+RESULT = "netdsl.result"
 
 
 def line_of(site: Site) -> str:
@@ -25,4 +26,13 @@ def mark(node: NodeProto, line: str, layer: str, kind: str) -> None:
 
 def layer_of(node: NodeProto) -> str:
     """The name of the layer that a node comes from; empty for a node without a mark."""
-    return next((entry.value for entry in node.metadata_props if entry.key == LAYER), "")
+    return _entry(node, LAYER)
+
+
+def result_of(node: NodeProto) -> str:
+    """The name of the further result that a node makes; empty for most nodes."""
+    return _entry(node, RESULT)
+
+
+def _entry(node: NodeProto, key: str) -> str:
+    return next((entry.value for entry in node.metadata_props if entry.key == key), "")

@@ -113,5 +113,7 @@ def set_weights(
     """
     state = module.state_dict()
     for name, values in tensors.items():
-        numbers = as_float32(name, np.asarray(values), allow_nonfinite=allow_nonfinite)
+        numbers = np.asarray(values)
+        if state[name].is_floating_point():
+            numbers = as_float32(name, numbers, allow_nonfinite=allow_nonfinite)
         state[name].numpy()[...] = numbers  # writes to the memory of the module, without a copy

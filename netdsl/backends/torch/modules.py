@@ -57,17 +57,6 @@ class RBF(nn.Module):
         return (x.unsqueeze(1) - self.weight).square().sum(2)
 
 
-class Learned(nn.Module):
-    """A learned tensor, repeated for each sample of the input."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(shape))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.weight.expand(x.shape[0], *self.weight.shape)
-
-
 class PartialConv(nn.Module):
     """A convolution in which each output map sees only some of the input maps.
 
@@ -160,6 +149,47 @@ class SAGEConv(nn.Module):
         return y
 
 
+def attention_mask(
+    x: torch.Tensor,
+    keys: int,
+    heads: int,
+    mask: torch.Tensor | None = None,
+    padding: torch.Tensor | None = None,
+    causal: bool = False,
+) -> torch.Tensor:
+    """What is added to the scores of nn.MultiheadAttention: (N windows heads) x queries x keys.
+
+    `x` are the queries, N x windows x queries x D; there may be any number of axes of windows, and
+    `mask` and `padding` may lack them. True in a mask hides a key.
+    """
+    scores = x.new_zeros(*x.shape[:-2], heads, x.shape[-2], keys)
+    if mask is not None:
+        mask = mask.reshape(len(mask), *(1,) * (scores.dim() - mask.dim()), *mask.shape[1:])
+        hidden = mask.dtype == torch.bool
+        scores = scores.masked_fill(mask, -torch.inf) if hidden else scores + mask
+    if padding is not None:
+        windows = (*(1,) * (scores.dim() - 2 - padding.dim()), *padding.shape[1:-1])
+        padding = padding.reshape(len(padding), *windows, 1, 1, padding.shape[-1])
+        scores = scores.masked_fill(padding, -torch.inf)
+    if causal:
+        scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).triu(1) > 0, -torch.inf)
+    return scores.flatten(0, -3)
+
+
+def with_states(
+    made: tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, ...]], *places: int, last: int = 0
+) -> tuple[torch.Tensor, ...]:
+    """The sequence that a recurrent module returns, and its final states, with the batch first.
+
+    The states are those at `places`: h is at 0, c at 1. With `last`, the final h of that many
+    directions replaces the sequence.
+    """
+    sequence, states = made
+    states = states if isinstance(states, tuple) else (states,)
+    y = states[0][-last:].transpose(0, 1).flatten(1) if last else sequence
+    return y, *(states[place].transpose(0, 1).squeeze(1) for place in places)
+
+
 def crop_to(
     x: torch.Tensor, sizes: tuple[int, ...], offset: tuple[int, ...] | None = None
 ) -> torch.Tensor:
@@ -167,6 +197,33 @@ def crop_to(
     for axis, size in enumerate(sizes, start=2):
         start = (x.shape[axis] - size) // 2 if offset is None else offset[axis - 2]
         x = x.narrow(axis, start, size)
+    return x
+
+
+def pad_same(
+    x: torch.Tensor,
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    mode: str = "constant",
+    value: float | None = None,
+) -> torch.Tensor:
+    """Pad the spatial axes so that a window has ceil(size / stride) positions on each.
+
+    An odd pixel is added at the end.
+    """
+    widths: list[int] = []
+    for size, k, s in zip(x.shape[2:], window, stride, strict=True):
+        total = max((size - 1) // s * s + k - size, 0)
+        widths = [total // 2, total - total // 2, *widths]
+    return F.pad(x, widths, mode, value)
+
+
+def resize_nearest_exact(x: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tensor:
+    """`F.interpolate` with the mode `nearest-exact`, but the same on every processor."""
+    for axis, size in enumerate(sizes, start=2):
+        step = torch.tensor(x.shape[axis] / size, dtype=torch.float32, device=x.device)
+        places = (torch.arange(size, device=x.device) + 0.5) * step
+        x = x.index_select(axis, places.floor().long().clamp(max=x.shape[axis] - 1))
     return x
 
 

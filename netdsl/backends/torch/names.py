@@ -38,33 +38,44 @@ def is_taken(name: str) -> bool:
     return name in TAKEN or name.startswith("_")
 
 
-def assign(name: str, text: str, parent: str = "self") -> str:
-    """The statement that makes the value of `text` a member."""
+def assign(name: str, text: str, parent: str = "self", store: str = "module") -> str:
+    """The statement that makes the value of `text` a member.
+
+    `store` is the kind of the member: module, parameter or buffer.
+    """
     if is_taken(name):
-        return f"{parent}._modules[{name!r}] = {text}"
-    if _is_attribute(name):
+        return f"{parent}._{store}s[{name!r}] = {text}"
+    if _is_attribute(name) and store != "buffer":
         return f"{parent}.{name} = {text}"
-    return f"{parent}.add_module({name!r}, {text})"
+    if store == "module":
+        return f"{parent}.add_module({name!r}, {text})"
+    return f"{parent}.register_{store}({name!r}, {text})"
 
 
-def access(name: str, parent: str = "self") -> str:
+def access(name: str, parent: str = "self", store: str = "module") -> str:
     """The expression of a member."""
     if is_taken(name):
-        return f"{parent}._modules[{name!r}]"
+        return f"{parent}._{store}s[{name!r}]"
     if _is_attribute(name):
         return f"{parent}.{name}"
-    return f"{parent}.get_submodule({name!r})"
+    return f"{parent}.{_getter(store)}({name!r})"
 
 
-def access_path(path: str) -> str:
-    """The expression of a module at any depth, from its dotted path."""
-    names = path.split(".")
-    if not any(map(is_taken, names)):
-        return f"self.get_submodule({path!r})"
+def access_path(path: str, store: str = "module") -> str:
+    """The expression of a member at any depth, from its dotted path."""
+    *scopes, last = path.split(".")
+    if not any(map(is_taken, (*scopes, last))):
+        return f"self.{_getter(store)}({path!r})"
     text = "self"
-    for name in names:
+    for name in scopes:
         text = access(name, text)
-    return text
+    return access(last, text, store)
+
+
+def _getter(store: str) -> str:
+    if store == "module":
+        return "get_submodule"
+    return f"get_{store}"
 
 
 def _is_attribute(name: str) -> bool:

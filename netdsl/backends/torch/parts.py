@@ -32,8 +32,8 @@ class Leaf(NamedTuple):
 
     @property
     def outputs(self) -> list[Value]:
-        """The value that the layer makes."""
-        return [self.node.output]
+        """The values that the layer makes."""
+        return self.node.outputs
 
 
 class Part:
@@ -95,18 +95,17 @@ class Division:
         return pieces
 
     def _find_border(self, part: Part) -> None:
-        inside = {id(node.output) for node in part.nodes}
+        made = [value for node in part.nodes for value in node.outputs]
+        inside = set(map(id, made))
         taken = (value for node in part.nodes for value in node.inputs)
         part.inputs = list({id(v): v for v in taken if id(v) not in inside}.values())
         members = {id(node) for node in part.nodes}
-        outputs = [node.output for node in part.nodes if self._is_used_outside(node, members)]
+        outputs = [value for value in made if self._is_used_outside(value, members)]
         part.outputs = outputs or [part.nodes[-1].output]
 
-    def _is_used_outside(self, node: Node, members: set[int]) -> bool:
-        value = id(node.output)
-        return value in self._kept or any(
-            id(user) not in members for user in self._uses.get(value, ())
-        )
+    def _is_used_outside(self, value: Value, members: set[int]) -> bool:
+        users = self._uses.get(id(value), ())
+        return id(value) in self._kept or any(id(user) not in members for user in users)
 
     def last_uses(self, part: Part, pieces: list[Piece]) -> dict[int, int]:
         """The index of the last piece that takes each value, by the `id` of the value.

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.ir.lowering import Lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.ir.graph import Node
+
+
+def lowered(node: Node) -> Lowered:
+    """A layer in PyTorch."""
+    return node.op.torch(SourceRecorder(tuple(node.results)), *node.types)
 
 
 class SourceRecorder:
-    """The argument of `Op.torch`.
+    """The argument of `Op.torch`. `results` are the further results that the net uses.
 
     Keywords are (value, default) pairs; a value that equals its default is left out.
     """
+
+    def __init__(self, results: tuple[str, ...] = ()) -> None:
+        self.results = results
 
     def module(self, name: str, *args: object, **pairs: tuple[object, object]) -> Lowered:
         """A module of `torch.nn`."""
@@ -17,7 +32,21 @@ class SourceRecorder:
 
     def custom(self, name: str, *args: object) -> Lowered:
         """A module of `netdsl.backends.torch.modules`."""
-        return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", name)
+        return Lowered(f"{name}({_arguments(args, {})})", "{m}({0})", (name,))
+
+    def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
+        """A learned tensor, which {m} is in the call."""
+        sizes = ", ".join(map(str, shape))
+        return Lowered(f"nn.Parameter(torch.zeros({sizes}))", call, store="parameter")
+
+    def buffer(
+        self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
+    ) -> Lowered:
+        """A stored tensor with these numbers, which {m} is in the call."""
+        text = f"torch.tensor({list(values)!r}, dtype=torch.{dtype})"
+        if len(shape) != 1:
+            text += f".reshape{shape!r}"
+        return Lowered(text, call, store="buffer")
 
     def inline(self, text: str) -> Lowered:
         """An expression over the inputs, which are {0}, {1}, ..."""
@@ -28,7 +57,7 @@ class SourceRecorder:
 
         The arguments are texts, in which {0} and {1} are inputs.
         """
-        return Lowered(None, f"{name}({', '.join(map(str, arguments))})", name)
+        return Lowered(None, f"{name}({', '.join(map(str, arguments))})", (name,))
 
 
 def _arguments(args: tuple[object, ...], pairs: dict[str, tuple[object, object]]) -> str:

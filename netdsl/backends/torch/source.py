@@ -24,7 +24,7 @@ from netdsl.backends.torch.names import (
     is_taken,
 )
 from netdsl.backends.torch.parts import Division, Leaf
-from netdsl.backends.torch.recorder import SourceRecorder
+from netdsl.backends.torch.recorder import lowered
 from netdsl.backends.torch.starts import start_lines
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SourceEmitter:
         self.lowered: dict[int, Lowered] = {}
         for node in graph.nodes:
             with at(node.output):
-                self.lowered[id(node)] = node.op.torch(SourceRecorder(), *node.types)
+                self.lowered[id(node)] = lowered(node)
         self.classes: dict[str, str] = {}  # the names of the blocks' classes, by the class bodies
         self.root = class_name(graph)
 
@@ -73,7 +73,7 @@ class SourceEmitter:
         """
         starts = start_lines(self.graph)
         whole = self._whole_class(starts)
-        used = {low.uses for low in self.lowered.values() if low.uses}
+        used = {name for low in self.lowered.values() for name in low.uses}
         if any(line.strip().startswith("bilinear_(") for line in starts):
             used.add("bilinear_")
         parts = [_HEADER]
@@ -188,10 +188,10 @@ class SourceEmitter:
         if low.module is None:
             return low.call
         if self.division.flat:
-            return low.call.replace("{m}", _nested_member(node.module, low.module, members))
+            return low.call.replace("{m}", _nested_member(node.module, low, members))
         name = members.attribute(node)
-        members.create(name, name, low.module)
-        return low.call.replace("{m}", access(name))
+        members.create(name, name, low.module, store=low.store)
+        return low.call.replace("{m}", access(name, store=low.store))
 
 
 def _begins_head(piece: Piece, part: Part) -> bool:
@@ -199,14 +199,14 @@ def _begins_head(piece: Piece, part: Part) -> bool:
     return all(node.aux for node in piece.nodes) and not all(node.aux for node in part.nodes)
 
 
-def _nested_member(path: str, module: str, members: _Members) -> str:
+def _nested_member(path: str, low: Lowered, members: _Members) -> str:
     """Create a member at its dotted path, with the modules around it; returns its expression."""
     names, parent = path.split("."), "self"
     for depth, name in enumerate(names[:-1], start=1):
         members.create(".".join(names[:depth]), name, "nn.Module()", parent)
         parent = access(name, parent)
-    members.create(path, names[-1], module, parent)
-    return access(names[-1], parent)
+    members.create(path, names[-1], str(low.module), parent, low.store)
+    return access(names[-1], parent, low.store)
 
 
 class _Members:
@@ -219,11 +219,13 @@ class _Members:
         self.forward: list[str] = []
         self._labels = {piece.label for piece in pieces}
 
-    def create(self, path: str, name: str, module: str, parent: str = "self") -> None:
+    def create(
+        self, path: str, name: str, text: str, parent: str = "self", store: str = "module"
+    ) -> None:
         """Create a member of `parent`, if the one at `path` is not created yet."""
         if path not in self.created:
             self.created.add(path)
-            self.init.append(f"{_BODY}{assign(name, module, parent)}")
+            self.init.append(f"{_BODY}{assign(name, text, parent, store)}")
 
     def attribute(self, node: Node) -> str:
         """The name of a layer's member.

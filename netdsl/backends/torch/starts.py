@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from netdsl.backends.torch.names import access_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.op import Param
 
@@ -25,7 +27,8 @@ _CALLS = {
 def start_lines(graph: Graph) -> list[str]:
     """The last lines of `__init__`: they set weights that PyTorch would initialise differently.
 
-    Weights that layers share are set once.
+    Weights that layers share are set once. A tied weight replaces the layer's own after the layers
+    are frozen, so that only the layer that owns it freezes it.
     """
     calls = [
         call
@@ -34,23 +37,48 @@ def start_lines(graph: Graph) -> list[str]:
         for name, param in node.params().items()
         if (call := _start(node, name, param))
     ]
+    if calls:
+        calls = ["with torch.no_grad():", *(f"    {call}" for call in calls)]
     frozen = [
-        f"        {access_path(node.module)}.requires_grad_(False)"
+        f"{_holder(node)}.requires_grad_(False)"
         for node in graph.nodes
         if node.frozen and node.params()
     ]
-    if not calls:
-        return frozen
-    return ["        with torch.no_grad():", *(f"            {call}" for call in calls), *frozen]
+    return [f"        {line}" for line in (*calls, *frozen, *_ties(graph))]
+
+
+def _ties(graph: Graph) -> Iterator[str]:
+    """The statements that give layers the weights of other layers."""
+    owned: dict[str, str] = {}
+    for node in graph.nodes:
+        for name, param in node.params().items():
+            if param.tied and not node.shared:
+                yield f"{_tensor(node, name)} = {owned[param.tied]}"
+            elif not param.tied:
+                owned[node.tensor_name(name)] = _tensor(node, name)
+
+
+def _holder(node: Node) -> str:
+    """The expression of the module of a layer, or of its only tensor if it has no module."""
+    if "" in node.params():
+        return access_path(node.module, "parameter")
+    return access_path(node.module)
+
+
+def _tensor(node: Node, name: str) -> str:
+    """The expression of a learned tensor of a layer."""
+    return ".".join(filter(None, (_holder(node), name)))
 
 
 def _start(node: Node, name: str, param: Param) -> str:
     """The call that sets a weight; empty where PyTorch's own initialisation is right."""
-    target = f"{access_path(node.module)}.{name}"
+    target = _tensor(node, name)
+    if param.tied:
+        return ""
     if param.init == "literal":
         return f"{target}.copy_(torch.tensor({list(param.values)!r}).reshape({param.shape!r}))"
     initializer = _initializer(node)
-    if name != "weight" or initializer is None:
+    if name not in ("weight", "") or initializer is None:
         return ""
     return _CALLS[initializer].format(target)
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.slips.edits import fix_closest
+from netdsl.elaborate.slips.edits import JOINS, fix_closest
+from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
 from netdsl.elaborate.slips.values import (
     advise_argument,
@@ -43,11 +44,13 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         case "unknown-name":
             advise_name(diagnostic, diagnostic.span, call, labels)
         case "unknown-function":
-            advise_function(diagnostic, diagnostic.span, call, part)
+            advise_function(diagnostic, diagnostic.span, part, labels)
         case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
             advise_loop(diagnostic, diagnostic.span, part)
         case "wrong-type" | "bad-argument" if call is not None:
             advise_argument(diagnostic, diagnostic.span, call)
+        case "wrong-inputs" | "missing-body" if call is not None and call.name in JOINS:
+            advise_join(diagnostic, call, labels)
         case "wrong-dtype" if isinstance(part, ast.Input):
             advise_dtype(diagnostic, diagnostic.span, part)
         case "import-not-found":

@@ -68,16 +68,26 @@ def is_layer(text: str) -> bool:
     return name is not None and name[0] in LAYERS
 
 
+def _referring(name: str, text: str) -> str:
+    """The reference to a name, if it is a label or an input of the text; else the name."""
+    is_label = re.fullmatch(r"[A-Za-z_]\w*", name) and re.search(rf"\b{name}[ \t]*:", text)
+    return reference(name) if is_label else name
+
+
 def joined(kind: str, call: ast.Call) -> str | None:
     """A join of layers that are written as arguments, or of references."""
-    texts = [argument.value.span.text for argument in call.arguments if argument.name is None]
-    if len(texts) == 1 and texts[0].startswith("["):
+    given = [a for a in call.arguments if a.name not in ("dim", "axis") or a.value.span.text != "1"]
+    texts = [argument.value.span.text for argument in given if argument.name is None]
+    if len(texts) == 1 and texts[0].startswith(("[", "(")):
         texts = [text for text in parts(texts[0][1:-1]) if text]
-    if not texts or len(texts) < len(call.arguments):
+    texts = [_referring(text, call.span.file.text) for text in texts]
+    if kind == "residual" and not call.arguments:
+        return None
+    if not texts or len(texts) < len(given):
         return kind if call.arguments == () and call.span.text == call.name else None
     if all(text.startswith("@") for text in texts):
         return f"{kind}({', '.join(texts)})"
-    if not all(is_layer(text) for text in texts):
+    if not all(is_layer(text) or text == "identity" for text in texts):
         return None
     if kind == "residual" and len(texts) == 1:
         return f"residual {{ {texts[0]} }}"

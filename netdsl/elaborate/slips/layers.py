@@ -13,13 +13,17 @@ from netdsl.elaborate.slips.edits import (
     joined,
     set_fix,
 )
+from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.calls import chain_of
+from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, find, key_of
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from netdsl.diagnostics import Diagnostic
 
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
@@ -61,12 +65,20 @@ def _advise_name(
             _act_on(diagnostic, key, call)
     elif row is not None:
         _called(diagnostic, span, call, row.ours)
+    elif (described := layer_of(_words(span, call))) is not None and re.search(r"\d", span.text):
+        diagnostic.help = f"write `{described}`"
+        set_fix(diagnostic, span if call is None else call.span, described)
     elif call is not None and call.body is not None and not is_like:
         diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     elif is_like:
         fix_closest(diagnostic, span)
     elif (diagnostic.help or "").startswith("did you mean"):
         diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _words(span: Span, call: ast.Call | None) -> str:
+    """A call as a line of a table: `conv8 3x3` for `conv8(3x3)`."""
+    return re.sub(r"[(),\s]+", " ", span.text if call is None else call.span.text)
 
 
 def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
@@ -87,6 +99,9 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
     """Advice for a layer whose arguments cannot be translated."""
     diagnostic.help = f"it is called `{ours}` here"
     if call is None:
+        return
+    if ours == "residual" and call.body is None:
+        diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
         return
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
@@ -156,9 +171,10 @@ def _written(call: ast.Call) -> str | None:
 
 
 def advise_function(
-    diagnostic: Diagnostic, span: Span, call: ast.Call | None, part: ast.Tree | None
+    diagnostic: Diagnostic, span: Span, part: ast.Tree | None, labels: Iterable[str]
 ) -> None:
     """Advice for a function that does not exist, or that is a layer."""
+    call = part if isinstance(part, ast.Call) else None
     name = span.text.split("(")[0]
     if "@" in span.text and name in OF_TENSORS:
         diagnostic.help = OF_TENSORS[name]
@@ -179,6 +195,10 @@ def advise_function(
         if part.value.span == span:
             set_fix(diagnostic, part.span, f"{part.name}: {span.text}")
     if call is None:
+        return
+    sum_ = sum_in(call, span, labels)
+    if sum_ is not None:
+        diagnostic.help = f"values are joined by layers: write `{sum_}`"
         return
     if call.name in JOINS:
         diagnostic.help = f"write each in an arm: `{call.name} {{ | relu | conv(8, 3) }}`"

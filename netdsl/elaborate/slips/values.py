@@ -6,20 +6,27 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import declaration, without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
     argument_at,
     fix_closest,
+    joined,
     reference,
     set_fix,
     with_comma,
 )
+from netdsl.elaborate.slips.joins import CURRENT, sum_in
+from netdsl.elaborate.suggested_calls import for_value
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
+
+_WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
+_PATH = re.compile(r"\w+(\.\w+)+")
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +40,13 @@ def advise_operand(diagnostic: Diagnostic, span: Span) -> None:
     if diagnostic.help is not None and diagnostic.help.startswith(f"write `@{span.text}`"):
         diagnostic.help = f"write `@{span.text}` for the value at that label"
         set_fix(diagnostic, span, f"@{span.text}")
+
+
+def _follows_comment_sign(span: Span) -> bool:
+    """Whether a name follows `//`, and the rest of the line can be a comment: it closes nothing."""
+    text = span.file.text
+    rest = text[span.start :].partition("\n")[0]
+    return text[: span.start].rstrip().endswith("//") and not set(")]}").intersection(rest)
 
 
 def advise_name(
@@ -50,7 +64,7 @@ def advise_name(
             diagnostic.help = "leave the argument out"
         if call is not None and argument is not None:
             diagnostic.fix = (Edit(with_comma(call, argument), ""),)
-    elif span.file.text[: span.start].rstrip().endswith("//"):
+    elif _follows_comment_sign(span):
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
@@ -60,15 +74,40 @@ def advise_name(
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
+    elif name == "identity" and call is not None and call.name in JOINS:
+        diagnostic.help = f"write `{joined(call.name, call) or 'add { | relu | identity }'}`"
+    elif (weight := _weight(span)) is not None and _names_label(diagnostic):
+        diagnostic.help = f"write `@{weight}`"
+        diagnostic.fix = (Edit(Span(span.file, span.start, span.start), "@"),)
     elif _is_for_label(diagnostic, call):
         _label(diagnostic, span, call, labels)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
+    elif (sum_ := sum_in(call, span, labels)) is not None:
+        diagnostic.help = f"values are joined by layers: write `{sum_}`"
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
         diagnostic.help = f"the layer is called `{row.ours}` here"
         set_fix(diagnostic, span, row.ours)
     else:
         fix_closest(diagnostic, span)
+        if diagnostic.help is None and name.isidentifier():
+            _without_value(diagnostic, name, call, argument)
+
+
+def _without_value(
+    diagnostic: Diagnostic, name: str, call: ast.Call | None, argument: ast.Argument | None
+) -> None:
+    """Advice for a name that no other advice is for."""
+    diagnostic.help = (
+        f"give it a value above this line, as in `let {name} = 8`, or make it a parameter of the"
+        " net or block"
+    )
+    if call is None or call.name not in LAYERS or argument is None or argument.name is not None:
+        return
+    if argument is call.arguments[0] and name in CURRENT:
+        diagnostic.help = f"leave `{name}` out: a layer takes the value above it"
+        edit = Edit(with_comma(call, argument), "")
+        diagnostic.fix = (without_arguments(call),) if len(call.arguments) == 1 else (edit,)
 
 
 def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
@@ -76,7 +115,21 @@ def _is_for_label(diagnostic: Diagnostic, call: ast.Call | None) -> bool:
     if call is None or call.name not in JOINS:
         return False
     is_in_list = any(isinstance(a.value, ast.Sequence) for a in call.arguments)
-    return is_in_list or (diagnostic.help or "").startswith("write `@")
+    return is_in_list or _names_label(diagnostic)
+
+
+def _names_label(diagnostic: Diagnostic) -> bool:
+    """Whether the unknown name is a label that is written without `@`."""
+    return (diagnostic.help or "").startswith("write `@")
+
+
+def _weight(span: Span) -> str | None:
+    """The path that begins at `span`, if it is the argument `weight` or `bias`."""
+    text = span.file.text
+    path = _PATH.match(text, span.start)
+    if path is None or not _WEIGHT.search(text[max(span.start - 20, 0) : span.start]):
+        return None
+    return path[0]
 
 
 def _label(
@@ -151,6 +204,9 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
         _word(diagnostic, word, call, argument, cls)
     elif diagnostic.code == "bad-argument" and isinstance(value, ast.Literal):
         _percent(diagnostic, value, call)
+    declared = declaration(call, cls, argument)
+    if diagnostic.help is None and declared is not None:
+        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
 
 
 def _word(

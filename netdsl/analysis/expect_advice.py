@@ -1,0 +1,88 @@
+"""Advice about `expect` lines, and the texts of values in their messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import NetdslError
+from netdsl.ir.types import Sym, shape_text
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from netdsl.ir.graph import Node, Value
+    from netdsl.syntax import ast
+
+MOST = 16  # how many sizes of a list a message shows
+
+
+def advice_for_shape(
+    name: str, shape: tuple[object, ...], wanted: object
+) -> tuple[str | None, bool]:
+    """Advice for sizes that differ from those of a label, and whether it is certain."""
+    written = f"`{name} == {shown(shape)}`"
+    if isinstance(wanted, int):
+        return f"compare it with sizes: {written}; one of them is `{name}[0]`", False
+    if not isinstance(wanted, tuple):
+        return None, False
+    if wanted[1:] == shape:
+        return f"leave the batch out: {written}", True
+    if len(shape) > 2 and (*wanted[-1:], *wanted[:-1]) == shape:
+        return f"the channels come first: {written}", True
+    if len(wanted) != len(shape):
+        count = counted(len(shape), "size")
+        return f"it has {count}, not {len(wanted)}: {written}", False
+    return None, False
+
+
+def wrong_number(expr: ast.Function) -> NetdslError:
+    """The error for a figure with no label, or with several."""
+    help_ = f"write one label: `{expr.name}(label)`"
+    if len(expr.arguments) > 1:
+        calls = [f"{expr.name}({argument.span.text})" for argument in expr.arguments]
+        help_ = f"ask for each: `{' + '.join(calls)}`"
+    if expr.name == "shape" and expr.arguments:
+        help_ = f"write `shape({expr.arguments[0].span.text})`; its first size is `[0]`"
+    message = f"`{expr.name}` takes one label, found {len(expr.arguments)}"
+    return NetdslError("unknown-function", message, expr.span, help=help_)
+
+
+def called(node: Node) -> str:
+    """A layer by its label, or else by its kind and line."""
+    if not node.name.rpartition(".")[2].isdigit():
+        return f"`{node.name}`"
+    return f"`{node.op.kind}` on line {node.span.first.line}"
+
+
+def what_to_ask(value: Value) -> str:
+    """Advice on what to ask instead, for the label of a value that is not a layer."""
+    if value.producer is None:
+        return "it is an input of the net, which has only a `shape`"
+    return f"name the layer that computes it, `{value.producer.name}`"
+
+
+def shape_help(name: str, labels: Container[str]) -> str | None:
+    """Advice for a figure that only a label has, and for a label without a figure."""
+    if name in labels:
+        return f"write `shape({name})` for its sizes, or `params({name})`"
+    if name in ("flops", "FLOPs", "gflops", "multiplications"):
+        return "`macs` is the number of multiply-accumulates; FLOPs are about twice as many"
+    if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
+        return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
+    return None
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: `1,024`, `3x224x224`, `true`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and len(value) > MOST:
+        return f"{shown(value[:MOST])} and {len(value) - MOST:,} more"
+    if isinstance(value, tuple) and all(isinstance(v, (int, Sym)) for v in value):
+        return shape_text(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f'"{value}"' if isinstance(value, str) else str(value)

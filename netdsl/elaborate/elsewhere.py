@@ -1,0 +1,66 @@
+"""Advice for references to labels that are on the other side of a block's braces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from netdsl.elaborate.module import Module
+    from netdsl.elaborate.scope import Namespace
+    from netdsl.ir.graph import Site
+
+
+def advice(
+    path: str,
+    scope: Namespace,
+    opened: Sequence[ast.Definition],
+    caller: Site | None,
+    module: Module,
+) -> str:
+    """Advice for a label that is not above a reference.
+
+    `opened` are the net and the blocks that are being unrolled. `caller` is the call of the
+    innermost block, if the net has the label.
+    """
+    help_ = None
+    if scope.path_to(path) is None:
+        help_ = for_inner(path, module.definitions.values())
+        if len(opened) > 1 and caller is not None:
+            help_ = for_outer(path, opened[-1], caller.span.text)
+    return help_ or scope.suggest(path)
+
+
+def for_outer(label: str, block: ast.Definition, call: str) -> str:
+    """Advice for a block that refers to a label of its caller: the value becomes a parameter."""
+    names = [p.name if p.default is None else p.span.text for p in block.parameters]
+    name = label.rpartition(".")[2]
+    given = call.removesuffix(")") if "(" in call else f"{call}("
+    if not given.endswith("("):
+        given += ", "
+    required = [n for n in names if "=" not in n]
+    defaults = [n for n in names if "=" in n]
+    declared = ", ".join([*required, name, *defaults])
+    return (
+        f"a block sees only its own labels: declare it as `block {block.name}({declared})`, and"
+        f" call it as `{given}{name} = @{label})`"
+    )
+
+
+def for_inner(path: str, definitions: Iterable[ast.Definition | ast.Alias]) -> str | None:
+    """Advice for a label that is inside a block: the call of the block needs a label."""
+    for definition in definitions:
+        if not isinstance(definition, ast.Definition) or definition.is_net:
+            continue
+        parts = definition.body.walk()
+        labels = {p.label.span.text for p in parts if isinstance(p, ast.Element) and p.label}
+        if path in labels:
+            name = definition.name
+            return (
+                f"`{path}` is inside the block `{name}`: give its call a label, as in"
+                f" `first: {name}(...)`, and write `@first.{path}`"
+            )
+    return None

@@ -1,0 +1,156 @@
+"""Advice for layers whose input has the wrong shape, from the layers before them."""
+
+from __future__ import annotations
+
+from math import isqrt
+from typing import TYPE_CHECKING
+
+from netdsl.elaborate.input_fixes import COLOURS
+from netdsl.errors import NetdslError
+from netdsl.ir.types import TensorType
+from netdsl.ops.base import LAYERS, bind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from netdsl.ir.graph import Value
+    from netdsl.ir.op import Op
+    from netdsl.syntax import ast
+
+BRIDGES = (("flatten",), ("gap", "flatten"), ("tokens",))  # layers that make another rank
+FEWEST_PIXELS = 4  # along a side of a square picture
+MOST_AXES = 4  # channels and three spatial axes
+MOST_STEPS = 4  # layers that a message lists
+
+
+# ---- another number of axes
+
+
+def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
+    """Advice for a layer that does not take the rank of its input, or None."""
+    text = call.span.file.text
+    written = text[call.name_span.start : call.span.end]
+    earlier = next((value for value in _back(x) if _takes(op, value.type)), None)
+    if earlier is not None and len(x.type.shape) == 1:
+        return _moved_up(op, written, x, earlier)
+    before = _source(x)
+    is_flat = x.producer is not None and x.producer.op.kind == "flatten"
+    if is_flat and before is not None and _takes_after(op, ("tokens",), before.type):
+        return f"write `tokens -> {written}` in place of `flatten`"
+    bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
+    if bridges and 1 < len(x.type.shape) <= MOST_AXES:
+        return _bridged(written, bridges, x.type)
+    if len(x.type.shape) > MOST_AXES:
+        return "an input has no batch; a picture has channels, height and width: `3x224x224`"
+    shape = next((shape for shape in _pictures(x.type) if _takes(op, TensorType(shape))), None)
+    if shape is None or not isinstance(x.type.size, int):
+        return None
+    sizes = "x".join(map(str, shape))
+    if x.producer is None:
+        return f"declare the input with its axes: `input {x.name}: {sizes}`"
+    return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:
+    """Advice to put a layer before the one that makes a vector."""
+    after = next(v for v in _back(x, itself=True) if _source(v) is earlier)
+    assert after.producer is not None
+    maker = after.producer
+    advice = f"`{maker.op.kind}` turns {earlier.type} into a vector: put `{written}` before it"
+    if after is x:
+        return f"{advice}, or leave `{maker.op.kind}` out"
+    if op.family == "convolution":
+        return f"{advice}, or use `dense` for the vector"
+    return advice
+
+
+def _bridged(written: str, bridges: Sequence[str], x: TensorType) -> str:
+    """Advice to put other layers before a layer."""
+    if all(size == 1 for size in x.spatial):
+        bridges = bridges[:1]
+    if not isinstance(x.size, int):
+        bridges = [bridge for bridge in bridges if bridge != "flatten"]
+    if len(bridges) > 1:
+        bridges = [bridge for bridge in bridges if bridge != "tokens"]
+    return "write " + " or ".join(f"`{bridge} -> {written}`" for bridge in bridges)
+
+
+def _pictures(x: TensorType) -> Iterator[tuple[int, ...]]:
+    """Square pictures, and sequences, with as many elements as a vector."""
+    if not isinstance(x.size, int) or len(x.shape) != 1:
+        return
+    for channels in COLOURS:
+        side = isqrt(x.size // channels)
+        if channels * side * side == x.size and side >= FEWEST_PIXELS:
+            yield (channels, side, side)
+            yield (side, channels * side)
+
+
+def _takes(op: Op, *types: TensorType) -> bool:
+    """Whether a layer takes inputs of these types."""
+    try:
+        op.inferred(*types)
+    except NetdslError:
+        return False
+    return True
+
+
+def _takes_after(op: Op, kinds: Sequence[str], x: TensorType) -> bool:
+    """Whether a layer takes the result of other layers."""
+    try:
+        for kind in kinds:
+            x = bind(LAYERS[kind], (), {}).inferred(x)[0]
+    except NetdslError:
+        return False
+    return _takes(op, x)
+
+
+def _source(value: Value) -> Value | None:
+    return None if value.producer is None else value.producer.inputs[0]
+
+
+def _back(value: Value | None, *, itself: bool = False) -> Iterator[Value]:
+    """The values from which a value comes, along the first inputs, the nearest first."""
+    if not itself and value is not None:
+        value = _source(value)
+    while value is not None:
+        yield value
+        value = _source(value)
+
+
+# ---- a map that has become too small
+
+
+def for_window(help_: str, call: ast.Call, x: Value) -> str:
+    """Advice for a window that does not fit, with the layers that made the map so small."""
+    shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
+    if not shrunk:
+        declared = next(value for value in _back(x, itself=True) if value.producer is None)
+        return f"{help_}; input `{declared.name}` is only {declared.type}"
+    first = shrunk[0].producer
+    assert first is not None
+    if first.op.is_global:
+        advice = f"`{first.op.kind}` leaves one position"
+        return f"{advice}: put `{call.name}` before it, or use a kernel of 1"
+    start = _source(shrunk[-1])
+    assert start is not None
+    steps = [f"{v.producer.op.kind} {_sizes(v)}" for v in reversed(shrunk) if v.producer]
+    if len(steps) > MOST_STEPS:
+        steps = ["...", *steps[-MOST_STEPS:]]
+    return (
+        f"{help_}; the map shrinks before it, from {_sizes(start)}: {', '.join(steps)}: leave out"
+        " one of these, or begin with a larger input"
+    )
+
+
+def _is_smaller(value: Value) -> bool:
+    """Whether a layer makes its map smaller."""
+    before = _source(value)
+    if before is None or len(before.type.shape) != len(value.type.shape):
+        return False
+    pairs = zip(before.type.spatial, value.type.spatial, strict=True)
+    return any(isinstance(a, int) and isinstance(b, int) and b < a for a, b in pairs)
+
+
+def _sizes(value: Value) -> str:
+    return "x".join(map(str, value.type.spatial))

@@ -1,0 +1,165 @@
+"""Slips in `expect` lines, and the figures of other tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+# Figures of other tools, squeezed to small letters and digits, and their names here.
+FIGURES = {
+    **dict.fromkeys(
+        ("param", "parameters", "parameter", "numparams", "nparams", "totalparams", "paramcount"),
+        "params",
+    ),
+    **dict.fromkeys(("numparameters", "totalparameters", "countparams"), "params"),
+    **dict.fromkeys(("trainableparams", "trainableparameters", "numtrainable"), "trainable"),
+    **dict.fromkeys(("mac", "madds", "multadds", "maccs", "multiplyadds", "totalmacs"), "macs"),
+    **dict.fromkeys(("peakmemory", "peak", "peakbytes"), "peak_bytes"),
+    **dict.fromkeys(("activations", "activationmemory", "activationbytes"), "activation_bytes"),
+}
+_NO_FIGURE = "an `expect` line is about the net before it is trained; `netdsl {}` measures this"
+_BYTES = "`activation_bytes` and `peak_bytes` are memory, and `params * 4` the bytes of the weights"
+# Figures that have no counterpart here, and what to write or do instead.
+REMOVED_FIGURES = {
+    **dict.fromkeys(
+        ("accuracy", "acc", "loss", "testaccuracy", "valaccuracy", "top1", "top5", "error"),
+        _NO_FIGURE.format("test"),
+    ),
+    **dict.fromkeys(
+        ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")
+    ),
+    **dict.fromkeys(("memory", "bytes", "mb", "modelsize", "filesize"), _BYTES),
+    **dict.fromkeys(
+        ("layers", "numlayers", "nlayers"),
+        "`depth` is the number of layers with weights on the longest path",
+    ),
+    **dict.fromkeys(("gmacs", "mmacs"), "write `macs / 1e9 < 4.2`, or `macs / 1e6 < 600`"),
+}
+
+
+def bounds(matched: Matched) -> Fix:
+    """Two bounds for a number and what it may differ by."""
+    number, by = (int(matched.group(name).replace("_", "")) for name in ("n", "d"))
+    if matched.group("percent"):
+        by = number * by // 100
+    name = matched.group("a").strip()
+    return f"{name} >= {number - by:_} and {name} <= {number + by:_}"
+
+
+def joined(matched: Matched) -> Fix:
+    """Sizes with `x` between them."""
+    return "x".join(size.strip() for size in matched.group("at").split(","))
+
+
+def in_bytes(matched: Matched) -> Fix:
+    """A number of bytes without its unit."""
+    factor = 1000 ** ("KMG".index(matched.group("unit")[0].upper()) + 1)
+    if "i" in matched.group("unit"):
+        factor = 1024 ** ("KMG".index(matched.group("unit")[0].upper()) + 1)
+    return f"{round(float(matched.group('n').replace('_', '')) * factor):_}"
+
+
+_FIGURE = r"(?P<a>[A-Za-z_]\w*(?:\([^()]*\))?)"
+_BETWEEN = "write `$a >= $x and $a <= $y`"
+
+HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)\s*:?|Expect\s*:?|EXPECT))\s.*",
+        "‹expects:› params == 3",
+        "write `expect`, without a colon: `expect params == 3`",
+        "found `$at`, but a fact about a net begins with `expect`",
+        "expect",
+        where="body",
+    ),
+    Habit(
+        r"^\s*expect\s*$",
+        "expect‹\n›",
+        "write what is expected: `expect params == 1_000`, or `expect shape(label) == 8x30x30`",
+        where="body",
+    ),
+    Habit(
+        r"^\s*expect\s*(?P<at>==|!=|<=|>=|<|>)",
+        "expect ‹==› 80",
+        "name a figure before it: `expect params $at 1_000`",
+        "found `$at`, but nothing to compare",
+        where="body",
+    ),
+    Habit(
+        r"\bexpect\s+(?P<figure>shape|params|macs|weights|units|buffers)"
+        r"(?P<fix>\s+(?P<at>@?[A-Za-z_][\w.]*))\s*(?=[=<>!])",
+        "expect params ‹c› == 80",
+        "write the label in parentheses: `$figure($at)`",
+        "the label after `$figure` is not in parentheses",
+        "($at)",
+        where="body",
+    ),
+    Habit(
+        rf"\bexpect\s+(?P<fix>{_FIGURE}\s*(?:==?|~=?|≈)?\s*(?P<n>\d[\d_]*)\s*"
+        r"(?P<at>±|\+/-)\s*(?P<d>\d[\d_]*)(?P<percent>\s*%)?)",
+        "expect params == 224 ‹±› 1",
+        "write two bounds: `$fix`",
+        "found `$at`, but an `expect` is exact",
+        bounds,
+    ),
+    Habit(
+        rf"\bexpect\s+{_FIGURE}\s+(?P<at>approx\w*|about|around|near|roughly)\s+(?P<n>\d[\d_]*)",
+        "expect params ‹about› 224",
+        "an `expect` is exact: write `$a == $n`, or two bounds: `$a > 200 and $a < 300`",
+        "found `$at`, but there is no comparison of nearly equal values",
+    ),
+    Habit(
+        rf"\bexpect\s+(?P<fix>(?!shape){_FIGURE}\s+(?P<at>between|in)\s*[\[(]?\s*(?P<x>\d[\d_]*)"
+        r"\s*(?:and|to|,|-|\.\.+)\s*(?P<y>\d[\d_]*)\s*[\])]?)\s*$",
+        "expect params ‹between› 100 and 300",
+        _BETWEEN,
+        "found `$at`, but bounds are two comparisons",
+        "$a >= $x and $a <= $y",
+    ),
+    Habit(
+        rf"\bexpect\s+(?P<fix>{_FIGURE}\s*==\s*(?P<at>(?P<x>\d[\d_]*)\s*\.\.+\s*(?P<y>\d[\d_]*)))",
+        "expect params == ‹100..300›",
+        _BETWEEN,
+        "found `$at`, but bounds are two comparisons",
+        "$a >= $x and $a <= $y",
+    ),
+    Habit(
+        r"\bexpect\b.*?(?P<fix>\s*,?\s*(?P<at>\"[^\"]*\"))\s*$",
+        'expect params == 224 ‹"message"›',
+        "leave it out: the error of an `expect` line has both values",
+        "found a message after the condition",
+        "",
+    ),
+    Habit(
+        r"\bexpect\b.*?(?P<fix>\s+(?P<at>for|with|@|when|given|on)\s*(?:\w+\s*[:=]\s*)?"
+        r"(?P<sizes>\d+(?:x\w+)+))\s*$",
+        "expect macs == 80 ‹for› 3x8x8",
+        "write `at` before the sizes of the input: `at $sizes`",
+        "found `$at` before the sizes of the input",
+        " at $sizes",
+    ),
+    Habit(
+        r"\bexpect\b.*\bat\s+(?P<fix>(?P<at>\w+\s*[:=]\s*))(?=\d)",
+        "expect macs == 80 at ‹image: ›3x8x8",
+        "write only the sizes: they are those of the first input",
+        "found the name of an input after `at`",
+        "",
+    ),
+    Habit(
+        r"\bexpect\b.*\bat\s+(?P<fix>(?P<at>\d+(?:\s*,\s*\d+)+))",
+        "expect macs == 80 at ‹3, 8, 8›",
+        "write the letter `x` between sizes: `$fix`",
+        "found `,` between sizes",
+        joined,
+    ),
+    Habit(
+        r"\bexpect\b.*?(?P<fix>(?P<at>(?P<n>\d[\d_.]*)\s*(?P<unit>[kKMG]i?B)))\b",
+        "expect peak_bytes < ‹3MB›",
+        "write all digits of the bytes: `$fix`",
+        "numbers have no unit such as `$unit`",
+        in_bytes,
+    ),
+)

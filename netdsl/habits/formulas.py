@@ -1,0 +1,129 @@
+"""Arithmetic on tensors, lists with loops, and values that loops carry, as others write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Guess, Habit
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+_REFERENCE = r"@(?:[A-Za-z_][\w.]*)?"
+_NUMBER = r"\d+(?:\.\d+)?"
+_OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
+
+
+def in_parentheses(matched: Matched) -> Fix:
+    """The formula in parentheses, unless it is a sum that a join can compute, or has no tensor."""
+    formula = matched.group("fix")
+    if "@" not in formula:
+        return None
+    return f"({formula})"
+
+
+def element_first(matched: Matched) -> Fix:
+    """`[2 * x for x in xs]` for `[for x in xs: 2 * x]`."""
+    value = matched.group("value").strip(" :,")
+    return f"[{value or matched.group('x')} for {matched.group('x')} in {matched.group('xs')}]"
+
+
+def every_other(matched: Matched) -> Fix:
+    """A comprehension for a part of a list with a step, which is only advice."""
+    name, step = matched.group("name"), matched.group("step")
+    return Guess(f"[x for (i, x) in enumerate({name}) if i % {step} == 0]")
+
+
+HABITS = (
+    Habit(
+        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
+        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|\}})",
+        "y: @image ‹*› 0.5",
+        "write arithmetic in parentheses: `$fix`",
+        "found `$at` after a value",
+        in_parentheses,
+        "write arithmetic in parentheses, and values with `@`: `(@a * 0.5)`",
+        where="body",
+    ),
+    Habit(
+        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?:{_NUMBER}\s*[-+*/]\s*{_REFERENCE}"
+        rf"|{_REFERENCE}\s*(?P<at>[-+])\s*{_NUMBER}|-{_REFERENCE}))\s*(?=->|$|\}})",
+        "‹1 - @›",
+        "write arithmetic in parentheses: `$fix`",
+        "a formula is not in parentheses",
+        in_parentheses,
+        "write arithmetic in parentheses, and values with `@`: `(@a * 0.5)`",
+        where="body",
+    ),
+    Habit(
+        r"(?:^|->|\{|:)\s*(?P<fix>(?P<at>@)\s*(?:->\s*|(?=$|\})))",
+        "‹@› -> relu",
+        "leave it out: a layer takes the current value, which is `@` in formulas",
+        "found `@` as a layer",
+        "",
+        where="body",
+    ),
+    Habit(
+        rf"(?:{_REFERENCE}|\))(?P<fix>\s*(?P<at>\^)\s*)(?={_OPERAND}|\w)",
+        "(@ ‹^› 2)",
+        "write a power with `**`",
+        "found `^`, which is not an operator here",
+        " ** ",
+    ),
+    Habit(
+        r"(?P<fix>(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*))",
+        "(@image ‹@› @image)",
+        "write the product of matrices as `matmul($a, $b)`",
+        "found `@` between values",
+        "matmul($a, $b)",
+        where="body",
+    ),
+    Habit(
+        rf"[(,]\s*(?P<fix>(?P<f>exp|log|sqrt|abs|sign|square|sin|cos|erf|tanh|sigmoid|relu)\s+"
+        rf"(?P<at>{_REFERENCE}))\s*(?=[-+*/),])",
+        "(exp ‹@›)",
+        "write `$f($at)`",
+        "the value of `$f` is not in parentheses",
+        "$f($at)",
+        where="body",
+    ),
+    Habit(
+        r"(?P<fix>\[\s*(?P<at>for\s+(?P<x>[a-z_]\w*)\s+in)\s+"
+        r"(?P<xs>\[[^\[\]]*\]|\w+(?:\([^()]*\))?)(?P<value>\s*[:,]?[^\[\]]*)\])",
+        "let a = [‹for i in› range(3): i]",
+        "write `$fix`: the element comes first",
+        "a list begins with its element, and `for` follows",
+        element_first,
+    ),
+    Habit(
+        r"(?P<fix>\b(?P<name>[a-z_]\w*)\[[^\[\]:]*:[^\[\]:]*(?P<at>:)\s*(?P<step>\d+)\])",
+        "let l = [1, 2]\n    let a = l[0:2‹:›2]",
+        "write `$fix`",
+        "a part of a list has no step",
+        every_other,
+    ),
+    Habit(
+        r"\bwith\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:=?)\s*)(?=\S)",
+        "repeat 3 with w‹:› 8 { relu }",
+        "write `with $name = `, and the value of the first round",
+        "found `$at` after the name of a carried value",
+        " = ",
+        where="body",
+    ),
+    Habit(
+        r"^\s*next\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>(?P<op>[-+*/])=)\s*)(?=\S)",
+        "repeat 3 with w = 1 {\n        relu\n        next w ‹+=› 1\n    }",
+        "write `next $name = $name $op ...`",
+        "found `$at`, but `next` gives the whole value",
+        " = $name $op ",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?:for\b.*?\bin\b|repeat\b)[^{}]*?(?P<fix>(?P<at>,)\s*)(?=[a-z_]\w*\s*=)",
+        "repeat 3‹,› w = 8 { relu }",
+        "write `with` before what the loop carries",
+        "found a comma after the list or number of a loop",
+        " with ",
+        where="body",
+    ),
+)

@@ -1,0 +1,152 @@
+"""Other ways to begin a net or block, and its parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.brackets import closing
+from netdsl.habits.entries import part
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+_HEAD = r"^\s*(?:net|block)\s+\w+\s*\("
+
+
+def rebracketed(matched: Matched) -> Fix:
+    """Braces in place of the brackets around a body."""
+    start, end = matched.place("at")
+    close = closing(matched.text, start)
+    return None if close is None else [(start, end, "{"), (close, close + 1, "}")]
+
+
+def bodied(matched: Matched) -> Fix:
+    """Braces in place of the parentheses around the body of a net."""
+    head = re.search(
+        r"^\s*(?:net|block)\s+\w+\s*(\()\s*$", matched.text[: matched.start], re.MULTILINE
+    )
+    if head is None:
+        return None
+    start = head.start(1)
+    close = closing(matched.text, start)
+    return None if close is None else [(start, start + 1, "{"), (close, close + 1, "}")]
+
+
+def worded(matched: Matched) -> Fix:
+    """`net N` for `def N:` with an input in its body, and else `block N()`."""
+    body = re.match(r"[^\n]*\n(?:[ \t]+[^\n]*\n|\n)*", matched.text[matched.start :])
+    has_input = body is not None and re.search(r"^\s+input\b", body[0], re.MULTILINE)
+    name, parameters = matched.group("name"), matched.group("parameters")
+    if name in ("block", "net", "train", "input", "output", "let"):
+        name = name.capitalize()
+    if has_input:
+        return f"net {name}{parameters if parameters.strip('() ') else ''}"
+    return f"block {name}{parameters or '()'}"
+
+
+HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?P<at>export|public|static|private|begin|define|let|const|new|default"
+        r"|the|type"
+        r"|final|abstract|main|declare|start)\s+)(?=(?:net|block|train)\s+\w)",
+        "‹export› net N { input x: 3 }",
+        "leave out `$at`",
+        "found `$at` before `net` or `block`",
+        "",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?:let\s+)?(?P<name>\w+)\s*(?P<at>=)\s*(?P<kind>net|block)\s*)(?=[({])",
+        "let N ‹=› net { input x: 3 }",
+        "write `$fix { ... }`",
+        "found `=` before a net or block",
+        "$kind $name ",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>)(?P<at>(?P<name>[A-Z]\w*)(?:\s*\([^()]*\))?)\s*\{",
+        "‹N› { input x: 3 }",
+        "a net begins with `net`: write `net $name { ... }`",
+        "found `$name` outside of all nets and blocks",
+        lambda matched: [(matched.place("at")[0], matched.place("at")[0], "net ")],
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|sub|procedure)\s+(?P<name>\w+)\s*"
+        r"(?P<parameters>(?:\((?!\s*self\b)[\w\s,=]*\))?))\s*:?\s*$",
+        "‹def› B():\n    relu",
+        "write `$fix { ... }`",
+        "found `$at`, but a named part begins with `block`, and a whole net with `net`",
+        worded,
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?:net|block)\s+\w+\s*(?:\([^()]*\))?\s*(?P<at>(?:extends|implements|inherits|"
+        r"from|of)\s+"
+        r"[\w.]+)",
+        "net N ‹extends M› { input x: 3 }",
+        "leave it out: a part that several nets have is a `block`",
+        "found `$at`, but a net does not build on another",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?:net|block)\s+\w+(?:\s*\([^()]*\))?\s*(?P<at>\[)\s*$",
+        "net N ‹[›\n    input x: 3\n]",
+        "write `{` here, and `}` below the body",
+        "found `$at`, but bodies are in braces",
+        rebracketed,
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<at>input\s+\w+\s*:)",
+        "net N (\n    ‹input x:› 3\n    relu\n)",
+        "write `{` in place of the `(` above, and `}` below the body",
+        "found `$at` in parentheses, but bodies are in braces",
+        bodied,
+        where="brackets",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>end\b\s*\w*|endnet|endblock|fi|done))\s*$",
+        "‹end›",
+        "leave it out: a body ends with `}`",
+        "found `$at` outside of all nets and blocks",
+        "",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<at>(?P<kind>block|net)\s+(?P<name>[A-Za-z]\w*)).*\{\s*",
+        "‹block B›() { relu }",
+        "move it out of these braces, above the net; then write `$name` where its layers belong",
+        "found `$at` inside a net or block",
+        part,
+        where="body",
+    ),
+    Habit(
+        _HEAD + r"(?:[^()]*?,)?\s*(?P<name>[a-z_]\w*)(?P<fix>\s+)(?P<at>\d[\w.]*)\s*(?=[,)])",
+        "net N(c ‹10›) { input x: 3 }",
+        "write `$name = $at`",
+        "`=` is missing after the name of a parameter",
+        " = ",
+        where="top",
+    ),
+    Habit(
+        _HEAD
+        + r"(?:[^()]*?,)?\s*(?P<fix>(?P<at>int|float|bool|str|string|double|let|var|const|auto)\s+)"
+        r"(?=\w+\s*[=,)])",
+        "net N(‹int› c = 10) { input x: 3 }",
+        "leave out `$at`: parameters have no types",
+        "found `$at` before the name of a parameter",
+        "",
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:)\s*)(?P<value>[\d\"\[(-][^,()]*)",
+        "conv(8, 3,\n        stride‹:› 2)",
+        "write `$name = $value`",
+        "found `:` after the name of an argument",
+        " = ",
+        where="brackets",
+    ),
+)

@@ -1,0 +1,105 @@
+"""Other ways to give names to values, and values of other languages."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.brackets import parts
+from netdsl.habits.grammar import identifier
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+
+def one_each(matched: Matched) -> Fix:
+    """One `let` on each line for `let a = 1, b = 2` and `let a = 1; b = 2`."""
+    pairs = parts(matched.group("pairs").strip().rstrip(";"), matched.group("at").strip())
+    pairs = [pair.removeprefix("let ").strip() for pair in pairs]
+    if not all(re.match(r"[A-Za-z_]\w*\s*=(?!=)", pair) for pair in pairs):
+        return None
+    line = matched.match.string
+    indentation = line[: len(line) - len(line.lstrip())]
+    return f"\n{indentation}".join(f"let {pair}" for pair in pairs)
+
+
+def same_value(matched: Matched) -> Fix:
+    """`let a = 3` and `let b = 3` for `a = b = 3`."""
+    names, value = matched.group("names").split("="), matched.group("value")
+    line = matched.match.string
+    indentation = line[: len(line) - len(line.lstrip())]
+    return f"\n{indentation}".join(f"let {name.strip()} = {value}" for name in names)
+
+
+def numbers(matched: Matched) -> Fix:
+    """`[3, 3]` for `{3, 3}`."""
+    inside = matched.group("inside")
+    return f"[{inside.strip()}]" if re.fullmatch(r"\s*-?\d[\d\s,.-]*", inside) else None
+
+
+HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?:let\s+)?(?P<pairs>\w+\s*=\s*[^,;=()\[\]]+?\s*(?P<at>[,;])\s*(?:let"
+        r"\s+)?\w+\s*="
+        r"[^=].*))$",
+        "let k = 3‹,› s = 2",
+        "write one `let` for each name, on a line of its own: `$fix`",
+        "found `$at` after the value of a `let`",
+        one_each,
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?:let\s+)?(?P<names>[A-Za-z_]\w*\s*(?P<at>=)\s*[A-Za-z_]\w*)\s*=\s*"
+        r"(?P<value>[\w.\"]+))\s*$",
+        "k ‹=› s = 3",
+        "write one `let` for each name, on a line of its own: `$fix`",
+        "several names are given one value",
+        same_value,
+    ),
+    Habit(
+        r"^\s*let\s+(?P<name>\w+)\s*=?\s*$",
+        "let a‹\n›",
+        "give it a value: `let $name = 3`",
+    ),
+    Habit(
+        r"^\s*let\s+(?P<fix>(?P<at>(?P<name>(?!\d)[\w.@'-]*[.@'-][\w.@'-]*)))\s*=(?P<rest>)",
+        "let ‹k-1› = 3",
+        "names consist of letters, digits and `_`: `let $fix = ...`",
+        "`$name` is not a name",
+        identifier,
+    ),
+    Habit(
+        r"=\s*(?P<fix>(?P<f>sqrt|abs|floor|ceil|round|len|sum|max|min)\s+(?P<at>[\w.]+))\s*$",
+        "let k = sqrt ‹9›",
+        "write the argument in parentheses: `$fix`",
+        "the argument of `$f` is not in parentheses",
+        "$f($at)",
+    ),
+    Habit(
+        r"(?P<fix>(?P<at>√)\s*\(?(?P<x>[\w.]+)\)?)",
+        "let k = ‹√›9",
+        "write `$fix`",
+        "found `√`",
+        "sqrt($x)",
+    ),
+    Habit(
+        r"^(?!\s*(?:net|block)\b).*?[=(,]\s*(?P<fix>(?P<at>\{)(?P<inside>[^{}]*)\})",
+        "let k = ‹{›3, 4}",
+        "a list is in brackets: write `$fix`",
+        "found `{` where a value is expected",
+        numbers,
+        "write a list, `[3, 4]`, or give each value a name with `let`: there are no dictionaries",
+    ),
+    Habit(
+        r"^\s*(?:let|def)\s+\w+(?P<at>\()[\w\s,]*\)\s*=",
+        "let f‹(›x) = x + 1",
+        "write the calculation where its value is needed, or a `block` with parameters",
+        "found `(` after the name of a value, but there are no functions of your own",
+    ),
+    Habit(
+        r"(?P<a>\w+)(?P<at>!)\s*$",
+        "let k = 3‹!›",
+        "write the product: `2 * 3`",
+        "found `!` after a value",
+    ),
+)

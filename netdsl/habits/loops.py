@@ -1,0 +1,204 @@
+"""Loops of other languages, and other ways to repeat layers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Habit
+from netdsl.habits.entries import part
+from netdsl.habits.statements import bracketed, is_layer, listed
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Fix, Matched
+
+_LAYERS = r"(?:[A-Za-z_]\w*(?:\([^()]*\))?|[(\[{].*[)\]}])"
+
+
+def repeated(matched: Matched) -> Fix:
+    """`repeat 3 { conv(8, 3) }` for `3 * conv(8, 3)` and for `[conv(8, 3), relu] * 3`."""
+    layers = matched.group("layer").strip()
+    if layers[0] in "([{":
+        layers = listed(layers) or layers[1:-1].strip()
+    first = re.match(r"[A-Za-z_]\w*", layers)
+    if first is None or not is_layer(matched, first[0]):
+        return None
+    return f"repeat {matched.group('n')} {{ {layers} }}"
+
+
+HABITS = (
+    Habit(
+        r"^\s*(?:for|if|repeat|else)\b[^{}]*?(?P<fix>\s*(?P<at>\b(?:do|loop|begin|then)\b|=>|->))"
+        r"(?=\s*\{)",
+        "for i in range(3) ‹do› { relu }",
+        "leave out `$at`",
+        "found `$at` before the `{`",
+        "",
+    ),
+    Habit(
+        r"^\s*(?P<fix>repeat\s*\(?\s*(?P<i>[A-Za-z_]\w*)\s*(?P<at>,|=|<)\s*(?P<n>\w+)\)?)\s*"
+        r"(?=\{)",
+        "repeat i‹,› 3 { relu }",
+        "write `$fix { ... }`",
+        "the number of rounds follows `repeat`, and then its variable",
+        "repeat $n as $i",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>loop|do|times|iterate|for|repeat\s+for)\s+(?P<n>\d+)(?:\s+times)?)\s*"
+        r"(?=\{)",
+        "‹do› 3 times { relu }",
+        "write `$fix { ... }`",
+        "found `$at` before the number of rounds",
+        "repeat $n",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>foreach|forall|for_each))\s+\w+\s+in\b",
+        "‹foreach› w in [8, 16] { relu }",
+        "write `for`",
+        "found `$at`, but a loop over a list begins with `for`",
+        "for",
+    ),
+    Habit(
+        r"^\s*for\s+(?P<i>\w+)\s+(?:in|=|from)\s+(?P<at>(?P<a>\w+)\s*(?:to|until|upto|through|:)\s*"
+        r"(?P<b>\w+))\s*(?=\{)",
+        "for i in ‹0 to 3› { relu }",
+        "write `for $i in range($a, $b)`, which counts from $a up to, but not including, $b",
+        "found `$at`, but a list of numbers is written with `range`",
+    ),
+    Habit(
+        r"^\s*(?P<fix>for\s+(?P<i>\w+)\s*(?P<at><)\s*(?P<n>\w+))\s*(?=\{)",
+        "for i ‹<› 3 { relu }",
+        "write `$fix { ... }`",
+        "found `<` after the variable of a loop",
+        "for $i in range($n)",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>(?:repeat|loop|stack|times)\s*\(?\s*(?P<layer>{_LAYERS})\s*[,\s]\s*"
+        r"(?:times\s+|x\s*)?(?P<at>(?P<n>\d+))\)?(?:\s+times)?)\s*$",
+        "repeat relu ‹3› times",
+        "write `$fix`",
+        "the number of rounds follows `repeat`",
+        repeated,
+        where="body",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>repeat\s*\(\s*(?P<n>\d+)(?P<at>\s*,\s*)(?P<layer>{_LAYERS})\s*\))\s*$",
+        "repeat(3‹, ›relu)",
+        "write `$fix`",
+        "the repeated layers are not in braces",
+        repeated,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>(?P<n>\d+)\s*[x×*]|(?:loop|times)\s+(?P<m>\w+)))\s*\{",
+        "‹3x› { relu }",
+        "write `repeat $n$m { ... }`",
+        "found `$at` before braces",
+        "repeat $n$m",
+        where="body",
+    ),
+    Habit(
+        rf"^\s*(?P<fix>(?P<n>\d+|[a-z]\w*(?=\s*[*×]))\s*(?P<at>[*x×]|(?<=\d)\s)\s*(?P<layer>"
+        rf"{_LAYERS}))\s*$",
+        "3 ‹*› conv(8, 3)",
+        "repeat layers with `$fix`",
+        "found `$at` before a layer",
+        repeated,
+    ),
+    Habit(
+        rf"^\s*(?P<fix>(?P<layer>{_LAYERS})\s*(?P<at>\*\*|[*x×^])\s*(?P<n>\d+))\s*$",
+        "conv(8, 3) ‹x› 3",
+        "repeat layers with `$fix`",
+        "found `$at` after a layer",
+        repeated,
+    ),
+    Habit(
+        r"\brepeat\s+\w+\s+(?P<fix>(?P<at>(?!(?:in|with|as|times)\b)[a-z]\w*)(?P<rest>.*))$",
+        "repeat 3 ‹relu›",
+        "write the repeated part in braces: `repeat 3 { $at$rest }`",
+        "the repeated part is not in braces",
+        "{ $at$rest }",
+    ),
+    Habit(
+        r"^\s*(?P<fix>repeat\s+(?:(?P<i>[A-Za-z_]\w*)\s+(?P<at>in|of|from)\s+(?P<n>\d+)"
+        r"|(?P<m>\w+)\s+(?P<dot>with|using|over)\s+(?P<k>\w+)))\s*(?=\{)",
+        "repeat i ‹in› 3 { relu }",
+        "write `$fix { ... }`",
+        "the number of rounds follows `repeat`, and then its variable",
+        "repeat $n$m as $i$k",
+    ),
+    Habit(
+        r"^\s*for(?P<fix>\s+(?P<at>each|all|every|var|let|int|auto)\b)",
+        "for ‹each› w in [8, 16] { relu }",
+        "leave out `$at`: `for x in list { ... }`",
+        "found `$at` after `for`",
+        "",
+    ),
+    Habit(
+        r"^\s*for\s+\w+(?P<fix>\s+(?P<at>of|from|over)\s+)(?=[\[\w])",
+        "for w ‹of› [8, 16] { relu }",
+        "write `in`",
+        "found `$at`, but `for` needs the word `in`",
+        " in ",
+    ),
+    Habit(
+        r"^\s*for\s+\w+\s+in\s+(?P<fix>(?P<list>\d+(?P<at>\s*,)\s*\d+(?:\s*,\s*\d+)*))\s*(?=\{)",
+        "for w in 8‹,› 16 { relu }",
+        "write the list in brackets: `$fix`",
+        "found `,`, but a list is in brackets",
+        bracketed,
+    ),
+    Habit(
+        r"(?P<at>\b(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
+        "for i in range(‹1..3›) { relu }",
+        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
+        "found `$at`, but a list of numbers is written with `range`",
+    ),
+    Habit(
+        r"^\s*(?P<at>while|until|loop|foreach|do)\b",
+        "‹while› true { relu }",
+        "write a loop as `repeat 3 { ... }` or `for x in list { ... }`",
+        "found `$at`, but the number of rounds of a loop must be known",
+        part,
+    ),
+    Habit(
+        r"^\s*(?P<fix>for\s*(?P<at>\()\s*(?:\w+\s+)?(?P<i>\w+)\s*=\s*0\s*;\s*(?P=i)\s*<\s*"
+        r"(?P<n>\w+)\s*;"
+        r"\s*(?:\+\+(?P=i)|(?P=i)\s*(?:\+\+|\+=\s*1))\s*\))",
+        "for ‹(›int i = 0; i < 3; i++) { relu }",
+        "write `$fix { ... }`",
+        "this is a loop of C",
+        "for $i in range($n)",
+    ),
+    Habit(
+        r"^\s*(?P<at>for\s*\([^{}]*;[^{}]*\))",
+        "‹for (i = 1; i < 4; i += 2)› { relu }",
+        "write `for i in range(1, 4) { ... }`",
+        "this is a loop of C",
+    ),
+    Habit(
+        r"\bfor\s+\w+\s+in\s+(?P<at>(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",
+        "for i in ‹0..3› { relu }",
+        "write `range($a, $b)`, which counts from $a up to, but not including, $b",
+        "found `$at`, but a list of numbers is written with `range`",
+    ),
+    Habit(
+        r"^\s*for\s+\w+\s*(?P<at>=|:=|:|of\b|from\b).*",
+        "for i ‹=› [1, 2] { relu }",
+        "write `for x in list { ... }`, such as `for i in range(3) { ... }`",
+        "found `$at`, but `for` needs the word `in`",
+    ),
+    Habit(
+        r"^\s*repeat\s+\w+(?P<fix>\s+(?P<at>times|x|rounds|layers))\b",
+        "repeat 3 ‹times› { relu }",
+        "leave out `$at`: `repeat 3 { ... }`",
+        "found `$at` after the number of rounds",
+        "",
+    ),
+    Habit(
+        r"^\s*for\s*(?P<at>\()\s*(?P<i>\w+)\s+in\s+.*",
+        "for ‹(›i in 0:3) { relu }",
+        "write `for $i in range(3) { ... }`, without parentheses around it",
+        "found `(` after `for`",
+    ),
+)

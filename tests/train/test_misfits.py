@@ -1,0 +1,159 @@
+"""`check` compares a `train` section with what is known about its dataset, and reads no data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from netdsl.analysis.lint.training import NEED_ROOT
+from netdsl.cli import run
+from netdsl.config import SettingCall
+from netdsl.data.catalog import DATASETS, open_dataset
+from netdsl.data.images import KNOWN
+from netdsl.driver import compile_net, program_of
+from netdsl.source import SourceFile
+from netdsl.train.fit import errors_of_section
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from netdsl.diagnostics import Diagnostic
+
+FITS = {
+    "a padded dataset": ("1x32x32", "dense(10)", "data = fashion_mnist(pad = 2)"),
+    "colours": ("3x32x32", "dense(10)", 'data = cifar10(root = "DIR")'),
+    "no data": ("3x8x8", "dense(3)", "epochs = 1"),
+    "open sizes": ("1xHxW", "gap -> flatten -> dense(10)", "data = fashion_mnist"),
+    "a crop of the size": ("1x28x28", "dense(10)", 'data = mnist(root = "D")\naugment = hflip'),
+}
+MISFITS = {
+    "size": ("1x32x32", "dense(10)", "data = fashion_mnist", "data-mismatch", "fashion_mnist(pad"),
+    "padding": (
+        "1x32x32",
+        "dense(10)",
+        "data = fashion_mnist(pad = 3)",
+        "data-mismatch",
+        "pad = 2",
+    ),
+    "odd": (
+        "1x31x31",
+        "dense(10)",
+        "data = fashion_mnist",
+        "data-mismatch",
+        "input image: 1x28x28",
+    ),
+    "channels": ("3x32x32", "dense(10)", "data = fashion_mnist", "data-mismatch", 'root = "DIR"'),
+    "classes": ("1x28x28", "dense(5)", "data = fashion_mnist", "data-mismatch", "dense(10)"),
+    "pixels": (
+        "1x28x28",
+        "conv(10, 3)",
+        "data = fashion_mnist",
+        "data-mismatch",
+        "flatten -> dense",
+    ),
+    "top": (
+        "1x28x28",
+        "dense(10)",
+        "data = fashion_mnist\nmetrics = accuracy(top = 11)",
+        "bad-argument",
+        "at most 10",
+    ),
+    "crop": (
+        "1x28x28",
+        "dense(10)",
+        "data = fashion_mnist\naugment = random_crop(32)",
+        "data-mismatch",
+        "random_crop(28)",
+    ),
+    "constants": (
+        "1x28x28",
+        "dense(10)",
+        "data = fashion_mnist\naugment = normalize(mean = [0.5, 0.5], std = [1])",
+        "bad-argument",
+        "mean = [0.5]",
+    ),
+}
+
+
+def errors(sizes: str, end: str, section: str, *, define: bool = False) -> list[Diagnostic]:
+    """The errors of the section of a net with this input and these last layers."""
+    start = "flatten ->" if end.startswith("dense") else ""
+    text = (
+        f"net A(n = 1) {{\n input image: {sizes}\n {start} {end}\n}}\ntrain A {{\n{section}\n}}\n"
+    )
+    program = program_of(SourceFile("a.net", text), {"n": "2"} if define else None)
+    return errors_of_section(compile_net(program, "A"))
+
+
+@pytest.mark.parametrize("case", FITS)
+def test_data_that_fits(case: str) -> None:
+    """There is no error for data that fits, and none where the section names no data."""
+    assert errors(*FITS[case]) == []
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_data_that_does_not_fit(case: str) -> None:
+    """The error is in the section, and its help has the text to write."""
+    sizes, end, section, code, help_ = MISFITS[case]
+    (error,) = errors(sizes, end, section)
+    assert (error.code, error.line is not None and error.line > 5) == (code, True)
+    assert help_ in (error.help or "")
+
+
+def test_a_net_that_the_user_changes() -> None:
+    """With parameters of the user, the section may be meant for other data."""
+    sizes, end, section, _, _ = MISFITS["classes"]
+    assert errors(sizes, end, section, define=True) == []
+
+
+def test_several_ends_and_members() -> None:
+    """A net with two outputs, and a net made of the section's net, get no message."""
+    text = (
+        "net B(n = 10) {\n input image: 1x28x28\n flatten -> dense(n)\n}\nnet A = B(5)\n"
+        "net C {\n input image: 1x9x9\n flatten\n output a: dense(3)\n output b: dense(4)\n}\n"
+        "train B { data = fashion_mnist }\ntrain C { data = fashion_mnist }\n"
+    )
+    program = program_of(SourceFile("a.net", text))
+    for name in ("A", "B", "C"):
+        assert errors_of_section(compile_net(program, name)) == []
+
+
+def test_images_too_small_for_the_net() -> None:
+    """The error of a net with open sizes at the size of the images names these images."""
+    (error,) = errors("1xHxW", "conv(4, 40) -> gap -> flatten -> dense(10)", "data = fashion_mnist")
+    assert error.code == "window-too-large"
+    assert "the images of this data are 1x28x28" in [note.message for note in error.notes]
+
+
+def test_what_is_known_about_datasets() -> None:
+    """Every dataset is known, and the sample has the shape and classes that are known."""
+    assert KNOWN.keys() == DATASETS.keys()
+    assert set(NEED_ROOT) < DATASETS.keys()
+    sample = open_dataset(SettingCall("fashion_mnist_sample"))
+    assert (sample.shape, sample.class_count) == KNOWN["fashion_mnist_sample"]
+
+
+def test_data_without_its_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` warns about a dataset without `root`, but not in the library."""
+    text = "net A {\n input image: 3x32x32\n flatten -> dense(10)\n}\n"
+    (folder / "a.net").write_text(text + "train A { data = cifar10 }\n")
+    assert run(["check", "a.net", "resnet:CifarResNet20"]) == 0
+    assert capsys.readouterr().err.count("warning[data-without-root]") == 1
+
+
+def test_arguments_as_entries() -> None:
+    """The help has the whole entry with all of them, and the fix is one of the first."""
+    section = "lr = 0.1\nmomentum = 0.8\noptimizer = sgd(weight_decay = 1e-4)"
+    first, second = errors("1x8x8", "dense(3)", section)
+    wanted = "write `optimizer = sgd(lr = 0.1, momentum = 0.8, weight_decay = 1e-4)`"
+    assert first.help == second.help == wanted
+    assert [edit.text for edit in first.fix] == [wanted.split("`")[1], "", ""]
+    assert second.fix == ()
+
+
+def test_an_argument_that_the_call_has() -> None:
+    """A second value of an argument is not taken over."""
+    (error,) = errors("1x8x8", "dense(3)", "optimizer = adam(lr = 0.1)\nlr = 0.2")
+    assert error.help == "remove it: `optimizer = adam(lr = 0.1)` has a value of `lr`"
+    assert error.fix == ()
