@@ -20,7 +20,8 @@ SUFFIX = "_9"
 
 def parameters_of_blocks() -> set[str]:
     """The parameters of the blocks of `nets/lib`, which a file may use as names of arguments."""
-    blocks = [d for name in block_names() for d in parse(read(block_file(name) or "")).definitions]
+    trees = [parse(read(block_file(name) or "")) for name in block_names()]
+    blocks = [d for tree in trees for d in tree.definitions if isinstance(d, ast.Definition)]
     return {p.name for block in blocks for p in block.parameters}
 
 
