@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .calls import JOINS
+from .composites import composite
 from .constructs import Constructs
 from .layers import MAKERS
 from .shape import Skip, Type
@@ -445,73 +446,8 @@ class Bodies(Constructs):
 
     def _composite(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """A block of the library."""
-        if not t.floats or t.open[0] or not 2 <= t.rank <= 4:
-            raise Skip
-        w = [self.pick([1, 2, 3, 4]) for _ in range(6)]
-        s = self.pick([1, 1, 2, 3])
-        sizes = tuple((x - 1) // s + 1 for x in t.spatial)
-        kind = self.pick(
-            [
-                "basicblock",
-                "bottleneck",
-                "dense_block",
-                "fire",
-                "inception",
-                "inception_naive",
-                "inverted_residual",
-                "se",
-            ]
-        )
-        match kind:
-            case "basicblock" | "bottleneck":
-                result = t.with_(w[0] * (4 if kind == "bottleneck" else 1), sizes)
-                arguments = [
-                    self.whole(w[0]),
-                    *(
-                        [self.whole(s)]
-                        if s > 1 and self.chance(0.5)
-                        else [f"stride = {self.whole(s)}"]
-                        if s > 1
-                        else []
-                    ),
-                ]
-            case "dense_block":
-                result = t.with_(t.channels + w[0] * w[1])
-                arguments = [
-                    self.whole(w[0]),
-                    self.whole(w[1]),
-                    *([f"width = {self.whole(w[2])}"] if self.chance(0.5) else []),
-                ]
-            case "fire":
-                result, arguments = t.with_(w[1] + w[2]), [self.whole(v) for v in w[:3]]
-            case "inception":
-                result, arguments = t.with_(w[0] + w[2] + w[4] + w[5]), [self.whole(v) for v in w]
-            case "inception_naive":
-                result, arguments = (
-                    t.with_(w[0] + w[1] + w[2] + t.channels),
-                    [self.whole(v) for v in w[:3]],
-                )
-            case "inverted_residual":
-                out = self.pick([t.channels, w[0]])
-                result, arguments = (
-                    t.with_(out, sizes),
-                    [
-                        self.whole(out),
-                        self.whole(s),
-                        *([f"expand = {self.whole(w[1])}"] if self.chance(0.5) else []),
-                    ],
-                )
-            case _:
-                ratio = self.pick([1, t.channels, max(1, t.channels // 2)])
-                result, arguments = (
-                    t,
-                    (
-                        [f"ratio = {self.whole(ratio)}"]
-                        if self.chance(0.7) or t.channels < 16
-                        else []
-                    ),
-                )
-        return self._name_call(f"{kind}({', '.join(arguments)})", result, t), result, 4
+        call, result = composite(self, t)
+        return self._name_call(call, result, t), result, 4
 
     def _again(self, t: Type, budget: int) -> tuple[str, Type, int]:
         """A label that is used as a layer, which shares its weights."""

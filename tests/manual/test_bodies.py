@@ -205,11 +205,13 @@ def test_not_checked_with_other_sizes(tmp_path: Path) -> None:
 
 
 def test_the_library_is_listed() -> None:
-    """The page lists exactly the blocks that need no import."""
-    text = LANGUAGE.read_text(encoding="utf-8")
-    listed = re.search(r"blocks of the library need no import: ([^.]+)\.", text)
-    assert listed is not None
-    assert sorted(re.findall(r"`(\w+)`", listed[1])) == library.block_names()
+    """The page lists exactly the blocks that need no import, with their parameters and defaults."""
+    section = LANGUAGE.read_text(encoding="utf-8").partition("blocks of the library need no import")
+    listed = re.findall(r"`((\w+)\([^`]+\))`", section[2].partition("\n## ")[0])
+    signatures = {name: signature for signature, name in listed if name in library.block_names()}
+    texts = {name: Path(library.block_file(name) or "").read_text() for name in signatures}
+    assert sorted(signatures) == library.block_names()
+    assert [n for n, text in texts.items() if f"\nblock {signatures[n]} {{" not in text] == []
 
 
 def test_imports(tmp_path: Path) -> None:

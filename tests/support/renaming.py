@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.elaborate.functions import function_names
-from netdsl.library import block_names
+from netdsl.library import block_file, block_names, read
 from netdsl.ops import LAYERS
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 SUFFIX = "_9"
 
+
+def parameters_of_blocks() -> set[str]:
+    """The parameters of the blocks of `nets/lib`, which a file may use as names of arguments."""
+    trees = [parse(read(block_file(name) or "")) for name in block_names()]
+    blocks = [d for tree in trees for d in tree.definitions if isinstance(d, ast.Definition)]
+    return {p.name for block in blocks for p in block.parameters}
+
+
 WORDS = (
     {a.name for op in LAYERS.values() for a in op.args}
+    | parameters_of_blocks()
     | set(LAYERS)
     | set(block_names())
     | set(function_names())
