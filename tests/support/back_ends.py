@@ -42,8 +42,7 @@ def inputs_for(
             inputs.append(torch.randn(shape, generator=generator))
         else:
             dtype = getattr(torch, value.type.dtype)
-            high = 2 if dtype == torch.bool else 3
-            inputs.append(torch.randint(0, high, shape, generator=generator, dtype=dtype))
+            inputs.append(torch.randint(0, 2, shape, generator=generator, dtype=dtype))
     return inputs
 
 
