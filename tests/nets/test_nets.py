@@ -261,10 +261,11 @@ def small(name: str) -> Net:
 def settle(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Give all weights and statistics random values that keep the numbers of deep nets finite."""
     generator = torch.Generator().manual_seed(seed)
+    learned = {name for name, _ in module.named_parameters()}
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
-            if not tensor.is_floating_point():
-                continue
+            if name not in learned and not name.endswith(("running_mean", "running_var")):
+                continue  # a constant or a counter of batches
             fan = max(1, tensor[0].numel()) if tensor.dim() > 1 else 1
             if name.endswith("running_var"):
                 tensor.uniform_(0.5, 1.5, generator=generator)
