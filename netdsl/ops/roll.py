@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ("6", "roll(-1, axis = 1)"),
         ("3x5x4", "roll([-1, 7], axis = [2, 3])"),
         ("5x3 int64", "roll(shift = 1, axis = -2)"),
+        ("2x5x4", "roll(2, 2)"),
     ],
 )
 class Roll(Op):

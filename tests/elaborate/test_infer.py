@@ -30,7 +30,7 @@ class Makes:
         return {}
 
     def inferred(self, *_: TensorType) -> tuple[TensorType, Needs]:
-        return self.output, Needs([], [])
+        return self.output, Needs([], [], [])
 
     def params(self, *_: TensorType) -> dict[str, Param]:
         return {"weight": Param(self.shape)} if self.shape else {}

@@ -27,6 +27,7 @@ from tests.fuzz.verdict import compiled, verdict
 from tests.support.paths import ROOT
 
 NETS, NET_CHUNK = 300, 20
+COVERING = 500  # nets that use every argument
 TEXTS, TEXT_CHUNK = 5_000, 500
 PAIRS = 1_200  # the least number of pairs of adjacent kinds in those nets
 MINIMA = {
@@ -83,7 +84,7 @@ def test_coverage() -> None:
     Every optional argument is also left out at least once.
     """
     coverage = Coverage()
-    for seed in range(NETS):
+    for seed in range(COVERING):
         coverage.add(compiled(program(seed))[2])
     print(coverage.table())
     assert [] == coverage.never()

@@ -123,6 +123,7 @@ OTHER_DEFAULTS = {
     ("rmsnorm", "eps"),
     ("upsample", "scale"),
     ("upsample", "size"),
+    ("upsample", "align_corners"),
     ("softmax", "axis"),
     ("log_softmax", "axis"),
     ("lrn", "n"),
