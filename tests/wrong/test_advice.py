@@ -205,11 +205,6 @@ CORRECTED = {
         "`bn` normalises",
         "input x: 4x1\nbn",
     ),
-    "same padding with a stride": (
-        "input x: 3x9x9\nconv(4, 1x3, stride = 2, pad = same)",
-        "give the padding as numbers: `pad = 0x1`",
-        "input x: 3x9x9\nconv(4, 1x3, stride = 2, pad = 0x1)",
-    ),
     "edges of a formula": (
         "input x: 5xT\ninput e: TxT\ny: @x -> pad(1) -> permute([2, 1]) -> gcn(4, @e)",
         "`input edges: [T + 2, T + 2]`",
