@@ -138,7 +138,6 @@ def test_a_text_stays_a_text() -> None:
     ("block", "message"),
     [
         ("bigg", '`Block` is "bigg", not a layer or block'),
-        ("Text", '`Block` is "Text", not a layer or block'),
         (3, "`Block` is 3, not a layer or block"),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 
-class Registry(Mapping[str, "type[Op]"]):
+class Registry(MutableMapping[str, "type[Op]"]):
     """The kinds of netdsl, and those that installed packages have added."""
 
     def __init__(self) -> None:
@@ -33,6 +33,12 @@ class Registry(Mapping[str, "type[Op]"]):
         if kind not in self._classes:
             import_module(f"netdsl.ops.{self._modules[kind]}")  # adds its kinds
         return self._classes[kind]
+
+    def __setitem__(self, kind: str, cls: type[Op]) -> None:
+        self._classes[kind] = cls
+
+    def __delitem__(self, kind: str) -> None:
+        del self._classes[kind]
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._modules or kind in self._classes

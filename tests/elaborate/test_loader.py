@@ -123,7 +123,7 @@ def test_place_of_an_imported_library_block(
     )
     assert run(["check", path]) == 1
     err = capsys.readouterr().err
-    assert " --> nets/lib/se.net:5:" in err
+    assert " --> nets/lib/se.net:6:" in err
     assert " --> nets/resnet.net:" in err
 
 

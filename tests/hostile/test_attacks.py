@@ -258,7 +258,8 @@ def test_check_starts_nothing_and_writes_nothing(tmp_path: Path) -> None:
         (tmp_path / name).write_text("raise SystemExit('run')\n")
     (tmp_path / "b.net").write_text("block B() { relu }\n")
     (tmp_path / "n.net").write_text(
-        'import "b.net"\nnet N {\n    input x: 3\n    B\n    expect params == 0\n}\ntrain N {\n   '
+        'import "b.net"\nnet N {\n    input x: 1x28x28\n    B -> flatten -> dense(10)\n'
+        "    expect params == 7_850\n}\ntrain N {\n   "
         ' data = mnist(root = "/etc")\n}\n'
     )
     (tmp_path / "bad.net").write_text(
