@@ -183,7 +183,7 @@ class Elaborator:
         if value is None:
             raise NetdslError("no-input", "there is no value to output", statement.span)
         if self._is_called_net:
-            put_out(self.net, value, env, statement.span)
+            put_out(self.net, value, env)
         else:
             self.ends.put_out(name or "output", value, statement.span)
         return value
