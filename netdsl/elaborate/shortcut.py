@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 
-_NEW_CHANNELS = re.compile(r"conv\((\w+), 1\)$")
+_NEW_CHANNELS = re.compile(r"conv\((\w+), 1\b")
 
 
 class Projection(NamedTuple):
@@ -92,7 +92,8 @@ def _stricter(call: ast.Call, condition: ast.Expr, projection: Projection) -> st
     width = _NEW_CHANNELS.match(projection.layer or "")
     if width is None or width[1].isdigit():
         return projection.help
-    return f"add the input only where it fits: `residual if {condition.span.text} and in.channels == {width[1]} {{`"
+    fits = f"{condition.span.text} and in.channels == {width[1]}"
+    return f"add the input only where it fits: `residual if {fits} {{`"
 
 
 def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
