@@ -170,7 +170,7 @@ class _Binding:
             self._bind(name, argument)
 
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
-        signature = self._signature
+        signature = self._signature._replace(name=self._signature.definition.name)
         free = [other for other in declared if other not in self._given]
         longer = next((f"did you mean `{p}`?" for p in free if name.startswith(f"{p}_")), None)
         help_ = did_you_mean(name, free) or longer or f"it is declared as `{signature}`"

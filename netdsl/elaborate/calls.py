@@ -161,8 +161,7 @@ class Calls:
         call, definition = invocation.call, block.definition
         frame = Env(block.home.env, self.net.surroundings, self.net.meter)
         frame.values[INPUT] = frame.values[CURRENT] = source
-        name = definition.name if block.arguments else call.name
-        signature = Signature(name, definition)
+        signature = Signature(call.name, definition)
         bind_parameters(frame, signature, call.arguments, invocation.env, call.span)
         return frame
 

@@ -185,7 +185,8 @@ def _first_as_input(call: ast.Call) -> str | None:
     """Advice for one reference too many, the first of which is meant as the current value."""
     references = [a.span.text for a in call.arguments if isinstance(a.value, ast.Reference)]
     first = next(a for a in call.arguments if isinstance(a.value, ast.Reference))
-    if len(references) < 2 or call.label is not None or call.body is not None:
+    is_input = call.name == "attention" or len(set(references)) == len(references)
+    if len(references) < 2 or not is_input or call.label is not None or call.body is not None:
         return None
     texts = [a.span.text for a in call.arguments if a is not first]
     if len(set(references)) == 1 and call.name == "attention":

@@ -133,9 +133,14 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
     """Advice for a window that does not fit, with the layers that made the map so small."""
     spread = next((a.value.span.text for a in call.arguments if a.name == "dilation"), None)
     k = next((a.value.span.text for a in call.arguments[1:2] if a.name is None), "")
-    if spread is not None and k.isdigit() and int(k) % 2:
-        step = spread if spread.isalnum() else f"({spread})"
-        pad = step if k == "3" else f"{int(k) // 2} * {step}"
+    is_plain = call.name == "conv" and "stride" not in call.span.text
+    if spread is not None and is_plain and k.isdigit() and int(k) % 2:
+        half = int(k) // 2
+        pad = f"{half} * {spread}"
+        if spread.isdigit():
+            pad = str(half * int(spread))
+        elif half == 1:
+            pad = spread
         return f"write `pad = {pad}`, which keeps the size with this dilation"
     shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
     if not shrunk:
