@@ -47,8 +47,24 @@ def of_arguments(
 ) -> NetdslError:
     """Everything that is wrong with the arguments of a call, of which one error is known."""
     errors = WrongArguments(invocation, cls, arguments, error).errors
+    for wrong in errors:
+        wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
+
+
+def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) -> str | None:
+    """Advice for `conv(64 * i, 3)` in a loop whose first `i` is 0."""
+    argument = None if error.arg is None else argument_of(invocation.call, cls, error.arg)
+    if argument is None or not error.message.endswith(", found 0"):
+        return None
+    text, before = argument.value.span.text, argument.span.file.text[: argument.span.start]
+    for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
+        is_counter = re.search(rf"\bas\s+{name}\b|\bfor\s+{name}\s+in\s+range\(", before)
+        if is_counter and invocation.env.find(name) == (True, 0):
+            counted = f"{name} + 1" if text == name else re.sub(rf"\b{name}\b", f"({name} + 1)", text)
+            return f"`{name}` counts from 0: write `{counted}`"
+    return None
 
 
 def of_references(

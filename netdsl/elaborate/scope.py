@@ -199,5 +199,5 @@ def _duplicate(label: str, first: Span, span: Span, labels: list[str]) -> Netdsl
         advice = "number it: `name{i}: ...` in `repeat n as i`"
         return NetdslError("duplicate-label", message, span, help=advice)
     notes = (Annotation("the first is here", first),)
-    help_ = f"choose another label, such as `{_numbered(label, labels)}`"
+    help_ = f"choose another label, such as `{written(_numbered(label, labels))}`"
     return NetdslError("duplicate-label", message, span, notes=notes, help=help_)
