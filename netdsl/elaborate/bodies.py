@@ -84,7 +84,9 @@ class Elaborator:
                 "unknown-input",
                 f"net `{self.net.graph.name}` has no input `{name}`",
                 definition.name_span,
-                help=self._size_advice(name) or did_you_mean(name, names) or "it has " + ", ".join(names),
+                help=self._size_advice(name)
+                or did_you_mean(name, names)
+                or "it has " + ", ".join(names),
             )
         if not self.net.graph.nodes:
             message = f"net `{definition.name}` has no layers"
@@ -98,7 +100,9 @@ class Elaborator:
             sizes = [str(size) for size in value.type.shape]
             if name in sizes and len(given) == 1:
                 written = "x".join(size if size.isdigit() else str(given[0]) for size in sizes)
-                return f"`{name}` is a size of `{value.name}`: write all its sizes, as in `{written}`"
+                return (
+                    f"`{name}` is a size of `{value.name}`: write all its sizes, as in `{written}`"
+                )
         return None
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:

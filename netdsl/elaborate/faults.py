@@ -62,7 +62,9 @@ def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) ->
     for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
         is_counter = re.search(rf"\bas\s+{name}\b|\bfor\s+{name}\s+in\s+range\(", before)
         if is_counter and invocation.env.find(name) == (True, 0):
-            counted = f"{name} + 1" if text == name else re.sub(rf"\b{name}\b", f"({name} + 1)", text)
+            counted = (
+                f"{name} + 1" if text == name else re.sub(rf"\b{name}\b", f"({name} + 1)", text)
+            )
             return f"`{name}` counts from 0: write `{counted}`"
     return None
 
@@ -184,7 +186,9 @@ def _tensor_advice(
     stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
     if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]
-        return Remedy(f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too")
+        return Remedy(
+            f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too"
+        )
     return advice
 
 
@@ -205,12 +209,11 @@ def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remed
         return Remedy(_integers_advice(call, _source(xs[0])))
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
-    if cls.kind == "embedding":
-        if declared:
-            help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-            if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-                return Remedy(help_)
-            return Remedy(help_, with_dtype(declared[0], "int64"))
+    if cls.kind == "embedding" and declared:
+        help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
+            return Remedy(help_)
+        return Remedy(help_, with_dtype(declared[0], "int64"))
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return Remedy(None)

@@ -103,7 +103,9 @@ def _no_operand(operator: str, operand: object, span: Span) -> NetdslError:
         if layer not in LAYERS or LAYERS[layer].is_function:
             break
         error.diagnostic.span = inner.span
-        error.diagnostic.message = f"`{inner.span.text}` is a layer, and a formula has only functions"
+        error.diagnostic.message = (
+            f"`{inner.span.text}` is a layer, and a formula has only functions"
+        )
         error.diagnostic.help = (
             f"give the layer a line of its own, as in `g: @label -> {inner.span.text}`, and write"
             " `@g` in the formula"

@@ -146,9 +146,7 @@ def _start(name: str, env: Env) -> str:
     return name if env.find(name)[0] else "0"
 
 
-def _not_carried(
-    statement: ast.Next, loops: list[dict[str, object]], *, start: str
-) -> NetdslError:
+def _not_carried(statement: ast.Next, loops: list[dict[str, object]], *, start: str) -> NetdslError:
     """The error of a `next` outside loops, or for a name that its loop does not carry."""
     name = statement.name
     message = f"this loop does not carry `{name}` from round to round"

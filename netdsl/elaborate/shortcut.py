@@ -63,7 +63,7 @@ def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpErr
         return UnlikeShapesError(message, error.reason, error.help)
     error = UnlikeShapesError(message, error.reason, projection.help)
     if call.condition is not None:
-        error.diagnostic.help = _stricter(call, call.condition, projection)
+        error.diagnostic.help = _stricter(call.condition, projection)
     elif projection.layer is not None and call.body is not None:
         error.diagnostic.fix = added_arm(call.body, projection.layer)
     return error
@@ -87,7 +87,7 @@ def _project(error: OpError, arm: ast.Body, projection: Projection | None) -> No
         error.diagnostic.fix = (Edit(shortcut.span, layer),)
 
 
-def _stricter(call: ast.Call, condition: ast.Expr, projection: Projection) -> str:
+def _stricter(condition: ast.Expr, projection: Projection) -> str:
     """Advice for `residual if stride == 1 { F }` in a block, whose F makes other channels."""
     width = _NEW_CHANNELS.match(projection.layer or "")
     if width is None or width[1].isdigit():

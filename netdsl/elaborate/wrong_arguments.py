@@ -129,7 +129,9 @@ class WrongArguments:
             self._unknown(number, name, help_, self._repetition(ours, value))
         elif name == "return_sequences" and "last" in self._known:
             text = "last = true" if value is False else None
-            help_ = f"write `{text}`" if text else "leave it out: without `last`, every step is kept"
+            help_ = (
+                f"write `{text}`" if text else "leave it out: without `last`, every step is kept"
+            )
             self._unknown(number, name, help_, _Correction(text))
         elif name in REMOVED:
             self._unknown(number, name, REMOVED[name], _Correction(None))

@@ -27,7 +27,7 @@ def repeated(matched: Matched) -> Fix:
 
 
 def carried(matched: Matched) -> Fix:
-    """`next w = w * 2` for `w = w * 2` in a loop that carries `w`, or what to write so that it does."""
+    """`next w = w * 2` for `w = w * 2` in a loop, with `with w = 8` if it carries no `w`."""
     name, value = matched.group("name"), matched.group("value").strip()
     operator = matched.group("operator")
     if operator:
@@ -38,7 +38,8 @@ def carried(matched: Matched) -> Fix:
         return None
     if re.search(rf"\bwith\b.*\b{name}\s*=", head):
         return written
-    before = re.findall(rf"^\s*let\s+{name}\s*=\s*(.+?)\s*$", matched.text[: matched.start], re.M)
+    let = re.compile(rf"^\s*let\s+{name}\s*=\s*(.+?)\s*$", re.MULTILINE)
+    before = let.findall(matched.text[: matched.start])
     start = f" with {name} = {before[-1] if before else 0}"
     if " with " in head:
         start = start.replace(" with", ",")

@@ -198,8 +198,8 @@ def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
     """Advice for a weight of another shape."""
     if needed == found[::-1]:
         return (
-            "a weight is shared as it is, not transposed: a `param` can be used by two `matmul`, one"
-            " with `transpose = true`"
+            "a weight is shared as it is, not transposed: two `matmul` can use one `param`, one of"
+            " them with `transpose = true`"
         )
     if len(needed) == len(found) == 2 and needed[0] == found[0]:
         return f"bring the input to its length: write `dense({found[1]})` before this layer"

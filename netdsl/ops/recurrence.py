@@ -135,8 +135,8 @@ class Recurrent(Op):
         label = "`@enc.h` is the final state of the layer `enc`"
         if self.rows == len(state.shape) == 1 and isinstance(state.shape[0], int):
             return (
-                f"a state is a vector of length `hidden`: make `hidden` {state.shape[0]}, or make the"
-                f" state with `dense({self.hidden})`"
+                f"a state is a vector of length `hidden`: make `hidden` {state.shape[0]}, or make"
+                f" the state with `dense({self.hidden})`"
             )
         if self.rows == 1:
             return f"a state is a vector of length `hidden`; {label}"

@@ -238,7 +238,9 @@ def _at_brace(source: SourceFile, problem: Problem, start: int) -> None:
     diagnostic.message = "this `{` is not closed"
     diagnostic.help = "write `}` where the body ends"
     if opening.ends_before is not None:
-        diagnostic.help = f"write `}}` where the body ends, perhaps before line {opening.ends_before}"
+        diagnostic.help = (
+            f"write `}}` where the body ends, perhaps before line {opening.ends_before}"
+        )
 
 
 def _mended_bracket(

@@ -63,7 +63,7 @@ def dropped_values(module: Module) -> Iterator[Diagnostic]:
                     name = after.span.text.removeprefix("@")
                     yield Diagnostic(
                         "unused-value",
-                        f"`{after.span.text}` takes the place of `{before.span.text}`, which is lost",
+                        f"`{after.span.text}` takes the place of `{before.span.text}`",
                         before.span,
                         "warning",
                         help=f"write `-> {name}` to apply the layers of `{name}` again, or leave"
