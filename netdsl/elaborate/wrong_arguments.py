@@ -128,11 +128,11 @@ class WrongArguments:
             help_ = f"it is called `{ours}` here, which has a value"
             self._unknown(number, name, help_, self._repetition(ours, value))
         elif name == "return_sequences" and "last" in self._known:
-            text = "last = true" if value is False else None
-            help_ = (
-                f"write `{text}`" if text else "leave it out: without `last`, every step is kept"
-            )
-            self._unknown(number, name, help_, _Correction(text))
+            last = _Correction(None)
+            help_ = "leave it out: without `last`, every step is kept"
+            if value is False:
+                last, help_ = _Correction("last = true"), "write `last = true`"
+            self._unknown(number, name, help_, last)
         elif name in REMOVED:
             self._unknown(number, name, REMOVED[name], _Correction(None))
         elif name == "name":
