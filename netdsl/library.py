@@ -176,6 +176,10 @@ def read(path: str, shown: str | None = None) -> SourceFile:
         message, help_ = f"there is no file `{name}`", None
         if name.endswith(".net"):
             help_ = _advice_on_path(name)
+        elif ":" in name:
+            help_ = (
+                f"a file is needed here, without the name of a net: `{name.partition(':')[0]}.net`"
+            )
         raise NetdslError("file-not-found", message, help=help_) from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None

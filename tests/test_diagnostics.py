@@ -71,7 +71,9 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "concat": (
         NET + "concat { | conv(4, 3) | conv(4, 5) }\n}",
-        Expected("shape-mismatch", 3, 5, "axis 2 is 6 in one and 4 in another", "pad = k // 2"),
+        Expected(
+            "shape-mismatch", 3, 5, "axis 2 is 6 in one and 4 in another", "conv(4, 5, pad = 2)"
+        ),
     ),
     "add": (
         NET + "add { | conv(4, 1) | conv(5, 1) }\n}",
@@ -289,7 +291,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "comma": (NET + "conv(4 3)\n}", Expected("syntax-error", 3, 12, "found `3`")),
     "open brace": (
         NET + "relu\n",
-        Expected("syntax-error", 3, 9, "the end of the file", "the `{` on line 1 is not closed"),
+        Expected("syntax-error", 1, 7, "this `{` is not closed", "write `}` where the body ends"),
     ),
     "closing brace": (NET + "relu\n}}", Expected("syntax-error", 4, 2, "found `}`", "leave out")),
     "semicolon": (NET + "relu;\n}", Expected("syntax-error", 3, 9, "found `;`", "without `;`")),

@@ -76,10 +76,19 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             results.checked.extend(_check_file(wanted, arguments, results))
         except NetdslError as error:
-            results.findings.add(wanted.file, error.diagnostics)
+            results.findings.add(wanted.file, _of_format(wanted.file, error.diagnostics))
     results.findings.forget_unused(results.used)
     _report(arguments, results)
     return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
+
+
+def _of_format(file: str, diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """The errors of a file; of a file of another format, one error is enough."""
+    suffix = os.path.splitext(file)[1]
+    if suffix not in ("", ".net", ".txt") and diagnostics[0].code == "syntax-error":
+        diagnostics[0].help = f"`{file}` does not end in `.net`: is it a description of nets?"
+        return diagnostics[:1]
+    return diagnostics
 
 
 # ---- what to check

@@ -72,7 +72,11 @@ def parse_defines(items: list[str] | None) -> dict[str, str]:
     for item in items or []:
         name, equals, value = item.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise UsageError(f"-D takes name=value, found `{item}`")
+            message = f"-D takes name=value, found `{item}`"
+            pair = re.fullmatch(r"([A-Za-z_]\w*)[\s:]+(\S+)", item)
+            if pair is not None:
+                message += f": write `-D {pair[1]}={pair[2]}`"
+            raise UsageError(message)
         values[name.strip()] = value.strip()
     return values
 
@@ -96,7 +100,14 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
 def _parse_sizes(text: str) -> tuple[int, ...]:
     sizes = text.strip().split("x")
     if not all(re.fullmatch("[0-9]+", size) for size in sizes):
-        raise UsageError(f"--input takes sizes such as 3x256x256, found `{text}`")
+        message = f"--input takes sizes such as 3x256x256, found `{text}`"
+        numbers = re.fullmatch(r"\(?(\d+(?:\s*[,*X×]\s*\d+)+)\)?", text.strip())
+        if numbers is not None:
+            sizes = re.findall(r"\d+", numbers[1])
+            if len(sizes) == 3 and sizes[2] in ("1", "3") and sizes[0] not in ("1", "3"):
+                sizes = [sizes[2], *sizes[:2]]  # a picture with its channels last
+            message += f": write `--input {'x'.join(sizes)}`"
+        raise UsageError(message)
     for size in sizes:
         if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
             message = f"--input has a size of {clipped(size)}"

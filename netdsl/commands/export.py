@@ -8,7 +8,7 @@ from netdsl.backends.torch.source import emit_source
 from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination, format_of
 from netdsl.commands.export_metadata import Given, as_texts, check_classes, given_by, numbers_for
-from netdsl.commands.output import say
+from netdsl.commands.output import note, say
 from netdsl.files import replacing
 from netdsl.source import is_utf8
 
@@ -130,6 +130,8 @@ def _form(arguments: argparse.Namespace, numbers: dict[str, list[float]]) -> For
         dtype, opset = "bfloat16", BFLOAT16_OPSET
     if arguments.opset is not None:
         opset = arguments.opset
+    if arguments.keep_io and not (arguments.fp16 or arguments.bf16):
+        note("--keep-io changes nothing without --fp16: inputs and outputs are float32")
     try:
         return Form(
             opset,

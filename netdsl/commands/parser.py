@@ -50,6 +50,16 @@ SYNONYMS = {
 }
 
 
+# Options of other tools, the option here that replaces each, and what to write.
+INSTEAD = {
+    "--json": ("--format", "--format json"),
+    "--strict": ("--deny", "--deny warnings"),
+    "--werror": ("--deny", "--deny warnings"),
+    "-o": ("--deny", "> FILE"),
+    "--output": ("--deny", "> FILE"),
+}
+
+
 class _HelpFormatter(argparse.HelpFormatter):
     """Wraps the paragraphs of a text, but keeps the lines of examples as they are."""
 
@@ -99,12 +109,16 @@ class Parser(argparse.ArgumentParser):
             if name.startswith("--") and " " not in word and name not in self.options():
                 self.error(_unknown_option(name, self.options()))
 
-    def refuse_rest(self, words: Sequence[str]) -> None:
-        """Report what is left after all arguments have been recognised."""
+    def refuse_rest(self, words: Sequence[str], given: Sequence[str] = ()) -> None:
+        """Report what is left of the `given` words after all arguments have been recognised."""
         for word in words:
             if word.startswith("-"):
                 self.error(_unknown_option(word, self.options()))
-            self.error(f"unexpected argument `{word}`")
+            message = f"unexpected argument `{word}`"
+            before = list(given[: given.index(word)])[-2:] if word in given else []
+            if before[:1] == ["-D"] and before[-1].isidentifier():
+                message += f": write `-D {before[-1]}={word}`"
+            self.error(message)
 
     def actions(self) -> list[argparse.Action]:
         """All arguments."""
@@ -127,7 +141,11 @@ class Parser(argparse.ArgumentParser):
 def _unknown_option(name: str, known: Iterable[str]) -> str:
     """The message about an option that does not exist, with similar ones or those who have it."""
     message = f"there is no option `{name}`"
+    known = list(known)
     advice = _advice(name, known)
+    option, written = INSTEAD.get(name, ("", ""))
+    if option in known:
+        advice = f"write `{written}`"
     owners = [n for n, c in build_parser().commands.items() if name in c.options()]
     if advice:
         message += f"; {advice}"
@@ -139,6 +157,8 @@ def _unknown_option(name: str, known: Iterable[str]) -> str:
 def unknown_command(name: str) -> str:
     """The message about a command that does not exist."""
     advice = _advice(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+    if name == "lint":
+        advice = "write `netdsl check --lint all`"
     if os.path.isfile(name) or library_file(name.partition(":")[0]):
         advice = f"did you mean `netdsl check {name}`?"
     return f"there is no command `{name}`; {advice}"
@@ -173,7 +193,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     command = parser.commands[name]
     command.refuse_unknown(words[position + 1 :])
     arguments, rest = parser.parse_known_args(words)
-    command.refuse_rest(rest)
+    command.refuse_rest(rest, words)
     return arguments
 
 

@@ -272,6 +272,10 @@ def _check_name(
     if name in given:
         message = f"`{call.name}` is given `{name}` twice"
         help_ = f"remove one of the two: {show(given[name])} is its value without a name"
+        if call.name == "step" and len(call.args) > 1:
+            named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
+            milestones = show(tuple(call.args))
+            help_ = f"`step` has one length: write `multistep({', '.join([milestones, *named])})`"
         raise SettingError("duplicate-argument", message, key, help_, part=part)
     if name in names:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
@@ -20,6 +21,8 @@ from netdsl.syntax import ast
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.meter import Meter
     from netdsl.ir.op import Arg, Op
@@ -45,9 +48,12 @@ class Signature(NamedTuple):
 
     def __str__(self) -> str:
         """How it is called: `B(width, k = 3)`."""
+        return self.listed(self.parameters)
+
+    def listed(self, parameters: Sequence[ast.Parameter]) -> str:
+        """How it is called if it has only these parameters."""
         written = [
-            p.name if p.default is None else f"{p.name} = {p.default.span.text}"
-            for p in self.parameters
+            p.name if p.default is None else f"{p.name} = {p.default.span.text}" for p in parameters
         ]
         return f"{self.name}({', '.join(written)})"
 
@@ -92,7 +98,31 @@ def _missing(
         help_ = (
             f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
         )
+    help_ = _takes_input(signature, missing) or help_
     return signature.fault("missing-argument", message, span, help_)
+
+
+def _as_list(signature: Signature, arguments: list[ast.Argument]) -> str | None:
+    """Advice for `ResNet(bottleneck, 3, 4, 6, 3)`, where one parameter is a list of the numbers."""
+    texts = [argument.span.text for argument in arguments]
+    start = next((i for i in range(len(texts)) if all(map(str.isdigit, texts[i:]))), len(texts))
+    if start >= len(signature.parameters) or start > len(texts) - 2:
+        return None
+    name, body = signature.parameters[start].name, signature.definition.body.span.text
+    if not re.search(rf"\bin\s+(?:\w+\()?{name}\b|\b{name}\s*\[|\blen\({name}\)", body):
+        return None
+    listed = ", ".join([*texts[:start], f"[{', '.join(texts[start:])}]"])
+    return f"`{name}` is one list: write `{signature.name}({listed})`"
+
+
+def _takes_input(signature: Signature, missing: list[str]) -> str | None:
+    """Advice for `block B(x, width)`, whose first parameter is meant as its input."""
+    first, *others = signature.parameters
+    used = re.search(rf"\b{first.name}\b", signature.definition.body.span.text)
+    if used or signature.definition.is_net or len(missing) != 1 or first.name in missing:
+        return None
+    kept = signature.listed(others)
+    return f"the input of a block is not a parameter: declare it as `block {kept}`"
 
 
 class _Binding:
@@ -122,6 +152,7 @@ class _Binding:
             help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
             if not count:
                 help_ = f"write `{signature}`"
+            help_ = _as_list(signature, arguments) or help_
             self.add(signature.fault("too-many-arguments", message, span, help_))
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)
@@ -139,8 +170,14 @@ class _Binding:
             self._bind(name, argument)
 
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
-        signature = self._signature
-        help_ = did_you_mean(name, declared) or f"leave it out; it is declared as `{signature}`"
+        signature = self._signature._replace(name=self._signature.definition.name)
+        free = [other for other in declared if other not in self._given]
+        longer = next((f"did you mean `{p}`?" for p in free if name.startswith(f"{p}_")), None)
+        help_ = did_you_mean(name, free) or longer or f"it is declared as `{signature}`"
+        if signature.definition.name_span.file is argument.span.file:
+            parameter = f"{name} = {argument.value.span.text}"
+            if help_.startswith("it is declared"):
+                help_ += f": leave `{name}` out, or give `{signature.name}` a `{parameter}`"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
         near = respelled(argument.span, name, set(declared) - self._given)

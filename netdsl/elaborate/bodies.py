@@ -84,12 +84,26 @@ class Elaborator:
                 "unknown-input",
                 f"net `{self.net.graph.name}` has no input `{name}`",
                 definition.name_span,
-                help=did_you_mean(name, names) or "it has " + ", ".join(names),
+                help=self._size_advice(name)
+                or did_you_mean(name, names)
+                or "it has " + ", ".join(names),
             )
         if not self.net.graph.nodes:
             message = f"net `{definition.name}` has no layers"
             help_ = "write a layer below the input, such as `conv(16, 3, pad = 1)` or `dense(10)`"
             raise NetdslError("no-layers", message, definition.name_span, help=help_)
+
+    def _size_advice(self, name: str) -> str | None:
+        """Advice for `--input H=224`, where `H` is an open size of an input."""
+        given = self.ends.overrides[name]
+        for value in self.net.graph.inputs:
+            sizes = [str(size) for size in value.type.shape]
+            if name in sizes and len(given) == 1:
+                written = "x".join(size if size.isdigit() else str(given[0]) for size in sizes)
+                return (
+                    f"`{name}` is a size of `{value.name}`: write all its sizes, as in `{written}`"
+                )
+        return None
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:
         """The value after a body's statements, whose errors are reported.
@@ -183,7 +197,7 @@ class Elaborator:
         if value is None:
             raise NetdslError("no-input", "there is no value to output", statement.span)
         if self._is_called_net:
-            put_out(self.net, value, env, statement.span)
+            put_out(self.net, value, env)
         else:
             self.ends.put_out(name or "output", value, statement.span)
         return value

@@ -99,17 +99,39 @@ def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> N
     definition = net.open[-1]
     assert net.caller is not None
     notes = (Annotation("its input is declared here", statement.span),)
+    call = net.caller.span.text
     message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
     help_ = "bring the value to that shape, or open sizes of the input with names, as in `3xHxW`"
     if wanted.startswith("of type"):
         help_ = "declare the input with the type of the value, or convert the value before"
+    elif (channels := _other_channels(wanted, found)) is not None:
+        help_ = f"write `conv({channels}, 1) -> {call}`"
+        first = net.graph.inputs[0]
+        if str(first.type) == found:
+            sizes = "x".join([channels, *found.split("x")[1:]])
+            help_ += f", or begin with `input {first.name}: {sizes}`"
+    elif wanted.partition("x")[0] == found.partition("x")[0] and wanted.count("x") == 2:
+        opened = f"{wanted.partition('x')[0]}xHxW"
+        declared = f"`input {statement.label.span.text}: {opened}`"
+        help_ = f"open the sizes of the input in `{definition.name}`: {declared}"
     return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes)
 
 
-def put_out(net: NetBuilder, value: Value, env: Env, span: Span) -> None:
+def _other_channels(wanted: str, found: str) -> str | None:
+    """The channels that a net takes, if its maps differ from a value only in their channels."""
+    theirs, ours = wanted.split("x"), found.split("x")
+    fits = all(a == b or not a.isdigit() for a, b in zip(theirs[1:], ours[1:], strict=False))
+    if len(theirs) != len(ours) or len(theirs) < 2 or theirs[0] == ours[0] or not fits:
+        return None
+    return theirs[0] if theirs[0].isdigit() else None
+
+
+def put_out(net: NetBuilder, value: Value, env: Env) -> None:
     """Remember the output of a called net; raises `NetdslError` if it is the second."""
     results = env.find(RESULTS)[1]
     assert isinstance(results, list)
     results.append(value)
     if len(results) > 1:
-        raise _not_callable(net.open[-1], span, f"net `{net.open[-1].name}` has two outputs")
+        assert net.caller is not None
+        fact = f"net `{net.open[-1].name}` has two outputs"
+        raise _not_callable(net.open[-1], net.caller.span, fact)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
@@ -12,6 +13,7 @@ from netdsl.elaborate.input_fixes import (
     with_dtype,
     without_batch,
 )
+from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MOST_AXES_OF_WORDS = 2  # sentences of words
+_LABEL = re.compile(r"(\w+):[ ]*$")
+_NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
 LARGEST_KERNEL = 11  # of the kernels that nets have
 
 
@@ -43,8 +47,26 @@ def of_arguments(
 ) -> NetdslError:
     """Everything that is wrong with the arguments of a call, of which one error is known."""
     errors = WrongArguments(invocation, cls, arguments, error).errors
+    for wrong in errors:
+        wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
+
+
+def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) -> str | None:
+    """Advice for `conv(64 * i, 3)` in a loop whose first `i` is 0."""
+    argument = None if error.arg is None else argument_of(invocation.call, cls, error.arg)
+    if argument is None or not error.message.endswith(", found 0"):
+        return None
+    text, before = argument.value.span.text, argument.span.file.text[: argument.span.start]
+    for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
+        is_counter = re.search(rf"\bas\s+{name}\b|\bfor\s+{name}\s+in\s+range\(", before)
+        if is_counter and invocation.env.find(name) == (True, 0):
+            counted = (
+                f"{name} + 1" if text == name else re.sub(rf"\b{name}\b", f"({name} + 1)", text)
+            )
+            return f"`{name}` counts from 0: write `{counted}`"
+    return None
 
 
 def of_references(
@@ -116,7 +138,13 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         case "wrong-dtype" if argument is not None and argument.name is not None:
             advice = _named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":
-            advice = _dtype_advice(cls, xs)
+            advice = _named_first(xs) or _dtype_advice(cls, call, xs)
+        case "shape-mismatch" if argument is not None and xs:
+            advice = _tensor_advice(advice, call, argument, xs)
+        case "shape-mismatch" if cls.kind == "matmul" and advice.help is None:
+            advice = Remedy(other_width(xs))
+        case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
+            advice = _sequence_advice(advice, flat.inputs[0])
         case "wrong-rank" if xs:
             advice = _rank_advice(error, advice, xs[0])
         case "window-too-large" if xs and advice.help is not None:
@@ -133,20 +161,59 @@ def _input_note(x: Value) -> Annotation:
     return Annotation(f"{maker} here gives {x.type}", x.site.span)
 
 
-def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
+def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
+    """Advice for `pos: positions -> embedding(256, 8)`, where `@pos` is not what comes last."""
+    for x in xs:
+        span = x.site.span
+        label = _LABEL.search(span.file.text[: span.start])
+        then = _NEXT_LAYER.match(span.file.text, span.end)
+        if x.type.dtype.startswith("int") and x.producer and label and then:
+            kind, written = x.producer.op.kind, f"{label[1]}: {then['call']}"
+            return Remedy(
+                f"`{label[1]}` names `{kind}`, not the `{then['kind']}` after it: write"
+                f" `{span.text} -> {written}`"
+            )
+    return None
+
+
+def _tensor_advice(
+    advice: Remedy, call: ast.Call, argument: ast.Argument, xs: tuple[Value, ...]
+) -> Remedy:
+    """Advice for a mask of the kind that has a name of its own, and for a state of more layers."""
+    given, makers = argument.value.span.text, [x.producer for x in xs[1:] if x.producer is not None]
+    if advice.help is not None and advice.help.startswith("`padding` hides"):
+        return Remedy(f"{advice.help}: write `padding = {given}`")
+    stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
+    if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
+        name = given.removeprefix("@").rpartition(".")[0]
+        return Remedy(
+            f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too"
+        )
+    return advice
+
+
+def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
+    """Advice for `flatten` after a sequence of vectors whose length is open."""
+    if len(x.type.shape) != MOST_AXES_OF_WORDS:
+        return advice
+    help_ = "write a number for the open size in the `input`, or `reduce_mean(axis = 1)` in place"
+    help_ += " of `flatten`"
+    if x.producer is not None and "last" in x.producer.op.given:
+        help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
+    return Remedy(help_)
+
+
+def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remedy:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
+    if cls.kind == "embedding" and _source(xs[0]).producer is not None:
+        return Remedy(_integers_advice(call, _source(xs[0])))
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
-    if cls.kind == "embedding":
-        if declared:
-            help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-            if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-                return Remedy(help_)
-            return Remedy(help_, with_dtype(declared[0], "int64"))
-        return Remedy(
-            "only an input of the net can have integers, as in `input tokens: T int64`; layers"
-            " compute floats"
-        )
+    if cls.kind == "embedding" and declared:
+        help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
+            return Remedy(help_)
+        return Remedy(help_, with_dtype(declared[0], "int64"))
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return Remedy(None)
@@ -162,6 +229,23 @@ def _dtype_advice(cls: type[Op], xs: tuple[Value, ...]) -> Remedy:
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Remedy(help_)  # these may be words
     return Remedy(help_, with_dtype(wrong[0], "float32"))
+
+
+def _integers_advice(call: ast.Call, x: Value) -> str:
+    """Advice for an `embedding` of values that another layer makes."""
+    assert x.producer is not None
+    made, source = x.producer, _first(x)
+    if made.op.kind == "const" and made.span.text.endswith(")"):
+        return f"write `{made.span.text[:-1]}, dtype = int64)`"
+    label = "" if call.label is None else f"{call.label.span.text}: "
+    written = f"{label}{call.span.text}"
+    if source.producer is None and source.type.dtype.startswith("int"):
+        if label.startswith("pos"):
+            return f"number the positions: write `@{source.name} -> positions -> {written}`"
+        return f"the integers are in `{source.name}`: write `@{source.name} -> {written}`"
+    return (
+        "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
+    )
 
 
 def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Remedy:

@@ -83,11 +83,35 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
                 help="write a number for the size in the `input`; `reduce_mean` divides by sizes",
             )
         elif isinstance(operand, bool) or not isinstance(operand, (int, float)):
-            message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
-            raise NetdslError("wrong-type", message, span)
+            raise _no_operand(operator, operand, span)
         else:
             numbers[side] = operand
     return add_operator(net, LAYERS[operator], numbers, tuple(tensors), span)
+
+
+def _no_operand(operator: str, operand: object, span: Span) -> NetdslError:
+    """The error of something other than a tensor or number, such as a list or a layer."""
+    message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
+    error = NetdslError("wrong-type", message, span)
+    left, _, right = (part.strip() for part in span.text.partition(operator))
+    if isinstance(operand, tuple) and operator == "+" and "@" in right and "+" not in right:
+        error.diagnostic.help = f"`{left}` is a list: write `{left} + [{right}]`"
+        error.diagnostic.fix = (Edit(span, f"{left} + [{right}]"),)
+    while isinstance(operand, KindValue) and operand.arguments:
+        inner = operand.arguments[0].value
+        layer = inner.span.text.partition("(")[0]
+        if layer not in LAYERS or LAYERS[layer].is_function:
+            break
+        error.diagnostic.span = inner.span
+        error.diagnostic.message = (
+            f"`{inner.span.text}` is a layer, and a formula has only functions"
+        )
+        error.diagnostic.help = (
+            f"give the layer a line of its own, as in `g: @label -> {inner.span.text}`, and write"
+            " `@g` in the formula"
+        )
+        break
+    return error
 
 
 def _no_operator(operator: str, span: Span) -> NetdslError:

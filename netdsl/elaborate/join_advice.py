@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.elaborate.join_causes import cause, other_shape, other_width
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -35,8 +36,28 @@ def for_join(invocation: Invocation, xs: Sequence[Value]) -> str | None:
     if other is None:
         return None
     first, second = types[0], types[other]
-    if not all(isinstance(size, int) for size in (*first.shape, *second.shape)):
-        return None
+    advice = other_shape((xs[0], xs[other]), (second, first))
+    if advice is None and invocation.name != "concat" and _are_sequences(first, second):
+        advice = other_width((xs[0], xs[other]))
+    advice = advice or cause(invocation.call, xs)
+    if advice is not None or not all(map(_is_closed, (first, second))):
+        return advice
+    return _changed(invocation, xs, other)
+
+
+def _is_closed(x: TensorType) -> bool:
+    """Whether all sizes are numbers."""
+    return all(isinstance(size, int) for size in x.shape)
+
+
+def _are_sequences(first: TensorType, second: TensorType) -> bool:
+    """Whether two inputs have vectors of unlike lengths, and as many of them."""
+    return len(first.shape) == len(second.shape) == SEQUENCE and first.shape[0] == second.shape[0]
+
+
+def _changed(invocation: Invocation, xs: Sequence[Value], other: int) -> str | None:
+    """Advice to add layers to one of two inputs."""
+    first, second = xs[0].type, xs[other].type
     if len(first.shape) != len(second.shape):
         change = _to_vector(invocation.name, first, second)
     elif len(first.shape) == SEQUENCE and first.spatial != second.spatial:
@@ -47,11 +68,26 @@ def for_join(invocation: Invocation, xs: Sequence[Value]) -> str | None:
         change = _projected(first, second)
     if change is None:
         return None
-    number = other if change.number else 0
-    advice = _placed(invocation, number, change.layers)
     if change.layers.startswith(("crop", "maxpool")):
-        return f"{SAME_SIZES}, or {advice}"
-    return advice
+        return _of_one_size(invocation, xs, other, change)
+    return _placed(invocation, other if change.number else 0, change.layers)
+
+
+def _of_one_size(
+    invocation: Invocation, xs: Sequence[Value], other: int, change: Change
+) -> str | None:
+    """Advice for maps of unequal sizes, where no layer is known to be wrong."""
+    arguments = invocation.call.arguments
+    if len(arguments) == 1 and isinstance(arguments[0].value, ast.Comprehension):
+        listed = arguments[0].value
+        sizes = min((_numbers(x.type.spatial) for x in xs), default=[])
+        size = sizes[0] if len(set(sizes)) == 1 else "x".join(map(str, sizes))
+        head = listed.span.text[len(listed.item.span.text) + 1 : -1].strip()
+        layers = f"| {listed.item.span.text} -> adaptive_avgpool({size})"
+        return f"bring them to one size: write `{invocation.name} {{ {head} {{ {layers} }} }}`"
+    if len(xs) > 2:
+        return SAME_SIZES
+    return f"{SAME_SIZES}, or {_placed(invocation, other if change.number else 0, change.layers)}"
 
 
 def _differs(kind: str, first: TensorType, x: TensorType) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
 from netdsl.ir.sizes import expressed, tensors_in
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
@@ -135,7 +136,7 @@ def _check_input_count(cls: type[Op], count: int, invocation: Invocation) -> Non
         return
     if most > MOST_REFERENCES:
         raise _wrong_arm_count(cls, count, invocation)
-    raise _wrong_reference_count(cls, count)
+    raise _wrong_reference_count(cls, count, invocation.call)
 
 
 def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpError:
@@ -154,7 +155,7 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
     return OpError("wrong-inputs", message, help=advice)
 
 
-def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
+def _wrong_reference_count(cls: type[Op], count: int, call: ast.Call) -> OpError:
     kind, (least, most) = cls.kind, cls.inputs
     tensors = [a.name for a in cls.args if a.dtypes]
     if most == 1:
@@ -168,10 +169,28 @@ def _wrong_reference_count(cls: type[Op], count: int) -> OpError:
     else:
         references = f"{least - 1} to {most - 1} references"
     message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
-    if count < least:
+    first = _first_as_input(call) if count == most + 1 else None
+    if first is not None:
+        advice = first
+    elif count < least:
         advice = f"write a reference as `@label`: `{kind}(..., @label)`"
     elif tensors:
         advice = f"give other tensors by name: `{'`, `'.join(f'{n} = @label' for n in tensors)}`"
     else:
         advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)
+
+
+def _first_as_input(call: ast.Call) -> str | None:
+    """Advice for one reference too many, the first of which is meant as the current value."""
+    references = [a.span.text for a in call.arguments if isinstance(a.value, ast.Reference)]
+    first = next(a for a in call.arguments if isinstance(a.value, ast.Reference))
+    is_input = call.name == "attention" or len(set(references)) == len(references)
+    if len(references) < 2 or not is_input or call.label is not None or call.body is not None:
+        return None
+    texts = [a.span.text for a in call.arguments if a is not first]
+    if len(set(references)) == 1 and call.name == "attention":
+        kept = dict.fromkeys(texts)
+        return f"the queries are the current value: write `{call.name}({', '.join(kept)})`"
+    written = f"{references[0]} -> {call.name}({', '.join(texts)})"
+    return f"the first input is the current value: write `{written}`"

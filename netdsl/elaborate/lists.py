@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Edit
 from netdsl.errors import NetdslError
 from netdsl.ops.args import is_integer, show
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.source import Span
-    from netdsl.syntax import ast
 
 COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts rounds
 
@@ -18,6 +18,11 @@ COUNTERS = ("i", "j", "index", "idx")  # names that a variable has if it counts 
 def element(expr: ast.Index, value: object, index: object) -> object:
     """The value of `value[index]`; raises `NetdslError`."""
     if not isinstance(value, tuple) or not is_integer(index):
+        if isinstance(expr.value, ast.Reference) and is_integer(index):
+            path = f"{expr.value.span.text}.{index}"
+            message = f"cannot take element {index} of a tensor"
+            help_ = f"write `{path}` for a layer of a group, or `slice` for a part of a tensor"
+            raise NetdslError("wrong-type", message, expr.span, help=help_)
         raise NetdslError(
             "wrong-type",
             f"cannot take element {show(index)} of {show(value)}",

@@ -124,7 +124,7 @@ def pass_on(statement: ast.Next, env: Env) -> None:
     """Set what a loop carries into its next round; raises `NetdslError`."""
     carried = env.find(NEXT)[1]
     if not isinstance(carried, dict) or statement.name not in carried:
-        raise _not_carried(statement, _loops(env))
+        raise _not_carried(statement, _loops(env), start=_start(statement.name, env))
     carried[statement.name] = UNKNOWN  # unless it has a value
     carried[statement.name] = evaluate(statement.value, env)
 
@@ -141,7 +141,12 @@ def _loops(env: Env) -> list[dict[str, object]]:
     return loops
 
 
-def _not_carried(statement: ast.Next, loops: list[dict[str, object]]) -> NetdslError:
+def _start(name: str, env: Env) -> str:
+    """What a loop could carry into its first round: the value of that name outside, or 0."""
+    return name if env.find(name)[0] else "0"
+
+
+def _not_carried(statement: ast.Next, loops: list[dict[str, object]], *, start: str) -> NetdslError:
     """The error of a `next` outside loops, or for a name that its loop does not carry."""
     name = statement.name
     message = f"this loop does not carry `{name}` from round to round"
@@ -157,7 +162,7 @@ def _not_carried(statement: ast.Next, loops: list[dict[str, object]]) -> NetdslE
         )
     else:
         advice = did_you_mean(name, list(loops[0]))
-        advice = advice or f"declare it where the loop begins: `... with {name} = 0 {{`"
+        advice = advice or f"declare it where the loop begins: `... with {name} = {start} {{`"
     return NetdslError("not-carried", message, statement.span, help=advice)
 
 

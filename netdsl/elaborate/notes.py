@@ -61,4 +61,5 @@ def results_help(label: str, value: Value | None) -> str | None:
     if node is None or not (names := node.op.results(*node.types)):
         return None
     listed = " and ".join(f"`@{label}.{name}`" for name in names)
-    return f"besides its result, this `{node.op.kind}` has {listed}"
+    cell = f": make `{label}` an `lstm` for a `c`, or leave `c` out" * (node.op.kind == "gru")
+    return f"besides its result, this `{node.op.kind}` has only {listed}{cell}"

@@ -97,9 +97,11 @@ class Program(NamedTuple):
             raise self._needs(definition)
         message = f"`{self.source.name}` has no net `{name}`"
         help_ = did_you_mean(name, nets)
+        near = self.module.definitions.get((help_ or "").partition("`")[2].partition("`")[0])
         if help_ is None and nets:
             help_ = "its nets are " + ", ".join(f"`{net}`" for net in nets)
-        raise NetdslError("unknown-net", message, self.start, help=help_)
+        place = self.start if near is None else near.name_span
+        raise NetdslError("unknown-net", message, place, help=help_)
 
     def _no_net(self) -> NetdslError:
         own = [self.module.definitions[name] for name in self.module.own]

@@ -6,7 +6,8 @@ Each layer, block call and labelled group has a name in its scope: its label, or
 
 from __future__ import annotations
 
-from itertools import islice
+import re
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import MANY, Annotation, did_you_mean_path
@@ -119,7 +120,7 @@ class Namespace:
             )
         first = self.labels.get(label)
         if first is not None:
-            raise _duplicate(label, first.span, span)
+            raise _duplicate(label, first.span, span, list(self.labels))
         binding = self.labels[label] = Binding(value, span, label, self)
         return binding
 
@@ -165,20 +166,38 @@ class Namespace:
     def suggest(self, path: str) -> str:
         """Advice for a label that does not exist."""
         known = self.first_paths()
+        if not known:
+            return "there are no labels above this line"
+        stem = re.fullmatch(r"(\w*?)\d+", path)
+        if stem is not None:
+            found = (re.fullmatch(rf"{stem[1]}(\d+)", label) for label in known)
+            numbers = sorted(int(match[1]) for match in found if match is not None)
+            if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+                ends = f"`{stem[1]}{numbers[0]}` to `{stem[1]}{numbers[-1]}`"
+                listed = f"range({numbers[0]}, {numbers[-1] + 1})".replace("(0, ", "(")
+                return f"the labels are {ends}: their numbers are `{listed}`"
         advice = did_you_mean_path(path, [f"@{label}" for label in known])
         if advice is not None:
             return advice
-        if not known:
-            return "there are no labels above this line"
         shortest = sorted(known, key=lambda label: label.count("."))[:12]
         return "labels so far: " + ", ".join(f"`{label}`" for label in shortest)
 
 
-def _duplicate(label: str, first: Span, span: Span) -> NetdslError:
+def _numbered(label: str, labels: list[str]) -> str:
+    """A label that is free: the one after its neighbour, such as `conv2_2` after `conv2_1`."""
+    shape = re.sub(r"\d+", "#", label)
+    near = next((other for other in reversed(labels) if re.sub(r"\d+", "#", other) == shape), label)
+    stem, number = re.fullmatch(r"(.*?)(\d*)", near).groups()  # type: ignore[union-attr]
+    free = (f"{stem}{n}" for n in count(int(number or 1) + 1))
+    return next(name for name in free if name not in labels)
+
+
+def _duplicate(label: str, first: Span, span: Span, labels: list[str]) -> NetdslError:
     """The error of a label that is bound a second time, at the same place if it is in a loop."""
     message = f"label `{label}` occurs twice in one scope"
     if first == span:
         advice = "number it: `name{i}: ...` in `repeat n as i`"
         return NetdslError("duplicate-label", message, span, help=advice)
     notes = (Annotation("the first is here", first),)
-    return NetdslError("duplicate-label", message, span, notes=notes, help="choose another label")
+    help_ = f"choose another label, such as `{written(_numbered(label, labels))}`"
+    return NetdslError("duplicate-label", message, span, notes=notes, help=help_)

@@ -131,6 +131,17 @@ def _back(value: Value | None, *, itself: bool = False) -> Iterator[Value]:
 
 def for_window(help_: str, call: ast.Call, x: Value) -> str:
     """Advice for a window that does not fit, with the layers that made the map so small."""
+    spread = next((a.value.span.text for a in call.arguments if a.name == "dilation"), None)
+    k = next((a.value.span.text for a in call.arguments[1:2] if a.name is None), "")
+    is_plain = call.name == "conv" and "stride" not in call.span.text
+    if spread is not None and is_plain and k.isdigit() and int(k) % 2:
+        half = int(k) // 2
+        pad = f"{half} * {spread}"
+        if spread.isdigit():
+            pad = str(half * int(spread))
+        elif half == 1:
+            pad = spread
+        return f"write `pad = {pad}`, which keeps the size with this dilation"
     shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
     if not shrunk:
         declared = next(value for value in _back(x, itself=True) if value.producer is None)

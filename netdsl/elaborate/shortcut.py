@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.corrections import added_arm
+from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
@@ -14,7 +15,10 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.elaborate.invocation import Invocation
     from netdsl.ir.graph import Value
-    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ir.types import Sym
+
+
+_NEW_CHANNELS = re.compile(r"conv\((\w+), 1\b")
 
 
 class Projection(NamedTuple):
@@ -28,7 +32,7 @@ def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> 
     """The error of an `add`, reworded if it is that of a `residual` or has a shortcut as an arm."""
     call, arms = invocation.call, invocation.arms
     if call.name == "residual" and len(arms) == 1:
-        error = _unlike(xs[0].type, xs[1].type, error, call)
+        error = _unlike(xs[0], xs[1], error, call)
     if not isinstance(error, UnlikeShapesError):
         return error
     fix = padded(call, xs)
@@ -39,7 +43,7 @@ def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> 
         error.diagnostic.help = for_join(invocation, xs) or error.help
     if not fix and len(arms) == len(xs) == 2 and call.name != "concat":
         for i, arm in enumerate(arms):
-            _project(error, arm, _projection(xs[1 - i].type, xs[i].type, call))
+            _project(error, arm, _projection(xs[1 - i], xs[i], call))
     return error
 
 
@@ -48,17 +52,19 @@ def _texts(fix: tuple[Edit, ...]) -> str:
     return ", ".join(dict.fromkeys(edit.text.strip("(), ") for edit in fix))
 
 
-def _unlike(body: TensorType, source: TensorType, error: OpError, call: ast.Call) -> OpError:
+def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpError:
     """The error of the `add` that replaces `residual { F }`."""
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
-    message = f"`residual` adds its body ({body}) to its input ({source})"
+    message = f"`residual` adds its body ({body.type}) to its input ({source.type})"
     projection = _projection(body, source, call)
     if projection is None:
         return UnlikeShapesError(message, error.reason, error.help)
     error = UnlikeShapesError(message, error.reason, projection.help)
-    if projection.layer is not None and call.body is not None:
+    if call.condition is not None:
+        error.diagnostic.help = _stricter(call.condition, projection)
+    elif projection.layer is not None and call.body is not None:
         error.diagnostic.fix = added_arm(call.body, projection.layer)
     return error
 
@@ -81,29 +87,58 @@ def _project(error: OpError, arm: ast.Body, projection: Projection | None) -> No
         error.diagnostic.fix = (Edit(shortcut.span, layer),)
 
 
-def _projection(body: TensorType, source: TensorType, join: ast.Call) -> Projection | None:
+def _stricter(condition: ast.Expr, projection: Projection) -> str:
+    """Advice for `residual if stride == 1 { F }` in a block, whose F makes other channels."""
+    width = _NEW_CHANNELS.match(projection.layer or "")
+    if width is None or width[1].isdigit():
+        return projection.help
+    fits = f"{condition.span.text} and in.channels == {width[1]}"
+    return f"add the input only where it fits: `residual if {fits} {{`"
+
+
+def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
     """Advice for a second arm that brings the input to the body's shape.
 
     A stride in it repeats one in the body; without one, the body lacks padding.
     """
+    body, source = made.type, given.type
     if len(body.shape) != len(source.shape):
         return Projection("give the body's result as many axes as the input, with `reshape`")
     channels = body.shape[0]
     if not isinstance(channels, int):
         return None
     if len(body.shape) == 1:
-        return _second_arm(f"dense({channels})")
+        return _second_arm(f"dense({_written('units', channels, made, join)})")
     strides = {_stride(a, b) for a, b in zip(source.spatial, body.spatial, strict=True)}
     stride = strides.pop() if len(strides) == 1 else None
     if stride is not None and (stride == 1 or "stride" in join.span.text):
         option = f", stride = {stride}" if stride > 1 else ""
-        return _second_arm(f"conv({channels}, 1{option})")
+        step = _written("stride", stride, made, join)
+        if step != str(stride):
+            option = ", stride" if step == "stride" else f", stride = {step}"
+        return _second_arm(f"conv({_written('out', channels, made, join)}, 1{option})")
     if len(body.shape) == 2 and channels == source.shape[0]:
         return Projection(
             f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
             f" second arm `| dense({body.shape[1]})`"
         )
     return Projection("keep the input's size in the body, with stride 1 and `pad = k // 2`")
+
+
+def _written(name: str, value: int, made: Value, join: ast.Call) -> str:
+    """How an argument with that value is written in the body: a parameter of a block, or a number.
+
+    The last layer of the body that has the value gives it.
+    """
+    calls = {part.span: part for part in join.walk() if isinstance(part, ast.Call)}
+    node = made.producer
+    while node is not None and (node.span in calls or node.span == join.span):
+        call = calls.get(node.span)
+        argument = None if call is None else argument_of(call, type(node.op), name)
+        if argument is not None and node.op.given.get(name) == value:
+            return argument.value.span.text
+        node = node.inputs[0].producer
+    return str(value)
 
 
 def _second_arm(layer: str) -> Projection:

@@ -22,7 +22,9 @@ from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
 from netdsl.ir.graph import Value
 from netdsl.ops import LAYERS
+from netdsl.ops.args import integers, sizes
 from netdsl.ops.base import check
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -125,6 +127,12 @@ class WrongArguments:
         elif ours is not None:
             help_ = f"it is called `{ours}` here, which has a value"
             self._unknown(number, name, help_, self._repetition(ours, value))
+        elif name == "return_sequences" and "last" in self._known:
+            last = _Correction(None)
+            help_ = "leave it out: without `last`, every step is kept"
+            if value is False:
+                last, help_ = _Correction("last = true"), "write `last = true`"
+            self._unknown(number, name, help_, last)
         elif name in REMOVED:
             self._unknown(number, name, REMOVED[name], _Correction(None))
         elif name == "name":
@@ -175,8 +183,22 @@ class WrongArguments:
         wrong.arg = argument.name or declared.name
         wrong.diagnostic.span = argument.span
         self._add(wrong, number, correction)
+        if declared is self.cls.args[0] and declared.convert in (sizes, integers):
+            self._as_list(wrong)
         if declared.name == "bias" and number == 1 and argument.name is None:
             self._take_for_inputs(wrong, value)
+
+    def _as_list(self, wrong: OpError) -> None:
+        """Advice for loose numbers where one list is wanted; `permute` leaves the batch out."""
+        texts = [a.span.text for a in self.call.arguments]
+        if len(texts) < 2 or not all(text.removeprefix("-").isdigit() for text in texts):
+            return
+        if self.cls.kind == "permute" and texts[0] == "0":
+            texts = texts[1:]
+        listed = f"[{', '.join(texts)}]"
+        first, last = self.call.arguments[0].span, self.call.arguments[-1].span
+        wrong.diagnostic.help = f"write one list: `{self.call.name}({listed})`"
+        wrong.diagnostic.fix = (Edit(Span(first.file, first.start, last.end), listed),)
 
     def _take_for_inputs(self, wrong: OpError, value: object) -> None:
         """Advice for `dense(784, 128)`, in PyTorch's order; a fix if the input has that length."""

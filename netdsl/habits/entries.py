@@ -29,7 +29,7 @@ def is_kind(name: str) -> bool:
 def braced_entries(matched: Matched) -> Fix:
     """`conv(8, k = 3)` for `conv { out: 8, k: 3 }`, and for a layer of Caffe."""
     text = matched.text
-    opening = _open_brace(text, matched.place("at")[0])
+    opening = open_brace(text, matched.place("at")[0])
     if opening is None:
         return None
     head = _HEAD.search(text[max(0, opening - 80) : opening])
@@ -45,7 +45,7 @@ def braced_entries(matched: Matched) -> Fix:
     return [(start, end + 1, written)]
 
 
-def _open_brace(text: str, offset: int) -> int | None:
+def open_brace(text: str, offset: int) -> int | None:
     """The innermost brace that is open at an offset."""
     depth = 0
     for position in range(offset - 1, -1, -1):

@@ -68,6 +68,13 @@ _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
     Habit(
+        r"\bexpect\s+\w+\s*\(\s*(?P<fix>(?P<at>(?P<path>(?!@)\w+(?:\.\w+)*\.\d+(?:\.\w+)*)))",
+        "expect params(‹a.0›) == 224",
+        "a path with a number is a reference: write `@$path`",
+        "found a number in a path",
+        "@$path",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<at>[Ee]xpect(?:s|ed)\s*:?|Expect\s*:?|EXPECT))\s.*",
         "‹expects:› params == 3",
         "write `expect`, without a colon: `expect params == 3`",

@@ -247,10 +247,20 @@ HABITS = (
         "this is the size of a result as papers write it, and no layer",
         where="body",
     ),
+    *(
+        Habit(
+            rf"\bexpect\s+(?P<q>\w+)\s*==\s*(?P<fix>(?P<at>(?P<n>\d+)\s*(?P<unit>[{units}])))\s*$",
+            f"expect params == ‹25{units[0]}›",
+            f"write all digits, `$fix`, or compare a rounded figure: `round($q / {power}) == $n`",
+            "numbers have no unit such as `$unit`",
+            digits,
+        )
+        for units, power in (("Kk", "1e3"), ("Mm", "1e6"), ("GgBb", "1e9"))
+    ),
     Habit(
         r"(?P<fix>(?P<at>(?P<n>\b\d[\d_]*(?:\.\d+)?)\s*(?P<unit>[kKmMbBgG]|bn|million|thousand"
         r"|billion|Mio|mio)))\b",
-        "expect params == ‹25M›",
+        "expect params < ‹25M›",
         "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
         "numbers have no unit such as `$unit`",
         digits,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
-from netdsl.habits.entries import part
+from netdsl.habits.base import Guess, Habit
+from netdsl.habits.entries import open_brace, part
 from netdsl.habits.statements import bracketed, is_layer, listed
 
 if TYPE_CHECKING:
@@ -26,7 +26,47 @@ def repeated(matched: Matched) -> Fix:
     return f"repeat {matched.group('n')} {{ {layers} }}"
 
 
+def carried(matched: Matched) -> Fix:
+    """`next w = w * 2` for `w = w * 2` in a loop, with `with w = 8` if it carries no `w`."""
+    name, value = matched.group("name"), matched.group("value").strip()
+    operator = matched.group("operator")
+    if operator:
+        value = f"{name} {operator} {value}"
+    written = f"next {name} = {value}"
+    head = _loop_around(matched.text, matched.start)
+    if head is None or not re.search(rf"\b{name}\b", value):
+        return None
+    if re.search(rf"\bwith\b.*\b{name}\s*=", head):
+        return written
+    let = re.compile(rf"^\s*let\s+{name}\s*=\s*(.+?)\s*$", re.MULTILINE)
+    before = let.findall(matched.text[: matched.start])
+    start = f" with {name} = {before[-1] if before else 0}"
+    if " with " in head:
+        start = start.replace(" with", ",")
+    return Guess(f"{head}{start} {{` and `{written}")
+
+
+def _loop_around(text: str, offset: int) -> str | None:
+    """The head of the innermost loop around an offset, without its brace."""
+    while (opening := open_brace(text, offset)) is not None:
+        head = text[:opening].rpartition("\n")[2].strip()
+        loop = re.search(r"(?:^|[{|>]\s*)((?:for|repeat)\b[^{}]*)$", head)
+        if loop is not None:
+            return loop[1].strip()
+        offset = opening
+    return None
+
+
 HABITS = (
+    Habit(
+        r"^\s*(?P<fix>(?P<name>(?!(?:let|next|output|input|expect|train|net|block|import)\b)\w+)\s*"
+        r"(?P<at>(?P<operator>\*\*|//|[-+*/])?=(?!=))\s*(?P<value>[^@={}]+?))\s*$",
+        "for i in range(2) with w = 8 {\n    conv(w, 3)\n    w ‹=› w * 2\n}",
+        "write `$fix`",
+        "found `$at` after `$name`: what a loop carries into its next round is set with `next`",
+        carried,
+        where="body",
+    ),
     Habit(
         r"^\s*(?:for|if|repeat|else)\b[^{}]*?(?P<fix>\s*(?P<at>\b(?:do|loop|begin|then)\b|=>|->))"
         r"(?=\s*\{)",

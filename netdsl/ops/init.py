@@ -189,9 +189,21 @@ def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
             "shape-mismatch",
             f"`{name}` of `{kind}` must be {needed}, `{weight.name}` is {found}",
             name,
-            "layers can only share weights of equal shapes",
+            _other_shape(shape, weight.shape),
         )
     return Param(shape, "tied", tied=weight.name)
+
+
+def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
+    """Advice for a weight of another shape."""
+    if needed == found[::-1]:
+        return (
+            "a weight is shared as it is, not transposed: two `matmul` can use one `param`, one of"
+            " them with `transpose = true`"
+        )
+    if len(needed) == len(found) == 2 and needed[0] == found[0]:
+        return f"bring the input to its length: write `dense({found[1]})` before this layer"
+    return "layers can only share weights of equal shapes"
 
 
 def numbers_of(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Size = int | Sym
 
+SEQUENCE = 2  # axes of T x D, and of C x L
+
 
 class Join(Op):
     """Base of the kinds that take arms, or the current value and `@` references."""
@@ -122,6 +124,14 @@ def common_size(op: Op, a: Size, b: Size) -> Size | None:
     return a
 
 
+def _with_axes(*xs: TensorType) -> str:
+    """The layer that gives a vector, one number for each channel of a map, the axes of the map."""
+    small, large = sorted(xs, key=lambda x: len(x.shape))
+    if len(small.shape) == 1 and small.shape[0] == large.shape[0]:
+        return f"`reshape({'x'.join([str(small.shape[0]), *['1'] * len(large.spatial)])})`"
+    return "`reshape`"
+
+
 def broadcast(op: Op, xs: Sequence[TensorType], word: str = "arm") -> tuple[Size, ...]:
     """The shape of the result of an elementwise join; raises `OpError`.
 
@@ -131,7 +141,7 @@ def broadcast(op: Op, xs: Sequence[TensorType], word: str = "arm") -> tuple[Size
     shape = list(first.shape)
     for x in others:
         if len(x.shape) != len(shape):
-            raise _unlike_ranks(op.kind, xs, "`reshape`")
+            raise _unlike_ranks(op.kind, xs, _with_axes(first, x))
         for i, size in enumerate(x.shape):
             common = common_size(op, shape[i], size)
             if common is None:
@@ -150,7 +160,8 @@ def _unlike_axes(shape: Sequence[Size], other: Sequence[Size], word: str) -> tup
             continue
         way = _projection(len(shape), i, a, b, word)
         if i == 0:
-            facts.append(f"channels {a} against {b}")
+            noun = "axis 1 has" if len(shape) == SEQUENCE else "channels"
+            facts.append(f"{noun} {a} against {b}")
         else:
             facts.append(f"axis {i + 1} has {a} against {b}")
             way = way or f"give the {word}s the same stride and padding, or `crop`"

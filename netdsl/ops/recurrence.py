@@ -128,11 +128,16 @@ class Recurrent(Op):
                     "shape-mismatch",
                     f"`{name}` of `{self.kind}` must be {wanted}, found {state}",
                     name,
-                    self._state_advice(),
+                    self._state_advice(state),
                 )
 
-    def _state_advice(self) -> str:
+    def _state_advice(self, state: TensorType) -> str:
         label = "`@enc.h` is the final state of the layer `enc`"
+        if self.rows == len(state.shape) == 1 and isinstance(state.shape[0], int):
+            return (
+                f"a state is a vector of length `hidden`: make `hidden` {state.shape[0]}, or make"
+                f" the state with `dense({self.hidden})`"
+            )
         if self.rows == 1:
             return f"a state is a vector of length `hidden`; {label}"
         parts = f"{counted(self.layers, 'layer')} and {counted(len(self.directions), 'direction')}"

@@ -46,6 +46,7 @@ def made(statements: Iterable[ast.Statement]) -> list[ast.Body]:
     bodies: list[ast.Body] = []
     for statement in statements:
         if not is_maker(statement):
+            _check_loop(statement)
             raise NetdslError(
                 "layer-between-arms",
                 "this line belongs to no arm",
@@ -57,6 +58,20 @@ def made(statements: Iterable[ast.Statement]) -> list[ast.Body]:
         _check_maker(maker_of(body))
         bodies.append(body)
     return bodies
+
+
+def _check_loop(statement: ast.Statement) -> None:
+    """Raise `NetdslError` for a loop among arms whose body has no arm."""
+    match statement:
+        case ast.Chain(elements=(ast.Repeat() | ast.For() as loop,)) if loop.body.statements:
+            first = loop.body.statements[0].span
+            raise NetdslError(
+                "layer-between-arms",
+                "this line of a loop belongs to no arm",
+                first,
+                help=f"begin an arm with `|` in the loop: `| {first.text}`",
+                fix=(Edit(_before(first), "| "),),
+            )
 
 
 def _check_maker(maker: ast.Repeat | ast.For | ast.If | None) -> None:

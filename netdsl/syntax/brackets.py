@@ -104,11 +104,21 @@ def wrong_bracket(text: str, start: int, expected: set[str]) -> WrongBracket | N
         return WrongBracket(message, f"leave out this `{found}`", [(begin, start + 1, "")])
     closing = PAIRS[opened[-1]]
     message = f"found `{found}`, but a `{opened[-1]}` before it is open"
-    if opening in opened:
+    if opening in opened and not _closes_later(text[start + 1 :], found):
         change = (start, start, closing)
         return WrongBracket(message, f"write `{closing}` before this `{found}`", [change])
     change = (start, start + 1, closing)
     return WrongBracket(message, f"write `{closing}` in place of this `{found}`", [change])
+
+
+def _closes_later(after: str, closing: str) -> bool:
+    """Whether the line goes on with a closing bracket of that kind that nothing in it opens."""
+    code, depth = NO_CODE.sub("", after.partition("\n")[0]), 0
+    for character in code:
+        depth += (character == _OPENING[closing]) - (character == closing)
+        if depth < 0:
+            return True
+    return False
 
 
 def _opened(before: str) -> str:

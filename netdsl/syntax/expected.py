@@ -202,6 +202,8 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     is_below = gap is not None and bracket is not None
     if is_above and brace is None:
         _at_opening(source, problem, start)
+    elif brace is not None:
+        _at_brace(source, problem, start)
     if is_above or is_below or brace is not None:
         _close(source, problem, start, "}" if brace is not None else ")", found)
     problem.leaves_open = bracket is not None and not problem.changes
@@ -222,6 +224,23 @@ def _at_opening(source: SourceFile, problem: Problem, start: int) -> None:
     diagnostic.help = f"write `{PAIRS[bracket]}` where it ends, before line {line}"
     if re.match(r"\s*\w+\s*=(?!=)", source.line(line)):
         diagnostic.help += f", or a comma at the end of line {line - 1}"
+
+
+def _at_brace(source: SourceFile, problem: Problem, start: int) -> None:
+    """Place the error of a body that is not closed at its brace."""
+    opening = unclosed_part(source, source.location(start).line)
+    assert opening is not None
+    code = NO_CODE.sub(lambda match: " " * len(match[0]), source.line(opening.line))
+    column = code.rfind("{")
+    place = source.start_of(opening.line) + column
+    diagnostic = problem.diagnostics[0]
+    diagnostic.span = Span(source, place, place + 1)
+    diagnostic.message = "this `{` is not closed"
+    diagnostic.help = "write `}` where the body ends"
+    if opening.ends_before is not None:
+        diagnostic.help = (
+            f"write `}}` where the body ends, perhaps before line {opening.ends_before}"
+        )
 
 
 def _mended_bracket(

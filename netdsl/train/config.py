@@ -65,8 +65,8 @@ class TrainConfig:
             match item:
                 case settings.Normalize(mean=mean, std=std):
                     _check_constants(images, {"mean": mean, "std": std})
-                case settings.RandomCrop(size=size):
-                    _check_crop(images, size)
+                case settings.RandomCrop(size=size, pad=pad):
+                    _check_crop(images, size, pad)
 
     def check_metrics(self, classes: int) -> None:
         """Raise SettingError `bad-argument` for a metric that needs more classes."""
@@ -87,14 +87,15 @@ def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, .
             raise SettingError("bad-argument", message, "augment", help_)
 
 
-def _check_crop(images: "ImageData", size: int) -> None:
+def _check_crop(images: "ImageData", size: int, pad: int) -> None:
     _, height, width = images.shape
     if (size, size) == (height, width):
         return
     message = f"`random_crop` makes {size}x{size} images, {images.name} has {height}x{width}"
     help_ = "the test uses whole images, so give `random_crop` their size"
     if height == width:
-        help_ += f": `random_crop({height})`"
+        kept = f", pad = {pad}" if pad else ""
+        help_ += f": `random_crop({height}{kept})`"
     raise SettingError("data-mismatch", message, "augment", help_)
 
 

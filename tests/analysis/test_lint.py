@@ -46,6 +46,16 @@ WRONG = [
         [4],
         "block B() { conv(8, 3) -> relu }\nnet A {\n input x: 3x9x9\n B -> relu6\n}",
     ),
+    (
+        "output-from-scores",
+        [4],
+        "net A {\n input x: 9\n output cls: dense(4)\n output box: dense(2)\n}",
+    ),
+    (
+        "unused-value",
+        [3, 5],
+        "net A {\n input x: 9\n input z: 9\n tower: { @x -> dense(9) }\n @z -> @tower -> sub(@x)\n}",
+    ),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),

@@ -45,7 +45,7 @@ def test_results_of_a_parameter() -> None:
 @pytest.mark.parametrize(
     ("line", "advice"),
     [
-        ("@enc.c", "besides its result, this `gru` has `@enc.h`"),
+        ("@enc.c", "besides its result, this `gru` has only `@enc.h`"),
         ("@flat.h", "did you mean"),
     ],
 )

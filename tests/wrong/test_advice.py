@@ -38,7 +38,7 @@ CORRECTED = {
     ),
     "embedding of what a layer computes": (
         "input words: 8\ndense(4) -> embedding(500, 32)",
-        "only an input of the net can have integers",
+        "integers come from an input",
         "input words: T int64\nembedding(500, 32)",
     ),
     "integers that are moved": (

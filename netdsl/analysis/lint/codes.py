@@ -9,6 +9,7 @@ WARNINGS = (
     "channels-last",
     "data-without-root",
     "double-activation",
+    "output-from-scores",
     "shadowed-let",
     "skipped-input",
     "softmax-before-loss",

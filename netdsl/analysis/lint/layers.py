@@ -86,6 +86,8 @@ def _other_order(node: Node) -> Iterator[Diagnostic]:
     if (eps > LARGEST_EPS or eps in MOMENTA) and "eps" not in text:
         message = f"this `{kind}` has an `eps` of {eps:g}, which is usually a small number"
         help_ = f"the channels of the input are known: leave them out, as in `{op.examples[0][1]}`"
+        if kind == "layernorm" and len(node.types[0].shape) > 2:
+            help_ = "the channels of the input are known: write `layernorm(axis = 1)`"
         if eps in MOMENTA:
             help_ = f"the momentum is a share of the new batch: write `momentum = {1 - eps:g}`"
     elif layers > MOST_STACKED and "layers" not in text:

@@ -29,6 +29,7 @@ INNER = (
     "mish",
 )
 SCORES = ("output", "logits", "scores")  # names of outputs; `output` is the default
+CLASSES = ("cls", "class", "classes", "logits", "scores", "labels")  # outputs with scores
 MOVES = ("flatten", "reshape", "dropout")  # layers that keep the numbers
 
 
@@ -43,6 +44,28 @@ def score_warnings(graph: Graph, train: ast.Train | None) -> Iterator[Diagnostic
     for output in graph.outputs:
         if output.name.endswith(SCORES):
             yield from _on_scores(_maker(output.value), output.name)
+
+
+def head_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """A warning for an output whose only layer takes the scores of another output."""
+    heads = {id(output.value): output for output in graph.outputs}
+    for output in graph.outputs:
+        node = output.value.producer
+        source = None if node is None else heads.get(id(node.inputs[0]))
+        if node is None or source is None or source.name.lower() not in CLASSES:
+            continue
+        maker = source.value.producer
+        if maker is None or (maker.op.kind, node.op.kind) != ("dense", "dense"):
+            continue
+        yield Diagnostic(
+            "output-from-scores",
+            f"the output `{output.name}` starts from the scores of the output `{source.name}`",
+            node.span,
+            "warning",
+            notes=(Annotation(f"`{source.name}` is here", maker.span),),
+            help="give the value before both a label, such as `features`, and write `output"
+            f" {output.name}: @features -> {node.span.text}`",
+        )
 
 
 def _cross_entropy(train: ast.Train | None) -> Annotation | None:

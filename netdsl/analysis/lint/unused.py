@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.elaborate.bodies import Expectation
+    from netdsl.elaborate.module import Module
     from netdsl.ir.graph import Graph, Node
     from netdsl.source import Span
 
@@ -48,6 +50,25 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
                 "warning",
                 help="remove it and the layers that lead only to it, or make it an `output`",
             )
+
+
+def dropped_values(module: Module) -> Iterator[Diagnostic]:
+    """A warning for each reference in a chain that another reference follows at once."""
+    for definition in module.tree.definitions:
+        for part in () if definition.body is None else definition.body.walk():
+            if not isinstance(part, ast.Chain):
+                continue
+            for before, after in pairwise(part.elements):
+                if isinstance(before, ast.TakeUp) and isinstance(after, ast.TakeUp):
+                    name = after.span.text.removeprefix("@")
+                    yield Diagnostic(
+                        "unused-value",
+                        f"`{after.span.text}` takes the place of `{before.span.text}`",
+                        before.span,
+                        "warning",
+                        help=f"write `-> {name}` to apply the layers of `{name}` again, or leave"
+                        f" `{before.span.text}` out",
+                    )
 
 
 def _is_used(node: Node, used: set[int]) -> bool:

@@ -9,10 +9,10 @@ from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.names import Names, name_warnings
-from netdsl.analysis.lint.scores import score_warnings
+from netdsl.analysis.lint.scores import head_warnings, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
 from netdsl.analysis.lint.training import training_warnings
-from netdsl.analysis.lint.unused import unused_value_warnings
+from netdsl.analysis.lint.unused import dropped_values, unused_value_warnings
 from netdsl.diagnostics import Reporter
 
 if TYPE_CHECKING:
@@ -78,10 +78,12 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
     yield from shadowing
     explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
+    yield from dropped_values(module)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
         yield from score_warnings(net.graph, net.train)
+        yield from head_warnings(net.graph)
         yield from training_warnings(net.train)
         yield from unused_value_warnings(net.graph, net.expects)
         if with_hints:

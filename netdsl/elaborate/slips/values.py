@@ -25,6 +25,7 @@ from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
+_OPENINGS = re.compile(r"^\s*(net|block)\b", re.MULTILINE)
 _WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
 _PATH = re.compile(r"\w+(\.\w+)+")
 
@@ -69,8 +70,12 @@ def advise_name(
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
     elif name in IN and diagnostic.help is None:
-        diagnostic.help = f"the sizes of a block's input are `{IN[name]}` and so on"
-        set_fix(diagnostic, span, IN[name])
+        written, subject = IN[name], "a block's input"
+        openings = _OPENINGS.findall(span.file.text[: span.start])
+        if openings and openings[-1] == "net":
+            written, subject = written.replace("in.", "@."), "the current value"
+        diagnostic.help = f"the sizes of {subject} are `{written}` and so on"
+        set_fix(diagnostic, span, written)
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
@@ -206,6 +211,8 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
         return
     value = argument.value
     word = value.value if isinstance(value, ast.Literal) else value.span.text
+    if isinstance(value, ast.Sequence) and diagnostic.help is None:
+        _normalized_shape(diagnostic, value, call, argument)
     if diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
@@ -237,6 +244,19 @@ def _word(
     diagnostic.help = f"an activation is a layer of its own: write `-> {kind}` after this one"
     end = Span(call.span.file, call.span.end, call.span.end)
     diagnostic.fix = (Edit(with_comma(call, argument), ""), Edit(end, f" -> {kind}"))
+
+
+def _normalized_shape(
+    diagnostic: Diagnostic, value: ast.Sequence, call: ast.Call, argument: ast.Argument
+) -> None:
+    """Advice for `layernorm([64, 16, 16])`: PyTorch's sizes of the axes to normalise."""
+    is_first = call.name == "layernorm" and argument is call.arguments[0]
+    if not is_first or len(value.items) not in (1, 3):
+        return
+    written = "layernorm"
+    if len(value.items) > 1:
+        written = "layernorm(axis = [1, 2, 3])"
+    diagnostic.help = f"the sizes are known from the input: write `{written}`"
 
 
 def _percent(diagnostic: Diagnostic, value: ast.Literal, call: ast.Call) -> None:
