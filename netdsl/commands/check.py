@@ -43,12 +43,14 @@ _DENIED = {"errors": ("error",), "warnings": ("error", "warning")}
 class Wanted(NamedTuple):
     """A file to check, and the one net of it that is meant, if not all.
 
-    A file that was found in a folder may have no net: others may import it.
+    A file that was found in a folder may have no net: others may import it. The one net of a file
+    that is named as a whole, too, need only exist.
     """
 
     file: str
     net: str | None
-    is_found: bool
+    is_found: bool = False
+    is_inside: bool = False
 
 
 class Results(NamedTuple):
@@ -104,10 +106,7 @@ def _is_folder(name: str) -> bool:
 
 
 def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
-    """The files that the user names, each once; folders without any are reported.
-
-    A net of a file that is named as a whole is left out, too.
-    """
+    """The files that the user names, each once; folders without any are reported."""
     whole = {source_path(name) for name in names if split_name(name)[1] is None}
     known: set[tuple[str, str | None]] = set()
     for name in names:
@@ -119,10 +118,9 @@ def _wanted_files(names: list[str], findings: Findings) -> Iterator[Wanted]:
             findings.add(file, errors)
         for path in files:
             place = source_path(path)
-            is_inside = net is not None and place in whole
-            if not is_inside and (place, net) not in known:
+            if (place, net) not in known:
                 known.add((place, net))
-                yield Wanted(path, net, is_folder)
+                yield Wanted(path, net, is_folder, net is not None and place in whole)
 
 
 def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> None:
@@ -139,7 +137,8 @@ def _check_kinds(arguments: argparse.Namespace, summaries: list[Summary]) -> Non
 
 def _names(program: Program, wanted: Wanted) -> list[str]:
     if wanted.net is not None:
-        return [program.pick(wanted.net)]
+        name = program.pick(wanted.net)
+        return [] if wanted.is_inside else [name]
     nets = program.nets()
     if nets or wanted.is_found:
         return nets
