@@ -622,7 +622,7 @@ def test_text(
             "2 |     input image: 3x8x8",
             "  |     ------------------",
         ),
-        "help: use a kernel of at most 8, or more padding",
+        "help: use a kernel of at most 8, or more padding; input `image` is only 3x8x8",
         *("", "`netdsl explain window-too-large` explains this error"),
     ]
     assert expected == printed.err.splitlines()

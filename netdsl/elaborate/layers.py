@@ -183,12 +183,12 @@ def _wrong_reference_count(cls: type[Op], count: int, call: ast.Call) -> OpError
 
 def _first_as_input(call: ast.Call) -> str | None:
     """Advice for one reference too many, the first of which is meant as the current value."""
-    references = [a.span.text for a in call.arguments if isinstance(a.value, ast.Reference)]
-    first = next(a for a in call.arguments if isinstance(a.value, ast.Reference))
+    given = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
+    references = [a.span.text for a in given]
     is_input = call.name == "attention" or len(set(references)) == len(references)
     if len(references) < 2 or not is_input or call.label is not None or call.body is not None:
         return None
-    texts = [a.span.text for a in call.arguments if a is not first]
+    texts = [a.span.text for a in call.arguments if a is not given[0]]
     if len(set(references)) == 1 and call.name == "attention":
         kept = dict.fromkeys(texts)
         return f"the queries are the current value: write `{call.name}({', '.join(kept)})`"

@@ -47,9 +47,9 @@ def matched(
         else:
             right.append(size)
     for size in [*right] if floors else []:
-        for k in _divisors(size):
-            whole = next((a for a in left if isinstance(a, Sym) and a // k == size), None)
-            if whole is not None:
+        for whole in left:
+            k = _divisor_between(whole, size)
+            if k is not None:
                 left[left.index(whole)] = k
                 right.remove(size)
                 pairs.append((whole, size * k))
@@ -57,12 +57,19 @@ def matched(
     return prod(left), prod(right), pairs
 
 
-def _divisors(size: int | Sym) -> list[int]:
-    """The numbers by which another size may have been divided to get this one."""
-    if isinstance(size, int):
-        return []
-    most = max((a.divisor for a in size.atoms() if isinstance(a, Floor)), default=1)
-    return [k for k in range(2, most + 1) if most % k == 0]
+def _divisor_between(whole: int | Sym, size: int | Sym) -> int | None:
+    """The k for which a size is ⌊whole/k⌋; None if there is none."""
+    if isinstance(whole, int) or isinstance(size, int):
+        return None
+    ours, theirs = _largest_divisor(whole), _largest_divisor(size)
+    for k in (theirs, theirs // ours):  # ⌊⌊H/2⌋/3⌋ is ⌊H/6⌋
+        if k > 1 and whole // k == size:
+            return k
+    return None
+
+
+def _largest_divisor(size: Sym) -> int:
+    return max((a.divisor for a in size.atoms() if isinstance(a, Floor)), default=1)
 
 
 def common_factor(value: int | Sym) -> int:

@@ -60,7 +60,7 @@ def unclosed_brace(source: SourceFile, offset: int, expected: set[str], found: s
     number = source.location(offset).line
     if "RBRACE" in expected and (found == END or _TOP_LEVEL.match(source.line(number))):
         opening = unclosed_part(source, number)
-        if opening is not None:
+        if opening is not None and (found == END or opening.line < number):
             return f"the `{{` on line {opening.line} is not closed"
     return None
 
