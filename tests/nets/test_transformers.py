@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ IN_PYTORCH = {  # the names of a layer's parts in `nn.TransformerEncoderLayer`
         "output.LayerNorm": "norm2",
     },
 }
-LAYERS = {
+LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "vit": ("layer: encoder_layer(64, 4)", {"norm_first": True, "layer_norm_eps": 1e-6}),
     "gpt": ("layer: gpt_block(4, 0.1)", {"norm_first": True}),
     "bert": ("layer: bert_layer(4, @padding, 0.1)", {"layer_norm_eps": 1e-12}),
@@ -79,7 +79,8 @@ def test_gpt_is_tied() -> None:
     """The matrix of the scores is the embedding, so its gradient comes from both."""
     net = netdsl.load("gpt:ByteGPT")
     module = net.torch()
-    assert module.lm_head.weight is module.transformer.wte.weight
+    embedding = module.get_parameter("transformer.wte.weight")
+    assert module.get_parameter("lm_head.weight") is embedding
     assert net.params == sum(p.numel() for p in module.parameters())
     assert "256" in str(net.valid_for)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.graph import Value
+from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
@@ -18,6 +19,7 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
     """
     number: dict[int, str] = {id(v): f"input {i}" for i, v in enumerate(graph.inputs)}
     owner: dict[str, int] = {}
+    place: dict[str, str] = {}
     heads = {head.name: i for i, head in enumerate(graph.aux)}
     nodes = []
     for i, node in enumerate(graph.nodes):
@@ -27,10 +29,11 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
         weights = {
             name: (p.shape, repr(p.init)) for name, p in (node.params() | node.buffers()).items()
         }
+        place |= {node.tensor_name(name): f"{name} of node {shared}" for name in weights}
         nodes.append(
             (
                 node.op.kind,
-                arguments_of(node, number),
+                arguments_of(node, number, place),
                 edges,
                 str(node.type),
                 node.type.dtype,
@@ -49,13 +52,18 @@ def nameless(graph: Graph) -> dict[str, list[Any]]:
     }
 
 
-def arguments_of(node: Node, number: dict[int, str]) -> list[tuple[str, object]]:
-    """The arguments of a node; an argument that is a tensor is given by its position."""
-    values = [(a.name, getattr(node.op, a.name)) for a in node.op.args]
-    return [
-        (n, number.get(id(v), "a tensor")) if isinstance(v, Value) else (n, repr(v))
-        for n, v in values
-    ]
+def arguments_of(node: Node, number: dict[int, str], place: dict[str, str]) -> list[object]:
+    """The arguments of a node. Tensors and weights of other layers are given by their positions."""
+    arguments: list[object] = []
+    for argument in node.op.args:
+        value = getattr(node.op, argument.name)
+        if isinstance(value, Value):
+            arguments.append((argument.name, number.get(id(value), "a tensor")))
+        elif isinstance(value, Weight):
+            arguments.append((argument.name, place[value.name]))
+        else:
+            arguments.append((argument.name, repr(value)))
+    return arguments
 
 
 def first_difference(first: Graph, second: Graph) -> str | None:
