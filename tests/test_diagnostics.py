@@ -162,9 +162,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "choice": (NET + 'gelu("tan")\n}', Expected("bad-argument", 3, 10, "it can be none, tanh")),
     "missing": (
         NET + "conv(4)\n}",
-        Expected(
-            "missing-argument", 3, 5, "`conv` needs `k` (window size)", "conv(4, 3)"
-        ),
+        Expected("missing-argument", 3, 5, "`conv` needs `k` (window size)", "conv(4, 3)"),
     ),
     "missing of block": (
         "block B(width) { relu }\n" + NET + "B\n}",

@@ -57,9 +57,7 @@ def test_commands_create_no_folders(
     before = sorted(model_folder.iterdir())
     assert run([*WRITERS[name], "-o", f"missing/{name}"]) == 1
     out, err = capsys.readouterr()
-    assert (
-        err == f"error[cannot-write]: missing/{name}: there is no folder missing\n"
-    )
+    assert err == f"error[cannot-write]: missing/{name}: there is no folder missing\n"
     assert not out
     assert sorted(model_folder.iterdir()) == before
 

@@ -54,7 +54,7 @@ WRONG = [
     (
         "unused-value",
         [3, 5],
-        "net A {\n input x: 9\n input z: 9\n tower: { @x -> dense(9) }\n @z -> @tower -> sub(@x)\n}",
+        "net A {\n input x: 9\n input z: 9\n t: { @x -> dense(9) }\n @z -> @t -> sub(@x)\n}",
     ),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),

@@ -14,7 +14,7 @@ from netdsl.draw import picture as picture_module
 from netdsl.draw.dot import emit_dot
 from netdsl.draw.mermaid import emit_mermaid, is_large
 from netdsl.draw.picture import COLOURS, FOLDED
-from netdsl.ops import base
+from netdsl.ops import LAYERS
 from tests.support.markup import HOSTILE
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_mermaid_shows_kinds_shapes_and_auxiliary_heads() -> None:
 
 def test_mermaid_and_dot_share_their_colours() -> None:
     """Every family of layers has a colour, which both formats use."""
-    assert {op.family for op in base.LAYERS.values()} <= set(COLOURS)
+    assert {op.family for op in LAYERS.values()} <= set(COLOURS)
     graph = netdsl.load("resnet:ResNet18").graph
     for fill, border in [COLOURS["convolution"], COLOURS["join"]]:
         assert f"fill:{fill},stroke:{border}" in emit_mermaid(graph)

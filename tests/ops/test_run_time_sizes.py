@@ -10,6 +10,7 @@ import pytest
 import netdsl
 from netdsl.analysis.conditions import conditions
 from netdsl.cli import run
+from netdsl.ir.products import equal_products
 from netdsl.ir.signs import is_nonnegative
 from netdsl.ir.sizes import Arithmetic, AxisSize, expressed
 from netdsl.ir.types import Sym
@@ -270,3 +271,10 @@ def test_signs(size: Any) -> None:
         if is_nonnegative(size, {"H": low, "W": low}):
             values = [size.at({"H": h, "W": w}) for h in range(low, 30) for w in range(low, 30)]
             assert min(values) >= 0
+
+
+def test_huge_divisors() -> None:
+    """Only the divisors that the sizes have are tried, not all the numbers up to the largest."""
+    half = Sym.var("T") // 2
+    shape = (2**61, half // 2**61)
+    assert equal_products((half,), shape) == [(half, half // 2**61 * 2**61)]
