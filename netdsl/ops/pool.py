@@ -6,7 +6,6 @@ from math import inf, prod
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.lowering import TypedName
 from netdsl.ir.rounding import TINY, grown, unless_beyond
 from netdsl.ops.args import boolean, dims
 from netdsl.ops.base import arg, brief, layer
@@ -15,7 +14,7 @@ from netdsl.ops.pool_window import Pooling
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder
+    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import TensorType
     from netdsl.ops.args import Pairs
@@ -167,7 +166,7 @@ class AvgPool(_Mean):
         if self.count_pad or self.auto_pads(x.type) or not self.pads_at_run_time(x.type):
             return y
         shape = g.op("Concat", g.ints([1, 1]), g.op("Shape", x, start=2), axis=0)
-        ones = TypedName.of(g.op("Expand", g.floats(1.0), shape), x.type)
+        ones = x.of(g.op("Expand", g.floats(1.0), shape), x.type)
         return g.op("Div", y, self.onnx_pool(g, "AveragePool", ones, count_include_pad=0))
 
 
