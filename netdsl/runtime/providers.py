@@ -49,6 +49,10 @@ _OPERATOR = re.compile(r"No Op registered for (\S+)|error: (\S+?)\(.*is not a re
 _NO_KERNEL = re.compile(
     r"Could not find an implementation for (\w+)|Provider type for (\w+) node with name"
 )
+_FAILED_NODE = re.compile(
+    r"(?:Error in execution: )?Non-zero status code returned while running (\w+) node\."
+    r" ?Name:'([^']*)' Status Message: "
+)
 _MEMORY = re.compile(
     r"out of memory|Failed to allocate memory|bad_alloc|OutOfMemory|CUDA failure"
     r" 2:|ALLOC_FAILED|Available memory of \d+ is smaller",
@@ -310,8 +314,12 @@ def is_full(error: Exception) -> bool:
 
 
 def message_of(error: Exception) -> str:
-    """The message of an error of onnxruntime, without its codes and file names."""
+    """The message of an error of onnxruntime, without its codes and file names.
+
+    A node that failed is shown as "node `0` (Gather)".
+    """
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", str(error).strip())
     text = re.sub(r"^Load model from .*? failed:\s*", "", text)
     text = re.sub(r"/\S+\.(?:cc|h|cpp):\d+ .*?(?:\) ?(?=[A-Z])| was false\. )", "", text)
+    text = _FAILED_NODE.sub(r"node `\2` (\1): ", text)
     return " ".join(text.split())[:300] or type(error).__name__
