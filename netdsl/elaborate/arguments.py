@@ -358,6 +358,8 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
         raise not_a_value(value.name, argument.value.span)
     if isinstance(value, Value) and argument.name is not None and takes_weight:
         assert declared is not None
+        if value.type is None:
+            return UNKNOWN
         check_is_weight(declared, cls, value, argument.value)
     return value
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.called_nets import RESULTS, check_callable
-from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate
 from netdsl.elaborate.invocation import (
     Invocation,
     refuse_arguments_and_body,
     refuse_body,
     refuse_condition,
 )
-from netdsl.elaborate.joins import join, residual
+from netdsl.elaborate.joins import join, only_tensor, residual
 from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loader import is_known, layer_names, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Identity, KindValue, layer_of
@@ -116,6 +116,8 @@ class Calls:
         xs = arguments.tensors
         if not arguments.is_list:
             xs = (self.net.need(x, call.span), *xs)
+        elif len(xs) == 1:
+            return only_tensor(self.net, invocation, xs[0])
         return add_layer(self.net, invocation, cls, arguments, xs)
 
     # ---- blocks
@@ -186,6 +188,8 @@ class Calls:
         net = self.net
         call, label, env, x = invocation
         element = _reusable(binding, call)
+        if call.arguments:
+            element = _with_tensors(element, call, env)
         assert binding.env is not None
         source = net.need(x, call.span)
         first = len(net.graph.nodes)
@@ -219,10 +223,11 @@ class Calls:
         original = self.net.owners[node.module]
         if original.params() == node.params():
             return
-        first, now = (str(n.inputs[0].type) for n in (original, node))
+        first, now = (", ".join(map(str, n.types)) for n in (original, node))
+        inputs = "an input" if len(node.types) == 1 else "inputs"
         raise NetdslError(
             "shape-mismatch",
-            f"the weights of `{call.name}` are for an input of {first} and do not fit an input of"
+            f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
             f" {now}",
             call.span,
             help=(
@@ -243,15 +248,45 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
             help=f"write `@{call.name}` for its value",
             fix=_as_reference(call, call.name),
         )
-    if call.arguments:
-        raise NetdslError(
-            "too-many-arguments",
-            f"`{call.name}` applies the layer of that label again, and takes no arguments",
-            call.arguments[0].span,
-            help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
-        )
     refuse_body(call)
     return binding.element
+
+
+def _with_tensors(element: ast.Element, call: ast.Call, env: Env) -> ast.Element:
+    """The layer of a label with the tensors of a further call in the places of its own.
+
+    Tensors without a name replace those without one, all of them. Raises `NetdslError`.
+    """
+    given = [a.value for a in call.arguments if a.name is None]
+    names = {a.name: a.value for a in call.arguments if a.name is not None}
+    own = element.arguments if isinstance(element, ast.Call) and element.body is None else ()
+    places = [a for a in own if a.name is None and isinstance(a.value, ast.Reference)]
+    replaced = {id(a): value for a, value in zip(places, given, strict=False)}
+    replaced |= {id(a): names[a.name] for a in own if a.name in names}
+    if len(replaced) < len(call.arguments) or (given and len(given) < len(places)):
+        raise _no_tensors(call)
+    values = {key: evaluate(written, env) for key, written in replaced.items()}
+    if any(value is not UNKNOWN and not isinstance(value, Value) for value in values.values()):
+        raise _no_tensors(call)
+    assert isinstance(element, ast.Call)
+    return element.given(
+        tuple(
+            ast.Argument(a.name, KnownValue(a.value.span, values[id(a)]), a.span)
+            if id(a) in values
+            else a
+            for a in own
+        )
+    )
+
+
+def _no_tensors(call: ast.Call) -> NetdslError:
+    return NetdslError(
+        "too-many-arguments",
+        f"`{call.name}` applies the layer of that label again, and takes only other tensors in the"
+        " places of its own",
+        call.arguments[0].span,
+        help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
+    )
 
 
 def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:

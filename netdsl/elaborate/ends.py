@@ -89,6 +89,10 @@ class Ends:
             names = expr.parts
         elif isinstance(expr, ast.Name):
             names = (expr.id,)
+        elif isinstance(expr, ast.Sequence):
+            found = tuple(part.id for part in expr.items if isinstance(part, ast.Name))
+            if any(env.find(name)[0] for name in found):  # `[3, H, W]` is written `3xHxW`
+                names = tuple(name for name in found if name.isupper())
         for name in names:
             if isinstance(name, str) and not env.find(name)[0]:
                 _refuse_batch(name, expr.span)
@@ -248,8 +252,12 @@ def _refuse_half_sizes(statement: ast.Input) -> None:
 def _refuse_sizes(name: str, span: Span, env: Env) -> None:
     """Raise `NetdslError` for sizes such as `zx1x1`: their first letter makes them a name."""
     parts = name.split("x")
-    if len(parts) > 1 and all(p.isdigit() or (p and env.find(p)[0]) for p in parts):
-        written = f"[{', '.join(parts)}]"
+    first, *others = parts
+    is_size = len(first) == 1 or env.find(first)[0]
+    if others and is_size and all(p.isdigit() or p.isupper() or env.find(p)[0] for p in others):
+        if not env.find(first)[0]:
+            _refuse_batch_letter(name, span)
+        written = f"[{', '.join(parts)}]" if env.find(first)[0] else name[0].upper() + name[1:]
         raise NetdslError(
             "unknown-name",
             f"there is no size `{name}`",
@@ -270,6 +278,19 @@ def _refuse_batch(name: str, span: Span) -> None:
         )
 
 
+def _refuse_batch_letter(name: str, span: Span) -> None:
+    """Raise `NetdslError` for `bxT`."""
+    if name[0] in "bn":
+        sizes = name.partition("x")[2]
+        raise NetdslError(
+            "bad-size",
+            f"`{name[0]}` is the batch, which an input does not have",
+            span,
+            help=f"write `{sizes}`",
+            fix=(Edit(span, sizes),),
+        )
+
+
 def _refuse_other_tools(span: Span) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
     from netdsl.habits.sizes import meant_sizes  # few nets have such names
@@ -278,9 +299,12 @@ def _refuse_other_tools(span: Span) -> None:
     if meant is None or meant == span.text:
         return
     head = span.file.text[span.file.text.rfind("input", 0, span.start) : span.start].rstrip()
+    message = f"`{span.text}` is not how the sizes of an input are written"
+    if span.text == f"Bx{meant}":
+        message = "`B` is the batch, which an input does not have"
     raise NetdslError(
         "bad-size",
-        f"`{span.text}` is not how the sizes of an input are written",
+        message,
         span,
         help=f"write `{head} {meant}`: numbers or letters with `x` between them, without a batch",
         fix=(Edit(span, meant),),

@@ -48,10 +48,14 @@ USAGE = {
     "range": "range(n)` or `range(a, b, step = 1)",
     "enumerate": "enumerate(list, start = 0)",
     "sum": "sum(list)",
+    "prod": "prod(list)",
     "abs": "abs(a)",
     "sqrt": "sqrt(a)` where `a` is at least 0, as in `sqrt(4)",
     "exp": "exp(a)",
     "log": "log(a)` or `log(a, base)` where `a` is above 0, as in `log(8, 2)",
+    "sin": "sin(a)",
+    "cos": "cos(a)",
+    "tanh": "tanh(a)",
 }
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
@@ -64,10 +68,14 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "range": _range,
     "enumerate": _enumerate,
     "sum": sum,
+    "prod": math.prod,
     "abs": abs,
     "sqrt": math.sqrt,
     "exp": math.exp,
     "log": math.log,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tanh": math.tanh,
 }
 
 

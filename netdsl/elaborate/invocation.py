@@ -47,17 +47,7 @@ class Invocation(NamedTuple):
 
     def with_arguments(self, arguments: tuple[ast.Argument, ...]) -> Invocation:
         """The same with arguments that what is called has already."""
-        call = self.call
-        call = ast.Call(
-            call.span,
-            call.label,
-            call.name,
-            call.name_span,
-            joined(arguments, call.arguments),
-            call.condition,
-            call.body,
-        )
-        return self._replace(call=call)
+        return self._replace(call=self.call.given(joined(arguments, self.call.arguments)))
 
     @property
     def name(self) -> str:

@@ -40,6 +40,15 @@ def join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op])
     return _join(net, bodies, invocation, cls)
 
 
+def only_tensor(net: NetBuilder, invocation: Invocation, value: Value) -> Value:
+    """The value of a join of one tensor, which needs no layer but has the place of one."""
+    call, label, env, _ = invocation
+    name = net.member_name(label, env)
+    if label is not None:
+        net.remember(name, value, label, call, env)
+    return value
+
+
 def residual(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
     """The value of a `residual`; raises `NetdslError`."""
     call, _, env, _ = invocation
@@ -149,7 +158,11 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
         )
     env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)
-    value = add_layer(net, invocation, cls, arguments, (*xs, *arguments.tensors))
+    xs += arguments.tensors
+    if len(xs) == 1 and any(map(maker_of, invocation.arms)):
+        value = only_tensor(net, invocation, xs[0])
+    else:
+        value = add_layer(net, invocation, cls, arguments, tuple(xs))
     if name is not None:
         net.scope.labels[name].inner = scope
     return value

@@ -21,6 +21,7 @@ WITH_NUMBER = {
     "gap": ("avgpool", "for windows of that size"),
     "gmp": ("maxpool", "for windows of that size"),
 }
+OPERATORS = {"add": "+", "sub": "-", "mul": "*"}  # between the current value and a number
 RELU6 = 6  # the limit that has a kind of its own
 WHOLE = (integer, dims, padding)  # the types of whole numbers
 OVER_ALL = {"avgpool": "gap", "maxpool": "gmp"}  # the kinds without a window
@@ -95,6 +96,9 @@ def _for_join(cls: type[Op], values: Sequence[object]) -> str:
     if values and all(isinstance(value, str) and value.isidentifier() for value in values):
         references = ", ".join(f"@{value}" for value in values)
         return f"references begin with `@`: write `{cls.kind}({references})`"
+    operator = OPERATORS.get(cls.kind)
+    if operator is not None and len(values) == 1 and type(values[0]) in (int, float):
+        return f"write `(@ {operator} {values[0]})`, where `@` is the current value"
     return (
         "give what it joins as arms in braces, as in"
         f" `{cls.kind} {{ | relu | identity }}`, or as references: `{cls.kind}(@label)`"

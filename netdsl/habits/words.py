@@ -23,7 +23,6 @@ FUNCTIONS = {
     "float": "leave it out: `a / b` gives a fraction",
     "list": "leave it out: `range(3)` is a list already",
     "tuple": "leave it out: lists and tuples are the same",
-    "prod": "write the product: `a * b`; `in.size` is the number of elements",
     "log2": "write the number itself",
     "size": "the sizes of a value are `shape(@label)`, those of a block's input `in.shape`",
     "zip": "count with `enumerate(list)` or `range(n)`, and index: `list[i]`",

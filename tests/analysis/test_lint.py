@@ -136,6 +136,7 @@ HINTED = [
     ),
 ]
 RIGHT = [
+    "net Given { input x: 9 \n w: param([4, 9]) \n @x -> dense(4, bias = false, weight = @w) }",
     "net Depth { input scan: 1x64x64x64 \n conv(8, 3) -> gap }",
     "net Video { input clip: 3x16x112x112 \n conv(8, 3) -> gap }",
     "net Last { input image: HxWx3 \n permute([3, 1, 2]) -> conv(8, 3) }",

@@ -45,6 +45,38 @@ def test_residual() -> None:
     torch.testing.assert_close(module(x), x.tanh() + x)
 
 
+def test_a_join_of_one_tensor_is_that_tensor() -> None:
+    """It has no layer, but keeps its position, so that later names are the same in all rounds."""
+    loop = (
+        "conv(4, 1)\nfor i in range(2) with found = [@] {\n"
+        "g{i}: { concat(found) -> conv(4, 1) }\nnext found = found + [@]\n}"
+    )
+    assert ["0", "g0.1", "g1.0", "g1.1"] == names(net(loop))
+    assert_back_ends_agree(net(loop))
+    arms = "j: add {\nfor i in range(n) {\n| a{i}: conv(8, 1)\n}\n}\nrelu -> sub(@j)"
+    assert ["j.a0", "1", "2"] == names(net(arms.replace("n)", "1)")))
+    assert ["j.a0", "j.a1", "j", "1", "2"] == names(net(arms.replace("n)", "2)")))
+
+
+def test_a_layer_used_again_takes_other_tensors() -> None:
+    """They take the places of its own; the weights are the same."""
+    steps = net(
+        "input x: 3x8\ninput s: 6\n@x -> slice(0, 1) -> cell: gru(6, h = @s, last = true)\n"
+        "for i in range(1, 3) with s = @cell {\n"
+        "@x -> slice(i, i + 1) -> c{i}: cell(h = s)\nnext s = @c{i}\n}"
+    )
+    whole = net("input x: 3x8\ninput s: 6\n@x -> cell: gru(6, h = @s, last = true)")
+    assert keys(steps) == keys(whole)
+    module, other = steps.torch(), whole.torch()
+    other.load_state_dict(module.state_dict())
+    x, s = torch.randn(2, 3, 8), torch.randn(2, 6)
+    torch.testing.assert_close(module(x, s), other(x, s))
+    assert_back_ends_agree(steps)
+    assert_back_ends_agree(
+        net("input q: 3x8\ninput a: 5x8\ninput b: 4x8\n@q -> t: attention(2, @a) -> t(@b)")
+    )
+
+
 SIAMESE = (
     "input a: 4\ninput b: 4\n@a -> t: { d: dense(6) -> bn -> relu\n dense(3) }\nu: @b -> t\nsub(@t)"
 )

@@ -25,6 +25,8 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
     used = {id(value) for node in graph.nodes for value in node.taken}
     used.update(id(output.value) for output in graph.outputs)
     used.update(id(head.value) for head in graph.aux)
+    tied = {param.tied for node in graph.nodes for param in node.params().values()}
+    used.update(id(node.output) for node in graph.nodes if node.module in tied)
     for value in graph.inputs:
         if id(value) not in used:
             yield Diagnostic(
