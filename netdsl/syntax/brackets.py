@@ -169,7 +169,8 @@ def closed_early(source: SourceFile, start: int) -> WrongBracket | None:
     if not is_inside:
         return None
     line = source.location(len(above) - 1).line
-    if source.line(line).strip() != "}":
+    is_entry = re.match(r"\s*\w+\s*=", source.line(number))  # that of a `train` section
+    if source.line(line).strip() != "}" or is_entry:
         return None
     message = "this line is outside of all nets and blocks"
     help_ = f"the `}}` on line {line} closes the last one: leave it out"
