@@ -327,6 +327,8 @@ class Net(Figures):
         data: str | None = None,
         device: str = "cpu",
         resume: bool = False,
+        overwrite: bool = False,
+        allow_changes: bool = False,
         quiet: bool = False,
         **entries: object,
     ) -> Result:
@@ -335,8 +337,9 @@ class Net(Figures):
         `out` is the folder of the results, by default `runs/NET`. `entries` replace those of the
         section: numbers, lists, or texts as the section has them, such as `epochs=3` and
         `optimizer="adam(lr = 0.001)"`. `data` replaces the data set, as `--data` does. `resume`
-        continues from the last checkpoint in the folder, and `quiet` prints nothing. `device` is
-        cpu, cuda or auto.
+        continues from the last checkpoint in the folder, with `allow_changes` even if the net, the
+        settings or the data have changed. `overwrite` replaces the run in the folder. `quiet`
+        prints nothing. `device` is cpu, cuda or auto.
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, and `final` is the last of them.
@@ -358,7 +361,16 @@ class Net(Figures):
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
         settings = texts_of(entries, lambda _, text: text)
         folder = None if out is None else fspath(out)
-        wishes = start.Wishes(data, settings, folder, device, resume, section.PYTHON)
+        if overwrite and resume:
+            raise ValueError(
+                "`resume` continues a run and `overwrite` removes it: give one of them"
+            )
+        begin = start.Start.NEW
+        if overwrite:
+            begin = start.Start.OVERWRITE
+        elif resume:
+            begin = start.Start.RESUME_CHANGED if allow_changes else start.Start.RESUME
+        wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON)
         console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
         result: Result = start.train_net(self._compiled, wishes, console)
         return result

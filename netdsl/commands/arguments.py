@@ -184,7 +184,17 @@ def _train(add: Add) -> None:
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
     )
     command.add_argument(
-        "--resume", action="store_true", help="continue from the last checkpoint in the folder"
+        "--resume",
+        action="store_true",
+        help="continue from the last checkpoint in the folder, or start if there is none",
+    )
+    command.add_argument(
+        "--allow-changes",
+        action="store_true",
+        help="resume although the net, its settings or the data have changed",
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace the run in the folder by a new one"
     )
     add_device(command)
 

@@ -82,7 +82,7 @@ def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     import torch
 
     from netdsl.backends.torch.module import lower, set_weights
-    from netdsl.train.loop import torch_device
+    from netdsl.train.run import torch_device
 
     chosen = torch_device(device)
     module = lower(graph)

@@ -9,6 +9,7 @@ from netdsl.analysis.lint.training import ABOUT_THE_DATA
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.train.loop import Start
 from netdsl.train.start import Wishes, train_net
 
 if TYPE_CHECKING:
@@ -25,12 +26,25 @@ def run(arguments: argparse.Namespace) -> int:
     settings = parse_settings(arguments.set)
     if not printing().quiet:
         print_diagnostics(_warnings(compiled, settings))
-    wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, arguments.resume)
+    start = _start(arguments)
+    wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start)
     screen = console()
     result = train_net(compiled, wishes, screen)
     curves = result.weights.parent / "curves.png"
     screen.print(f"weights: {result.weights}  curves: {curves}", soft_wrap=True)
     return 0
+
+
+def _start(arguments: argparse.Namespace) -> Start:
+    if arguments.overwrite and arguments.resume:
+        raise UsageError("--resume continues a run and --overwrite removes it: give one of them")
+    if arguments.allow_changes and not arguments.resume:
+        raise UsageError("--allow-changes is about a run that goes on: give --resume too")
+    if arguments.overwrite:
+        return Start.OVERWRITE
+    if arguments.allow_changes:
+        return Start.RESUME_CHANGED
+    return Start.RESUME if arguments.resume else Start.NEW
 
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
 
 
-class _TrainingOnly(Op):
+class TrainingOnly(Op):
     """Passes its input on at inference, so that the exported graph has no node for it."""
 
     rounding = exact
@@ -27,7 +27,7 @@ class _TrainingOnly(Op):
 
 
 @layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
-class Dropout(_TrainingOnly):
+class Dropout(TrainingOnly):
     """In training, zero each value with probability p and scale the rest by 1 / (1 - p).
 
     Source: Srivastava et al. 2014.
@@ -42,7 +42,7 @@ class Dropout(_TrainingOnly):
     family="regularisation",
     examples=[("3x4x4", "dropout2d"), ("4x6", "dropout2d(0.2)"), ("2x3x3x3", "dropout2d(0.1)")],
 )
-class Dropout2d(_TrainingOnly):
+class Dropout2d(TrainingOnly):
     """In training, zero whole maps with probability p and scale the rest by 1 / (1 - p).
 
     Source: Tompson et al. 2015.
@@ -65,7 +65,7 @@ class Dropout2d(_TrainingOnly):
 @layer(
     "droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")]
 )
-class StochasticDepth(_TrainingOnly):
+class StochasticDepth(TrainingOnly):
     """Stochastic depth (Huang et al. 2016).
 
     In training, zero whole samples with probability p and scale the rest by 1 / (1 - p).

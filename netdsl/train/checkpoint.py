@@ -1,38 +1,53 @@
 """The state of a training run on disk, in safetensors files so that nothing is unpickled."""
 
 import json
-import os
-import re
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
-from netdsl.files import replacing
-from netdsl.train.config import TrainConfig
+from netdsl.train.folder import CHECKPOINT
+from netdsl.train.identity import Identity, check_same
+from netdsl.weights.sums import DamagedError, check_sums
+from netdsl.weights.write import write_tensors
 
-FILE = "checkpoint.safetensors"
-# The entries that may change when a run is resumed.
-FREE = ("epochs", "metrics")
-START_ANEW = "train without --resume to start over"
 Record = dict[str, float]
+MODEL, OPTIMIZER, TOTAL = "model.", "optimizer.", "loss.total"
 
 
 @dataclass
 class Progress:
-    """The epochs done so far: a record for each, with its number, losses, metrics and times."""
+    """How far a run is: a record for each epoch done, and the state of the epoch at hand.
+
+    `step` counts the steps of that epoch that are done, `total` is the sum of the losses of its
+    `seen` samples, and `seconds` the time that it has taken. `first` is the loss of the run's first
+    step.
+    """
 
     history: list[Record] = field(default_factory=list)
+    step: int = 0
+    total: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seen: int = 0
+    seconds: float = 0.0
+    first: float | None = None
 
     @property
     def epoch(self) -> int:
         """The number of epochs done."""
         return len(self.history)
+
+    def end_epoch(self, record: Record) -> None:
+        """Add the record of the epoch at hand, and begin the next one."""
+        self.history.append(record)
+        self.step = self.seen = 0
+        self.total = torch.zeros_like(self.total)
+        self.seconds = 0.0
 
 
 def save(
@@ -40,121 +55,92 @@ def save(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    config: TrainConfig,
+    identity: Identity,
 ) -> None:
     """Write the checkpoint file of the folder `out`, replacing the previous one.
 
-    It contains no state of a random generator: every epoch seeds the generators from the seed of
+    It contains no state of a random generator: every step seeds the generators from the seed of
     the run. Raises OSError if it cannot be written.
     """
-    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
+    tensors = {f"{MODEL}{name}": value for name, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {
-            f"optimizer.{index}.{name}": value
+            f"{OPTIMIZER}{index}.{name}": value
             for name, value in state.items()
             if isinstance(value, Tensor)
         }
-    scalars = {"history": progress.history, "config": _texts(config)}
-    write_tensors(out / FILE, tensors, {"state": json.dumps(scalars)})
+    tensors[TOTAL] = progress.total
+    names = ("step", "seen", "seconds", "first")
+    numbers = {name: getattr(progress, name) for name in names}
+    state = {"history": progress.history, "progress": numbers, "identity": identity}
+    write_tensors(out / CHECKPOINT, tensors, {"state": json.dumps(state)})
 
 
 def load(
-    out: Path, module: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig
+    out: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    identity: Identity,
+    *,
+    allow_changes: bool = False,
 ) -> Progress:
     """Load the checkpoint of the folder `out` into `module` and `optimizer`.
 
-    Raises SettingError: `no-checkpoint`, `corrupt-checkpoint`, or `resume-mismatch` if another net
-    or other settings wrote it.
+    Raises SettingError: `corrupt-checkpoint`, or `resume-mismatch` if another net or other settings
+    wrote it, which `allow_changes` permits as long as the weights have the same shapes.
     """
-    path = out / FILE
-    if not path.is_file():
-        help = "train without --resume first"
-        raise SettingError("no-checkpoint", f"there is no {path} to resume from", None, help)
-    tensors, history, saved = _read(path)
-    _check_config(path, saved, config)
-    model = {
-        name.removeprefix("model."): value
-        for name, value in tensors.items()
-        if name.startswith("model.")
-    }
+    path = out / CHECKPOINT
+    tensors, state = _read(path)
+    if not allow_changes:
+        check_same(path, state["identity"], identity)
+    model = _part(tensors, MODEL)
     _check_model(path, model, module)
     module.load_state_dict(model)
-    _load_optimizer(optimizer, tensors)
-    return Progress(history)
+    _load_optimizer(optimizer, _part(tensors, OPTIMIZER))
+    return Progress(state["history"], total=tensors[TOTAL], **state["progress"])
 
 
-def save_weights(path: Path, module: nn.Module, dataset: Dataset, name: str) -> None:
-    """Write the state_dict of `module` to a safetensors file.
+def save_weights(
+    path: Path, module: nn.Module, dataset: Dataset, name: str, identity: Identity
+) -> None:
+    """Write the state_dict of `module` to a safetensors file, with all that is needed to use it.
 
-    The metadata contain the name of the net, the dataset, and the constants of its normalisation.
-    Raises OSError if the file cannot be written.
+    The metadata contain the name and description of the net, the dataset, its classes, and the
+    constants of its normalisation. Raises OSError if the file cannot be written.
     """
     metadata = {"format": "pt", "net": name, "dataset": dataset.name}
     metadata |= {
-        key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape")
+        key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape", "pad")
     }
+    metadata["identity"] = json.dumps(identity)
     write_tensors(path, module.state_dict(), metadata)
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file, replacing `path`; raises OSError if it cannot be written."""
-    # Cloned because safetensors refuses tensors that share memory, such as tied weights.
-    plain = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
-    with replacing(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata)
-        except SafetensorError as error:  # the tensors are valid, so the file cannot be written
-            raise _system_error(error) from error
-        _sort_metadata(temporary)
+class _State(TypedDict):
+    """What a checkpoint has besides tensors; `progress` are the numbers of `Progress`."""
+
+    history: list[Record]
+    progress: dict[str, Any]
+    identity: Identity
 
 
-def _system_error(error: SafetensorError) -> OSError:
-    """The operating system's error, from the number at the end of the library's message."""
-    number = re.search(r"\(os error (\d+)\)", str(error))
-    if number is None:
-        return OSError(str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1])))
-
-
-def _sort_metadata(path: Path) -> None:
-    """Sort the metadata of a safetensors file, which the library writes in random order.
-
-    The header keeps its length: sorting does not make it longer, and blanks fill it up.
-    """
-    with path.open("r+b") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-        if len(text) > length:
-            raise ValueError(f"the header of {path} has grown from {length} to {len(text)} bytes")
-        file.seek(8)
-        file.write(text.ljust(length))
-
-
-def _texts(config: TrainConfig) -> dict[str, str]:
-    """The entries as texts, which are compared when a run is resumed."""
-    return {f.name: repr(getattr(config, f.name)) for f in fields(config)}
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], list[Record], dict[str, str]]:
-    """The tensors, the history, and the entries of the configuration as texts."""
+def _read(path: Path) -> tuple[dict[str, Tensor], _State]:
+    """The tensors, and the state besides them."""
     try:
         with safe_open(path, "pt") as file:
-            state = json.loads((file.metadata() or {})["state"])
+            check_sums(path, required=True)
+            state: _State = json.loads(file.metadata()["state"])
             names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
-            return tensors, state["history"], state["config"]
-    except (SafetensorError, KeyError, ValueError) as error:
+            return {name: file.get_tensor(name) for name in names}, state
+    except (SafetensorError, DamagedError, KeyError, ValueError) as error:
         message = f"{path} is not a complete checkpoint: {error}"
-        raise SettingError("corrupt-checkpoint", message, None, "train without --resume") from error
+        help_ = "train from the start with `--overwrite`, or into another folder"
+        raise SettingError("corrupt-checkpoint", message, None, help_) from error
 
 
-def _check_config(path: Path, saved: dict[str, str], config: TrainConfig) -> None:
-    for name, value in _texts(config).items():
-        if name not in FREE and saved.get(name) != value:
-            message = f"`{name}` is {value}, and {path} was written with {saved.get(name)}"
-            raise SettingError("resume-mismatch", message, name, START_ANEW)
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names have a prefix, without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> None:
@@ -166,16 +152,15 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
                 f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in"
                 " the net"
             )
-            raise SettingError("resume-mismatch", message, None, START_ANEW)
+            help_ = "train from the start with `--overwrite`, or into another folder"
+            raise SettingError("resume-mismatch", message, None, help_)
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}  # by the index of the parameter
     for name, value in tensors.items():
-        kind, _, rest = name.partition(".")
-        if kind == "optimizer":
-            index, _, key = rest.partition(".")
-            state.setdefault(int(index), {})[key] = value
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

@@ -1,29 +1,48 @@
-"""Trains a torch module on a dataset in memory."""
+"""Trains a torch module on a dataset, and writes the files of the run."""
+
+from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import Progress as Bar
-from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Floats
-from netdsl.data.evaluate import predict
 from netdsl.errors import SettingError
-from netdsl.files import make_folder
+from netdsl.process.stops import Stopped
 from netdsl.train import checkpoint, report
 from netdsl.train.checkpoint import Progress, Record
-from netdsl.train.config import TrainConfig
-from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.finite import CALMER, Watch
+from netdsl.train.folder import CURVES, LOG, WEIGHTS, locked, prepare
+from netdsl.train.identity import Identity, settings_of
+from netdsl.train.run import Run, torch_device
+from netdsl.train.stopping import StopRequest
 
-WEIGHTS = "weights.safetensors"
-CALMER = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
-CHECK_EVERY = 20  # batches between two checks of the loss: each check waits for the device
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import nn
+
+    from netdsl.data.dataset import Dataset
+    from netdsl.train.config import TrainConfig
+
+
+class Start(Enum):
+    """What to do with the files of another run in the folder."""
+
+    NEW = "refuse"
+    OVERWRITE = "overwrite"
+    RESUME = "resume"
+    RESUME_CHANGED = "resume, although the net, its settings or the data have changed"
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run goes on from the checkpoint in the folder."""
+        return self in (Start.RESUME, Start.RESUME_CHANGED)
 
 
 @dataclass(frozen=True)
@@ -50,190 +69,126 @@ def train(
     out: Path,
     *,
     device: str = "cpu",
-    resume: bool = False,
+    start: Start = Start.NEW,
+    layers: Mapping[str, str] | None = None,
     console: Console | None = None,
     name: str | None = None,
 ) -> Result:
     """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
 
-    `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files. In training
-    mode, the module may return a tuple: the logits, and the logits of auxiliary heads, whose losses
-    are added with the weights `module.aux_weights`. The caller determines the initial weights: seed
-    torch before building the module. Every epoch reseeds torch's generators.
+    `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `layers`
+    describes its layers by name, for the comparison with the run that is resumed. In training mode,
+    the module may return a tuple: the logits, and the logits of auxiliary heads, whose losses are
+    added with the weights `module.aux_weights`. The caller determines the initial weights: seed
+    torch before building the module. Every step reseeds torch's generators.
+
+    A signal that asks the process to stop ends the run after the step at hand, with a checkpoint.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
-    `diverged`, and the codes of `checkpoint.load`. Raises OSError if a file cannot be written.
+    `diverged`, and the codes of `folder` and of `checkpoint.load`. Raises OSError if a file cannot
+    be written, and `Stopped` after a signal.
     """
-    run = _TrainingRun(module, config.adapt(dataset), config, torch_device(device))
-    progress = checkpoint.load(out, module, run.optimizer, config) if resume else Progress()
-    make_folder(out)
-    name = name or type(module).__name__
-    keys = [metric.key for metric in config.metrics]
-    console = console or Console()
-    with Bar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        try:
-            for record in run.epochs(progress.epoch, bar):
-                progress.history.append(record)
-                checkpoint.save_weights(out / WEIGHTS, module, run.dataset, name)
-                report.write_log(out / "log.jsonl", progress.history)
-                # This comes last: if the run stops before it, `--resume` repeats the epoch.
-                checkpoint.save(out, module, run.optimizer, progress, config)
-                line = report.epoch_line(record, config.epochs, keys)
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-        except OSError:
-            raise  # the curves cannot be written either
-        except BaseException:
-            _write_curves(out, progress, keys, name, dataset)
-            raise
-        _write_curves(out, progress, keys, name, dataset)
+    run = Run(module, config.adapt(dataset), config, torch_device(device))
+    identity: Identity = {
+        "net": dict(layers or {}),
+        "settings": settings_of(config),
+        "data": dataset.sum(),
+    }
+    files = _Files(out, run, identity, name or type(module).__name__, console or Console())
+    with locked(out), StopRequest() as stop:
+        if prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE):
+            progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
+        else:
+            progress = Progress(total=torch.zeros((), device=run.device))
+            if start.resumes:
+                files.say(f"{out} has no checkpoint: the run starts at the beginning")
+        if progress.epoch >= config.epochs:
+            files.say(f"{out} has all {config.epochs} epochs already")
+        _train(files, progress, stop)
     return Result(tuple(progress.history), out / WEIGHTS)
 
 
-def _write_curves(
-    out: Path, progress: Progress, keys: list[str], name: str, dataset: Dataset
-) -> None:
-    if progress.history:
-        title = f"{name} on {dataset.name}"
-        report.write_curves(out / "curves.png", progress.history, keys, title)
+def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
+    """Train the epochs that are not done; save at the end of each, and after a signal."""
+    try:
+        with Bar(
+            console=files.console, transient=True, disable=not files.console.is_terminal
+        ) as bar:
+            while progress.epoch < files.run.config.epochs:
+                _train_epoch(files, progress, stop, bar)
+    except Stopped:
+        files.save_checkpoint(progress)
+        files.write_curves(progress)
+        raise
+    except SettingError:
+        files.write_curves(progress)
+        raise
+    files.write_curves(progress)
 
 
-def torch_device(name: str) -> torch.device:
-    """The device for `cpu`, `cuda` or `auto`.
+def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, bar: Bar) -> None:
+    run, number = files.run, progress.epoch + 1
+    count = len(run.steps(progress.epoch))
+    task = bar.add_task(f"epoch {number}/{run.config.epochs}", total=count, completed=progress.step)
+    watch = Watch(run.module, progress.first)
 
-    Raises SettingError `no-device` for `cuda` if torch finds no CUDA device.
-    """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        help = "use `--device cpu`, or `--device auto`, which uses a GPU if there is one"
-        raise SettingError("no-device", "torch finds no CUDA device here", "device", help)
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    def after_step() -> None:
+        progress.first = watch.first
+        bar.advance(task)
+        stop.check()
+
+    run.train_epoch(progress, watch, after_step)
+    record = run.record(progress, stop.check)
+    if not math.isfinite(record["test_loss"]):
+        message = f"the test loss is {record['test_loss']} in epoch {number}"
+        raise SettingError("diverged", message, "optimizer", CALMER)
+    watch.check_stored(f"after epoch {number}")
+    progress.end_epoch(record)
+    bar.remove_task(task)
+    files.save_epoch(progress)
 
 
-class _TrainingRun:
-    """One run: the module, its loss and optimizer, and the dataset on the device."""
+class _Files:
+    """The files of a run, and the lines that it prints."""
 
     def __init__(
-        self,
-        module: nn.Module,
-        dataset: Dataset,
-        config: TrainConfig,
-        device: torch.device,
+        self, out: Path, run: Run, identity: Identity, name: str, console: Console
     ) -> None:
-        self.module = module.to(device)
-        self.dataset, self.config, self.device = dataset, config, device
-        self.loss = build_loss(config.loss)
-        self.optimizer = build_optimizer(config.optimizer, module.parameters())
-        self.prepare = build_input(config.augment, dataset, device)
-        self.images = torch.from_numpy(dataset.train.images).to(device)
-        self.labels = torch.from_numpy(dataset.train.labels).to(device)
-        self.test_labels = torch.from_numpy(dataset.test.labels)
-        self._probe()
+        self.out, self.run, self.identity, self.name = out, run, identity, name
+        self.console = console
+        self._keys = [metric.key for metric in run.config.metrics]
 
-    def _probe(self) -> None:
-        """Run two images, so that a mismatch of net, data and metrics is found at once."""
-        logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
-        for metric in self.config.metrics:
-            metric(logits, self.dataset.test.labels[:2])
+    def say(self, line: str) -> None:
+        """Print a line as it is."""
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def epochs(self, done: int, bar: Bar) -> Iterator[Record]:
-        """Train the epochs after the first `done`, and yield the record of each."""
-        for epoch in range(done, self.config.epochs):
-            start = time.perf_counter()
-            train_loss = self._train_epoch(epoch, bar)
-            seconds = time.perf_counter() - start
-            measured = self._test()
-            _check_finite("test", measured["test_loss"], epoch)
-            _check_weights(self.module, epoch)
-            yield {
-                "epoch": epoch + 1,
-                "train_loss": train_loss,
-                **measured,
-                "lr": self.optimizer.param_groups[0]["lr"],
-                "seconds": round(time.perf_counter() - start, 3),
-                "images_per_second": round(len(self.images) / seconds, 1),
-            }
+    def load(self, *, allow_changes: bool) -> Progress:
+        """The progress of the checkpoint, which is loaded into the run."""
+        run = self.run
+        return checkpoint.load(
+            self.out, run.module, run.optimizer, self.identity, allow_changes=allow_changes
+        )
 
-    def _train_epoch(self, epoch: int, bar: Bar) -> float:
-        """Train one epoch and return its mean loss."""
-        torch.manual_seed(_epoch_seed(self.config.seed, epoch))
-        batches = self._batches()
-        task = bar.add_task(f"epoch {epoch + 1}/{self.config.epochs}", total=len(batches))
-        total, seen = torch.zeros((), device=self.device), 0
-        self.module.train()
-        for index, chosen in enumerate(batches):
-            self._set_rate(epoch, index, len(batches))
-            total += self._step(chosen) * len(chosen)
-            seen += len(chosen)
-            if index % CHECK_EVERY == 0 or index == len(batches) - 1:
-                _check_finite("training", total.item(), epoch)
-            bar.advance(task)
-        bar.remove_task(task)
-        return total.item() / seen
+    def save_epoch(self, progress: Progress) -> None:
+        """Write the files after an epoch, and print its line.
 
-    def _batches(self) -> list[Tensor]:
-        """The indices of the images of each batch, in random order."""
-        order = torch.randperm(len(self.images)).to(self.device)
-        batches = list(torch.split(order, self.config.batch))
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            batches.pop()  # batch normalisation cannot be trained on a single image
-        return batches
+        The checkpoint comes last: if the process ends before it, the epoch is repeated.
+        """
+        run = self.run
+        checkpoint.save_weights(
+            self.out / WEIGHTS, run.module, run.dataset, self.name, self.identity
+        )
+        report.write_log(self.out / LOG, progress.history)
+        self.save_checkpoint(progress)
+        self.say(report.epoch_line(progress.history[-1], run.config.epochs, self._keys))
 
-    def _set_rate(self, epoch: int, index: int, count: int) -> None:
-        factor = rate_factor(self.config.schedule, epoch * count + index, count, self.config.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.optimizer.lr * factor
+    def save_checkpoint(self, progress: Progress) -> None:
+        """Write the state of the run."""
+        run = self.run
+        checkpoint.save(self.out, run.module, run.optimizer, progress, self.identity)
 
-    def _step(self, chosen: Tensor) -> Tensor:
-        """Train on the images with these indices and return the mean loss."""
-        outputs = self.module(self.prepare(self.images[chosen]))
-        loss = self._total_loss(outputs, self.labels[chosen])
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimizer.step()
-        return loss.detach()
-
-    def _total_loss(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-        if isinstance(outputs, Tensor):
-            return self.loss(outputs, labels)
-        main, *heads = outputs
-        weights = getattr(self.module, "aux_weights", ())
-        total = self.loss(main, labels)
-        for weight, head in zip(weights, heads, strict=True):
-            total = total + weight * self.loss(head, labels)
-        return total
-
-    def _test(self) -> Record:
-        split = self.dataset.test
-        logits = predict(self._logits, split.images, self.dataset, self.config.batch)
-        loss = self.loss(torch.from_numpy(logits), self.test_labels).item()
-        metrics = {metric.key: metric(logits, split.labels) for metric in self.config.metrics}
-        return {"test_loss": loss, **metrics}
-
-    def _logits(self, images: Floats) -> Floats:
-        self.module.eval()
-        with torch.inference_mode():
-            outputs = self.module(torch.from_numpy(images).to(self.device))
-        logits = outputs if isinstance(outputs, Tensor) else outputs[0]
-        return logits.float().cpu().numpy()
-
-
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """The seed of one epoch: a resumed run draws the same numbers as an uninterrupted one."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0])
-
-
-def _check_finite(kind: str, loss: float, epoch: int) -> None:
-    if not math.isfinite(loss):
-        message = f"the {kind} loss is {loss} in epoch {epoch + 1}"
-        raise SettingError("diverged", message, "optimizer", CALMER)
-
-
-def _check_weights(module: nn.Module, epoch: int) -> None:
-    """Refuse weights that are not finite; the loss can be finite all the same.
-
-    The test loss, for example, does not depend on the weights of an auxiliary head.
-    """
-    for name, tensor in module.state_dict().items():
-        if not tensor.isfinite().all():
-            message = f"`{name}` has numbers that are not finite after epoch {epoch + 1}"
-            raise SettingError("diverged", message, "optimizer", CALMER)
+    def write_curves(self, progress: Progress) -> None:
+        """Draw the epochs that are done."""
+        if progress.history:
+            title = f"{self.name} on {self.run.dataset.name}"
+            report.write_curves(self.out / CURVES, progress.history, self._keys, title)

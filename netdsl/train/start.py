@@ -11,7 +11,8 @@ from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_ends, check_images
-from netdsl.train.loop import Result, train
+from netdsl.train.identity import layers_of
+from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.words import counted
 
@@ -28,14 +29,14 @@ class Wishes(NamedTuple):
     """What a user asks for besides the `train` section.
 
     `data`, `settings` and `given_as` are as in `read_config`. `out` is the folder of results, by
-    default `runs/NET`.
+    default `runs/NET`, and `start` is what to do with the files of another run there.
     """
 
     data: str | None = None
     settings: Mapping[str, str] = {}
     out: str | None = None
     device: str = "cpu"
-    resume: bool = False
+    start: Start = Start.NEW
     given_as: tuple[str, str] = COMMAND
 
 
@@ -60,7 +61,8 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             config,
             Path(wishes.out or f"runs/{name}"),
             device=wishes.device,
-            resume=wishes.resume,
+            start=wishes.start,
+            layers=layers_of(compiled.graph),
             console=console,
             name=name,
         )

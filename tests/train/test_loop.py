@@ -21,8 +21,13 @@ from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
-from netdsl.train import checkpoint, loop
+from netdsl.train import loop
 from netdsl.train.config import TrainConfig
+from netdsl.train.folder import CHECKPOINT
+from netdsl.train.loop import Start
+from netdsl.train.order import Step
+from netdsl.train.run import Run, torch_device
+from netdsl.weights import write
 from tests.support.training import CPU, config, net, run, tiny
 
 AUGMENT = [
@@ -79,7 +84,7 @@ def test_tensors_of_their_own_and_tied_weights_are_trained(tmp_path: Path) -> No
     assert torch.equal(saved["a.weight"], saved["b.weight"])
     again = compiled.torch(result.weights)
     assert again.get_parameter("b.weight") is again.get_parameter("a.weight")
-    run(compiled.torch(), tmp_path, config(epochs=3), resume=True)
+    run(compiled.torch(), tmp_path, config(epochs=3), start=Start.RESUME)
 
 
 def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
@@ -126,21 +131,21 @@ def test_an_interrupted_run_resumes_exactly(
     whole = net()
     expected = run(whole, tmp_path / "whole", setup)
     steps = 0
-    step = loop._TrainingRun._step
+    step = Run._step
 
-    def interrupted(self: loop._TrainingRun, chosen: torch.Tensor) -> torch.Tensor:
+    def interrupted(self: Run, chosen: Step) -> torch.Tensor:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
         return step(self, chosen)
 
-    monkeypatch.setattr(loop._TrainingRun, "_step", interrupted)
+    monkeypatch.setattr(Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(net(), tmp_path / "parts", setup)
     assert len((tmp_path / "parts" / "log.jsonl").read_text().splitlines()) == 2
     rest = net(seed=9)
-    result = run(rest, tmp_path / "parts", setup, resume=True)
+    result = run(rest, tmp_path / "parts", setup, start=Start.RESUME)
     assert numbers(result) == numbers(expected)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[name]), name
@@ -158,23 +163,23 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(net(), tmp_path, config(epochs=1))
-    before = (tmp_path / checkpoint.FILE).read_bytes()
+    before = (tmp_path / CHECKPOINT).read_bytes()
 
     def broken(tensors: object, path: Path, metadata: object) -> None:
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(checkpoint, "save_file", broken)
+    monkeypatch.setattr(write, "save_file", broken)
     with pytest.raises(KeyboardInterrupt):
-        run(net(), tmp_path, config(epochs=2), resume=True)
-    assert (tmp_path / checkpoint.FILE).read_bytes() == before
+        run(net(), tmp_path, config(epochs=2), start=Start.RESUME)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
     def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
         with pytest.raises(SettingError) as caught:
-            run(module, tmp_path, setup, resume=True)
+            run(module, tmp_path, setup, start=Start.RESUME)
         assert caught.value.code == code
         return caught.value.message
 
@@ -183,20 +188,20 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1))
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     assert "`1.weight`" in refused("resume-mismatch", wider, config())
-    assert len(run(net(), tmp_path, config(epochs=3), resume=True).history) == 3
-    path = tmp_path / checkpoint.FILE
+    assert len(run(net(), tmp_path, config(epochs=3), start=Start.RESUME).history) == 3
+    path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:-7])
     refused("corrupt-checkpoint", net(), config())
 
 
 def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     run(net(), tmp_path, config())
-    before = (tmp_path / checkpoint.FILE).read_bytes()
+    before = (tmp_path / CHECKPOINT).read_bytes()
     with pytest.raises(SettingError) as caught:
         run(net(), tmp_path, config(optimizer=SettingCall("sgd", (1e30,))))
     assert caught.value.code == "diverged"
     assert "lower `lr`" in (caught.value.help or "")
-    assert (tmp_path / checkpoint.FILE).read_bytes() == before
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
 class Hidden(nn.Module):
@@ -279,7 +284,7 @@ def test_cuda_is_refused_if_there_is_none(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SettingError, match="no CUDA device") as caught:
         run(net(), tmp_path, config(), device="cuda")
     assert caught.value.code == "no-device"
-    assert loop.torch_device("auto") == CPU
+    assert torch_device("auto") == CPU
 
 
 @pytest.mark.gpu
@@ -287,7 +292,7 @@ def test_cuda_is_refused_if_there_is_none(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_run_on_the_gpu_learns_and_resumes(tmp_path: Path) -> None:
     setup = config(epochs=3, augment=AUGMENT)
     run(net(), tmp_path, replace(setup, epochs=2), device="cuda")
-    result = run(net(), tmp_path, setup, device="cuda", resume=True)
+    result = run(net(), tmp_path, setup, device="cuda", start=Start.RESUME)
     assert len(result.history) == 3 and result.final["accuracy"] > 0.5
 
 

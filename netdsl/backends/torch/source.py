@@ -17,6 +17,7 @@ from netdsl.backends.torch.copies import copies
 from netdsl.backends.torch.names import (
     RESERVED,
     access,
+    access_path,
     assign,
     class_word,
     distinct,
@@ -25,7 +26,7 @@ from netdsl.backends.torch.names import (
 )
 from netdsl.backends.torch.parts import Division, Leaf
 from netdsl.backends.torch.recorder import lowered
-from netdsl.backends.torch.starts import start_lines
+from netdsl.backends.torch.starts import has_modes, mode_lines, start_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,6 +64,7 @@ class SourceEmitter:
         for node in graph.nodes:
             with at(node.output):
                 self.lowered[id(node)] = lowered(node)
+        self.renamed: dict[int, str] = {}  # the names of members, by the id of their node
         self.classes: dict[str, str] = {}  # the names of the blocks' classes, by the class bodies
         self.root = class_name(graph)
 
@@ -97,7 +99,19 @@ class SourceEmitter:
         self._write(whole, members, names, is_whole=True)
         members.init += starts
         members.forward += self._returns(names)
+        frozen = list(self._frozen())
+        if frozen:
+            members.init.append(f"{_BODY}self.train()")
+            members.forward += mode_lines(frozen)
         return _class(self.root, members.body(inputs))
+
+    def _frozen(self) -> Iterator[str]:
+        """The expressions of the frozen modules that work otherwise in training."""
+        for node in self.graph.nodes:
+            low = self.lowered[id(node)]
+            if node.frozen and low.module is not None and low.store == "module" and has_modes(node):
+                scope, dot, label = node.module.rpartition(".")
+                yield access_path(f"{scope}{dot}{self.renamed.get(id(node), label)}")
 
     def _returns(self, names: _Names) -> Iterator[str]:
         results = [names.of(output.value) for output in self.graph.outputs]
@@ -189,7 +203,7 @@ class SourceEmitter:
             return low.call
         if self.division.flat:
             return low.call.replace("{m}", _nested_member(node.module, low, members))
-        name = members.attribute(node)
+        name = self.renamed[id(node)] = members.attribute(node)
         members.create(name, name, low.module, store=low.store)
         return low.call.replace("{m}", access(name, store=low.store))
 

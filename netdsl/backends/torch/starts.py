@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch.names import access_path
+from netdsl.ops.dropout import TrainingOnly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.op import Param
@@ -91,3 +92,23 @@ def _initializer(node: Node) -> str | None:
     if initializer == "zeros" and node.op.kind == "param":
         return None
     return initializer
+
+
+# ---- modes
+
+
+def has_modes(node: Node) -> bool:
+    """Whether a layer works otherwise in training: it draws numbers or moves averages."""
+    is_random = isinstance(node.op, TrainingOnly) or bool(getattr(node.op, "dropout", False))
+    return is_random or bool(node.buffers())
+
+
+def mode_lines(frozen: Iterable[str]) -> list[str]:
+    """A method of the whole module that keeps its frozen parts in evaluation mode."""
+    return [
+        "",
+        "    def train(self, mode=True):",
+        "        super().train(mode)",
+        *(f"        {part}.eval()" for part in frozen),
+        "        return self",
+    ]

@@ -1,0 +1,89 @@
+"""Stops a run whose numbers are no longer finite, and names the layer where that began."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from netdsl.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CALMER = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
+MOST = 1e10  # a loss that is so many times the first one has diverged, although it is finite
+
+
+class Watch:
+    """Checks the loss, the gradients and the weights after each step.
+
+    `first` is the loss of the first step of the run, or None before it.
+    """
+
+    def __init__(self, module: nn.Module, first: float | None) -> None:
+        self.module = module
+        self.first = first
+        self._learned = [p for p in module.parameters() if p.requires_grad]
+
+    def check(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
+        """Raise SettingError `diverged` if a number is not finite, or the loss is far too large.
+
+        `place` is the step in words, and `again` repeats the forward pass of the step.
+        """
+        gradients = [p.grad for p in self._learned if p.grad is not None]
+        # The norm is the largest magnitude; it is NaN if a number is.
+        largest = torch.nn.utils.get_total_norm([*self._learned, *gradients], norm_type=math.inf)
+        value, bound = torch.stack((loss.float(), largest.float())).tolist()
+        if self.first is None:
+            self.first = value
+        if not math.isfinite(value):
+            raise _diverged(f"the training loss is {value} {place}", self._where(again))
+        if value > MOST * max(1.0, abs(self.first)):
+            raise _diverged(f"the training loss is {value:.3g} {place}", None)
+        if not math.isfinite(bound):
+            raise _diverged(f"{self._first_wrong()} {place}", None)
+
+    def check_stored(self, place: str) -> None:
+        """Raise SettingError `diverged` if a stored tensor is not finite."""
+        for name, tensor in self.module.state_dict().items():
+            if not tensor.isfinite().all():
+                raise _diverged(f"`{name}` has numbers that are not finite {place}", None)
+
+    def _first_wrong(self) -> str:
+        """The first gradient or weight that is not finite."""
+        for what, tensors in (
+            ("the gradient of `{}`", {n: p.grad for n, p in self.module.named_parameters()}),
+            ("`{}`", dict(self.module.named_parameters())),
+        ):
+            for name, tensor in tensors.items():
+                if tensor is not None and not tensor.isfinite().all():
+                    return f"{what.format(name)} has numbers that are not finite"
+        return "a weight has numbers that are not finite"
+
+    def _where(self, again: Callable[[], object]) -> str | None:
+        """The first layer whose result is not finite when the forward pass is repeated."""
+        found: list[str] = []
+
+        def look(name: str) -> Callable[[nn.Module, object, object], None]:
+            def hook(_module: nn.Module, _inputs: object, result: object) -> None:
+                if isinstance(result, Tensor) and not result.isfinite().all():
+                    found.append(name)
+
+            return hook
+
+        leaves = [(n, m) for n, m in self.module.named_modules() if n and not list(m.children())]
+        handles = [module.register_forward_hook(look(name)) for name, module in leaves]
+        with torch.no_grad():
+            again()
+        for handle in handles:
+            handle.remove()
+        return found[0] if found else None
+
+
+def _diverged(fact: str, layer: str | None) -> SettingError:
+    if layer is not None:
+        fact += f"; the first numbers that are not finite come from layer `{layer}`"
+    return SettingError("diverged", fact, "optimizer", CALMER)

@@ -1,0 +1,64 @@
+"""The folder of a run: its files, and who may write them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from netdsl.errors import SettingError
+from netdsl.files import make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.jsonl"
+CURVES = "curves.png"
+FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES)
+_LOCK = ".lock"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Create the folder if it is missing, and keep other runs out of it.
+
+    The lock ends with the process, however that ends. Raises SettingError `folder-in-use`, and
+    OSError if the folder cannot be written.
+    """
+    make_folder(folder)
+    lock = FileLock(folder / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        help_ = "wait for that run to end, or give another folder: `--out DIR`"
+        raise SettingError(
+            "folder-in-use", f"another run writes to {folder}", None, help_
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
+    """Whether there is a checkpoint to resume from; with `overwrite`, remove the files of a run.
+
+    Raises SettingError `run-exists` if the folder has a run and the user asked for neither.
+    """
+    found = [folder / name for name in FILES if (folder / name).exists()]
+    if overwrite:
+        for path in found:
+            path.unlink()
+        return False
+    if found and not resume:
+        message = f"{folder} has the files of another run"
+        help_ = (
+            "`--resume` continues that run, `--overwrite` replaces it, and `--out DIR` is the"
+            " folder for a new one"
+        )
+        raise SettingError("run-exists", message, None, help_)
+    return resume and folder / CHECKPOINT in found

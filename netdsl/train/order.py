@@ -1,0 +1,46 @@
+"""The order of the samples and the seeds of all random draws.
+
+Both depend only on the seed of the run, the epoch and the number of the step in it, so that a run
+can go on from any step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+
+class Step(NamedTuple):
+    """The indices of the samples of a batch, and the seed of what is drawn for them."""
+
+    indices: npt.NDArray[np.int64]
+    seed: int
+
+
+def steps_of(seed: int, epoch: int, count: int, batch: int) -> Sequence[Step]:
+    """The steps of an epoch, counted from 0, over `count` samples in random order.
+
+    A last batch of a single sample is left out, unless it is the only one: batch normalisation
+    cannot be trained on it.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(count)
+    starts = range(0, count, batch)
+    if len(starts) > 1 and count - starts[-1] == 1:
+        starts = starts[:-1]
+    seeds = rng.integers(0, 2**63, len(starts))
+    return [Step(order[i : i + batch], int(own)) for i, own in zip(starts, seeds, strict=True)]
+
+
+def seed_draws(seed: int, device: torch.device) -> None:
+    """Seed the generators of PyTorch that layers and augmentations draw from."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
