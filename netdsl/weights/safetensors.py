@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from netdsl.errors import NetdslError
 from netdsl.weights.dtypes import DTYPES
+from netdsl.weights.sums import DamagedError, check_sums
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +44,11 @@ def read_safetensors(path: Path) -> tuple[Mapped, dict[str, str]]:
     try:
         with safe_open(path, framework="numpy") as file:  # checks the header and that the sizes fit
             metadata = dict(file.metadata() or {})
+        check_sums(path)
         return Mapped(path), metadata
+    except DamagedError as error:
+        message = f"{path} is damaged: {error}"
+        raise NetdslError("corrupt-weights", message, help="copy it again") from None
     except (SafetensorError, TypeError, ValueError, KeyError) as error:
         raise NetdslError(
             "corrupt-weights", f"{path} is not a safetensors file: {error}", help="copy it again"

@@ -23,7 +23,7 @@ from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
 from netdsl.train import loop
 from netdsl.train.config import TrainConfig
-from netdsl.train.folder import CHECKPOINT
+from netdsl.train.folder import CHECKPOINT, locked
 from netdsl.train.loop import Start
 from netdsl.train.order import Step
 from netdsl.train.run import Run, torch_device
@@ -46,7 +46,9 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     assert result.final["accuracy"] > 0.95
     assert result.history[0]["train_loss"] > result.final["train_loss"]
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["checkpoint.safetensors", "curves.png", "log.jsonl", "weights.safetensors"]
+    assert names == [
+        *(".lock", "checkpoint.safetensors", "curves.png", "log.jsonl", "weights.safetensors")
+    ]
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert log == list(result.history) and [r["epoch"] for r in log] == [1, 2, 3, 4, 5, 6]
     lines = output.getvalue().splitlines()
@@ -84,7 +86,7 @@ def test_tensors_of_their_own_and_tied_weights_are_trained(tmp_path: Path) -> No
     assert torch.equal(saved["a.weight"], saved["b.weight"])
     again = compiled.torch(result.weights)
     assert again.get_parameter("b.weight") is again.get_parameter("a.weight")
-    run(compiled.torch(), tmp_path, config(epochs=3), start=Start.RESUME)
+    run(compiled.torch(), tmp_path, config(epochs=3), start=Start.RESUME_CHANGED)
 
 
 def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
@@ -162,46 +164,114 @@ def test_the_seed_decides_the_results(tmp_path: Path) -> None:
 def test_an_interrupted_write_leaves_the_old_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(net(), tmp_path, config(epochs=1))
+    """The old checkpoint is complete, no temporary file is left, and the run can go on."""
+    setup = config(epochs=2, schedule=SettingCall("constant"))
+    run(net(), tmp_path, replace(setup, epochs=1))
     before = (tmp_path / CHECKPOINT).read_bytes()
 
     def broken(tensors: object, path: Path, metadata: object) -> None:
         Path(path).write_bytes(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(write, "save_file", broken)
-    with pytest.raises(KeyboardInterrupt):
-        run(net(), tmp_path, config(epochs=2), start=Start.RESUME)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(write, "save_file", broken)
+        run(net(), tmp_path, setup, start=Start.RESUME)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == [".lock"]
+    assert len(run(net(), tmp_path, setup, start=Start.RESUME).history) == 2
 
 
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
-    def refused(code: str, module: nn.Module, setup: TrainConfig) -> str:
+    """Other settings, other layers, other data and other shapes are refused, with what differs."""
+
+    def refused(code: str, module: nn.Module, setup: TrainConfig, **options: Any) -> str:
         with pytest.raises(SettingError) as caught:
-            run(module, tmp_path, setup, start=Start.RESUME)
+            run(module, tmp_path, setup, **{"start": Start.RESUME, **options})
         assert caught.value.code == code
         return caught.value.message
 
-    refused("no-checkpoint", net(), config())
-    run(net(), tmp_path, config())
-    assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1))
+    layers = {"0": "conv k=3", "1": "relu", "2": "dense"}
+    run(net(), tmp_path, config(), layers=layers)
+    same: Any = {"layers": layers}
+    assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1), **same)
+    message = refused("resume-mismatch", net(), config(epochs=3), **same)
+    assert "`epochs` is 3" in message and "cosine over all epochs" in message
+    message = refused("resume-mismatch", net(), config(), layers={**layers, "1": "tanh"})
+    assert "`1` was `relu` and is `tanh`" in message
+    message = refused("resume-mismatch", net(), config(), data=tiny(seed=1), **same)
+    assert "other data" in message
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    assert "`1.weight`" in refused("resume-mismatch", wider, config())
-    assert len(run(net(), tmp_path, config(epochs=3), start=Start.RESUME).history) == 3
-    path = tmp_path / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:-7])
-    refused("corrupt-checkpoint", net(), config())
+    message = refused("resume-mismatch", wider, config(), start=Start.RESUME_CHANGED)
+    assert "`1.weight`" in message
+    changed = {"start": Start.RESUME_CHANGED, "layers": {}}
+    assert len(run(net(), tmp_path, config(epochs=3), **changed).history) == 3
+
+
+def test_a_longer_run_may_resume_if_its_steps_are_the_same(tmp_path: Path) -> None:
+    """Only the cosine depends on the number of epochs."""
+    setup = config(schedule=SettingCall("step", (2,)))
+    run(net(), tmp_path, setup)
+    assert len(run(net(), tmp_path, replace(setup, epochs=3), start=Start.RESUME).history) == 3
+
+
+def test_a_folder_keeps_its_run(tmp_path: Path) -> None:
+    """Another run needs `--resume`, which continues, or `--overwrite`, which starts anew."""
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    first = run(net(), tmp_path, config(), start=Start.RESUME, console=console)
+    assert "has no checkpoint: the run starts at the beginning" in output.getvalue()
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SettingError) as caught:
+        run(net(), tmp_path, config(seed=1))
+    assert caught.value.code == "run-exists"
+    assert files == {path: path.read_bytes() for path in tmp_path.iterdir()}
+    again = run(net(), tmp_path, config(), start=Start.RESUME, console=console)
+    assert again.history == first.history
+    assert "has all 2 epochs already" in output.getvalue()
+    other = run(net(), tmp_path, config(seed=1), start=Start.OVERWRITE)
+    assert numbers(other) != numbers(first)
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """A second run does not touch the files of one that is going on."""
+    with locked(tmp_path), pytest.raises(SettingError, match="another run writes to") as caught:
+        run(net(), tmp_path, config(), start=Start.OVERWRITE)
+    assert caught.value.code == "folder-in-use"
+    run(net(), tmp_path, config())
 
 
 def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
-    run(net(), tmp_path, config())
+    """The step where numbers are no longer finite ends the run, and the message names the layer."""
+    run(net(), tmp_path, config(epochs=1))
     before = (tmp_path / CHECKPOINT).read_bytes()
+    setup = config(optimizer=SettingCall("sgd", (1e30,)))
     with pytest.raises(SettingError) as caught:
-        run(net(), tmp_path, config(optimizer=SettingCall("sgd", (1e30,))))
+        run(net(), tmp_path, setup, start=Start.RESUME_CHANGED)
     assert caught.value.code == "diverged"
+    assert "in step 2 of epoch 2" in caught.value.message
     assert "lower `lr`" in (caught.value.help or "")
     assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+class Root(nn.Module):
+    """A layer whose result is NaN for negative numbers."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.sqrt()
+
+
+@pytest.mark.parametrize(
+    ("layer", "fact"),
+    [
+        (Root(), "the training loss is nan in step 1 .* come from layer `1`"),
+        (nn.Threshold(0.0, 1e30), "the training loss is"),
+    ],
+)
+def test_divergence_names_its_layer(tmp_path: Path, layer: nn.Module, fact: str) -> None:
+    """A loss that is not finite names the first layer with such numbers; a huge one is found."""
+    module = nn.Sequential(nn.Flatten(), layer, nn.Linear(64, 3))
+    with pytest.raises(SettingError, match=fact):
+        run(module, tmp_path, config(epochs=1))
 
 
 class Hidden(nn.Module):
@@ -223,7 +293,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(SettingError) as caught:
         run(Hidden(), tmp_path, config(epochs=1))
     assert caught.value.code == "diverged"
-    assert caught.value.args[0] == "`lost` has numbers that are not finite after epoch 1"
+    assert caught.value.args[0] == "`lost` has numbers that are not finite in step 1 of epoch 1"
     assert not list(tmp_path.glob("*.safetensors"))
 
 
