@@ -1,5 +1,6 @@
 """The calls that are values of a `train` section; its other values are plain Python values."""
 
+import json
 from typing import Any, NamedTuple
 
 
@@ -9,3 +10,20 @@ class SettingCall(NamedTuple):
     name: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        """The call as a section has it."""
+        texts = [*map(text_of, self.args), *(f"{n} = {text_of(v)}" for n, v in self.kwargs.items())]
+        return f"{self.name}({', '.join(texts)})" if texts else self.name
+
+
+def text_of(value: object) -> str:
+    """A value as a `train` section has it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case list() | tuple():
+            return f"[{', '.join(map(text_of, value))}]"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+    return str(value)

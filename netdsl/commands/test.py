@@ -9,6 +9,7 @@ from netdsl.commands.common import load_one
 from netdsl.commands.output import note, printing, say, say_json
 from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
+from netdsl.data.trained import trained_on
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
 from netdsl.train.fit import check_ends, check_images
@@ -32,15 +33,20 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     compiled = load_one(arguments)
     check_ends(compiled.graph, "`netdsl test`")
-    config = read_config(compiled, arguments.data)
     read = read_weights(arguments.weights)
+    trained = trained_on(read)
+    data = arguments.data or (None if trained is None else trained.data)
+    config = read_config(compiled, data)
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     try:
-        dataset, results = _evaluate(arguments, compiled, config, weights)
+        dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
+        if trained is not None:
+            dataset = trained.applied_to(dataset, arguments.weights)
+        results = _evaluate(arguments, compiled, config, dataset, weights)
     except SettingError as error:
-        replaced = () if arguments.data is None else ("data",)
+        replaced = () if data is None else ("data",)
         raise placed(error, compiled, replaced) from None
     name = compiled.graph.name
     if arguments.format == "json":
@@ -63,19 +69,15 @@ def _evaluate(
     arguments: argparse.Namespace,
     compiled: Compiled,
     config: TrainConfig,
+    dataset: Dataset,
     weights: Mapping[str, object],
-) -> tuple[Dataset, dict[str, float]]:
-    """The data, and the metrics as fractions of 1, by name.
-
-    Raises `SettingError` and `NetdslError`.
-    """
-    dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
+) -> dict[str, float]:
+    """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
     say(dataset.note)
     check_images(compiled, dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
     forward = engine(compiled.graph, weights, arguments.device)
-    results = evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
-    return dataset, results
+    return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
 
 
 def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:

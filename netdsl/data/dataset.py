@@ -64,7 +64,7 @@ class Dataset:
         for split in (self.train, self.test):
             for array in (split.images, split.labels):
                 digest.update(str((array.shape, array.dtype)).encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def normalise(self, images: Images) -> Floats:

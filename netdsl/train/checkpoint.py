@@ -100,19 +100,16 @@ def load(
     return Progress(state["history"], total=tensors[TOTAL], **state["progress"])
 
 
-def save_weights(
-    path: Path, module: nn.Module, dataset: Dataset, name: str, identity: Identity
-) -> None:
+def save_weights(path: Path, module: nn.Module, dataset: Dataset, about: Mapping[str, str]) -> None:
     """Write the state_dict of `module` to a safetensors file, with all that is needed to use it.
 
-    The metadata contain the name and description of the net, the dataset, its classes, and the
-    constants of its normalisation. Raises OSError if the file cannot be written.
+    The metadata contain the name of the dataset, its classes, the constants of its normalisation,
+    and what the caller has to add `about` the net. Raises OSError if the file cannot be written.
     """
-    metadata = {"format": "pt", "net": name, "dataset": dataset.name}
+    metadata = {"format": "pt", "dataset": dataset.name, **about}
     metadata |= {
         key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape", "pad")
     }
-    metadata["identity"] = json.dumps(identity)
     write_tensors(path, module.state_dict(), metadata)
 
 

@@ -71,16 +71,18 @@ def train(
     device: str = "cpu",
     start: Start = Start.NEW,
     layers: Mapping[str, str] | None = None,
+    about: Mapping[str, str] | None = None,
     console: Console | None = None,
     name: str | None = None,
 ) -> Result:
     """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
 
     `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `layers`
-    describes its layers by name, for the comparison with the run that is resumed. In training mode,
-    the module may return a tuple: the logits, and the logits of auxiliary heads, whose losses are
-    added with the weights `module.aux_weights`. The caller determines the initial weights: seed
-    torch before building the module. Every step reseeds torch's generators.
+    describes its layers by name, for the comparison with the run that is resumed. `about` is what
+    the weights carry besides. In training mode, the module may return a tuple: the logits, and the
+    logits of auxiliary heads, whose losses are added with the weights `module.aux_weights`. The
+    caller determines the initial weights: seed torch before building the module. Every step reseeds
+    torch's generators.
 
     A signal that asks the process to stop ends the run after the step at hand, with a checkpoint.
 
@@ -94,7 +96,8 @@ def train(
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
-    files = _Files(out, run, identity, name or type(module).__name__, console or Console())
+    about = {**(about or {}), "net": name or type(module).__name__}
+    files = _Files(out, run, identity, about, console or Console())
     with locked(out), StopRequest() as stop:
         if prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE):
             progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
@@ -152,9 +155,9 @@ class _Files:
     """The files of a run, and the lines that it prints."""
 
     def __init__(
-        self, out: Path, run: Run, identity: Identity, name: str, console: Console
+        self, out: Path, run: Run, identity: Identity, about: Mapping[str, str], console: Console
     ) -> None:
-        self.out, self.run, self.identity, self.name = out, run, identity, name
+        self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console = console
         self._keys = [metric.key for metric in run.config.metrics]
 
@@ -175,9 +178,7 @@ class _Files:
         The checkpoint comes last: if the process ends before it, the epoch is repeated.
         """
         run = self.run
-        checkpoint.save_weights(
-            self.out / WEIGHTS, run.module, run.dataset, self.name, self.identity
-        )
+        checkpoint.save_weights(self.out / WEIGHTS, run.module, run.dataset, self.about)
         report.write_log(self.out / LOG, progress.history)
         self.save_checkpoint(progress)
         self.say(report.epoch_line(progress.history[-1], run.config.epochs, self._keys))
@@ -190,5 +191,5 @@ class _Files:
     def write_curves(self, progress: Progress) -> None:
         """Draw the epochs that are done."""
         if progress.history:
-            title = f"{self.name} on {self.run.dataset.name}"
+            title = f"{self.about['net']} on {self.run.dataset.name}"
             report.write_curves(self.out / CURVES, progress.history, self._keys, title)

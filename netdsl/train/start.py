@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_ends, check_images
-from netdsl.train.identity import layers_of
+from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.version import __version__
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             device=wishes.device,
             start=wishes.start,
             layers=layers_of(compiled.graph),
+            about=_about(compiled, config),
             console=console,
             name=name,
         )
@@ -77,3 +81,16 @@ def _defaults(name: str, config: TrainConfig) -> str:
     """What is trained if the text does not specify it."""
     epochs = counted(config.epochs, "epoch")
     return f"{name} has no `train` section: {epochs} on {config.data.name}, with default settings"
+
+
+def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:
+    """What the weights carry, so that they can be used, and made again, without other files."""
+    program = compiled.program
+    versions = {"netdsl": __version__, "torch": torch.__version__, "numpy": np.__version__}
+    return {
+        "data": str(config.data),
+        "text": program.source.text,
+        "defines": json.dumps(dict(program.defines)),
+        "settings": json.dumps(settings_of(config)),
+        "versions": json.dumps(versions),
+    }
