@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import subnormal, unless_beyond
-from netdsl.ops.args import boolean, integer, number, text
+from netdsl.ops.args import boolean, integer, number, text, weight_values
 from netdsl.ops.base import arg, axis_index, fixed, layer
+from netdsl.ops.init import weight_param
 from netdsl.ops.rounding import exact, gated, scaled
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class ELU(Op):
         ("5", "prelu(shared = true)"),
         ("4x6", "prelu(init = 0.1)"),
         ("3x4x4", "prelu(shared = true)"),
+        ("3x4x4", "prelu(weight = [0.1, 0, -0.5])"),
     ],
 )
 class PReLU(Op):
@@ -165,6 +167,7 @@ class PReLU(Op):
 
     shared = arg(boolean, False, doc="one slope for all channels")
     init = arg(number, 0.25, doc="the initial slope")
+    weight = arg(weight_values, None, doc="the slopes: numbers or an earlier weight")
 
     def infer(self, x: TensorType) -> TensorType:
         if not self.shared and not x.shape:
@@ -182,7 +185,8 @@ class PReLU(Op):
         return 1 if self.shared else fixed(self, x.channels, "its input channels")
 
     def params(self, x: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self._slopes(x),), f"constant:{self.init}", role="slope")}
+        slopes = Param((self._slopes(x),), f"constant:{self.init}", role="slope")
+        return {"weight": weight_param(self, slopes, "slope" if self.shared else "channel")}
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
