@@ -283,6 +283,17 @@ def _plain(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return [], t
 
 
+@makes("glu")
+def _gated(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.floats)
+    even = [i for i in range(t.rank) if not t.open[i] and t.shape[i] % 2 == 0]
+    if t.rank - 1 in even and g.chance(0.5):
+        return [], t.at(t.rank - 1, t.shape[-1] // 2)
+    i = g.pick(even)
+    axis = i + 1 if g.chance(0.6) else i - t.rank
+    return [("axis", g.whole(axis))], t.at(i, t.shape[i] // 2)
+
+
 @makes("leaky_relu", "elu", "prelu", "gelu", "softmax", "log_softmax")
 def _activation(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)
