@@ -116,6 +116,9 @@ class Calls:
         xs = arguments.tensors
         if not arguments.is_list:
             xs = (self.net.need(x, call.span), *xs)
+        elif len(xs) == 1:  # a list of one tensor is this tensor
+            self.net.bind_label(invocation.label, env, xs[0])
+            return xs[0]
         return add_layer(self.net, invocation, cls, arguments, xs)
 
     # ---- blocks

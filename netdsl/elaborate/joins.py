@@ -13,6 +13,7 @@ from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loops import UnknownRoundsError, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Site
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -149,9 +150,22 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
         )
     env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)
-    value = add_layer(net, invocation, cls, arguments, (*xs, *arguments.tensors))
+    xs += arguments.tensors
+    if len(xs) == 1 and any(maker_of(arm) is not None for arm in invocation.arms):
+        return _only_arm(net, invocation, xs[0], scope)
+    value = add_layer(net, invocation, cls, arguments, tuple(xs))
     if name is not None:
         net.scope.labels[name].inner = scope
+    return value
+
+
+def _only_arm(net: NetBuilder, invocation: Invocation, value: Value, scope: Namespace) -> Value:
+    """The value of a join whose loops and conditions leave one arm: it is that arm, as a group."""
+    call, label, env, _ = invocation
+    if label is not None:
+        name = net.scope.member(net.pattern(label, env))
+        net.graph.name_scope(scope.path, None, Site(call.span, net.caller))
+        net.remember(name, value, label, call, env, scope)
     return value
 
 
