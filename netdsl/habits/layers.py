@@ -238,8 +238,8 @@ _ENCODER = (
     "`residual { layernorm -> dense(256) -> gelu -> dense(64) }`"
 )
 _ALPHA = (
-    "`dropout(0.1)` and `dropout2d(0.1)` do the same, except that they change the mean and "
-    "the variance"
+    "write `dropout(0.1)`, or `dropout2d(0.1)` for whole maps, which change the variance of "
+    "their input"
 )
 ADVICE = {
     **dict.fromkeys(("activation", "act", "nonlinearity", "activationlayer"), _ACTIVATION),

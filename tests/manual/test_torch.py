@@ -193,12 +193,3 @@ def test_advice(name: str) -> None:
     help_ = caught.value.diagnostics[0].help or ""
     assert "`" in help_ and "netdsl layers" not in help_
     assert not help_.startswith("did you mean") or name.lower() in LAYERS
-
-
-def test_links() -> None:
-    """The links of the page lead to pages and to headings."""
-    for name, anchor in re.findall(r"\]\((\w+\.md)#?([^)]*)\)", PAGE.read_text(encoding="utf-8")):
-        page = (PAGE.parent / name).read_text(encoding="utf-8")
-        heads = re.findall(r"^#+ (.*)$", page, re.MULTILINE)
-        anchors = {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
-        assert anchor in {"", *anchors}, (name, anchor)
