@@ -187,10 +187,12 @@ class NetBuilder:
         element: ast.Element,
         env: Env,
         inner: Namespace | None = None,
+        first: int = 0,
     ) -> None:
-        """Bind the label of a layer, block or group, so that it can be used again."""
+        """Bind the label of a layer, block, group or formula, so that it can be used again."""
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
+        binding.first = first
 
     def member_name(self, label: ast.Pattern | None, env: Env) -> str:
         """The name of the next member of the scope: its label, or else its position."""

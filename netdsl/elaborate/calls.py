@@ -216,7 +216,9 @@ class Calls:
         path, _ = outer.join(binding.label)
         self.net.uses[path] += 1
         use = f"@{self.net.uses[path] + 1}"
-        return Namespace(outer.path, binding.scope.module, binding.scope, use)
+        scope = Namespace(outer.path, binding.scope.module, binding.scope, use)
+        scope.count = binding.first
+        return scope
 
     def _check_shared(self, binding: Binding, node: Node, call: ast.Call) -> None:
         """Raise `NetdslError` if a node needs other weights than the first use of its module."""

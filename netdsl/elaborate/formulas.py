@@ -30,7 +30,7 @@ OPERATORS = ("+", "-", "*", "/", "**")
 
 def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, env: Env) -> Value:
     """The value of `(@a + @b)`; its label names the last layer of it. Raises `NetdslError`."""
-    first = len(net.graph.nodes)
+    first, position = len(net.graph.nodes), net.scope.count
     value = evaluate(element.value, env)
     if value is UNKNOWN:
         value = net.unknown(element.span)
@@ -41,7 +41,7 @@ def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, en
     name = net.pattern(label, env)
     if value.producer is not None and value.producer in net.graph.nodes[first:]:
         net.rename(value.producer, name)
-    net.remember(name, value, label, element, env)
+    net.remember(name, value, label, element, env, first=position)
     return value
 
 

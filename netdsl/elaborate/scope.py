@@ -31,10 +31,11 @@ class Binding:
     """The value of a label.
 
     For a layer, block or group, `element` and `env` make it possible to use it again, and `inner`
-    is the scope of its members. `scope` is the scope that the label itself belongs to.
+    is the scope of its members. `scope` is the scope that the label itself belongs to. The layers
+    of a formula are members of that scope too: `first` is the position of the first one.
     """
 
-    __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
+    __slots__ = ("element", "env", "first", "inner", "label", "scope", "span", "value")
 
     def __init__(self, value: Value, span: Span, label: str, scope: Namespace) -> None:
         self.value = value
@@ -44,6 +45,7 @@ class Binding:
         self.element: ast.Element | None = None
         self.env: Env | None = None
         self.inner: Namespace | None = None
+        self.first = 0
 
     def inside(self, path: list[str]) -> Binding | None:
         """The binding of a dotted path within the members, if there is one."""

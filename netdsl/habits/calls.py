@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netdsl.habits.arguments import RENAMED
-from netdsl.habits.layers import Counterpart, find, key_of
+from netdsl.habits.layers import KERAS_RNN, Counterpart, find, key_of
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
 from netdsl.ops.base import SYNONYMS
@@ -172,17 +172,18 @@ def _function(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]
 
 def _flattening(key: str, arguments: list[ast.expr]) -> list[str]:
     """`flatten` for `torch.flatten(x, 1)` and `x.view(-1, 400)`, which keep only the batch."""
+    written = [ast.unparse(node) for node in arguments]
     if key == "flatten":
-        return ["flatten"]
-    if 1 <= len(arguments) <= 2 and any(ast.unparse(node) == "-1" for node in arguments):
-        return ["flatten"]
-    raise Unclear
+        is_whole = written in ([], ["1"], ["1", "-1"])
+    else:
+        is_whole = 1 <= len(written) <= 2 and "-1" in written
+    return ["flatten"] if is_whole else _unclear()
 
 
 def _layer(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
     """The layers of a constructor such as `nn.Conv2d(3, 8, 3)`."""
     key = key_of(path)
-    if key == "view":
+    if key == "view" or (key == "flatten" and not node.keywords):
         return _flattening(key, arguments)
     if key in ("activation", "act"):
         return _activation(arguments[0]) if len(arguments) == 1 else _unclear()
@@ -209,7 +210,7 @@ def _own(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
 def _signatures(row: Counterpart, path: str, count: int) -> list[str]:
     """The orders of the arguments in the libraries that a call may be written for."""
     orders = [row.keras, row.torch]
-    if re.search(r"\b(nn|torch|F)\.|\dd|[Ll]inear", path) or (count > 1 and row.ours == "lstm"):
+    if re.search(r"\b(nn|torch|F)\.|\dd|[Ll]inear", path) or (count > 1 and row.keras == KERAS_RNN):
         orders.reverse()
     is_clear = path != path.lower() or "." in path or count <= 2
     return [order for order in orders if order is not None and is_clear]
@@ -226,6 +227,8 @@ def _bound(
     given = list(zip([p.partition("=")[0] for p in order], positional, strict=False))
     given += [(str(k.arg), k.value) for k in keywords]
     values = dict(_DEFAULTS.get(kind, {}))
+    if "return_sequences" in order:
+        values["return_sequences"] = "false"  # Keras' default; PyTorch returns the sequence
     after: list[str] = []
     for theirs, node in given:
         ours = renamed.get(theirs) or _own_name(theirs, kind)
@@ -257,8 +260,7 @@ def _put(values: dict[str, str], name: str, node: ast.expr) -> None:
 
 def _written(kind: str, values: dict[str, str]) -> list[str]:
     """The call of a layer, and what replaces some calls."""
-    is_sequence = values.pop("return_sequences", "false") == "true" or "layers" in values
-    if kind in ("lstm", "gru", "rnn") and not is_sequence:
+    if values.pop("return_sequences", "true") == "false" and "layers" not in values:
         values["last"] = "true"
     if kind == "adaptive_avgpool" and values.get("size") == "1":
         return ["gap"]

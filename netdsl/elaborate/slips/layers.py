@@ -105,6 +105,8 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
         return
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
+    if ours == "flatten" and call.arguments:
+        diagnostic.help += ", and merges all axes; `reshape` gives any other shape"
     if not call.arguments and (call.body is None or ours in JOINS):
         set_fix(diagnostic, span, ours)
 
