@@ -12,12 +12,14 @@ from netdsl.elaborate.input_fixes import (
     with_channels_first,
     with_dtype,
     without_batch,
+    without_first,
 )
 from netdsl.elaborate.join_causes import other_width
-from netdsl.elaborate.shape_advice import for_rank, for_window
+from netdsl.elaborate.shape_advice import for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
+BATCH = ("b", "bs", "n", "batch", "batch_size")
 MOST_AXES_OF_WORDS = 2  # sentences of words
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
@@ -87,10 +90,29 @@ def of_inputs(
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
         error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
+        if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
+            error.correction = None  # its axes may mean something else
+        _without_named_batch(error, op, xs[0])
     fault = _fault(explained(error, invocation, xs), invocation.call, type(op), xs)
     if not only_use:
         fault.diagnostic.fix = ()
     return fault
+
+
+def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
+    """Advice for an input such as `BxTx64`, where a layer takes the value without its `B`."""
+    declared, batch = _first(x), x.type.shape[0]
+    if declared.type.shape[0] != batch or str(batch).lower() not in BATCH:
+        return
+    if takes(op, x.type._replace(shape=x.type.shape[1:])):
+        fix = without_first(declared)
+        sizes = shape_text(declared.type.shape[1:])
+        error.correction = None
+        error.diagnostic.help = (
+            f"`{batch}` is the batch, which inputs do not have: write `input {declared.name}:"
+            f" {sizes}`"
+        )
+        error.diagnostic.fix = fix
 
 
 def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:

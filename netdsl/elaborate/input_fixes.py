@@ -51,6 +51,11 @@ def without_batch(declared: Value) -> tuple[Edit, ...]:
     shape = declared.type.shape
     if shape[:1] != (1,) or not is_picture(shape[1:]):
         return ()
+    return without_first(declared)
+
+
+def without_first(declared: Value) -> tuple[Edit, ...]:
+    """The fix that leaves the first size of an input out."""
     return _resized(declared, lambda sizes: sizes[1:])
 
 
