@@ -20,6 +20,7 @@ from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
-    from netdsl.source import Span
 
 BATCH = ("b", "bs", "n", "batch", "batch_size")
 MOST_AXES_OF_WORDS = 2  # sentences of words
@@ -228,7 +228,7 @@ def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
 def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remedy:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     if cls.kind == "embedding" and _source(xs[0]).producer is not None:
-        return Remedy(_integers_advice(call, _source(xs[0])))
+        return _integers_advice(call, _source(xs[0]))
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:
@@ -253,19 +253,24 @@ def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remed
     return Remedy(help_, with_dtype(wrong[0], "float32"))
 
 
-def _integers_advice(call: ast.Call, x: Value) -> str:
+def _integers_advice(call: ast.Call, x: Value) -> Remedy:
     """Advice for an `embedding` of values that another layer makes."""
     assert x.producer is not None
     made, source = x.producer, _first(x)
     if made.op.kind == "const" and made.span.text.endswith(")"):
-        return f"write `{made.span.text[:-1]}, dtype = int64)`"
+        end, text = made.span.end - 1, ", dtype = int64"
+        fix: tuple[Edit, ...] = (Edit(Span(made.span.file, end, end), text),)
+        if not takes(type(made.op)({**made.op.given, "dtype": "int64"}), *made.types):
+            return Remedy("the indices of `embedding` are integers, and these have fractions")
+        return Remedy(f"write `{made.span.text[:-1]}{text})`", fix)
     label = "" if call.label is None else f"{call.label.span.text}: "
     written = f"{label}{call.span.text}"
     if source.producer is None and source.type.dtype.startswith("int"):
         if label.startswith("pos"):
-            return f"number the positions: write `@{source.name} -> positions -> {written}`"
-        return f"the integers are in `{source.name}`: write `@{source.name} -> {written}`"
-    return (
+            help_ = f"number the positions: write `@{source.name} -> positions -> {written}`"
+            return Remedy(help_)
+        return Remedy(f"the integers are in `{source.name}`: write `@{source.name} -> {written}`")
+    return Remedy(
         "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
     )
 
@@ -285,7 +290,9 @@ def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], na
 def _source(value: Value) -> Value:
     """The value from which `value` comes through layers that only move elements."""
     while (node := value.producer) is not None:
-        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
+        if node.op.is_source or not node.op.any_dtype:
+            break
+        if node.type.dtype != node.inputs[0].type.dtype:
             break
         value = node.inputs[0]
     return value

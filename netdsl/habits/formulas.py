@@ -71,6 +71,15 @@ HABITS = (
         " ** ",
     ),
     Habit(
+        r"[-+*/(]\s*(?P<fix>\(\s*(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*"
+        r"(?P<b>@[A-Za-z_][\w.]*)\s*\))",
+        "((@image ‹@› @image) / 4)",
+        "write the product of matrices as `matmul($a, $b)`",
+        "found `@` between values",
+        "matmul($a, $b)",
+        where="body",
+    ),
+    Habit(
         r"(?P<fix>(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*))",
         "(@image ‹@› @image)",
         "write the product of matrices as `matmul($a, $b)`",

@@ -246,6 +246,13 @@ HABITS = (
         where="top",
     ),
     Habit(
+        r"(?:^|->|:|\{)\s*residual\s+(?P<if>if\b[^{}]*?)\s*\{\s*(?P<layers>[^{}|]*?)\s*\}\s*"
+        r"(?P<at>else)\s*\{\s*(?P<others>[^{}]*?)\s*\}",
+        "residual if true { relu } ‹else› { tanh }",
+        "write the residual in its branch: `$if { residual { $layers } } else { $others }`",
+        "`residual if` has no `else`",
+    ),
+    Habit(
         r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>[a-z].*)))$",
         "residual ‹relu›",
         "write the layers in braces: `residual { $layers }`",

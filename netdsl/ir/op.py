@@ -190,6 +190,7 @@ class Op:
     # Whether expressions can call it, as in `exp(@x)`: it has no weights.
     is_function: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
+    is_source: ClassVar[bool] = False  # whether it takes only sizes of its input, and no numbers
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
     fused: ClassVar[bool] = False  # whether one operator of PyTorch computes all products
