@@ -232,8 +232,8 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         written = ", ".join([show(call.args), *named])
         found = counted(len(call.args), "number")
         message = f"`{names[0]}` of `{call.name}` must be a list, found {found}"
-        help_ = f"write a list: `{call.name}({written})`"
-        raise SettingError("wrong-type", message, key, help_, part=EntryPart(call.name))
+        advice = f"write a list: `{call.name}({written})`"
+        raise SettingError("wrong-type", message, key, advice, part=EntryPart(call.name))
     if len(call.args) > len(names):
         message = (
             f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"

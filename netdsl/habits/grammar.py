@@ -147,7 +147,7 @@ HABITS = (
         r"^\s*(?P<entry>(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr"
         r"|metrics|seed)\s*=).*)",
         "‹epochs =› 3",
-        "close the net first, and write `train Net { $entry }` after it",
+        "write a section after the `}` of the net: `train $net { $entry }`",
         "an entry of a `train` section is in a net or block",
         where="body",
     ),
