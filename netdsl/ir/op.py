@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from netdsl.ir.signs import is_nonnegative
+from netdsl.ir.signs import differ, is_nonnegative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -268,7 +268,7 @@ class Op:
         difference = a - b
         if isinstance(difference, int):
             return difference == 0
-        if is_nonnegative(difference - 1) or is_nonnegative(-difference - 1):
+        if differ(a, b):
             return False
         if self._needs is not None:
             self._needs.equal.append((a, b))
