@@ -101,8 +101,8 @@ def of_inputs(
 
 def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
     """Advice for an input such as `BxTx64`, where a layer takes the value without its `B`."""
-    declared, batch = _first(x), x.type.shape[0]
-    if declared.type.shape[0] != batch or str(batch).lower() not in BATCH:
+    declared, batch = _first(x), next(iter(x.type.shape), None)
+    if batch is None or declared.type.shape[:1] != (batch,) or str(batch).lower() not in BATCH:
         return
     if takes(op, x.type._replace(shape=x.type.shape[1:])):
         fix = without_first(declared)

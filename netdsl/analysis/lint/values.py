@@ -102,9 +102,11 @@ def _large_scale(node: Node) -> Iterator[Diagnostic]:
 def _input_channels(node: Node, graph: Graph) -> Iterator[Diagnostic]:
     """`conv(in.channels // 2, 1)` in the body of a net, where `in` is the input of the net."""
     part = _PART_OF_INPUT.search(node.span.text)
-    own, first = node.inputs[0].type.shape[0], graph.inputs[0].type.shape[0]
-    if part is None or own == first:
+    own, first = node.inputs[0].type.shape, graph.inputs[0].type.shape
+    if part is None or not own or not first or own[0] == first[0]:
         return
-    message = f"`in` is the input of the net, which has {first} channels; this value has {own}"
+    message = (
+        f"`in` is the input of the net, which has {first[0]} channels; this value has {own[0]}"
+    )
     help_ = f"for the channels of the current value, write `@.channels {part['part']}`"
     yield _warning("input-channels", message, node, help_)
