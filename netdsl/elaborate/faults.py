@@ -233,9 +233,10 @@ def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remed
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:
         help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-            return Remedy(help_)
-        return Remedy(help_, with_dtype(declared[0], "int64"))
+        fix = with_dtype(declared[0], "int64", call.span)
+        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS or not fix:
+            return Remedy(f"{help_}, if no other layer takes its numbers")
+        return Remedy(help_, fix)
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return Remedy(None)
@@ -250,7 +251,7 @@ def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remed
         help_ += "; `netdsl export --fp16` writes a 16-bit model"
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Remedy(help_)  # these may be words
-    return Remedy(help_, with_dtype(wrong[0], "float32"))
+    return Remedy(help_, with_dtype(wrong[0], "float32", call.span))
 
 
 def _integers_advice(call: ast.Call, x: Value) -> Remedy:
@@ -284,7 +285,7 @@ def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], na
         return Remedy(None)
     dtype = declared.dtypes[-1]
     written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
-    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
+    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype, call.span))
 
 
 def _source(value: Value) -> Value:
