@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,9 @@ def _called_here(
     squeezed = training.squeezed(call.name)
     advice = training.REMOVED_VALUES.get(kind, {}).get(squeezed)
     if advice is not None:
-        return advice, None
+        written = re.fullmatch(r"write `([^`]+)`", advice)
+        is_certain = written is not None and not call.args and not call.kwargs
+        return advice, ("", written[1]) if written is not None and is_certain else None
     ours = training.VALUES.get(kind, {}).get(squeezed)
     if ours is None:
         return suggest(call.name, registry), respelled(call.name, registry)
@@ -233,7 +236,8 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         found = counted(len(call.args), "number")
         message = f"`{names[0]}` of `{call.name}` must be a list, found {found}"
         advice = f"write a list: `{call.name}({written})`"
-        raise SettingError("wrong-type", message, key, advice, part=EntryPart(call.name))
+        respelling = (", ".join(map(show, call.args)), show(call.args))
+        raise SettingError("wrong-type", message, key, advice, respelling)
     if len(call.args) > len(names):
         message = (
             f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"

@@ -142,7 +142,7 @@ def rounded(matched: Matched) -> Fix:
     figure, number = matched.group("q"), matched.group("n")
     power = len(str(_UNITS[matched.group("unit").lower()])) - 1
     places = len(number.partition(".")[2])
-    return Guess(f"round({figure} / 1e{power}, {places}) == {number}")
+    return f"round({figure} / 1e{power}, {places}) == {number}"
 
 
 def mapping(matched: Matched) -> Fix:
