@@ -57,6 +57,16 @@ INSTEAD = {
     "--werror": ("--deny", "--deny warnings"),
     "-o": ("--deny", "> FILE"),
     "--output": ("--deny", "> FILE"),
+    "--epochs": ("--set", "--set train.epochs=3"),
+    "--batch": ("--set", "--set train.batch=64"),
+    "--batch-size": ("--set", "--set train.batch=64"),
+    "--seed": ("--set", "--set train.seed=1"),
+    "--lr": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--learning-rate": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optimizer": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optim": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--schedule": ("--set", "--set train.schedule=cosine"),
+    "--loss": ("--set", "--set train.loss=mse"),
 }
 
 

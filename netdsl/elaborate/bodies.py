@@ -17,7 +17,7 @@ from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends, refuse_quotes
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.formulas import formula
-from netdsl.elaborate.invocation import refuse_arguments_and_body
+from netdsl.elaborate.frozen import freeze
 from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
@@ -239,12 +239,10 @@ class Elaborator:
             label = first.label
         labelled = None if label is None else _last_layer(elements, label)
         start = len(self.net.graph.nodes)
-        before: ast.Element | None = None
         for element in elements:
             if isinstance(element, ast.Call) and element.name == "frozen":
-                self._freeze(element, start, x, before)
+                freeze(element, chain, self.net.graph.nodes[start:], x)
                 continue
-            before = element
             start = len(self.net.graph.nodes)
             own = element.label
             if element is labelled:
@@ -270,30 +268,6 @@ class Elaborator:
         bound = self.net.scope.labels.get(name)
         if bound is None or bound.value is not x:
             self.net.bind(name, x, label.span)
-
-    def _freeze(
-        self, element: ast.Call, start: int, x: Value | None, before: ast.Element | None
-    ) -> None:
-        refuse_arguments_and_body(element)
-        if element.label is not None:
-            raise NetdslError(
-                "misplaced-label",
-                "`frozen` is not a layer, so it cannot have a label",
-                element.label.span,
-                help="label the layer before it",
-                fix=_label_moved(element, before),
-            )
-        if x is not None and x.type is None:
-            return  # the layer before has an error of its own
-        if x is None or start == len(self.net.graph.nodes):
-            raise NetdslError(
-                "nothing-to-freeze",
-                "`frozen` must follow the layer that it freezes",
-                element.span,
-                help="write it after the layer that it freezes: `conv(8, 3) -> frozen`",
-            )
-        for node in self.net.graph.nodes[start:]:
-            node.frozen = True
 
     def element(
         self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
@@ -359,15 +333,6 @@ class Elaborator:
         self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
-
-
-def _label_moved(frozen: ast.Call, before: ast.Element | None) -> tuple[Edit, ...]:
-    """The fix for a label of `frozen`: it becomes that of the layer before."""
-    if not isinstance(before, ast.Call) or before.label is not None or frozen.label is None:
-        return ()
-    label, file = frozen.label.span, frozen.span.file
-    moved = inserted(before.name_span, f"{label.text}: ")
-    return (moved, Edit(Span(file, label.start, frozen.name_span.start), ""))
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:

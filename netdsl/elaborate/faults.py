@@ -12,12 +12,15 @@ from netdsl.elaborate.input_fixes import (
     with_channels_first,
     with_dtype,
     without_batch,
+    without_first,
 )
 from netdsl.elaborate.join_causes import other_width
-from netdsl.elaborate.shape_advice import for_rank, for_window
+from netdsl.elaborate.shape_advice import for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
-    from netdsl.source import Span
 
+BATCH = ("b", "bs", "n", "batch", "batch_size")
 MOST_AXES_OF_WORDS = 2  # sentences of words
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
@@ -87,10 +90,29 @@ def of_inputs(
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
         error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
+        if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
+            error.correction = None  # its axes may mean something else
+        _without_named_batch(error, op, xs[0])
     fault = _fault(explained(error, invocation, xs), invocation.call, type(op), xs)
     if not only_use:
         fault.diagnostic.fix = ()
     return fault
+
+
+def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
+    """Advice for an input such as `BxTx64`, where a layer takes the value without its `B`."""
+    declared, batch = _first(x), next(iter(x.type.shape), None)
+    if batch is None or declared.type.shape[:1] != (batch,) or str(batch).lower() not in BATCH:
+        return
+    if takes(op, x.type._replace(shape=x.type.shape[1:])):
+        fix = without_first(declared)
+        sizes = shape_text(declared.type.shape[1:])
+        error.correction = None
+        error.diagnostic.help = (
+            f"`{batch}` is the batch, which inputs do not have: write `input {declared.name}:"
+            f" {sizes}`"
+        )
+        error.diagnostic.fix = fix
 
 
 def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
@@ -206,14 +228,15 @@ def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
 def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remedy:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     if cls.kind == "embedding" and _source(xs[0]).producer is not None:
-        return Remedy(_integers_advice(call, _source(xs[0])))
+        return _integers_advice(call, _source(xs[0]))
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:
         help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-            return Remedy(help_)
-        return Remedy(help_, with_dtype(declared[0], "int64"))
+        fix = with_dtype(declared[0], "int64", call.span)
+        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS or not fix:
+            return Remedy(f"{help_}, if no other layer takes its numbers")
+        return Remedy(help_, fix)
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
         return Remedy(None)
@@ -228,22 +251,27 @@ def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remed
         help_ += "; `netdsl export --fp16` writes a 16-bit model"
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Remedy(help_)  # these may be words
-    return Remedy(help_, with_dtype(wrong[0], "float32"))
+    return Remedy(help_, with_dtype(wrong[0], "float32", call.span))
 
 
-def _integers_advice(call: ast.Call, x: Value) -> str:
+def _integers_advice(call: ast.Call, x: Value) -> Remedy:
     """Advice for an `embedding` of values that another layer makes."""
     assert x.producer is not None
     made, source = x.producer, _first(x)
     if made.op.kind == "const" and made.span.text.endswith(")"):
-        return f"write `{made.span.text[:-1]}, dtype = int64)`"
+        end, text = made.span.end - 1, ", dtype = int64"
+        fix: tuple[Edit, ...] = (Edit(Span(made.span.file, end, end), text),)
+        if not takes(type(made.op)({**made.op.given, "dtype": "int64"}), *made.types):
+            return Remedy("the indices of `embedding` are integers, and these have fractions")
+        return Remedy(f"write `{made.span.text[:-1]}{text})`", fix)
     label = "" if call.label is None else f"{call.label.span.text}: "
     written = f"{label}{call.span.text}"
     if source.producer is None and source.type.dtype.startswith("int"):
         if label.startswith("pos"):
-            return f"number the positions: write `@{source.name} -> positions -> {written}`"
-        return f"the integers are in `{source.name}`: write `@{source.name} -> {written}`"
-    return (
+            help_ = f"number the positions: write `@{source.name} -> positions -> {written}`"
+            return Remedy(help_)
+        return Remedy(f"the integers are in `{source.name}`: write `@{source.name} -> {written}`")
+    return Remedy(
         "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
     )
 
@@ -257,13 +285,15 @@ def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], na
         return Remedy(None)
     dtype = declared.dtypes[-1]
     written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
-    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
+    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype, call.span))
 
 
 def _source(value: Value) -> Value:
     """The value from which `value` comes through layers that only move elements."""
     while (node := value.producer) is not None:
-        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
+        if node.op.is_source or not node.op.any_dtype:
+            break
+        if node.type.dtype != node.inputs[0].type.dtype:
             break
         value = node.inputs[0]
     return value

@@ -44,14 +44,23 @@ class Unclear(Exception):
 
 
 class Translation(NamedTuple):
-    """Layers one after the other, the value that they start from, and the name of the first."""
+    """Layers one after the other, the value that they start from, and the name of the first.
+
+    `is_group` is whether a name for all of them comes before the positions in their names.
+    """
 
     layers: list[str]
     start: str | None = None
     name: str | None = None
+    is_group: bool = False
 
     def __str__(self) -> str:
         return " -> ".join(self.layers)
+
+    @property
+    def after_label(self) -> str:
+        """The text to write after a label: a group is in braces."""
+        return f"{{ {self} }}" if self.is_group else str(self)
 
 
 def chain_of(text: str) -> Translation | None:
@@ -128,7 +137,7 @@ def _in_sequence(node: ast.Call) -> Translation:
     chains = [_chain(member) for member in members]
     if any(chain.start is not None for chain in chains):
         chains = [c if c.start is None else Translation([_bare(c.start)]) for c in chains]
-    return Translation([layer for chain in chains for layer in chain.layers])
+    return Translation([layer for chain in chains for layer in chain.layers], is_group=True)
 
 
 def _path(node: ast.expr) -> str | None:

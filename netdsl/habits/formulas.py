@@ -34,6 +34,7 @@ def every_other(matched: Matched) -> Fix:
     return Guess(f"[x for (i, x) in enumerate({name}) if i % {step} == 0]")
 
 
+_MATRICES = r"(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)"
 HABITS = (
     Habit(
         rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
@@ -70,13 +71,20 @@ HABITS = (
         "found `^`, which is not an operator here",
         " ** ",
     ),
-    Habit(
-        r"(?P<fix>(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*))",
-        "(@image ‹@› @image)",
-        "write the product of matrices as `matmul($a, $b)`",
-        "found `@` between values",
-        "matmul($a, $b)",
-        where="body",
+    *(
+        Habit(
+            pattern,
+            example,
+            "write the product of matrices as `matmul($a, $b)`",
+            "found `@` between values",
+            "matmul($a, $b)",
+            where="body",
+        )
+        for pattern, example in (
+            # Brackets in a formula are no longer needed; those of the whole formula are.
+            (rf"[-+*/(]\s*(?P<fix>\(\s*{_MATRICES}\s*\))", "((@image ‹@› @image) / 4)"),
+            (rf"(?P<fix>{_MATRICES})", "(@image ‹@› @image)"),
+        )
     ),
     Habit(
         rf"[(,]\s*(?P<fix>(?P<f>exp|log|sqrt|abs|sign|square|sin|cos|erf|tanh|sigmoid|relu)\s+"

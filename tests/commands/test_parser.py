@@ -58,6 +58,10 @@ WRONG = {
         "netdsl: argument --color: `alway` is not one of auto, always, never; did you mean"
         f" `always`?\n{USAGE}"
     ),
+    "train lenet5 --epochs 3": (
+        "netdsl train: there is no option `--epochs`; write `--set train.epochs=3`\n"
+        "usage: netdsl train [options] FILE[:NET]\n"
+    ),
     "check --dept 2": (
         f"netdsl check: there is no option `--dept`; did you mean `--depth`?\n{CHECK}"
     ),

@@ -17,6 +17,7 @@ from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, find, key_of
+from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -169,6 +170,8 @@ def _written(call: ast.Call) -> str | None:
         return None
     if chain.name is not None and call.label is None:
         return f"{chain.name}: {chain}"
+    if is_labelled(call.span.file.text[: call.name_span.start]):
+        return chain.after_label
     return str(chain)
 
 
