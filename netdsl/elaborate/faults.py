@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -70,10 +71,13 @@ def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) ->
 
 
 def of_references(
-    error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]
+    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...]
 ) -> NetdslError:
     """The error of a call with a wrong number of references or arms."""
+    call = invocation.call
     error.diagnostic.fix = _without_reference(call, cls, xs)
+    if call.body is not None and len(xs) < cls.inputs[0]:
+        arm_advice.advise(error, invocation)
     return _fault(error, call, cls, ())
 
 
