@@ -57,7 +57,56 @@ def _loop_around(text: str, offset: int) -> str | None:
     return None
 
 
+def appended(matched: Matched) -> Fix:
+    """`next maps = maps + [@]` for `maps.append(@)` in a loop that carries `maps`."""
+    name, value = matched.group("name"), matched.group("value").strip()
+    if matched.group("method") == "append":
+        value = f"[{value}]"
+    written = f"{name} + {value}"
+    if matched.group("next"):
+        return written
+    head = _loop_around(matched.text, matched.start)
+    if head is None or not value.startswith(("[@", "@")):
+        return None
+    if re.search(rf"\bwith\b.*\b{name}\s*=", head):
+        return f"next {name} = {written}"
+    start = f", {name} = []" if " with " in head else f" with {name} = []"
+    return Guess(f"{head}{start} {{` and `next {name} = {written}")
+
+
 HABITS = (
+    Habit(
+        r"^\s*(?P<next>(?:next|let)\s+\w+\s*=\s*)?(?P<fix>(?P<name>[A-Za-z_]\w*)"
+        r"(?P<at>\.(?P<method>append|extend))\s*\((?P<value>.*)\))\s*$",
+        "repeat 2 with maps = [] {\n    relu\n    maps‹.append›(@)\n}",
+        "write `$fix`",
+        "a list has no method `$method`: `+` joins two lists",
+        appended,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>repeat))\s+(?:\w+|\(\w+(?:\s*,\s*\w+)*\))\s+in\s+(?!\d+\s*\{)",
+        "‹repeat› i in range(3) { relu }",
+        "write `for`; `repeat 3 as i { ... }` counts too",
+        "found `in` after `repeat`, but a loop over a list begins with `for`",
+        "for",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>for\s+(?P<x>\w+)\s+in\s+(?P<xs>[^{}]+?)\s+(?P<at>as)\s+(?P<i>\w+))\s*(?=\{)",
+        "for w in [8, 16] ‹as› i { relu }",
+        "write `$fix`, which counts the elements from 0",
+        "found `as`, but only `repeat` counts with it",
+        "for ($i, $x) in enumerate($xs)",
+        where="body",
+    ),
+    Habit(
+        r"\bwith\s+(?:\w+\s*=\s*[^{}=]+,\s*)*(?P<at>(?P<name>[a-z_]\w*))\s*(?=[,{])",
+        "repeat 3 with ‹total› { relu }",
+        "give it the value of the first round: `with $name = 0`, or `with $name = []` for a list",
+        "`$name` has no first value",
+        where="body",
+    ),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?!(?:let|next|output|input|expect|train|net|block|import)\b)\w+)\s*"
         r"(?P<at>(?P<operator>\*\*|//|[-+*/])?=(?!=))\s*(?P<value>[^@={}]+?))\s*$",
