@@ -76,7 +76,8 @@ def _without_arms(error: OpError, maker: Maker) -> None:
     line = maker.span.first.line
     help_ = f"the list of the loop in line {line} is empty, so it makes no arm"
     if isinstance(maker, ast.If):
-        help_ = f"`{maker.condition.span.text}` is false in line {line}, so the `if` makes no arm"
+        condition = maker.condition.span.text
+        help_ = f"the condition `{condition}` in line {line} is false, so the `if` makes no arm"
     elif isinstance(maker, ast.Repeat):
         help_ = f"`{maker.count.span.text}` is 0 in line {line}, so the `repeat` makes no arm"
     error.diagnostic.help = f"{help_}: write the join in an `if`, or give it another arm"

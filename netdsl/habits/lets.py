@@ -52,8 +52,8 @@ HABITS = (
         r"(?:^|->|[{|])\s*(?P<fix>(?P<name>[A-Za-z_]\w*)(?P<at>[\[(<])(?P<number>[\w\s+*-]*)[\])>])"
         r"(?=\s*:\s*[A-Za-z{@])",
         "repeat 2 as i { layer‹[›i]: relu }",
-        "write `$fix`: what is in braces is computed",
-        "a computed label has braces",
+        "write `$fix`; a computed label has braces: `stage{i}`",
+        "found `$at` in a label",
         computed_label,
         where="body",
     ),

@@ -74,6 +74,15 @@ def appended(matched: Matched) -> Fix:
     return Guess(f"{head}{start} {{` and `next {name} = {written}")
 
 
+def first_value(matched: Matched) -> Fix:
+    """`total = 0` for a carried value without its first value, which is only advice."""
+    name = matched.group("name")
+    following = re.search(rf"\bnext\s+{name}\s*=(.*)", matched.text[matched.start :])
+    if following is None:
+        return None
+    return Guess(f"{name} = []" if "[" in following[1] else f"{name} = 0")
+
+
 HABITS = (
     Habit(
         r"^\s*(?P<next>(?:next|let)\s+\w+\s*=\s*)?(?P<fix>(?P<name>[A-Za-z_]\w*)"
@@ -102,9 +111,10 @@ HABITS = (
     ),
     Habit(
         r"\bwith\s+(?:\w+\s*=\s*[^{}=]+,\s*)*(?P<at>(?P<name>[a-z_]\w*))\s*(?=[,{])",
-        "repeat 3 with ‹total› { relu }",
-        "give it the value of the first round: `with $name = 0`, or `with $name = []` for a list",
+        "repeat 3 with ‹total› {\n    relu\n    next total = 1\n}",
+        "give it the value of the first round, as in `with $fix`",
         "`$name` has no first value",
+        first_value,
         where="body",
     ),
     Habit(
