@@ -251,11 +251,14 @@ class Elaborator:
                 own = label
             elif own is label:
                 own = None
+            position = self.net.scope.count
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
                 self.net.report(fault, element)
                 x = self.net.poison(own, element.span)
+                if isinstance(element, ast.Call):  # the next layer has the next position
+                    self.net.scope.count = position + 1
         assert x is not None
         if label is not None and labelled is None:
             self._name_value(label, env, x)

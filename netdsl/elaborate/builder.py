@@ -11,7 +11,7 @@ from netdsl.diagnostics import Abandoned, Edit, nearest_path
 from netdsl.elaborate.attributes import advise_shape
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
-from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes, results_help
@@ -257,10 +257,13 @@ class NetBuilder:
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+            from netdsl.elaborate import elsewhere  # only texts with errors need it
 
+            elsewhere.advise_other(error, path, self, env)
+        if error.help is None:
             outer = self.caller if path in self.labels else None
-            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
+            help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)
+            error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -279,6 +282,8 @@ class NetBuilder:
         _, value = env.find(path)
         if isinstance(value, Value):
             return value
+        if value is UNKNOWN:
+            return self.unknown(span)
         return self._by_position(path, span)
 
     def _further_down(self, path: str, span: Span) -> str | None:

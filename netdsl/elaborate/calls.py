@@ -95,7 +95,13 @@ class Calls:
         except NetdslError as fault:
             if fault.code == "unknown-layer" and _is_from_elsewhere(call, fault):
                 fault.diagnostic.fix = ()
-            if fault.code == "unknown-layer" and not call.arguments:
+            if fault.code == "unknown-layer" and call.name in net.labels and len(net.open) > 1:
+                fault.diagnostic.help = (
+                    f"`{call.name}` is a label of the net, which a block cannot use: write it before"
+                    " the call of the block, or make it a block"
+                )
+                fault.diagnostic.fix = ()
+            elif fault.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
@@ -244,14 +250,27 @@ def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
             fix=_as_reference(call, call.name),
         )
     if call.arguments:
-        raise NetdslError(
-            "too-many-arguments",
-            f"`{call.name}` applies the layer of that label again, and takes no arguments",
-            call.arguments[0].span,
-            help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
-        )
+        raise _again_with_arguments(call)
     refuse_body(call)
     return binding.element
+
+
+def _again_with_arguments(call: ast.Call) -> NetdslError:
+    """The error of `tower(@right)`, where `tower` is a label, or of other arguments."""
+    error = NetdslError(
+        "too-many-arguments",
+        f"`{call.name}` applies the layer of that label again, and takes no arguments",
+        call.arguments[0].span,
+        help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
+    )
+    value = call.arguments[0].value
+    if len(call.arguments) == 1 and isinstance(value, ast.Reference):
+        written = f"{value.span.text} -> {call.name}"
+        error.diagnostic.help = f"write `{written}` to apply it to that value"
+        start = call.span.start if call.label is None else call.label.span.start
+        if not call.span.file.text[:start].rstrip().endswith("->"):
+            error.diagnostic.fix = (Edit(call.span, written),)
+    return error
 
 
 def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:

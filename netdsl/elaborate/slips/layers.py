@@ -35,6 +35,8 @@ def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> N
     path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
     is_like = _likeness(diagnostic, name) >= LIKE
     before = span.file.text[: span.start].rstrip()
+    if (diagnostic.help or "").startswith(f"`{name}` is a label"):
+        return
     if path is not None:
         if call is not None:
             set_fix(diagnostic, call.span, path[1])
