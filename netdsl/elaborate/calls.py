@@ -97,8 +97,8 @@ class Calls:
                 fault.diagnostic.fix = ()
             if fault.code == "unknown-layer" and call.name in net.labels and len(net.open) > 1:
                 fault.diagnostic.help = (
-                    f"`{call.name}` is a label of the net, which a block cannot use: write it before"
-                    " the call of the block, or make it a block"
+                    f"`{call.name}` is a label of the net, which a block cannot use: write it"
+                    " before the call of the block, or make it a block"
                 )
                 fault.diagnostic.fix = ()
             elif fault.code == "unknown-layer" and not call.arguments:

@@ -83,7 +83,7 @@ def _advise_call(error: NetdslError, path: str, net: NetBuilder) -> None:
     help_ = f"the call in line {call.first.line} has no label: write `{label}: {call.text}`"
     if len(calls) > 1:
         lines = " and ".join(str(call.first.line) for call in calls[:4])
-        help_ = f"the calls in lines {lines} have no labels: write `{label}: {calls[-1].text}`"
+        help_ = f"the calls in lines {lines} have no label: give one `{label}: {calls[-1].text}`"
     error.diagnostic.help = help_
     if len(calls) == 1:
         error.diagnostic.fix = (inserted(call, f"{label}: "),)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.elaborate import arm_advice
+from netdsl.elaborate import arm_advice, empty_lists
 from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -78,7 +78,13 @@ def of_references(
     error.diagnostic.fix = _without_reference(call, cls, xs)
     if call.body is not None and len(xs) < cls.inputs[0]:
         arm_advice.advise(error, invocation)
-    return _fault(error, call, cls, ())
+    fault = _fault(error, call, cls, ())
+    if call.body is None and not xs and call.arguments:
+        fault.diagnostic.message = f"`{call.name}` joins the elements of a list, but it is empty"
+        fault.diagnostic.span = call.arguments[0].span
+        fault.diagnostic.help = "give it the tensors that it joins, as in `[@a, @b]`"
+        empty_lists.advise(fault, call.arguments[0].value)
+    return fault
 
 
 def of_inputs(

@@ -31,7 +31,11 @@ def element(expr: ast.Index, value: object, index: object) -> object:
         )
     if not value:
         message = f"there is no element {index} in an empty list"
-        raise NetdslError("index-out-of-range", message, expr.index.span)
+        error = NetdslError("index-out-of-range", message, expr.index.span)
+        from netdsl.elaborate.empty_lists import advise  # only texts with errors need it
+
+        advise(error, expr.value)
+        raise error
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
@@ -101,6 +105,9 @@ def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslErro
     message = f"`for` needs a list, found {show(values)}"
     help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
     fix: tuple[Edit, ...] = ()
+    if isinstance(values, int) and values > 1:
+        help_ = help_.replace("2", str(values - 1)).replace("3", span.text)
+        help_ = help_.replace("`for i ", f"`for {targets[0]} ")
     if isinstance(values, int) and len(targets) == 1:
         fix = (Edit(span, f"range({span.text})"),)
     return NetdslError("wrong-type", message, span, help=help_, fix=fix)

@@ -204,6 +204,12 @@ HABITS = (
         lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
+        r"\[(?:[^\[\]]*,)?\s*@?[\w.]+(?P<fix>\s+)(?P<at>@[\w.]+|\d[\w.]*)\s*[\],]",
+        "concat([@image ‹@image›])",
+        "a comma is missing between two elements",
+        fix=", ",
+    ),
+    Habit(
         r"[(,](?:\s*@?[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>@?[\w.]+)\s*[),=]",
         "conv(4 ‹3›)",
         "a comma is missing between two arguments",

@@ -33,7 +33,7 @@ def carried(matched: Matched) -> Fix:
     if operator:
         value = f"{name} {operator} {value}"
     written = f"next {name} = {value}"
-    head = _loop_around(matched.text, matched.start)
+    head = loop_around(matched.text, matched.start)
     if head is None or not re.search(rf"\b{name}\b", value):
         return None
     if re.search(rf"\bwith\b.*\b{name}\s*=", head):
@@ -46,7 +46,7 @@ def carried(matched: Matched) -> Fix:
     return Guess(f"{head}{start} {{` and `{written}")
 
 
-def _loop_around(text: str, offset: int) -> str | None:
+def loop_around(text: str, offset: int) -> str | None:
     """The head of the innermost loop around an offset, without its brace."""
     while (opening := open_brace(text, offset)) is not None:
         head = text[:opening].rpartition("\n")[2].strip()
@@ -65,7 +65,7 @@ def appended(matched: Matched) -> Fix:
     written = f"{name} + {value}"
     if matched.group("next"):
         return written
-    head = _loop_around(matched.text, matched.start)
+    head = loop_around(matched.text, matched.start)
     if head is None or not value.startswith(("[@", "@")):
         return None
     if re.search(rf"\bwith\b.*\b{name}\s*=", head):

@@ -183,7 +183,12 @@ def advise_function(
         return
     if not is_layer(span.text) and find(name) is None:
         index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
-        if name in FUNCTIONS:
+        backwards = re.fullmatch(r"reversed\(([A-Za-z_]\w*)\)", span.text)
+        if backwards is not None:
+            written = f"[{backwards[1]}[-1 - i] for i in range(len({backwards[1]}))]"
+            diagnostic.help = f"write `{written}`"
+            set_fix(diagnostic, span, written)
+        elif name in FUNCTIONS:
             diagnostic.help = FUNCTIONS[name]
         elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
             diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
