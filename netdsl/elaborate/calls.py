@@ -52,7 +52,12 @@ class Calls:
             binding = self._binding(call.name)
             if binding is not None:
                 return self._again(binding, invocation)
-            target = self._resolve(call)
+            try:
+                target = self._resolve(call)
+            except NetdslError as fault:
+                if not self._may_be_imported(fault, call.name):
+                    raise
+                target = UNKNOWN
         if target is IDENTITY:
             return self._identity(invocation)
         if isinstance(target, (KindValue, BlockValue)):
@@ -107,6 +112,14 @@ class Calls:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
                     fault.diagnostic.fix = _as_reference(call, path)
             raise
+
+    def _may_be_imported(self, fault: NetdslError, name: str) -> bool:
+        """Whether an unknown name may be that of a block in a file whose import fails."""
+        if fault.code != "unknown-layer" or not self.net.module.lacks_imports:
+            return False
+        from netdsl.habits.layers import find  # only texts with errors need it
+
+        return not fault.diagnostic.fix and find(name) is None
 
     def _identity(self, invocation: Invocation) -> Value:
         refuse_arguments_and_body(invocation.call)
@@ -226,7 +239,7 @@ class Calls:
         if original.params() == node.params():
             return
         first, now = (str(n.inputs[0].type) for n in (original, node))
-        raise NetdslError(
+        error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for an input of {first} and do not fit an input of"
             f" {now}",
@@ -237,6 +250,13 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+        if call.span.file.text[: call.span.start].rstrip().endswith("output"):
+            error.diagnostic.help = (
+                f"write `output @{call.name}` for its value; without `@`, the layer is applied"
+                " again"
+            )
+            error.diagnostic.fix = _as_reference(call, call.name)
+        raise error
 
 
 def _reusable(binding: Binding, call: ast.Call) -> ast.Element:

@@ -95,6 +95,8 @@ def _no_operand(operator: str, operand: object, span: Span) -> NetdslError:
     message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
     error = NetdslError("wrong-type", message, span)
     left, _, right = (part.strip() for part in span.text.partition(operator))
+    if isinstance(operand, tuple) and operator == "+":
+        error.diagnostic.message = f"`+` joins two lists, found {show(operand)} and a tensor"
     if isinstance(operand, tuple) and operator == "+" and "@" in right and "+" not in right:
         error.diagnostic.help = f"`{left}` is a list: write `{left} + [{right}]`"
         error.diagnostic.fix = (Edit(span, f"{left} + [{right}]"),)
