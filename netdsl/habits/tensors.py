@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import count
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
@@ -67,9 +66,7 @@ def _as_chain(matched: Matched, chain: str) -> Fix:
     if _begins_chain(matched):
         return chain
     labels = labels_above(matched)
-    name = next(
-        name for name in ("part", "value", *map("part{}".format, count(2))) if name not in labels
-    )
+    name = "part" if "part" not in labels else f"part{len(labels)}"
     return Guess(f"{name}: {chain}` in a line above, and `@{name}")
 
 
