@@ -182,17 +182,7 @@ def advise_function(
         diagnostic.help = OF_TENSORS[name]
         return
     if not is_layer(span.text) and find(name) is None:
-        index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
-        backwards = re.fullmatch(r"reversed\(([A-Za-z_]\w*)\)", span.text)
-        if backwards is not None:
-            written = f"[{backwards[1]}[-1 - i] for i in range(len({backwards[1]}))]"
-            diagnostic.help = f"write `{written}`"
-            set_fix(diagnostic, span, written)
-        elif name in FUNCTIONS:
-            diagnostic.help = FUNCTIONS[name]
-        elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
-            diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
-            set_fix(diagnostic, span, f"{name}[{index[2]}]")
+        _function_of_list(diagnostic, span, name)
         return
     diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
     diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"
@@ -216,3 +206,17 @@ def advise_function(
     if written is not None:
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, call.span, written)
+
+
+def _function_of_list(diagnostic: Diagnostic, span: Span, name: str) -> None:
+    """Advice for a function of another language, and for a list that is called like one."""
+    index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
+    if name == "reversed" and index is not None and index[2].isidentifier():
+        written = f"[{index[2]}[-1 - i] for i in range(len({index[2]}))]"
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, span, written)
+    elif name in FUNCTIONS:
+        diagnostic.help = FUNCTIONS[name]
+    elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
+        diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
+        set_fix(diagnostic, span, f"{name}[{index[2]}]")
