@@ -143,6 +143,14 @@ class NetBuilder:
         finally:
             self._rounds.pop()
 
+    def may_be_imported(self, fault: NetdslError, name: str) -> bool:
+        """Whether an unknown name may be that of a block in a file whose import fails."""
+        if fault.code != "unknown-layer" or not self.module.lacks_imports:
+            return False
+        from netdsl.habits.layers import find  # only texts with errors need it
+
+        return not fault.diagnostic.fix and find(name) is None
+
     def unknown(self, span: Span) -> Value:
         """The value of an element with an error."""
         return Value("?", None, Site(span, self.caller))
@@ -259,7 +267,8 @@ class NetBuilder:
         if error.help is None:
             from netdsl.elaborate import elsewhere  # only texts with errors need it
 
-            elsewhere.advise_other(error, path, self, env)
+            calls = elsewhere.unlabelled_calls(path, self.labels, self.caller)
+            elsewhere.advise_other(error, path, env, self.open[-1].body, calls)
         if error.help is None:
             outer = self.caller if path in self.labels else None
             help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)

@@ -55,7 +55,7 @@ class Calls:
             try:
                 target = self._resolve(call)
             except NetdslError as fault:
-                if not self._may_be_imported(fault, call.name):
+                if not self.net.may_be_imported(fault, call.name):
                     raise
                 target = UNKNOWN
         if target is IDENTITY:
@@ -112,14 +112,6 @@ class Calls:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
                     fault.diagnostic.fix = _as_reference(call, path)
             raise
-
-    def _may_be_imported(self, fault: NetdslError, name: str) -> bool:
-        """Whether an unknown name may be that of a block in a file whose import fails."""
-        if fault.code != "unknown-layer" or not self.net.module.lacks_imports:
-            return False
-        from netdsl.habits.layers import find  # only texts with errors need it
-
-        return not fault.diagnostic.fix and find(name) is None
 
     def _identity(self, invocation: Invocation) -> Value:
         refuse_arguments_and_body(invocation.call)

@@ -16,14 +16,13 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.scope import Namespace
     from netdsl.errors import NetdslError
-    from netdsl.ir.graph import Site
+    from netdsl.ir.graph import Site, Value
 
 
 def advice(
@@ -46,13 +45,24 @@ def advice(
     return help_ or scope.suggest(path)
 
 
-def advise_other(error: NetdslError, path: str, net: NetBuilder, env: Env) -> None:
-    """Give a reference to a name, or into a call without a label, its advice and fix."""
+def advise_other(
+    error: NetdslError, path: str, env: Env, body: ast.Body, calls: Sequence[Span]
+) -> None:
+    """Give a reference to a name, or into one of the `calls`, its advice and fix."""
     is_known, value = env.find(path)
     if is_known and path in env.names():
-        _advise_let(error, path, value, net.open[-1].body)
-    elif net.scope.find(path.split(".")[:1]) is None:
-        _advise_call(error, path, net)
+        _advise_let(error, path, value, body)
+    elif calls:
+        _advise_call(error, path.partition(".")[0], calls)
+
+
+def unlabelled_calls(path: str, labels: Mapping[str, Value], caller: Site | None) -> list[Span]:
+    """The calls without a label that have the labels of a path after its first."""
+    rest = path.partition(".")[2]
+    inner = [value for name, value in labels.items() if rest and name.endswith(f".{rest}")]
+    sites = [value.site.caller for value in inner]
+    calls = {s.span: None for s in sites if s is not None and s.caller is caller}
+    return list(calls) if len(calls) == len({id(value) for value in inner}) else []
 
 
 def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) -> None:
@@ -71,19 +81,13 @@ def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) ->
         error.diagnostic.fix = (Edit(head, f"{name}: "),)
 
 
-def _advise_call(error: NetdslError, path: str, net: NetBuilder) -> None:
+def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     """Advice for `@down.first` if the only label `first` is in a call without a label."""
-    label, _, rest = path.partition(".")
-    inner = [value for name, value in net.labels.items() if name.endswith(f".{rest}")]
-    sites = [value.site.caller for value in inner if rest]
-    calls = list({s.span: s for s in sites if s is not None and s.caller is net.caller})
-    if not calls or len(calls) < len({id(value) for value in inner}):
-        return
-    call = calls[0]
+    call = calls[-1]
     help_ = f"the call in line {call.first.line} has no label: write `{label}: {call.text}`"
     if len(calls) > 1:
         lines = " and ".join(str(call.first.line) for call in calls[:4])
-        help_ = f"the calls in lines {lines} have no label: give one `{label}: {calls[-1].text}`"
+        help_ = f"the calls in lines {lines} have no label: give one `{label}: {call.text}`"
     error.diagnostic.help = help_
     if len(calls) == 1:
         error.diagnostic.fix = (inserted(call, f"{label}: "),)

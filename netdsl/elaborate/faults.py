@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.elaborate import arm_advice, empty_lists
+from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -17,6 +17,7 @@ from netdsl.elaborate.input_fixes import (
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.slips.lists import advise_empty
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
@@ -83,7 +84,7 @@ def of_references(
         fault.diagnostic.message = f"`{call.name}` joins the elements of a list, but it is empty"
         fault.diagnostic.span = call.arguments[0].span
         fault.diagnostic.help = "give it the tensors that it joins, as in `[@a, @b]`"
-        empty_lists.advise(fault, call.arguments[0].value)
+        advise_empty(fault.diagnostic, call.arguments[0].value.span)
     return fault
 
 

@@ -31,11 +31,7 @@ def element(expr: ast.Index, value: object, index: object) -> object:
         )
     if not value:
         message = f"there is no element {index} in an empty list"
-        error = NetdslError("index-out-of-range", message, expr.index.span)
-        from netdsl.elaborate.empty_lists import advise  # only texts with errors need it
-
-        advise(error, expr.value)
-        raise error
+        raise NetdslError("index-out-of-range", message, expr.index.span)
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
