@@ -46,14 +46,16 @@ def called_method(matched: Matched) -> Fix:
     if reduction is not None:
         written = re.sub(r"\(", f"({x}, ", reduction, count=1)
         if _begins_chain(matched):
-            written = f"{x} -> {reduction}"
+            written = f"{x} -> {reduction}".removeprefix("@ -> ")
         return written if matched.group("arguments") else Guess(f"{written}` with the axes of `{x}")
     order = re.fullmatch(r"\(?\[?0,(?P<axes>(?:\s*\d\s*,?)+)\]?\)?", matched.group("arguments"))
     if method == "permute" and order is not None:
         return _as_chain(matched, f"{x} -> permute([{', '.join(parts(order['axes']))}])")
     layer = LAYERS.get(method)
     if layer is not None and layer.is_function and not matched.group("arguments").strip():
-        return f"{x} -> {method}" if _begins_chain(matched) else f"{method}({x})"
+        return (
+            _as_chain(matched, f"{x} -> {method}") if _begins_chain(matched) else f"{method}({x})"
+        )
     arguments = matched.group("arguments").replace("true", "True").replace("false", "False")
     chain = chain_of(f"x.{method}({arguments})")
     if chain is None:
@@ -63,6 +65,7 @@ def called_method(matched: Matched) -> Fix:
 
 def _as_chain(matched: Matched, chain: str) -> Fix:
     """The chain, which is a line of its own if it is needed inside a formula or a list."""
+    chain = chain.removeprefix("@ -> ")
     if _begins_chain(matched):
         return chain
     labels = labels_above(matched)

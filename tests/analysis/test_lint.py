@@ -61,6 +61,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
+    ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),
     ("unused-value", [3], "net A {\n input x: 4\n a: dense(8)\n @x -> dense(2)\n}"),
     (
         "unused-value",

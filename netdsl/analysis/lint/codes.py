@@ -10,6 +10,7 @@ WARNINGS = (
     "data-without-root",
     "double-activation",
     "output-from-scores",
+    "repeated-layer",
     "shadowed-let",
     "skipped-input",
     "softmax-before-loss",
