@@ -204,11 +204,7 @@ class Elaborator:
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
-            raise NetdslError(
-                "misplaced-aux",
-                "an auxiliary head can only be in the body of a net",
-                statement.span,
-            )
+            raise _misplaced_aux(statement, self.net)
         weight = aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
@@ -249,11 +245,14 @@ class Elaborator:
                 own = label
             elif own is label:
                 own = None
+            position = self.net.scope.count
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
                 self.net.report(fault, element)
                 x = self.net.poison(own, element.span)
+                if isinstance(element, ast.Call):  # the next layer has the next position
+                    self.net.scope.count = position + 1
         assert x is not None
         if label is not None and labelled is None:
             self._name_value(label, env, x)
@@ -333,6 +332,15 @@ class Elaborator:
         self.net.graph.name_scope(path, None, Site(element.span, self.net.caller))
         self.net.remember(name, value, label, element, env, scope)
         return value
+
+
+def _misplaced_aux(aux: ast.Aux, net: NetBuilder) -> NetdslError:
+    """The error of an auxiliary head in a block, or in another one."""
+    message = "an auxiliary head can only be in the body of a net"
+    help_ = "move it behind the `}` of the head around it"
+    if net.caller is not None and net.aux is None:
+        help_ = f"move it to the net, into the line after `{net.caller.span.text}`"
+    return NetdslError("misplaced-aux", message, aux.span, help=help_)
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:

@@ -11,7 +11,7 @@ from netdsl.diagnostics import Abandoned, Edit, nearest_path
 from netdsl.elaborate.attributes import advise_shape
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
-from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.notes import call_notes, results_help
@@ -143,6 +143,14 @@ class NetBuilder:
         finally:
             self._rounds.pop()
 
+    def may_be_imported(self, fault: NetdslError, name: str) -> bool:
+        """Whether an unknown name may be that of a block in a file whose import fails."""
+        if fault.code != "unknown-layer" or not self.module.lacks_imports:
+            return False
+        from netdsl.habits.layers import find  # only texts with errors need it
+
+        return not fault.diagnostic.fix and find(name) is None
+
     def unknown(self, span: Span) -> Value:
         """The value of an element with an error."""
         return Value("?", None, Site(span, self.caller))
@@ -259,10 +267,14 @@ class NetBuilder:
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+            from netdsl.elaborate import elsewhere  # only texts with errors need it
 
+            calls = elsewhere.unlabelled_calls(path, self.labels, self.caller)
+            elsewhere.advise_other(error, path, env, self.open[-1].body, calls)
+        if error.help is None:
             outer = self.caller if path in self.labels else None
-            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
+            help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)
+            error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
@@ -281,6 +293,8 @@ class NetBuilder:
         _, value = env.find(path)
         if isinstance(value, Value):
             return value
+        if value is UNKNOWN:
+            return self.unknown(span)
         return self._by_position(path, span)
 
     def _further_down(self, path: str, span: Span) -> str | None:

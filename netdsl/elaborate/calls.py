@@ -52,7 +52,12 @@ class Calls:
             binding = self._binding(call.name)
             if binding is not None:
                 return self._again(binding, invocation)
-            target = self._resolve(call)
+            try:
+                target = self._resolve(call)
+            except NetdslError as fault:
+                if not self.net.may_be_imported(fault, call.name):
+                    raise
+                target = UNKNOWN
         if target is IDENTITY:
             return self._identity(invocation)
         if isinstance(target, (KindValue, BlockValue)):
@@ -95,7 +100,13 @@ class Calls:
         except NetdslError as fault:
             if fault.code == "unknown-layer" and _is_from_elsewhere(call, fault):
                 fault.diagnostic.fix = ()
-            if fault.code == "unknown-layer" and not call.arguments:
+            if fault.code == "unknown-layer" and call.name in net.labels and len(net.open) > 1:
+                fault.diagnostic.help = (
+                    f"`{call.name}` is a label of the net, which a block cannot use: write it"
+                    " before the call of the block, or make it a block"
+                )
+                fault.diagnostic.fix = ()
+            elif fault.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
@@ -227,7 +238,7 @@ class Calls:
             return
         first, now = (", ".join(map(str, n.types)) for n in (original, node))
         inputs = "an input" if len(node.types) == 1 else "inputs"
-        raise NetdslError(
+        error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
             f" {now}",
@@ -238,6 +249,13 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+        if call.span.file.text[: call.span.start].rstrip().endswith("output"):
+            error.diagnostic.help = (
+                f"write `output @{call.name}` for its value; without `@`, the layer is applied"
+                " again"
+            )
+            error.diagnostic.fix = _as_reference(call, call.name)
+        raise error
 
 
 def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
@@ -282,13 +300,22 @@ def _with_tensors(element: ast.Element, call: ast.Call, env: Env) -> ast.Element
 
 
 def _no_tensors(call: ast.Call) -> NetdslError:
-    return NetdslError(
+    """The error of `tower(@right)`, where the layers of `tower` take no tensor there."""
+    error = NetdslError(
         "too-many-arguments",
         f"`{call.name}` applies the layer of that label again, and takes only other tensors in the"
         " places of its own",
         call.arguments[0].span,
         help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
     )
+    value = call.arguments[0].value
+    if len(call.arguments) == 1 and isinstance(value, ast.Reference):
+        written = f"{value.span.text} -> {call.name}"
+        error.diagnostic.help = f"write `{written}` to apply it to that value"
+        start = call.span.start if call.label is None else call.label.span.start
+        if not call.span.file.text[:start].rstrip().endswith("->"):
+            error.diagnostic.fix = (Edit(call.span, written),)
+    return error
 
 
 def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -17,6 +18,7 @@ from netdsl.elaborate.input_fixes import (
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.shape_advice import for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.slips.lists import advise_empty
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
@@ -73,11 +75,20 @@ def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) ->
 
 
 def of_references(
-    error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]
+    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...]
 ) -> NetdslError:
     """The error of a call with a wrong number of references or arms."""
+    call = invocation.call
     error.diagnostic.fix = _without_reference(call, cls, xs)
-    return _fault(error, call, cls, ())
+    if call.body is not None and len(xs) < cls.inputs[0]:
+        arm_advice.advise(error, invocation)
+    fault = _fault(error, call, cls, ())
+    if call.body is None and not xs and call.arguments:
+        fault.diagnostic.message = f"`{call.name}` joins the elements of a list, but it is empty"
+        fault.diagnostic.span = call.arguments[0].span
+        fault.diagnostic.help = "give it the tensors that it joins, as in `[@a, @b]`"
+        advise_empty(fault.diagnostic, call.arguments[0].value.span)
+    return fault
 
 
 def of_inputs(

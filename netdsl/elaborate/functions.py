@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.arithmetic import bounded, check_length, clipped
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
+from netdsl.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.source import Span
     from netdsl.syntax import ast
 
 
@@ -113,12 +115,34 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
         )
     given = ", ".join(map(show, positional))
+    if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
+        return _sum_of_tensors(expr)
     return NetdslError(
         "bad-argument",
         f"`{expr.name}` cannot take ({given})",
         expr.span,
         help=f"write `{USAGE[expr.name]}`",
     )
+
+
+def _has_tensor(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(element, Value) for element in value)
+
+
+def _sum_of_tensors(expr: ast.Function) -> NetdslError:
+    """The error of `sum([@a, @b])`, whose fix is `add([@a, @b])` if it is a whole formula."""
+    written = f"add({expr.arguments[0].span.text})"
+    message = "`sum` adds numbers, found tensors"
+    span = expr.span
+    error = NetdslError(
+        "bad-argument", message, span, help=f"write `{written}`, without parentheses"
+    )
+    text = span.file.text
+    if text[: span.start].endswith("(") and text.startswith(")", span.end):
+        error.diagnostic.fix = (Edit(Span(span.file, span.start - 1, span.end + 1), written),)
+    else:
+        error.diagnostic.help = f"write it as a layer, `y: {written}`, and `@y` in the formula"
+    return error
 
 
 def _is_open(value: object) -> bool:

@@ -77,7 +77,7 @@ def _op(
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        raise faults.of_references(error, invocation.call, cls, xs) from None
+        raise faults.of_references(error, invocation, cls, xs) from None
     return op
 
 

@@ -101,6 +101,11 @@ def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslErro
     message = f"`for` needs a list, found {show(values)}"
     help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
     fix: tuple[Edit, ...] = ()
+    if isinstance(values, int) and values > 1:
+        help_ = (
+            f"`for {targets[0]} in range({span.text})` counts from 0 to {values - 1};"
+            f" `repeat {span.text} {{ ... }}` needs no variable"
+        )
     if isinstance(values, int) and len(targets) == 1:
         fix = (Edit(span, f"range({span.text})"),)
     return NetdslError("wrong-type", message, span, help=help_, fix=fix)

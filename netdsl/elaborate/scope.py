@@ -172,10 +172,11 @@ class Namespace:
             return "there are no labels above this line"
         stem = re.fullmatch(r"(\w*?)\d+", path)
         if stem is not None:
-            found = (re.fullmatch(rf"{stem[1]}(\d+)", label) for label in known)
+            found = (re.fullmatch(rf'"?{stem[1]}(\d+)"?', label) for label in known)
             numbers = sorted(int(match[1]) for match in found if match is not None)
             if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-                ends = f"`{stem[1]}{numbers[0]}` to `{stem[1]}{numbers[-1]}`"
+                first, last = (written(f"{stem[1]}{n}") for n in (numbers[0], numbers[-1]))
+                ends = f"`{first}` to `{last}`"
                 listed = f"range({numbers[0]}, {numbers[-1] + 1})".replace("(0, ", "(")
                 return f"the labels are {ends}: their numbers are `{listed}`"
         advice = did_you_mean_path(path, [f"@{label}" for label in known])

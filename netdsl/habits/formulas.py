@@ -29,8 +29,12 @@ def element_first(matched: Matched) -> Fix:
 
 
 def every_other(matched: Matched) -> Fix:
-    """A comprehension for a part of a list with a step, which is only advice."""
+    """A comprehension for a part of a list with a step, which is only advice, or backwards."""
     name, step = matched.group("name"), matched.group("step")
+    if step == "-1" and not matched.group("ends").strip(" :"):
+        return f"[{name}[-1 - i] for i in range(len({name}))]"
+    if step.startswith("-"):
+        return None
     return Guess(f"[x for (i, x) in enumerate({name}) if i % {step} == 0]")
 
 
@@ -104,11 +108,14 @@ HABITS = (
         element_first,
     ),
     Habit(
-        r"(?P<fix>\b(?P<name>[a-z_]\w*)\[[^\[\]:]*:[^\[\]:]*(?P<at>:)\s*(?P<step>\d+)\])",
+        r"(?P<fix>\b(?P<name>[a-z_]\w*)\[(?P<ends>[^\[\]:]*:[^\[\]:]*)(?P<at>:)\s*"
+        r"(?P<step>-?\d+)\])",
         "let l = [1, 2]\n    let a = l[0:2‹:›2]",
         "write `$fix`",
         "a part of a list has no step",
         every_other,
+        "write the elements as a list: `[$name[-1 - i] for i in range(len($name))]` is `$name`"
+        " backwards",
     ),
     Habit(
         r"\bwith\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:=?)\s*)(?=\S)",

@@ -86,6 +86,14 @@ def identifier(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
+        r"^\s*net\s+\w+\s*=\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>\{))",
+        "net B = A ‹{› }",
+        "write the parentheses of `$name`: `$name() {`",
+        "found `{` after the name of a net, whose arguments are in parentheses",
+        "() {",
+        where="top",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<name>\w+)\s*(?P<at>[=:])\s*[Ii]nput\w*\s*\((?P<rest>.*)\))\s*$",
         "image ‹=› Input(3, 8, 8)",
         "write an input as `$fix`",

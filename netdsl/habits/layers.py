@@ -315,6 +315,9 @@ ADVICE = {
     "expm1": "write `(exp(@) - 1)`, where `@` is the current value",
     "rsqrt": "write `(@ ** -0.5)`, where `@` is the current value",
     "reciprocal": "write `(1 / @)`, where `@` is the current value",
+    **dict.fromkeys(("rearrange", "einops"),
+                    "`tokens` is `b c h w -> b (h w) c`; `permute` reorders axes, and `reshape`"
+                    " splits and merges them"),
     "einsum": "write `matmul` for the product of matrices, with `permute` for other axes",
     "upsamplingbilinear": "write `upsample(2, mode = bilinear, align_corners = true)`",
     "bidirectional": "write `lstm(32, bidirectional = true)`",

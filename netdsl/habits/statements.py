@@ -207,6 +207,8 @@ def net_or_block(matched: Matched) -> Fix:
     end = closing(matched.text, opening) if opening >= 0 else None
     inside = matched.text[opening:end]
     parameters = matched.group("parameters")
+    if matched.group("at") == "class" and re.search(r"[A-Z.]", parameters):
+        parameters = ""  # the base class in Python
     if matched.group("name") in (*LAYERS, "block", "net", "input", "output", "train"):
         return Guess(f"block {matched.group('name').capitalize()}{parameters or '()'}")
     if re.search(r"^\s*input\b", inside, re.MULTILINE):

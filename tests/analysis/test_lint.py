@@ -65,6 +65,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
+    ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),
     ("unused-value", [3], "net A {\n input x: 4\n a: dense(8)\n @x -> dense(2)\n}"),
     (
         "unused-value",
@@ -395,3 +396,29 @@ def test_every_code_can_be_allowed() -> None:
     """The codes that comments can silence are those that the mistakes above cause."""
     assert {case[0] for case in (*WRONG, *TRAINED_WRONG)} == set(WARNINGS)
     assert {case[0] for case in HINTED} == set(HINTS)
+
+
+def test_a_label_that_names_the_first_layer_of_its_chain() -> None:
+    """The warning about the end of a chain moves the label there, if a reference names it."""
+    text = (
+        "net A {\n input x: 4\n a: dense(8) -> relu\n"
+        " b: @a -> dense(4)\n @a -> dense(4) -> add(@b)\n}"
+    )
+    (warning,) = _warnings(text)
+    assert (warning.code, warning.line) == ("unused-value", 3)
+    assert "write `dense(8) -> a: relu`" in str(warning.help)
+    fixed = text.replace("a: dense(8) -> relu", "dense(8) -> a: relu")
+    assert _warnings(fixed) == []
+
+
+def test_what_a_loop_can_carry() -> None:
+    """The help about a `let` in a loop can be followed."""
+    loop = (
+        "for i in range(2) with n = 1 {\n conv(w * n + i, 3)\n next n = n + 1\n let w = 2 * w\n }"
+    )
+    text = f"net A {{\n input x: 3x16x16\n let w = 4\n {loop}\n}}"
+    (warning,) = _warnings(text)
+    head, line = "for i in range(2) with n = 1, w = w {", "next w = 2 * w"
+    assert f"write `{head}` and `{line}`" in str(warning.help)
+    carried = text.replace("for i in range(2) with n = 1 {", head).replace("let w = 2 * w", line)
+    assert _warnings(carried) == []

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CASES = catalogue.load()
 UNCLOSED = "this `{` is not closed"
-LEAST_SHARE = 0.49  # of the programs of the catalogue that have a fix
+LEAST_SHARE = 0.5  # of the programs of the catalogue that have a fix
 MUTATED, CHUNK = 2_000, 200
 
 

@@ -19,6 +19,7 @@ WARNINGS = (
     "late-schedule",
     "nothing-frozen",
     "output-from-scores",
+    "repeated-layer",
     "shadowed-let",
     "skipped-input",
     "softmax-before-loss",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.module import Module
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.source import Span
+
+MOST_BEFORE = 100  # characters before a layer in which its label is looked for
 
 
 def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[Diagnostic]:
@@ -46,7 +49,7 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
         # In a loop or a block, one use of a layer's text is enough.
         if not _is_used(node, used) and node.span not in useful:
             source = next((n for n in graph.nodes if node.output in n.inputs), None)
-            yield _unused(node, source)
+            yield _unused(node, source, graph)
 
 
 def _reads(node: Node, value: Value) -> bool:
@@ -54,16 +57,45 @@ def _reads(node: Node, value: Value) -> bool:
     return value.producer is None or not node.op.is_source
 
 
-def _unused(node: Node, source: Node | None) -> Diagnostic:
+def _unused(node: Node, source: Node | None, graph: Graph) -> Diagnostic:
     """The warning for a layer that nothing uses, or of which another takes only sizes."""
     message = f"nothing uses the result of this `{node.op.kind}`"
-    help_ = "remove it and the layers that lead only to it, or make it an `output`"
+    help_ = _label_moved(node, graph)
     if source is not None:
         kind = source.op.kind
         message = f"{message}: `{kind}` after it takes only sizes of it"
         help_ = f"give it a label, as in `values: {node.op.kind}`, and write `@values ->` where the"
         help_ += f" layers after `{kind}` go on from it"
+    if help_ is None:
+        help_ = "remove it and the layers that lead only to it, or make it an `output`"
     return Diagnostic("unused-value", message, node.span, "warning", help=help_)
+
+
+def _label_moved(node: Node, graph: Graph) -> str | None:
+    """Advice for the end of a chain whose first layer has a label that a reference names."""
+    first, label = _labelled_before(node)
+    uses = sum(first.output in other.taken for other in graph.nodes)
+    if label is None or first is node or uses < 2:
+        return None
+    before = " ".join(node.span.file.text[first.span.start : node.span.start].split())
+    return (
+        f"`@{label}` is the `{first.op.kind}`, not the end of its chain: to refer to this"
+        f" `{node.op.kind}`, write `{before} {label}: {node.span.text}`"
+    )
+
+
+def _labelled_before(node: Node) -> tuple[Node, str | None]:
+    """The nearest layer in the same chain that has a label, and the label."""
+    text = node.span.file.text
+    while (label := re.search(r"(\w+):[ ]*$", text[: node.span.start][-MOST_BEFORE:])) is None:
+        before = node.inputs[0].producer if node.inputs else None
+        if before is None or before.span.file is not node.span.file:
+            return node, None
+        between = text[before.span.end : node.span.start]
+        if not re.fullmatch(r"\s*->\s*", between):
+            return node, None
+        node = before
+    return node, label[1]
 
 
 def dropped_values(module: Module) -> Iterator[Diagnostic]:

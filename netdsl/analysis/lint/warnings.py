@@ -10,6 +10,7 @@ from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.names import Names, name_warnings
+from netdsl.analysis.lint.repeated import repeated_layers
 from netdsl.analysis.lint.scores import head_warnings, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
 from netdsl.analysis.lint.training import training_warnings
@@ -85,6 +86,7 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
     explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
     yield from dropped_values(module)
+    yield from repeated_layers(module)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
