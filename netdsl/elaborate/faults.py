@@ -14,15 +14,19 @@ from netdsl.elaborate.input_fixes import (
     without_batch,
 )
 from netdsl.elaborate.join_causes import other_width
+from netdsl.elaborate.join_repairs import cropped
+from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.invocation import Invocation
+    from netdsl.elaborate.scope import Namespace
     from netdsl.errors import OpError
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
@@ -78,7 +82,13 @@ def of_references(
 
 
 def of_inputs(
-    error: OpError, invocation: Invocation, op: Op, xs: tuple[Value, ...], *, only_use: bool
+    error: OpError,
+    invocation: Invocation,
+    op: Op,
+    xs: tuple[Value, ...],
+    scope: Namespace,
+    *,
+    only_use: bool,
 ) -> NetdslError:
     """The error of a layer that does not take these inputs.
 
@@ -87,7 +97,13 @@ def of_inputs(
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
         error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
-    fault = _fault(explained(error, invocation, xs), invocation.call, type(op), xs)
+    join = Joining(invocation, op, xs, scope)
+    if error.code == "window-too-large" and op.kind == "crop":
+        correction = cropped(join)
+        if correction is not None:
+            error.diagnostic.help, error.diagnostic.fix = correction
+    error = explained(error, join)
+    fault = _fault(error, invocation.call, type(op), xs)
     if not only_use:
         fault.diagnostic.fix = ()
     return fault
@@ -95,7 +111,7 @@ def of_inputs(
 
 def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
     """The error of an operator in a formula."""
-    notes = tuple(map(_input_note, xs))
+    notes = _input_notes(xs)
     help_ = error.help
     makers = [x.producer.op for x in xs if x.producer is not None]
     reductions = [op.kind for op in makers if _drops_axes(op)]
@@ -124,7 +140,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
 
     Notes tell where the shapes of the inputs come from.
     """
-    notes = tuple(_input_note(x) for x in xs[:3])
+    notes = _input_notes(xs[:3])
     argument = None if error.arg is None else argument_of(call, cls, error.arg)
     span = call.name_span if call.body is not None else call.span
     if argument is not None:
@@ -147,18 +163,25 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
             advice = _sequence_advice(advice, flat.inputs[0])
         case "wrong-rank" if xs:
             advice = _rank_advice(error, advice, xs[0])
-        case "window-too-large" if xs and advice.help is not None:
+        case "window-too-large" if xs and advice.help is not None and not advice.fix:
             advice = _window_advice(advice.help, call, cls, xs[0])
     place = error.diagnostic.span or span
     help_, fix = advice
     return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
 
 
-def _input_note(x: Value) -> Annotation:
-    maker = f"input `{x.name}`"
-    if x.producer is not None:
-        maker = f"`{x.producer.op.kind}`"
-    return Annotation(f"{maker} here gives {x.type}", x.site.span)
+def _input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
+    """Where the shapes of the inputs come from; a loop may make several at one place."""
+    types: dict[tuple[str, Span], list[str]] = {}
+    for x in xs:
+        maker = f"input `{x.name}`"
+        if x.producer is not None:
+            maker = f"`{x.producer.op.kind}`"
+        types.setdefault((maker, x.site.span), []).append(str(x.type))
+    return tuple(
+        Annotation(f"{maker} here gives {listed(list(dict.fromkeys(given)))}", place)
+        for (maker, place), given in types.items()
+    )
 
 
 def _named_first(xs: tuple[Value, ...]) -> Remedy | None:

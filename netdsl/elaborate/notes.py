@@ -50,7 +50,8 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
     notes: list[Annotation] = []
     caller = site.caller
     while caller is not None and len(notes) < 8:
-        notes.append(Annotation("reached through this call", caller.span))
+        if caller.span != site.span:
+            notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
 
