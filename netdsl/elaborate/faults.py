@@ -19,20 +19,22 @@ from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.wrong_arguments import WrongArguments
+from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 from netdsl.words import listed
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
+    from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
-    from netdsl.elaborate.scope import Namespace
     from netdsl.errors import OpError
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
+VOLUME = 3  # axes besides the channels
 MOST_AXES_OF_WORDS = 2  # sentences of words
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
@@ -86,25 +88,27 @@ def of_inputs(
     invocation: Invocation,
     op: Op,
     xs: tuple[Value, ...],
-    scope: Namespace,
-    *,
-    only_use: bool,
+    net: NetBuilder,
 ) -> NetdslError:
     """The error of a layer that does not take these inputs.
 
-    It has no fix unless this is the `only_use` of the call: in a block, the call may have other
+    It has no fix unless this is the only use of the call: in a block, the call may have other
     inputs.
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
         error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
-    join = Joining(invocation, op, xs, scope)
+    join = Joining(invocation, op, xs, net.scope)
     if error.code == "window-too-large" and op.kind == "crop":
         correction = cropped(join)
         if correction is not None:
             error.diagnostic.help, error.diagnostic.fix = correction
     error = explained(error, join)
     fault = _fault(error, invocation.call, type(op), xs)
-    if not only_use:
+    if error.code in ("wrong-rank", "wrong-dtype"):
+        repair = wrong_start(op, invocation.call, xs, net)
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
+    if not net.is_only_use:
         fault.diagnostic.fix = ()
     return fault
 
@@ -162,7 +166,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
             advice = _sequence_advice(advice, flat.inputs[0])
         case "wrong-rank" if xs:
-            advice = _rank_advice(error, advice, xs[0])
+            advice = _volume_advice(argument, xs[0]) or _rank_advice(error, advice, xs[0])
         case "window-too-large" if xs and advice.help is not None and not advice.fix:
             advice = _window_advice(advice.help, call, cls, xs[0])
     place = error.diagnostic.span or span
@@ -311,6 +315,16 @@ def _rank_advice(error: OpError, advice: Remedy, x: Value) -> Remedy:
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
     return Remedy(help_)
+
+
+def _volume_advice(argument: ast.Argument | None, x: Value) -> Remedy | None:
+    """Advice for `conv(64, 3x3x3)` of a volume whose channel is missing."""
+    if argument is None or not isinstance(argument.value, ast.DimsLiteral) or x.producer:
+        return None
+    axes = len(x.type.shape)
+    if len(argument.value.parts) != axes or axes != VOLUME or is_picture(x.type.shape):
+        return None
+    return Remedy(f"a volume has channels too: declare `input {x.name}: 1x{x.type}`")
 
 
 def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remedy:

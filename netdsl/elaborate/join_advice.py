@@ -113,7 +113,9 @@ def _changed(join: Joining, other: int) -> str | None:
     else:
         change = _projected(first, second)
     if change is None:
-        return None
+        is_map = len(first.shape) == len(second.shape) > SEQUENCE
+        is_map = is_map and first.spatial != second.spatial
+        return ways_of(join, 0, other) if is_map else None
     return _placed(invocation, other if change.number else 0, change.layers)
 
 

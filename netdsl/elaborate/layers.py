@@ -92,8 +92,7 @@ def _apply(
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        only_use = net.is_only_use
-        raise faults.of_inputs(error, invocation, op, xs, net.scope, only_use=only_use) from None
+        raise faults.of_inputs(error, invocation, op, xs, net) from None
 
 
 def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
