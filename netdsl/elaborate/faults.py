@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
+from netdsl.elaborate.corrections import argument_of, fix_of, without
 from netdsl.elaborate.input_fixes import (
     is_picture,
     with_channels_first,
@@ -14,10 +14,11 @@ from netdsl.elaborate.input_fixes import (
     without_batch,
 )
 from netdsl.elaborate.join_causes import other_width
-from netdsl.elaborate.join_repairs import cropped
+from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.shape_advice import for_rank, for_window
 from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.value_advice import for_literal, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
@@ -39,13 +40,6 @@ MOST_AXES_OF_WORDS = 2  # sentences of words
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
 LARGEST_KERNEL = 11  # of the kernels that nets have
-
-
-class Remedy(NamedTuple):
-    """What to do about an error: its help, and its fix."""
-
-    help: str | None
-    fix: tuple[Edit, ...] = ()
 
 
 def of_arguments(
@@ -149,12 +143,12 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
     span = call.name_span if call.body is not None else call.span
     if argument is not None:
         span = argument.span
-    advice = Remedy(error.help, error.diagnostic.fix)
+    advice = Repair(error.help, error.diagnostic.fix)
     if error.correction is not None:
-        advice = Remedy(error.help, fix_of(error.correction, call, cls))
+        advice = Repair(error.help, fix_of(error.correction, call, cls))
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
-            advice = _literal_advice(argument)
+            advice = for_literal(argument) or advice
         case "wrong-dtype" if argument is not None and argument.name is not None:
             advice = _named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":
@@ -162,11 +156,11 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         case "shape-mismatch" if argument is not None and xs:
             advice = _tensor_advice(advice, call, argument, xs)
         case "shape-mismatch" if cls.kind == "matmul" and advice.help is None:
-            advice = Remedy(other_width(xs))
+            advice = Repair(other_width(xs))
         case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
             advice = _sequence_advice(advice, flat.inputs[0])
         case "wrong-rank" if xs:
-            advice = _volume_advice(argument, xs[0]) or _rank_advice(error, advice, xs[0])
+            advice = _rank_advice(error, advice, call, cls, argument, xs[0])
         case "window-too-large" if xs and advice.help is not None and not advice.fix:
             advice = _window_advice(advice.help, call, cls, xs[0])
     place = error.diagnostic.span or span
@@ -188,7 +182,7 @@ def _input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
     )
 
 
-def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
+def _named_first(xs: tuple[Value, ...]) -> Repair | None:
     """Advice for `pos: positions -> embedding(256, 8)`, where `@pos` is not what comes last."""
     for x in xs:
         span = x.site.span
@@ -196,7 +190,7 @@ def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
         then = _NEXT_LAYER.match(span.file.text, span.end)
         if x.type.dtype.startswith("int") and x.producer and label and then:
             kind, written = x.producer.op.kind, f"{label[1]}: {then['call']}"
-            return Remedy(
+            return Repair(
                 f"`{label[1]}` names `{kind}`, not the `{then['kind']}` after it: write"
                 f" `{span.text} -> {written}`"
             )
@@ -204,22 +198,22 @@ def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
 
 
 def _tensor_advice(
-    advice: Remedy, call: ast.Call, argument: ast.Argument, xs: tuple[Value, ...]
-) -> Remedy:
+    advice: Repair, call: ast.Call, argument: ast.Argument, xs: tuple[Value, ...]
+) -> Repair:
     """Advice for a mask of the kind that has a name of its own, and for a state of more layers."""
     given, makers = argument.value.span.text, [x.producer for x in xs[1:] if x.producer is not None]
     if advice.help is not None and advice.help.startswith("`padding` hides"):
-        return Remedy(f"{advice.help}: write `padding = {given}`")
+        return Repair(f"{advice.help}: write `padding = {given}`")
     stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
     if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]
-        return Remedy(
+        return Repair(
             f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too"
         )
     return advice
 
 
-def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
+def _sequence_advice(advice: Repair, x: Value) -> Repair:
     """Advice for `flatten` after a sequence of vectors whose length is open."""
     if len(x.type.shape) != MOST_AXES_OF_WORDS:
         return advice
@@ -227,35 +221,35 @@ def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
     help_ += " of `flatten`"
     if x.producer is not None and "last" in x.producer.op.given:
         help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
-    return Remedy(help_)
+    return Repair(help_)
 
 
-def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remedy:
+def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair:
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     if cls.kind == "embedding" and _source(xs[0]).producer is not None:
-        return Remedy(_integers_advice(call, _source(xs[0])))
+        return Repair(_integers_advice(call, _source(xs[0])))
     sources = [_source(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:
         help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
         if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-            return Remedy(help_)
-        return Remedy(help_, with_dtype(declared[0], "int64"))
+            return Repair(help_)
+        return Repair(help_, with_dtype(declared[0], "int64"))
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
-        return Remedy(None)
+        return Repair(None)
     dtype = wrong[0].type.dtype
     takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
     if takers:
-        return Remedy(f"give it by name: {' or '.join(takers)}")
+        return Repair(f"give it by name: {' or '.join(takers)}")
     help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if dtype.startswith("int"):
         help_ += "; `embedding` turns integers into vectors"
     if dtype == "float16":
         help_ += "; `netdsl export --fp16` writes a 16-bit model"
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
-        return Remedy(help_)  # these may be words
-    return Remedy(help_, with_dtype(wrong[0], "float32"))
+        return Repair(help_)  # these may be words
+    return Repair(help_, with_dtype(wrong[0], "float32"))
 
 
 def _integers_advice(call: ast.Call, x: Value) -> str:
@@ -275,16 +269,16 @@ def _integers_advice(call: ast.Call, x: Value) -> str:
     )
 
 
-def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Remedy:
+def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Repair:
     """Advice for the element type of a tensor that a named argument gives."""
     named = [a for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
     values = zip(named, xs[len(xs) - len(named) :], strict=True)
     declared, source = next((a, _source(x)) for a, x in values if a.name == name)
     if source.producer is not None:
-        return Remedy(None)
+        return Repair(None)
     dtype = declared.dtypes[-1]
     written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
-    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
+    return Repair(f"declare it: `{written}`", with_dtype(source, dtype))
 
 
 def _source(value: Value) -> Value:
@@ -303,50 +297,61 @@ def _first(value: Value) -> Value:
     return value
 
 
-def _rank_advice(error: OpError, advice: Remedy, x: Value) -> Remedy:
+def _rank_advice(
+    error: OpError,
+    advice: Repair,
+    call: ast.Call,
+    cls: type[Op],
+    argument: ast.Argument | None,
+    x: Value,
+) -> Repair:
     """Advice for a wrong number of axes or sizes, where the net's input may be wrong instead."""
+    if argument is not None:
+        sizes = _volume_advice(argument, x) or for_sizes(call, cls, argument, x.type)
+        if sizes is not None:
+            return sizes
     declared = _first(x)
     batch = without_batch(declared)
     if batch:
-        return Remedy(f"leave the batch out of the input: `{batch[0].text}`", batch)
+        return Repair(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
     help_ = advice.help
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
-    return Remedy(help_)
+    return Repair(help_)
 
 
-def _volume_advice(argument: ast.Argument | None, x: Value) -> Remedy | None:
+def _volume_advice(argument: ast.Argument, x: Value) -> Repair | None:
     """Advice for `conv(64, 3x3x3)` of a volume whose channel is missing."""
-    if argument is None or not isinstance(argument.value, ast.DimsLiteral) or x.producer:
+    if not isinstance(argument.value, ast.DimsLiteral) or x.producer:
         return None
     axes = len(x.type.shape)
     if len(argument.value.parts) != axes or axes != VOLUME or is_picture(x.type.shape):
         return None
-    return Remedy(f"a volume has channels too: declare `input {x.name}: 1x{x.type}`")
+    return Repair(f"a volume has channels too: declare `input {x.name}: 1x{x.type}`")
 
 
-def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remedy:
+def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repair:
     """Advice for a window that does not fit: the sizes or arguments may have another order."""
     positional = [a for a in call.arguments if a.name is None]
     if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
         written = ", ".join(a.span.text for a in call.arguments[1:])
         channels = positional[0].span.text
         help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
-        return Remedy(help_, (without(call, 0),))
+        return Repair(help_, (without(call, 0),))
     if cls.kind == "depthwise" and len(positional) > 1 and _is_number(positional[0], x.type):
-        return Remedy(
+        return Repair(
             f"the {x.type.channels} channels are known, leave them out: "
             f"`depthwise({', '.join(a.span.text for a in call.arguments[1:])})`",
             (without(call, 0),),
         )
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-        return Remedy(help_, with_channels_first(_first(x)))
+        return Repair(help_, with_channels_first(_first(x)))
     if all(a.name != "k" for a in cls.args):
-        return Remedy(help_)
-    return Remedy(for_window(help_, call, x))
+        return Repair(help_)
+    return Repair(for_window(help_, call, x))
 
 
 def _is_number(argument: ast.Argument, x: TensorType) -> bool:
@@ -366,25 +371,3 @@ def _channels_last(x: TensorType) -> bool:
     """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
     known = [d for d in x.shape[1:] if isinstance(d, int)]
     return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
-
-
-def _literal_advice(argument: ast.Argument) -> Remedy:
-    """Advice for a value of the wrong type."""
-    value = argument.value
-    text = value.span.text
-    if isinstance(value, ast.DimsLiteral) and text.startswith("0x") and is_written(value):
-        number = str(int(text.replace("x", ""), 16)) if len(value.parts) == 2 else ""
-        if number:
-            return Remedy(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
-    if isinstance(value, ast.DimsLiteral) or (
-        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
-    ):
-        return Remedy(
-            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
-        )
-    if isinstance(value, ast.Reference):
-        return Remedy(
-            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
-            " `in.height`, `in.width`"
-        )
-    return Remedy(None)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Repair(NamedTuple):
     """What to do about an error: its help, and its fix."""
 
-    help: str
+    help: str | None
     fix: tuple[Edit, ...] = ()
 
 

@@ -18,6 +18,7 @@ from netdsl.elaborate.corrections import (
 )
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown
+from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
 from netdsl.ir.graph import Value
@@ -179,10 +180,13 @@ class WrongArguments:
         correction = None
         if argument.name in (None, declared.name) and wrong.correction is not None:
             correction = self._corrected(declared, wrong.correction, argument)
+        repair = for_value(self.call, self.cls, declared, argument, value)
         wrong.correction = None  # it is in `_corrections`
         wrong.arg = argument.name or declared.name
         wrong.diagnostic.span = argument.span
         self._add(wrong, number, correction)
+        if repair is not None:
+            wrong.diagnostic.help, wrong.diagnostic.fix = repair
         if declared is self.cls.args[0] and declared.convert in (sizes, integers):
             self._as_list(wrong)
         if declared.name == "bias" and number == 1 and argument.name is None:

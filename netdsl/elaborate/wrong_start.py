@@ -25,7 +25,7 @@ _OUTPUT = re.compile(r"[ \t]*output[ \t]+(?P<name>\w+)[ \t]*:[ \t]*")
 
 def wrong_start(op: Op, call: ast.Call, xs: tuple[Value, ...], net: NetBuilder) -> Repair | None:
     """Advice for a layer whose input has the wrong rank or element type."""
-    if len(xs) == 2 and op.inputs[1] > 2:
+    if len(xs) == 2 and op.family == "join":
         return _words(xs)
     if len(xs) != 1:
         return None
