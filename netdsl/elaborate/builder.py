@@ -257,10 +257,13 @@ class NetBuilder:
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+            # Only texts with errors need it.
+            from netdsl.elaborate.elsewhere import advice, counted_down
 
             outer = self.caller if path in self.labels else None
-            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
+            error.diagnostic.help = counted_down(path, self.scope, self._rounds) or advice(
+                path, self.scope, self.open, outer, self.module
+            )
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)

@@ -62,6 +62,8 @@ class Calls:
         advice = None
         if isinstance(target, str):
             advice = did_you_mean(target, layer_names(self.net.module, ()))
+            if target in layer_names(self.net.module, ()):
+                advice = f"give it without quotes: `{call.name} = {target}`"
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
         if isinstance(target, Value):
@@ -263,6 +265,11 @@ def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> No
     for diagnostic in fault.diagnostics:
         diagnostic.fix = ()
         diagnostic.notes = (*diagnostic.notes, place)
+        if diagnostic.code == "duplicate-argument":
+            diagnostic.help = (
+                f"this call adds its arguments to those of `{target}`: leave out the one that both"
+                " give"
+            )
 
 
 def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:

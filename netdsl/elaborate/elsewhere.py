@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.syntax import ast
@@ -10,8 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netdsl.elaborate.module import Module
+    from netdsl.elaborate.notes import Round
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Site
+
+_DOWN = re.compile(r"range\(\s*(\w+)\s*,\s*0\s*,\s*-1\s*\)")
 
 
 def advice(
@@ -32,6 +36,22 @@ def advice(
         if len(opened) > 1 and caller is not None:
             help_ = for_outer(path, opened[-1], caller.span.text)
     return help_ or scope.suggest(path)
+
+
+def counted_down(path: str, scope: Namespace, rounds: Sequence[Round]) -> str | None:
+    """Advice for `range(n, 0, -1)` with labels that are numbered from 0 to n - 1."""
+    if not rounds or not isinstance(rounds[-1].loop, ast.For):
+        return None
+    counted = _DOWN.fullmatch(rounds[-1].loop.values.span.text)
+    label = re.fullmatch(r"(.*?)(\d+)", path)
+    if counted is None or label is None:
+        return None
+    first, last = f"{label[1]}0", f"{label[1]}{int(label[2]) - 1}"
+    if scope.find([first]) is None or scope.find([last]) is None:
+        return None
+    n = counted[1]
+    start = str(int(n) - 1) if n.isdigit() else f"{n} - 1"
+    return f"the labels are `{first}` to `{last}`: count down with `range({start}, -1, -1)`"
 
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:

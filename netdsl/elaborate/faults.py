@@ -16,7 +16,7 @@ from netdsl.elaborate.input_fixes import (
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
-from netdsl.elaborate.shape_advice import for_rank, for_window
+from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.value_advice import for_literal, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
@@ -39,7 +39,6 @@ VOLUME = 3  # axes besides the channels
 MOST_AXES_OF_WORDS = 2  # sentences of words
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
-LARGEST_KERNEL = 11  # of the kernels that nets have
 
 
 def of_arguments(
@@ -110,12 +109,23 @@ def of_inputs(
 def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
     """The error of an operator in a formula."""
     notes = _input_notes(xs)
-    help_ = error.help
+    help_ = _one_row(xs) or error.help
     makers = [x.producer.op for x in xs if x.producer is not None]
     reductions = [op.kind for op in makers if _drops_axes(op)]
     if reductions and len({len(x.type.shape) for x in xs}) > 1:
         help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
     return NetdslError(error.code, error.message, span, help=help_, notes=notes)
+
+
+def _one_row(xs: tuple[Value, ...]) -> str | None:
+    """Advice for a `param` with fewer axes than the tensor that it is combined with."""
+    for x, other in (xs, xs[::-1]) if len(xs) == 2 else ():
+        extra = len(other.type.shape) - len(x.type.shape)
+        is_last = x.type.shape == other.type.shape[extra:]
+        if x.producer is not None and x.producer.op.kind == "param" and extra > 0 and is_last:
+            text, sizes = x.producer.span.text, str(x.type)
+            return f"write `{text.replace(sizes, '1x' * extra + sizes, 1)}`"
+    return None
 
 
 def _drops_axes(op: Op) -> bool:
@@ -210,6 +220,11 @@ def _tensor_advice(
         return Repair(
             f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too"
         )
+    both = [n for n in makers if n.op.given.get("bidirectional")]
+    if argument.name in ("h", "c") and both and "bidirectional" not in call.span.text:
+        name = given.removeprefix("@").rpartition(".")[0]
+        fact = f"`{name}` reads in both directions"
+        return Repair(f"{fact}: give this one `bidirectional = true` too")
     return advice
 
 
@@ -278,7 +293,8 @@ def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], na
         return Repair(None)
     dtype = declared.dtypes[-1]
     written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
-    return Repair(f"declare it: `{written}`", with_dtype(source, dtype))
+    hides = "; true hides a key" * (dtype == "bool")
+    return Repair(f"declare it: `{written}`{hides}", with_dtype(source, dtype))
 
 
 def _source(value: Value) -> Value:

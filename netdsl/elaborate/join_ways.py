@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 FAR = 400  # layers before a join that are examined
+MOST_CALLS = 2  # whole calls in a message
 MOST_STEPS = 5  # changes of the size that a message lists
 LONGEST_CALL = 40  # characters
 MAP = 2  # the fewest axes of a map
@@ -120,12 +121,14 @@ def sizes(value: Value) -> str:
     return "x".join(map(str, value.type.spatial))
 
 
-def _steps(value: Value, end: Value | None) -> str:
+def steps(value: Value, end: Value | None) -> str:
     """How the size changes on a way: the layers with their lines and results."""
     nodes = [node for node in reversed(way(value, end)) if resizes(node)]
     if not nodes:
         return "keeps the size"
     listed = [f"{sizes(n.output)} by `{_short(n)}` in line {line(n.span)}" for n in nodes]
+    if len(nodes) > MOST_CALLS:
+        listed = [f"{sizes(n.output)} by `{n.op.kind}` (line {line(n.span)})" for n in nodes]
     if len(listed) > MOST_STEPS:
         listed = [*listed[:2], "...", *listed[2 - MOST_STEPS :]]
     return "becomes " + ", ".join(listed)
@@ -143,7 +146,7 @@ def ways_of(join: Joining, first: int, other: int) -> str | None:
     end = fork(a, b)
     names = join.named(first), join.named(other)
     if end is not None:
-        first_way, second_way = _steps(a, end), _steps(b, end)
+        first_way, second_way = steps(a, end), steps(b, end)
         return f"from {sizes(end)}, {names[0]} {first_way}; {names[1]} {second_way}"
     starts = [source(x) for x in (a, b)]
     if any(x.producer is not None for x in starts) or len(starts[0].type.shape) < MAP:

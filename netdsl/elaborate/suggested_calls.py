@@ -28,6 +28,8 @@ OVER_ALL = {"avgpool": "gap", "maxpool": "gmp"}  # the kinds without a window
 
 def sample(cls: type[Op], declared: Arg) -> str:
     """A value that an argument takes: its default, or else that of the first example."""
+    if (cls.kind, declared.name) == ("split", "index"):
+        return "0"
     if declared.default is not None and not declared.required:
         return show(declared.default).replace('"', "")
     position = cls.args.index(declared)
@@ -120,7 +122,12 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
     if isinstance(value, float) and value > 0 and declared.convert in WHOLE:
         numbers = " or ".join(f"`{n}`" for n in (int(value), int(value) + 1) if n)
         return f"write {numbers}: it is the {declared.doc}"
-    return f"`{declared.name}` of `{cls.kind}` is the {declared.doc}"
+    meaning = f"`{declared.name}` of `{cls.kind}`: {declared.doc}"
+    if declared.default is None:
+        return meaning
+    if declared.required:
+        return f"{meaning}; for example `{sample(cls, declared)}`"
+    return f"{meaning}; `{sample(cls, declared)}` by default"
 
 
 # ---- blocks

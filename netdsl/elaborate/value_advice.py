@@ -29,7 +29,7 @@ def for_value(
     """Advice for a value that an argument does not take, from the expression that gives it."""
     expr = argument.value
     if isinstance(value, float) and declared.convert in WHOLE and not is_written(expr):
-        return _rounded(expr, value)
+        return _rounded(expr, value, declared.min)
     if isinstance(value, float) and declared.max == 1 and value > 1 and not is_written(expr):
         return _shared_out(expr)
     if isinstance(value, str) and declared.name == "pad":
@@ -37,20 +37,20 @@ def for_value(
     if isinstance(value, Sym) and cls.kind == "embedding":
         written = call.span.text.replace(expr.span.text, "1024", 1)
         return Repair(f"a table has a fixed number of rows: write the most, as in `{written}`")
-    if value == "bool" and cls.kind == "const":
-        return Repair("a mask of numbers is added to the scores: 0 keeps a key, -100 hides it")
     if is_integer(value) and cls.args[0].convert in (sizes, integers):
         return _one_list(call, argument)
     return None
 
 
-def _rounded(expr: ast.Expr, value: float) -> Repair:
+def _rounded(expr: ast.Expr, value: float, least: float | None) -> Repair | None:
     """Advice for an expression whose value is not a whole number."""
     text = expr.span.text
     fact = f"`{text}` is {show(value)}"
     if _DIVISION.fullmatch(text):
         whole = text.replace("/", "//")
         return Repair(f"{fact}: write `{whole}`, which rounds down", (Edit(expr.span, whole),))
+    if least is not None and round(value) < least:
+        return None
     return Repair(f"{fact}: write `round({text})`")
 
 

@@ -164,6 +164,8 @@ class WrongArguments:
             message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
             repetition = self._repetition(declared.name, value)
             help_ = "the value is the same: remove this one" if repetition else None
+            if self.cls.kind == "depthwise" and self.call.arguments[0].name is None:
+                repetition, help_ = None, self._without_channels()
             error = OpError("duplicate-argument", message, help=help_)
             error.diagnostic.span = argument.span
             self._add(error, number, repetition)
@@ -191,6 +193,12 @@ class WrongArguments:
             self._as_list(wrong)
         if declared.name == "bias" and number == 1 and argument.name is None:
             self._take_for_inputs(wrong, value)
+
+    def _without_channels(self) -> str:
+        """Advice for `depthwise(64, 3, 1, pad = 1)`, which takes no output channels."""
+        kept = ", ".join(argument.span.text for argument in self.call.arguments[1:])
+        names = ", ".join(declared.name for declared in self.cls.args[:3])
+        return f"`depthwise` keeps the channels, and takes ({names}): write `depthwise({kept})`"
 
     def _as_list(self, wrong: OpError) -> None:
         """Advice for loose numbers where one list is wanted; `permute` leaves the batch out."""

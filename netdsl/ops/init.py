@@ -198,7 +198,8 @@ def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
     """Advice for a weight of another shape."""
     if needed == found[::-1]:
         return (
-            "a weight is shared as it is, not transposed: two `matmul` can use one `param`, one of"
+            "a weight is shared as it is, not transposed: are the sizes of the first layer in the"
+            " right order? two `matmul` can use one `param`, one of"
             " them with `transpose = true`"
         )
     if len(needed) == len(found) == 2 and needed[0] == found[0]:

@@ -59,6 +59,8 @@ def advise_name(
     if name in VALUES:
         diagnostic.help = f"it is written `{VALUES[name]}`"
         set_fix(diagnostic, span, VALUES[name])
+    elif name == "bool" and call is not None and call.name == "const":
+        diagnostic.help = "a mask of numbers is added to the scores: 0 keeps a key, -100 hides it"
     elif name in NOTHING:
         diagnostic.help = "leave it out, or give a value such as 0 or `false`"
         if call is not None:
