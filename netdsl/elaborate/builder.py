@@ -258,18 +258,17 @@ class NetBuilder:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
             # Only texts with errors need it.
-            from netdsl.elaborate.elsewhere import advice, counted_down
+            from netdsl.elaborate.elsewhere import advice, count_down
 
             outer = self.caller if path in self.labels else None
-            error.diagnostic.help = counted_down(path, self.scope, self._rounds) or advice(
-                path, self.scope, self.open, outer, self.module
-            )
+            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
             meant = nearest_path(path, self.scope.first_paths())
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
+            count_down(error.diagnostic, path, self.scope, self._rounds)
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()
         raise error

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.notes import Round
     from netdsl.elaborate.scope import Namespace
@@ -38,20 +40,24 @@ def advice(
     return help_ or scope.suggest(path)
 
 
-def counted_down(path: str, scope: Namespace, rounds: Sequence[Round]) -> str | None:
-    """Advice for `range(n, 0, -1)` with labels that are numbered from 0 to n - 1."""
+def count_down(
+    diagnostic: Diagnostic, path: str, scope: Namespace, rounds: Sequence[Round]
+) -> None:
+    """Advice and fix for `range(n, 0, -1)` with labels that are numbered from 0 to n - 1."""
     if not rounds or not isinstance(rounds[-1].loop, ast.For):
-        return None
-    counted = _DOWN.fullmatch(rounds[-1].loop.values.span.text)
-    label = re.fullmatch(r"(.*?)(\d+)", path)
+        return
+    place = rounds[-1].loop.values.span
+    counted, label = _DOWN.fullmatch(place.text), re.fullmatch(r"(.*?)(\d+)", path)
     if counted is None or label is None:
-        return None
+        return
     first, last = f"{label[1]}0", f"{label[1]}{int(label[2]) - 1}"
     if scope.find([first]) is None or scope.find([last]) is None:
-        return None
+        return
     n = counted[1]
     start = str(int(n) - 1) if n.isdigit() else f"{n} - 1"
-    return f"the labels are `{first}` to `{last}`: count down with `range({start}, -1, -1)`"
+    down = f"range({start}, -1, -1)"
+    diagnostic.help = f"the labels are `{first}` to `{last}`: count down with `{down}`"
+    diagnostic.fix = (Edit(place, down),)
 
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:

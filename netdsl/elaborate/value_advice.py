@@ -33,7 +33,7 @@ def for_value(
     if isinstance(value, float) and declared.max == 1 and value > 1 and not is_written(expr):
         return _shared_out(expr)
     if isinstance(value, str) and declared.name == "pad":
-        return _padding_mode(call, cls, argument, value)
+        return padding_mode(call, cls, argument, value)
     if isinstance(value, Sym) and cls.kind == "embedding":
         written = call.span.text.replace(expr.span.text, "1024", 1)
         return Repair(f"a table has a fixed number of rows: write the most, as in `{written}`")
@@ -66,7 +66,7 @@ def _shared_out(expr: ast.Expr) -> Repair | None:
     return None
 
 
-def _padding_mode(
+def padding_mode(
     call: ast.Call, cls: type[Op], argument: ast.Argument, value: str
 ) -> Repair | None:
     """Advice for `pad = reflect`, which is how to pad, and not how much."""

@@ -164,11 +164,14 @@ class WrongArguments:
             message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
             repetition = self._repetition(declared.name, value)
             help_ = "the value is the same: remove this one" if repetition else None
-            if self.cls.kind == "depthwise" and self.call.arguments[0].name is None:
+            surplus = self.cls.kind == "depthwise" and self.call.arguments[0].name is None
+            if surplus:
                 repetition, help_ = None, self._without_channels()
             error = OpError("duplicate-argument", message, help=help_)
             error.diagnostic.span = argument.span
             self._add(error, number, repetition)
+            if surplus:
+                error.diagnostic.fix = (without(self.call, 0),)
             return
         self._given[declared.name] = value
         if value is UNKNOWN or isinstance(value, Value):
