@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.evaluate import INPUT, evaluate
 from netdsl.elaborate.join_ways import steps
 from netdsl.errors import NetdslError
@@ -105,11 +106,14 @@ def _unlike(
     notes = (Annotation("its input is declared here", statement.span),)
     call = net.caller.span.text
     message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
+    fix: tuple[Edit, ...] = ()
     help_ = "bring the value to that shape, or open sizes of the input with names, as in `3xHxW`"
     if wanted.startswith("of type"):
         help_ = "declare the input with the type of the value, or convert the value before"
     elif (fitting := _other_input(net, wanted, value)) is not None:
         help_ = f"input `{fitting}` fits: write `@{fitting} -> {call}`"
+        if net.caller.span.file.text[: net.caller.span.start].rstrip(" ").endswith("\n"):
+            fix = (inserted(net.caller.span, f"@{fitting} -> "),)
     elif (channels := _other_channels(wanted, found)) is not None:
         help_ = f"write `conv({channels}, 1) -> {call}`"
         first = net.graph.inputs[0]
@@ -122,7 +126,7 @@ def _unlike(
         help_ = f"open the sizes of the input in `{definition.name}`: {declared}"
         if value is not None and value.producer is not None:
             help_ = f"on the way, the value {steps(value, None)}"
-    return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes)
+    return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes, fix=fix)
 
 
 def _other_input(net: NetBuilder, wanted: str, value: Value | None) -> str | None:

@@ -23,6 +23,7 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Calls:
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
             error.diagnostic.fix = _as_reference(call, call.name)
+        if isinstance(target, str) and advice is not None and self.net.caller is not None:
+            error.diagnostic.fix = _unquoted(self.net.caller.span, target)
         raise error
 
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
@@ -233,6 +236,14 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+
+
+def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:
+    """The fix for the name of a layer that a call gives in quotes."""
+    start = call.start + call.text.find(f'"{word}"')
+    if word not in LAYERS or call.text.count(f'"{word}"') != 1:
+        return ()
+    return (Edit(Span(call.file, start, start + len(word) + 2), word),)
 
 
 def _reusable(binding: Binding, call: ast.Call) -> ast.Element:

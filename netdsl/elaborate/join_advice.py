@@ -6,10 +6,12 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
 from netdsl.elaborate.join_labels import meant
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_ways import fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ def for_join(join: Joining) -> Repair | None:
             return correction
         advice = _cause(join, first_number, number)
     if advice is None and all(map(_is_closed, (first, second))):
+        gate = _gate(join, other) if len(first.shape) != len(second.shape) else None
+        if gate is not None:
+            return gate
         advice = _changed(join, other)
     return None if advice is None else Repair(advice)
 
@@ -102,9 +107,6 @@ def _changed(join: Joining, other: int) -> str | None:
     invocation, xs = join.invocation, join.xs
     first, second = xs[0].type, xs[other].type
     if len(first.shape) != len(second.shape):
-        gate = _gate(join, other)
-        if gate is not None:
-            return gate
         change = _to_vector(invocation.name, first, second)
     elif len(first.shape) == SEQUENCE and first.spatial != second.spatial:
         change = _to_length(first, second)
@@ -155,7 +157,7 @@ def _differs(kind: str, first: TensorType, x: TensorType) -> bool:
     return len(first.shape) != len(x.shape) or any(a != b and 1 not in (a, b) for a, b in pairs)
 
 
-def _gate(join: Joining, other: int) -> str | None:
+def _gate(join: Joining, other: int) -> Repair | None:
     """Advice for a map that is multiplied by a vector with one number for each channel."""
     xs = (join.xs[0], join.xs[other])
     ranks = [len(x.type.shape) for x in xs]
@@ -175,7 +177,11 @@ def _gate(join: Joining, other: int) -> str | None:
     if any(node.op.kind == "flatten" for node in nodes) and map_.channels != map_.size:
         advice += ", or keep the axes: leave out `flatten`"
         advice += ", with `conv(n, 1)` for each `dense(n)`" * _has_dense(nodes)
-    return advice
+    fix: tuple[Edit, ...] = ()
+    if which < len(arms) and join.invocation.name == "mul":
+        arm = arms[which].statements[-1].span
+        fix = (Edit(Span(arm.file, arm.end, arm.end), f" -> {target}"),)
+    return Repair(advice, fix)
 
 
 def _has_dense(nodes: Sequence[Node]) -> bool:

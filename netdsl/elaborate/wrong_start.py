@@ -57,7 +57,16 @@ def _from_output(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | 
         return None
     labelled = f"`features: {start.producer.op.kind}` in line {line(start.site.span)}"
     written = f"output {this['name']}: @features -> {call.span.text}"
-    return Repair(f"{fact}: give the value before it a label, {labelled}, and write `{written}`")
+    help_ = f"{fact}: give the value before it a label, {labelled}, and write `{written}`"
+    if start.producer.params() or re.search(r"\bfeatures\b", call.span.file.text):
+        return Repair(help_)
+    labelling = inserted(start.site.span, "features: ")
+    return Repair(help_, (labelling, inserted(call.span, "@features -> ")))
+
+
+def begins_chain(span: Span) -> bool:
+    """Whether no `->` is before a place, so that a reference can be added there."""
+    return re.search(r"->\s*$", span.file.text[: span.start]) is None
 
 
 def _output(span: Span) -> re.Match[str] | None:
@@ -94,10 +103,10 @@ def _again(x: Value, net: NetBuilder) -> Repair | None:
     if not unused:
         fact = f"`{call}` is applied to its own result, which is the current value"
         return Repair(f"{fact}: begin with a reference to its input")
-    return Repair(
-        f"`{call}` is applied to its own result, and nothing uses input `{unused[0]}`: write"
-        f" `@{unused[0]} -> {call}`"
-    )
+    text = f"@{unused[0]} -> "
+    fact = f"`{call}` is applied to its own result, and nothing uses input `{unused[0]}`"
+    fix = (inserted(net.caller.span, text),) if begins_chain(net.caller.span) else ()
+    return Repair(f"{fact}: write `{text}{call}`", fix)
 
 
 def _other_input(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | None:
@@ -109,8 +118,7 @@ def _other_input(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | 
         return None
     text = f"@{fitting[0].name} -> "
     fact = f"the current value is the first input, `{x.name}`"
-    is_start = re.search(r"->[ \t]*$", call.span.file.text[: call.span.start]) is None
-    fix = (inserted(call.span, text),) if is_start and call.label is None else ()
+    fix = (inserted(call.span, text),) if begins_chain(call.span) and call.label is None else ()
     return Repair(f"{fact}: write `{text}{call.span.text}`", fix)
 
 
