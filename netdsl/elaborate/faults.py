@@ -106,35 +106,6 @@ def of_inputs(
     return fault
 
 
-def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
-    """The error of an operator in a formula."""
-    notes = _input_notes(xs)
-    row = _one_row(xs)
-    help_ = error.help if row is None else row.help
-    makers = [x.producer.op for x in xs if x.producer is not None]
-    reductions = [op.kind for op in makers if _drops_axes(op)]
-    if reductions and len({len(x.type.shape) for x in xs}) > 1:
-        help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
-    fix = () if row is None else row.fix
-    return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=fix)
-
-
-def _one_row(xs: tuple[Value, ...]) -> Repair | None:
-    """Advice for a `param` with fewer axes than the tensor that it is combined with."""
-    for x, other in (xs, xs[::-1]) if len(xs) == 2 else ():
-        extra = len(other.type.shape) - len(x.type.shape)
-        is_last = x.type.shape == other.type.shape[extra:]
-        if x.producer is not None and x.producer.op.kind == "param" and extra > 0 and is_last:
-            text, sizes = x.producer.span.text, str(x.type)
-            written = text.replace(sizes, "1x" * extra + sizes, 1)
-            return Repair(f"write `{written}`", (Edit(x.producer.span, written),))
-    return None
-
-
-def _drops_axes(op: Op) -> bool:
-    return op.kind.startswith("reduce_") and not op.given["keep"]
-
-
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
     """The fix for one reference too many, if the layer takes that value already."""
     references = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
@@ -151,8 +122,8 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
 
     Notes tell where the shapes of the inputs come from.
     """
-    notes = _input_notes(xs[:3])
     argument = None if error.arg is None else argument_of(call, cls, error.arg)
+    notes = input_notes(_concerned(call, cls, xs, argument))
     span = call.name_span if call.body is not None else call.span
     if argument is not None:
         span = argument.span
@@ -181,7 +152,18 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
     return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
 
 
-def _input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
+def _concerned(
+    call: ast.Call, cls: type[Op], xs: tuple[Value, ...], argument: ast.Argument | None
+) -> tuple[Value, ...]:
+    """The inputs that an error is about: only the tensor of an argument, or none for numbers."""
+    if argument is None or not xs:
+        return xs[:3]
+    named = [a.name for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
+    values = dict(zip(named, xs[len(xs) - len(named) :], strict=True))
+    return (values[argument.name],) if argument.name in values else xs[:1]
+
+
+def input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
     """Where the shapes of the inputs come from; a loop may make several at one place."""
     types: dict[tuple[str, Span], list[str]] = {}
     for x in xs:

@@ -17,10 +17,10 @@ from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netdsl.elaborate.join_ways import Joining
-    from netdsl.elaborate.scope import Binding
+    from netdsl.elaborate.scope import Binding, Namespace
     from netdsl.ir.graph import Node, Value
 
 
@@ -133,6 +133,21 @@ def _other_label(join: Joining, number: int, against: int) -> str | None:
     if "{" in reference.span.text:
         return f"in this round, {fact}; does the loop have the right order?"
     return fact
+
+
+def reshaped(xs: Sequence[Value], scope: Namespace) -> str | None:
+    """Advice for `(@x * @s)`, where a label below `s` names it with the axes of `x`."""
+    if len(xs) != 2 or len(xs[0].type.shape) == len(xs[1].type.shape):
+        return None
+    small, large = sorted(xs, key=lambda x: len(x.type.shape))
+    for label, binding in scope.labels.items():
+        value = binding.value
+        if value.type is None or len(value.type.shape) != len(large.type.shape):
+            continue
+        node = value.producer
+        if node is not None and node.op.kind == "reshape" and node.inputs[0] is small:
+            return f"`@{label}` has the axes: it is {value.type}"
+    return None
 
 
 def _text(join: Joining, reference: ast.Reference) -> str:

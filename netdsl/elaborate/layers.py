@@ -53,9 +53,9 @@ def add_operator(
     try:
         return _add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
     except OpError as error:
-        from netdsl.elaborate import faults  # only texts with errors need it
+        from netdsl.elaborate import formula_faults  # only texts with errors need it
 
-        raise faults.of_operator(error, xs, span) from None
+        raise formula_faults.of_operator(error, xs, span, net.scope) from None
 
 
 def _op(

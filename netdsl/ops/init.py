@@ -15,9 +15,12 @@ from netdsl.ir.op import Param, Weight
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.op import Op
     from netdsl.ops.args import Numbers
 
+MOST_NESTED = 64  # numbers in the advice of an error
 INITS = (
     "default",
     "he_normal",
@@ -114,6 +117,31 @@ def _triangle(k: int) -> list[float]:
     return [1 - abs(i - centre) / factor for i in range(k)]
 
 
+def _nesting(
+    name: str, flat: Sequence[float] | None, written: tuple[int, ...], shape: tuple[int, ...]
+) -> tuple[str, Correction | None]:
+    """Advice for numbers of another shape, and a correction if one list has all of them."""
+    help_ = "nest the lists as output x input x window; leading sizes of 1 can be left out"
+    if flat is None or len(written) > 1 or len(flat) != prod(shape) or len(flat) > MOST_NESTED:
+        return help_, None
+    sizes = list(shape)
+    while len(sizes) > 1 and sizes[0] == 1:
+        del sizes[0]
+    text = _nested(flat, sizes)
+    return f"nest the lists: write `{text}`", Correction({name: text})
+
+
+def _nested(values: Sequence[float], sizes: list[int]) -> str:
+    """Numbers in nested lists of these sizes, as they are written."""
+    if len(sizes) == 1:
+        parts = [repr(value).removesuffix(".0") for value in values]
+    else:
+        length = prod(sizes[1:])
+        starts = range(0, len(values), length)
+        parts = [_nested(values[i : i + length], sizes[1:]) for i in starts]
+    return f"[{', '.join(parts)}]"
+
+
 def shaped(
     kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
 ) -> tuple[float, ...]:
@@ -132,7 +160,7 @@ def shaped(
             "shape-mismatch",
             f"`{name}` of `{kind}` has {_text(written)} numbers{ragged}, it needs {_text(shape)}",
             name,
-            "nest the lists as output x input x window; leading sizes of 1 can be left out",
+            *_nesting(name, flat, written, shape),
         )
     return tuple(flat)
 
