@@ -28,8 +28,6 @@ OVER_ALL = {"avgpool": "gap", "maxpool": "gmp"}  # the kinds without a window
 
 def sample(cls: type[Op], declared: Arg) -> str:
     """A value that an argument takes: its default, or else that of the first example."""
-    if (cls.kind, declared.name) == ("split", "index"):
-        return "0"
     if declared.default is not None and not declared.required:
         return show(declared.default).replace('"', "")
     position = cls.args.index(declared)
