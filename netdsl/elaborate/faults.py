@@ -18,7 +18,7 @@ from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window
 from netdsl.elaborate.shortcut import explained
-from netdsl.elaborate.value_advice import for_literal, for_sizes
+from netdsl.elaborate.value_advice import for_literal, for_quotient, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
@@ -42,11 +42,19 @@ _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
 
 
 def of_arguments(
-    error: OpError, invocation: Invocation, cls: type[Op], arguments: LayerArguments
+    error: OpError,
+    invocation: Invocation,
+    cls: type[Op],
+    arguments: LayerArguments,
+    definition: ast.Definition,
 ) -> NetdslError:
     """Everything that is wrong with the arguments of a call, of which one error is known."""
     errors = WrongArguments(invocation, cls, arguments, error).errors
     for wrong in errors:
+        argument = None if wrong.arg is None else argument_of(invocation.call, cls, wrong.arg)
+        if argument is not None and wrong.code == "bad-argument":
+            quotient = for_quotient(argument.value, definition, invocation.env)
+            wrong.diagnostic.help = quotient or wrong.help
         wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])

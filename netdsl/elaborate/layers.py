@@ -71,7 +71,7 @@ def _op(
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        raise faults.of_arguments(error, invocation, cls, arguments) from None
+        raise faults.of_arguments(error, invocation, cls, arguments, net.open[-1]) from None
     try:
         _check_input_count(cls, len(xs), invocation)
     except OpError as error:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import is_written
+from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
+from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
 from netdsl.ops.base import SYNONYMS
@@ -15,6 +17,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.evaluate import Env
     from netdsl.ir.op import Arg, Op
     from netdsl.ir.types import TensorType
 
@@ -97,6 +100,24 @@ def _one_list(call: ast.Call, argument: ast.Argument) -> Repair | None:
     place = Span(argument.span.file, before[0].span.start, argument.span.end)
     fix = (Edit(place, listed),) if len(texts) == len(before) else ()
     return Repair(f"the sizes are one argument: write `{call.name}({listed})`", fix)
+
+
+def for_quotient(expr: ast.Expr, definition: ast.Definition, env: Env) -> str | None:
+    """Advice for a parameter that is 0 because its default divides by a larger number."""
+    parameters = {p.name: p.default for p in definition.parameters}
+    default = parameters.get(expr.id) if isinstance(expr, ast.Name) else None
+    if not isinstance(default, ast.Operation) or default.rest[-1][0] != "//":
+        return None
+    divisor = default.rest[-1][1]
+    try:
+        is_zero = evaluate(expr, env) == evaluate(default, env) == 0
+        number = show(evaluate(divisor, env))
+    except NetdslError:
+        return None
+    if not is_zero or not isinstance(divisor, ast.Name):
+        return None
+    fact = f"`{expr.span.text}` is `{default.span.text}`, which is 0 with {divisor.id} = {number}"
+    return f"{fact}: give a smaller `{divisor.id}`"
 
 
 # ---- a wrong number of sizes
