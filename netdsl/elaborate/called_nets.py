@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.evaluate import INPUT, evaluate
-from netdsl.elaborate.join_ways import steps
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Site, Value
 from netdsl.ir.types import Sym, shape_text
@@ -125,6 +124,8 @@ def _unlike(
         declared = f"`input {statement.label.span.text}: {opened}`"
         help_ = f"open the sizes of the input in `{definition.name}`: {declared}"
         if value is not None and value.producer is not None:
+            from netdsl.elaborate.join_ways import steps  # only texts with errors need it
+
             help_ = f"on the way, the value {steps(value, None)}"
     return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes, fix=fix)
 

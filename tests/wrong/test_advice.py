@@ -91,12 +91,16 @@ CORRECTED = {
         ),
     ),
     "two deconv layers that each lose a pixel": (
-        "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
-        "deconv(8, 3, stride = 2, pad = 1) -> deconv(1, 3, stride = 2, pad = 1) -> sub(@x)",
+        (
+            "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
+            "deconv(8, 3, stride = 2, pad = 1) -> deconv(1, 3, stride = 2, pad = 1) -> sub(@x)"
+        ),
         "`deconv(1, 3, stride = 2, pad = 1, output_pad = 1)`: each map is then 2 times as large",
-        "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
-        "deconv(8, 3, stride = 2, pad = 1, output_pad = 1)\n"
-        "deconv(1, 3, stride = 2, pad = 1, output_pad = 1) -> sub(@x)",
+        (
+            "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
+            "deconv(8, 3, stride = 2, pad = 1, output_pad = 1)\n"
+            "deconv(1, 3, stride = 2, pad = 1, output_pad = 1) -> sub(@x)"
+        ),
     ),
     "a deconv without a stride": (
         "input x: 8x8x8\nmaxpool(2) -> deconv(8, 4) -> concat(@x)",
