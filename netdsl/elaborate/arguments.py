@@ -189,6 +189,8 @@ class _Binding:
             parameter = f"{name} = {argument.value.span.text}"
             if help_.startswith("it is declared"):
                 help_ += f": leave `{name}` out, or give `{signature.name}` a `{parameter}`"
+        elif help_.startswith("it is declared"):
+            help_ = f"leave it out; {help_}"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
         near = respelled(argument.span, name, set(declared).difference(self._given))

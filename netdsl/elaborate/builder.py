@@ -14,7 +14,7 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import call_notes, results_help
+from netdsl.elaborate.notes import call_notes, joined, results_help
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
@@ -107,8 +107,8 @@ class NetBuilder:
             diagnostic.span = diagnostic.span or part.span
             advise(diagnostic, part, self.scope.first_paths())
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
-            diagnostic.notes += tuple(note for note in rounds if note is not None)
-            diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+            named = tuple(note for note in rounds if note is not None)
+            diagnostic.notes += joined(named, call_notes(Site(diagnostic.span, self.caller)))
             if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):
                 diagnostic.fix = ()
             self.reporter.add(diagnostic)
@@ -281,6 +281,7 @@ class NetBuilder:
             meant = nearest_path(path, self.scope.first_paths())
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
+            elsewhere.count_down(error.diagnostic, path, self.scope, self._rounds)
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()
         raise error

@@ -23,6 +23,7 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -67,11 +68,15 @@ class Calls:
         advice = None
         if isinstance(target, str):
             advice = did_you_mean(target, layer_names(self.net.module, ()))
+            if target in layer_names(self.net.module, ()):
+                advice = f"give it without quotes: `{call.name} = {target}`"
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
             error.diagnostic.fix = _as_reference(call, call.name)
+        if isinstance(target, str) and advice is not None and self.net.caller is not None:
+            error.diagnostic.fix = _unquoted(self.net.caller.span, target)
         raise error
 
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
@@ -258,6 +263,14 @@ class Calls:
         raise error
 
 
+def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:
+    """The fix for the name of a layer that a call gives in quotes."""
+    start = call.start + call.text.find(f'"{word}"')
+    if word not in LAYERS or call.text.count(f'"{word}"') != 1:
+        return ()
+    return (Edit(Span(call.file, start, start + len(word) + 2), word),)
+
+
 def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
     """The layer, block or group that a label names; raises `NetdslError` if it names a value."""
     if binding.element is None:
@@ -327,6 +340,11 @@ def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> No
     for diagnostic in fault.diagnostics:
         diagnostic.fix = ()
         diagnostic.notes = (*diagnostic.notes, place)
+        if diagnostic.code == "duplicate-argument":
+            diagnostic.help = (
+                f"this call adds its arguments to those of `{target}`: leave out the one that both"
+                " give"
+            )
 
 
 def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:

@@ -18,11 +18,15 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.module import Module
+    from netdsl.elaborate.notes import Round
     from netdsl.elaborate.scope import Namespace
     from netdsl.errors import NetdslError
     from netdsl.ir.graph import Site, Value
+
+_DOWN = re.compile(r"range\(\s*(\w+)\s*,\s*0\s*,\s*-1\s*\)")
 
 
 def advice(
@@ -91,6 +95,26 @@ def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     error.diagnostic.help = help_
     if len(calls) == 1:
         error.diagnostic.fix = (inserted(call, f"{label}: "),)
+
+
+def count_down(
+    diagnostic: Diagnostic, path: str, scope: Namespace, rounds: Sequence[Round]
+) -> None:
+    """Advice and fix for `range(n, 0, -1)` with labels that are numbered from 0 to n - 1."""
+    if not rounds or not isinstance(rounds[-1].loop, ast.For):
+        return
+    place = rounds[-1].loop.values.span
+    counted, label = _DOWN.fullmatch(place.text), re.fullmatch(r"(.*?)(\d+)", path)
+    if counted is None or label is None:
+        return
+    first, last = f"{label[1]}0", f"{label[1]}{int(label[2]) - 1}"
+    if scope.find([first]) is None or scope.find([last]) is None:
+        return
+    n = counted[1]
+    start = str(int(n) - 1) if n.isdigit() else f"{n} - 1"
+    down = f"range({start}, -1, -1)"
+    diagnostic.help = f"the labels are `{first}` to `{last}`: count down with `{down}`"
+    diagnostic.fix = (Edit(place, down),)
 
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:

@@ -12,11 +12,10 @@ from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
 from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from netdsl.syntax import ast
 
 
 def _range(*bounds: int) -> tuple[int, ...]:
@@ -117,12 +116,14 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     given = ", ".join(map(show, positional))
     if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
         return _sum_of_tensors(expr)
-    return NetdslError(
-        "bad-argument",
-        f"`{expr.name}` cannot take ({given})",
-        expr.span,
-        help=f"write `{USAGE[expr.name]}`",
-    )
+    help_ = f"write `{USAGE[expr.name]}`"
+    for argument, value in zip(expr.arguments, positional, strict=False):
+        word = getattr(value, "type_word", None)
+        if word in ("a block", "a layer") and isinstance(argument.value, ast.Name):
+            fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
+            help_ = f"{fact}: are the values in the order of the parameters?"
+    message = f"`{expr.name}` cannot take ({given})"
+    return NetdslError("bad-argument", message, expr.span, help=help_)
 
 
 def _has_tensor(value: object) -> bool:

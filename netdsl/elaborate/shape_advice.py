@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isqrt
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from netdsl.ops.base import bind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
     from netdsl.syntax import ast
 
@@ -23,6 +24,8 @@ BRIDGES = (("flatten",), ("gap", "flatten"), ("tokens",))  # layers that make an
 FEWEST_PIXELS = 4  # along a side of a square picture
 MOST_AXES = 4  # channels and three spatial axes
 MOVERS = ("reshape", "permute", "tokens", "embedding", "param", "const", "positions")
+_CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
+LARGEST_KERNEL = 11  # of the kernels that nets have
 MOST_STEPS = 4  # layers that a message lists
 
 
@@ -178,6 +181,9 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
             pad = spread
         return f"write `pad = {pad}`, which keeps the size with this dilation"
     shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
+    misread = _misread([value.producer for value in reversed(shrunk) if value.producer])
+    if misread is not None:
+        return misread
     if not shrunk:
         declared = next(value for value in _back(x, itself=True) if value.producer is None)
         return f"{help_}; input `{declared.name}` is only {declared.type}"
@@ -195,6 +201,26 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
         f"{help_}; the map shrinks before it, from {_sizes(start)}: {', '.join(steps)}: leave out"
         " one of these, or begin with a larger input"
     )
+
+
+def _misread(nodes: Sequence[Node]) -> str | None:
+    """Advice for an earlier `conv` whose arguments have another meaning than was meant.
+
+    Those of `conv(3, 64, 7)` are in PyTorch's order, and the second 3 of `conv(64, 3, 3)` is the
+    stride.
+    """
+    for node in nodes:
+        numbers = _CALL.fullmatch(node.span.text)
+        if node.op.kind != "conv" or numbers is None:
+            continue
+        out, k, stride, rest = numbers.groups()
+        place = f"`{node.span.text}` in line {node.span.first.line}"
+        if int(out) == node.inputs[0].type.channels and int(k) > LARGEST_KERNEL:
+            fact = f"{place} has {out} output channels, a kernel of {k} and stride {stride}"
+            return f"{fact}: the input channels are known, write `conv({k}, {stride}{rest}`"
+        if k == stride and int(k) > 1:
+            return f"the third argument of {place} is the stride: write `conv({out}, {k}{rest}`"
+    return None
 
 
 def _is_smaller(value: Value) -> bool:

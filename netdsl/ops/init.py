@@ -15,9 +15,12 @@ from netdsl.ir.op import Param, Weight
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.op import Op
     from netdsl.ops.args import Numbers
 
+MOST_NESTED = 64  # numbers in the advice of an error
 INITS = (
     "default",
     "he_normal",
@@ -118,6 +121,35 @@ def _triangle(k: int) -> list[float]:
     return [1 - abs(i - centre) / factor for i in range(k)]
 
 
+def _nesting(
+    name: str,
+    flat: Sequence[float] | None,
+    written: tuple[int, ...],
+    shape: tuple[int, ...],
+    order: str,
+) -> tuple[str, Correction | None]:
+    """Advice for numbers of another shape, and a correction if one list has all of them."""
+    help_ = f"nest the lists as {order}; leading sizes of 1 can be left out"
+    if flat is None or len(written) > 1 or len(flat) != prod(shape) or len(flat) > MOST_NESTED:
+        return help_, None
+    sizes = list(shape)
+    while len(sizes) > 1 and sizes[0] == 1:
+        del sizes[0]
+    text = _nested(flat, sizes)
+    return f"nest the lists: write `{text}`", Correction({name: text})
+
+
+def _nested(values: Sequence[float], sizes: list[int]) -> str:
+    """Numbers in nested lists of these sizes, as they are written."""
+    if len(sizes) == 1:
+        parts = [*map(_number_text, values)]
+    else:
+        length = prod(sizes[1:])
+        starts = range(0, len(values), length)
+        parts = [_nested(values[i : i + length], sizes[1:]) for i in starts]
+    return f"[{', '.join(parts)}]"
+
+
 def shaped(
     kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...], each: str = "output"
 ) -> tuple[float, ...]:
@@ -138,7 +170,7 @@ def shaped(
             found = counted(written[0], "number")
         help_, correction = f"give one number for each {each}", None
         if len(shape) > 1:
-            help_ = f"nest the lists as {_NESTED[each]}; leading sizes of 1 can be left out"
+            help_, correction = _nesting(name, flat, written, shape, _NESTED[each])
         elif flat is not None and len(flat) == shape[0] <= MAX_LISTED:
             text = f"[{', '.join(map(_number_text, flat))}]"
             help_, correction = f"write `{text}`", Correction({name: text})
@@ -212,7 +244,8 @@ def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
     """Advice for a weight of another shape."""
     if needed == found[::-1]:
         return (
-            "a weight is shared as it is, not transposed: two `matmul` can use one `param`, one of"
+            "a weight is shared as it is, not transposed: are the sizes of the first layer in the"
+            " right order? two `matmul` can use one `param`, one of"
             " them with `transpose = true`"
         )
     if len(needed) == len(found) == 2 and needed[0] == found[0]:

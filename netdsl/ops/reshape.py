@@ -94,7 +94,19 @@ class Reshape(Op):
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
                 fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
                 return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
+        channels = self._channels(x)
+        if channels is not None:
+            return f"with {shape_text(x.spatial)}, it needs {channels} channels, not {x.channels}"
         return divisors(x.size)
+
+    def _channels(self, x: TensorType) -> int | None:
+        """The channels that fit, if the new shape ends with the spatial axes of the input."""
+        axes = len(x.spatial)
+        if not axes or tuple(self.shape[-axes:]) != x.spatial:
+            return None
+        others = self.shape[:-axes]
+        sizes = [size for size in others if isinstance(size, int) and size > 0]
+        return prod(sizes) if len(sizes) == len(others) > 0 else None
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         sizes = _computed(x, self.infer(x).shape)
