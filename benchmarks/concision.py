@@ -81,6 +81,7 @@ DARKNET = {
 HNDL = {"lenet5:LeNet5": "lenet5", "resnet:ResNet18": "resnet18"}
 TORCHVISION = {  # the file and the function of each net
     "alexnet:AlexNetOneTower": ("alexnet", "alexnet"),
+    "convnext:ConvNeXtT": ("convnext", "convnext_tiny"),
     "densenet:DenseNet121": ("densenet", "densenet121"),
     "googlenet:GoogLeNetBN": ("googlenet", "googlenet"),
     "mobilenet:MobileNetV2": ("mobilenetv2", "mobilenet_v2"),
@@ -90,7 +91,9 @@ TORCHVISION = {  # the file and the function of each net
     "resnext:WideResNet50": ("resnet", "wide_resnet50_2"),
     "squeezenet:SqueezeNet": ("squeezenet", "squeezenet1_0"),
     "squeezenet:SqueezeNet1_1": ("squeezenet", "squeezenet1_1"),
+    "swin:SwinT": ("swin_transformer", "swin_t"),
     "vgg:VGG16": ("vgg", "vgg16"),
+    "vit:ViT_B16": ("vision_transformer", "vit_b_16"),
 }
 NOT_THE_NET = ("Data", "Python", "SoftmaxWithLoss", "Accuracy")
 

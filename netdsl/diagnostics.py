@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MAX_ERRORS = 100
 MANY = 1_000  # the most names that a wrong name is compared with
 CLOSEST = 3  # the most names that advice suggests
+OF_NAMES = ("duplicate-name", "unknown-label")  # codes of errors that may have many places
 SHORTEST = 4  # letters of a name in which one may be wrong
 LONG = 6  # letters of a name in which two may be wrong
 # Terms of the field that look like others, but mean something else: they are not misspelt.
@@ -100,12 +101,14 @@ class Reporter:
     """Collects diagnostics, at most `MAX_ERRORS` of them errors.
 
     It keeps one diagnostic for each code and place, and drops repeated messages without a place.
+    An error of a name that has one reason is kept once; its notes have the other lines.
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] = ()) -> None:
         self.diagnostics = list(diagnostics)
         self.errors = sum(d.severity == "error" for d in self.diagnostics)
         self._seen: set[tuple[object, ...]] = set()
+        self._of_names: dict[tuple[str, str, str], Diagnostic] = {}
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keep a diagnostic; raises `Abandoned` once the limit is reached."""
@@ -116,12 +119,27 @@ class Reporter:
         if key in self._seen:
             return
         self._seen.add(key)
+        if span is not None and diagnostic.code in OF_NAMES:
+            first = self._of_names.setdefault(
+                (diagnostic.code, diagnostic.message, span.file.name), diagnostic
+            )
+            if first is not diagnostic:
+                _add_line(first, diagnostic)
+                return
         self.diagnostics.append(diagnostic)
         self.errors += diagnostic.severity == "error"
         if self.errors >= MAX_ERRORS:
             message = f"stopped after {MAX_ERRORS} errors"
             self.diagnostics.append(Diagnostic("too-many-errors", message, severity="note"))
             raise Abandoned
+
+
+def _add_line(first: Diagnostic, other: Diagnostic) -> None:
+    """Add the place of a repeated error to the first one, and its fix."""
+    note = Annotation(f"also in line {other.line}")
+    if other.line != first.line and note not in first.notes:
+        first.notes += (note,)
+    first.fix += other.fix
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:

@@ -111,6 +111,9 @@ def _advice(name: str) -> str:
         net = nearest(name, nets)
         if net is not None:
             return f"did you mean `{nets[net]}:{net}`?"
+    file, _, net = name.replace("/", ".").partition(".")
+    if file in files and net in nets:
+        return f"write `{file}:{net}`"
     return did_you_mean(name, files) or "the library has " + ", ".join(files)
 
 

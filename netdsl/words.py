@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _PLURALS = {"axis": "axes"}
 
 
@@ -22,3 +27,8 @@ def are(n: int) -> str:
 def do(n: int) -> str:
     """`does` for one, `do` for more and for none."""
     return "does" if n == 1 else "do"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)

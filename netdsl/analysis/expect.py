@@ -9,6 +9,7 @@ from netdsl.analysis.cost import Totals
 from netdsl.analysis.expect_advice import (
     advice_for_shape,
     called,
+    rounded_figure,
     shape_help,
     shown,
     what_to_ask,
@@ -40,6 +41,7 @@ _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
 _USUAL_SIZE = 224  # of an open size, in examples
+_LONGEST_FORMULA = 80  # characters of a figure in a message
 _MOST_LAYERS = 3  # that a message names
 
 
@@ -101,16 +103,21 @@ class Facts:
             expected = shown(wanted)
             if operator != "==":
                 expected = f"{operator} {expected}"
-            message = f"`{figure.span.text}` is {shown(left)}, expected {expected}"
+            found = shown(left)
+            if _is_open(left) and len(found) > _LONGEST_FORMULA:
+                found = "a formula of the open sizes"
+            message = f"`{figure.span.text}` is {found}, expected {expected}"
             if _is_open(left) and not _is_open(wanted) and statement.at is None:
                 advice = self._with_sizes(statement)
             elif operator == "==":
                 advice, is_certain = self._advice(figure, left, wanted)
                 if is_certain:
                     fix = (Edit(right.span, shown(left)),)
+                elif isinstance(left, tuple) and (value := self._named(condition, env)):
+                    advice, fix = self._cause(value, wanted, statement, advice)
         else:
             message = f"`{condition.span.text}` is false{self._figures(condition, env)}"
-        notes = self._where(condition, env)
+        notes = self._where(statement, env)
         return Diagnostic(
             "expect-failed", message, statement.span, notes=notes, help=advice, fix=fix
         )
@@ -132,6 +139,8 @@ class Facts:
         if isinstance(left, tuple):
             return advice_for_shape(name, left, wanted)
         if isinstance(left, int) and isinstance(wanted, int | float):
+            if isinstance(figure, ast.Name) and (rounded := rounded_figure(name, left, wanted)):
+                return rounded, False
             return self._contributions(figure, left - wanted), False
         return None, False
 
@@ -146,7 +155,7 @@ class Facts:
         largest = sorted((row for row in rows if isinstance(row[0], int) and row[0]), reverse=True)
         parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
         if len(largest) > _MOST_LAYERS:
-            parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} less")
+            parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} have less each")
         return ": ".join([text, ", ".join(parts)]) if parts else text
 
     def _explain_sizes(self, condition: ast.Expr, diagnostic: Diagnostic) -> None:
@@ -175,16 +184,39 @@ class Facts:
             return ""
         return ": " + ", ".join(f"{n.id} is {shown(evaluate(n, env))}" for n in named)
 
-    def _where(self, condition: ast.Expr, env: Env) -> tuple[Annotation, ...]:
+    def _cause(
+        self, value: Value, wanted: object, statement: ast.Expect, advice: str | None
+    ) -> tuple[str | None, tuple[Edit, ...]]:
+        """Advice and a fix for a label whose sizes differ, from the layers that lead to it."""
+        from netdsl.analysis.expect_causes import cause_of, unwanted_axis  # only errors need them
+
+        unwanted = unwanted_axis(value, wanted)
+        if unwanted is not None:
+            return unwanted
+        if advice is None and isinstance(wanted, tuple):
+            advice = cause_of(value, wanted, statement.span.file)
+        return advice, ()
+
+    def _where(self, statement: ast.Expect, env: Env) -> tuple[Annotation, ...]:
         """The place of the layer that the condition is about, if it names one."""
+        value = self._named(statement.condition, env)
+        if value is None:
+            return ()
+        from netdsl.analysis.expect_causes import site_in  # only errors need it
+
+        site = site_in(value.site, statement.span.file)
+        if site is not value.site:
+            return (Annotation("this call", site.span),)
+        return (Annotation("this layer", site.span),)
+
+    def _named(self, condition: ast.Expr, env: Env) -> Value | None:
+        """The value whose figure the condition begins with, or None."""
         first = condition
         if isinstance(condition, ast.Operation):
             first = condition.first
-        if isinstance(first, ast.Function) and len(first.arguments) == 1:
-            value = self.labels.get(self._path(first.arguments[0].value, env) or "")
-            if value is not None:
-                return (Annotation("this layer", value.site.span),)
-        return ()
+        if not isinstance(first, ast.Function) or len(first.arguments) != 1:
+            return None
+        return self.labels.get(self._path(first.arguments[0].value, env) or "")
 
     def operate(self, operator: str, a: object, b: object, span: Span) -> NoReturn:
         """Refuse arithmetic on tensors: the net is finished."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
     from netdsl.syntax import ast
 
+MOST_PLACES = 3  # behind the point of a rounded figure
 MOST = 16  # how many sizes of a list a message shows
 
 
@@ -34,6 +35,18 @@ def advice_for_shape(
         count = counted(len(shape), "size")
         return f"it has {count}, not {len(wanted)}: {written}", False
     return None, False
+
+
+def rounded_figure(name: str, found: int, wanted: float) -> str | None:
+    """Advice for a figure as papers give it: 25.6e6 for 25,557,032."""
+    for power in (9, 6, 3):
+        number = f"{wanted / 10**power:.12g}"
+        places = len(number.partition(".")[2])
+        if wanted >= 10**power and places < power and 0 < places <= MOST_PLACES:
+            if round(found / 10**power, places) == float(number):
+                return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
+            return None
+    return None
 
 
 def wrong_number(expr: ast.Function) -> NetdslError:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 STANDARD_OUTPUT = "-"
+WEIGHTS = (".pt", ".pth", ".ckpt", ".bin", ".h5", ".safetensors")  # suffixes of weights
 BINARY = (".npz", ".onnx", ".pdf", ".png")  # these could control a terminal
 
 
@@ -29,7 +30,10 @@ def format_of(output: str, to: str | None, suffixes: Sequence[str]) -> str:
             raise UsageError("--to is for `-o -`: the suffix of a file is its format")
         suffix = suffix_of(output)
         if suffix not in suffixes:
-            raise UsageError(f"-o takes a name that ends in {_either(suffixes)}, found `{output}`")
+            message = f"-o takes a name that ends in {_either(suffixes)}, found `{output}`"
+            if suffix in WEIGHTS and ".onnx" in suffixes:
+                message += "; weights for PyTorch come from `netdsl train`, as .safetensors"
+            raise UsageError(message)
         return suffix
     if to is None:
         names = [suffix.removeprefix(".") for suffix in suffixes]

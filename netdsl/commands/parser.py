@@ -11,7 +11,7 @@ from netdsl.commands.arguments import COMMANDS
 from netdsl.commands.common import terminal_width
 from netdsl.commands.options import add_printing
 from netdsl.diagnostics import closest
-from netdsl.library import library_file
+from netdsl.library import library_file, net_of_library
 from netdsl.source import printable
 from netdsl.version import __version__
 
@@ -57,6 +57,28 @@ INSTEAD = {
     "--werror": ("--deny", "--deny warnings"),
     "-o": ("--deny", "> FILE"),
     "--output": ("--deny", "> FILE"),
+    "--epochs": ("--set", "--set train.epochs=3"),
+    "--batch": ("--set", "--set train.batch=64"),
+    "--batch-size": ("--set", "--set train.batch=64"),
+    "--seed": ("--set", "--set train.seed=1"),
+    "--lr": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--learning-rate": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optimizer": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optim": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--schedule": ("--set", "--set train.schedule=cosine"),
+    "--loss": ("--set", "--set train.loss=mse"),
+}
+
+
+# What a command has in place of an option that other commands or tools have.
+OF_COMMANDS = {
+    ("run", "--input"): "inputs need no option: write `netdsl run MODEL INPUT...`",
+    ("fmt", "--write"): "leave it out: `netdsl fmt` writes the files",
+    ("fmt", "--in-place"): "leave it out: `netdsl fmt` writes the files",
+    ("draw", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to svg`",
+    ("export", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to onnx`",
+    ("export", "--half"): "write `--fp16`",
+    ("export", "--precision"): "write `--fp16` for 16 bits",
 }
 
 
@@ -107,14 +129,16 @@ class Parser(argparse.ArgumentParser):
             if word == "--":
                 return
             if name.startswith("--") and " " not in word and name not in self.options():
-                self.error(_unknown_option(name, self.options()))
+                self.error(_unknown_option(name, self.options(), self.prog))
 
     def refuse_rest(self, words: Sequence[str], given: Sequence[str] = ()) -> None:
         """Report what is left of the `given` words after all arguments have been recognised."""
         for word in words:
             if word.startswith("-"):
-                self.error(_unknown_option(word, self.options()))
+                self.error(_unknown_option(word, self.options(), self.prog))
             message = f"unexpected argument `{word}`"
+            if self.prog == "netdsl nets":
+                message += f"; {_for_net(word)}"
             before = list(given[: given.index(word)])[-2:] if word in given else []
             if before[:1] == ["-D"] and before[-1].isidentifier():
                 message += f": write `-D {before[-1]}={word}`"
@@ -138,7 +162,15 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, message)
 
 
-def _unknown_option(name: str, known: Iterable[str]) -> str:
+def _for_net(name: str) -> str:
+    """Advice for `netdsl nets resnet50`."""
+    found = net_of_library(name)
+    if found is None or library_file(name) is not None:
+        return f"`netdsl check {name}` shows one net"
+    return f"`netdsl check {found[0]}:{found[1]}` shows one net"
+
+
+def _unknown_option(name: str, known: Iterable[str], program: str) -> str:
     """The message about an option that does not exist, with similar ones or those who have it."""
     message = f"there is no option `{name}`"
     known = list(known)
@@ -146,6 +178,9 @@ def _unknown_option(name: str, known: Iterable[str]) -> str:
     option, written = INSTEAD.get(name, ("", ""))
     if option in known:
         advice = f"write `{written}`"
+    instead = OF_COMMANDS.get((program.rpartition(" ")[2], name))
+    if instead is not None:
+        return f"{message}; {instead}"
     owners = [n for n, c in build_parser().commands.items() if name in c.options()]
     if advice:
         message += f"; {advice}"

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,9 @@ def _called_here(
     squeezed = training.squeezed(call.name)
     advice = training.REMOVED_VALUES.get(kind, {}).get(squeezed)
     if advice is not None:
-        return advice, None
+        written = re.fullmatch(r"write `([^`]+)`", advice)
+        is_certain = written is not None and not call.args and not call.kwargs
+        return advice, ("", written[1]) if written is not None and is_certain else None
     ours = training.VALUES.get(kind, {}).get(squeezed)
     if ours is None:
         return suggest(call.name, registry), respelled(call.name, registry)
@@ -174,7 +177,7 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
         value = tuple(value)
     text = args.meant(as_base, value)
     if text is None and typing.get_origin(base) is tuple and args.is_integer(value):
-        return f"write a list: `[{value}]`", None
+        return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
 
 
@@ -227,6 +230,14 @@ def _as_float(value: object) -> object:
 def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
+    if _is_spread(call, list(parameters.values())):
+        named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
+        written = ", ".join([show(call.args), *named])
+        found = counted(len(call.args), "number")
+        message = f"`{names[0]}` of `{call.name}` must be a list, found {found}"
+        advice = f"write a list: `{call.name}({written})`"
+        respelling = (", ".join(map(show, call.args)), show(call.args))
+        raise SettingError("wrong-type", message, key, advice, respelling)
     if len(call.args) > len(names):
         message = (
             f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
@@ -254,6 +265,22 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         )
         for name, value in given.items()
     }
+
+
+def _is_spread(call: SettingCall, parameters: Sequence[inspect.Parameter]) -> bool:
+    """Whether the numbers of a list are arguments of their own: `multistep(5, 8)`."""
+    bases = [_base(parameter.annotation) for parameter in parameters[:2]]
+    if len(call.args) < 2 or [typing.get_origin(base) for base in bases] != [tuple, None]:
+        return False
+    element = typing.get_args(bases[0])[0]
+    return all(_as_type(value, element) is not _WRONG for value in call.args)
+
+
+def _base(annotation: object) -> object:
+    """The type of a parameter without its constraint."""
+    if typing.get_origin(annotation) is Annotated:
+        return typing.get_args(annotation)[0]
+    return annotation
 
 
 def _missing(call: SettingCall, name: str, key: str) -> SettingError:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 
+MOST_PADDING = 0.5  # on each side, as a share of the image
+
+
 class ImageData(Protocol):
     """The properties of a dataset that a net must fit."""
 
@@ -92,10 +95,10 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     classes = images.class_count
     if tuple(outputs) == (classes,):
         return
-    message = (
-        f"the net gives {shape_text(outputs)} numbers per image, {images.name} has {classes}"
-        " classes"
-    )
+    gives = f"{shape_text(outputs)} numbers"
+    if tuple(outputs) == (1,):
+        gives = "1 number"
+    message = f"the net gives {gives} per image, {images.name} has {classes} classes"
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"
@@ -109,7 +112,7 @@ def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | No
     sides = zip(expects[1:], images.shape[1:], strict=True)
     gap, *others = {size - actual for size, actual in sides if isinstance(size, int)}
     pad = images.pad + gap // 2
-    if gap % 2 or others or pad < 0:
+    if gap % 2 or others or pad < 0 or pad > min(images.shape[1:]) * MOST_PADDING:
         return None
     return f"pad the images: `data = {_written(images.name, pad)}`"
 

@@ -133,7 +133,7 @@ class _Binding:
         self._frame = frame
         self._signature = signature
         self._env = env
-        self._given: set[str] = set()
+        self._given: dict[str, ast.Argument] = {}
 
     def add(self, error: NetdslError) -> None:
         """Add the diagnostics of an error."""
@@ -164,10 +164,21 @@ class _Binding:
             self._unknown(argument, name, declared)
         elif name in self._given:
             message = f"`{name}` of `{self._signature.name}` is given twice"
-            help_ = "remove one of the two; the first may be given by position"
+            help_ = self._leave_out(name, declared)
             self.add(NetdslError("duplicate-argument", message, argument.span, help=help_))
         else:
             self._bind(name, argument)
+
+    def _leave_out(self, name: str, declared: list[str]) -> str:
+        """Advice for a parameter that is given twice: which argument is the first."""
+        first, position = self._given[name], declared.index(name)
+        if first.name is not None:
+            return "leave one of the two out"
+        help_ = f"`{first.span.text}` is argument {position + 1}, `{name}`"
+        before = self._given.get(declared[position - 1]) if position else None
+        if before is not None:
+            help_ += f", because `{before.span.text}` comes before it"
+        return f"{help_}: leave one of them out"
 
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
         signature = self._signature._replace(name=self._signature.definition.name)
@@ -178,17 +189,19 @@ class _Binding:
             parameter = f"{name} = {argument.value.span.text}"
             if help_.startswith("it is declared"):
                 help_ += f": leave `{name}` out, or give `{signature.name}` a `{parameter}`"
+        elif help_.startswith("it is declared"):
+            help_ = f"leave it out; {help_}"
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
-        near = respelled(argument.span, name, set(declared) - self._given)
+        near = respelled(argument.span, name, set(declared).difference(self._given))
         if near:
-            self._given.add(near[0].text)
+            self._given[near[0].text] = argument
             text = f"{near[0].text} = {argument.value.span.text}"
             error.diagnostic.fix = (Edit(argument.span, text),)
         self.add(error)
 
     def _bind(self, name: str, argument: ast.Argument) -> None:
-        self._given.add(name)
+        self._given[name] = argument
         try:
             self._frame.values[name] = evaluate(argument.value, self._env)
         except Overrun:
@@ -221,13 +234,8 @@ def _misplaced(argument: ast.Argument, fix: tuple[Edit, ...]) -> NetdslError:
     help_ = "name it too, or move it to the front"
     if fix:
         help_ = f"name it too: `{fix[0].text}{argument.span.text}`"
-    return NetdslError(
-        "misplaced-argument",
-        "a positional argument follows a named one",
-        argument.span,
-        help=help_,
-        fix=fix,
-    )
+    message = "a positional argument follows a named one"
+    return NetdslError("misplaced-argument", message, argument.span, help=help_, fix=fix)
 
 
 # ---- layers

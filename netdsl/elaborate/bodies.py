@@ -17,7 +17,7 @@ from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends, refuse_quotes
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.formulas import formula
-from netdsl.elaborate.invocation import refuse_arguments_and_body
+from netdsl.elaborate.frozen import freeze
 from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
@@ -204,11 +204,7 @@ class Elaborator:
 
     def _aux_head(self, statement: ast.Aux, env: Env, x: Value | None) -> None:
         if len(self.net.open) > 1 or self.net.aux is not None:
-            raise NetdslError(
-                "misplaced-aux",
-                "an auxiliary head can only be in the body of a net",
-                statement.span,
-            )
+            raise _misplaced_aux(statement, self.net)
         weight = aux_weight(statement, env)
         path, module = self.net.scope.join(self.net.scope.member(statement.name))
         self.net.aux = path
@@ -239,23 +235,24 @@ class Elaborator:
             label = first.label
         labelled = None if label is None else _last_layer(elements, label)
         start = len(self.net.graph.nodes)
-        before: ast.Element | None = None
         for element in elements:
             if isinstance(element, ast.Call) and element.name == "frozen":
-                self._freeze(element, start, x, before)
+                freeze(element, chain, self.net.graph.nodes[start:], x)
                 continue
-            before = element
             start = len(self.net.graph.nodes)
             own = element.label
             if element is labelled:
                 own = label
             elif own is label:
                 own = None
+            position = self.net.scope.count
             try:
                 x = self.element(element, own, env, x)
             except NetdslError as fault:
                 self.net.report(fault, element)
                 x = self.net.poison(own, element.span)
+                if isinstance(element, ast.Call):  # the next layer has the next position
+                    self.net.scope.count = position + 1
         assert x is not None
         if label is not None and labelled is None:
             self._name_value(label, env, x)
@@ -270,30 +267,6 @@ class Elaborator:
         bound = self.net.scope.labels.get(name)
         if bound is None or bound.value is not x:
             self.net.bind(name, x, label.span)
-
-    def _freeze(
-        self, element: ast.Call, start: int, x: Value | None, before: ast.Element | None
-    ) -> None:
-        refuse_arguments_and_body(element)
-        if element.label is not None:
-            raise NetdslError(
-                "misplaced-label",
-                "`frozen` is not a layer, so it cannot have a label",
-                element.label.span,
-                help="label the layer before it",
-                fix=_label_moved(element, before),
-            )
-        if x is not None and x.type is None:
-            return  # the layer before has an error of its own
-        if x is None or start == len(self.net.graph.nodes):
-            raise NetdslError(
-                "nothing-to-freeze",
-                "`frozen` must follow the layer that it freezes",
-                element.span,
-                help="write it after the layer that it freezes: `conv(8, 3) -> frozen`",
-            )
-        for node in self.net.graph.nodes[start:]:
-            node.frozen = True
 
     def element(
         self, element: ast.Element, label: ast.Pattern | None, env: Env, x: Value | None
@@ -361,13 +334,13 @@ class Elaborator:
         return value
 
 
-def _label_moved(frozen: ast.Call, before: ast.Element | None) -> tuple[Edit, ...]:
-    """The fix for a label of `frozen`: it becomes that of the layer before."""
-    if not isinstance(before, ast.Call) or before.label is not None or frozen.label is None:
-        return ()
-    label, file = frozen.label.span, frozen.span.file
-    moved = inserted(before.name_span, f"{label.text}: ")
-    return (moved, Edit(Span(file, label.start, frozen.name_span.start), ""))
+def _misplaced_aux(aux: ast.Aux, net: NetBuilder) -> NetdslError:
+    """The error of an auxiliary head in a block, or in another one."""
+    message = "an auxiliary head can only be in the body of a net"
+    help_ = "move it behind the `}` of the head around it"
+    if net.caller is not None and net.aux is None:
+        help_ = f"move it to the net, into the line after `{net.caller.span.text}`"
+    return NetdslError("misplaced-aux", message, aux.span, help=help_)
 
 
 def _last_layer(elements: tuple[ast.Element, ...], label: ast.Pattern) -> ast.Element | None:

@@ -11,10 +11,10 @@ from netdsl.diagnostics import Abandoned, Edit, nearest_path
 from netdsl.elaborate.attributes import advise_shape
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
-from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import call_notes, results_help
+from netdsl.elaborate.notes import call_notes, joined, results_help
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
@@ -107,8 +107,8 @@ class NetBuilder:
             diagnostic.span = diagnostic.span or part.span
             advise(diagnostic, part, self.scope.first_paths())
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
-            diagnostic.notes += tuple(note for note in rounds if note is not None)
-            diagnostic.notes += call_notes(Site(diagnostic.span, self.caller))
+            named = tuple(note for note in rounds if note is not None)
+            diagnostic.notes += joined(named, call_notes(Site(diagnostic.span, self.caller)))
             if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):
                 diagnostic.fix = ()
             self.reporter.add(diagnostic)
@@ -142,6 +142,14 @@ class NetBuilder:
             yield
         finally:
             self._rounds.pop()
+
+    def may_be_imported(self, fault: NetdslError, name: str) -> bool:
+        """Whether an unknown name may be that of a block in a file whose import fails."""
+        if fault.code != "unknown-layer" or not self.module.lacks_imports:
+            return False
+        from netdsl.habits.layers import find  # only texts with errors need it
+
+        return not fault.diagnostic.fix and find(name) is None
 
     def unknown(self, span: Span) -> Value:
         """The value of an element with an error."""
@@ -187,10 +195,12 @@ class NetBuilder:
         element: ast.Element,
         env: Env,
         inner: Namespace | None = None,
+        first: int = 0,
     ) -> None:
-        """Bind the label of a layer, block or group, so that it can be used again."""
+        """Bind the label of a layer, block, group or formula, so that it can be used again."""
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
+        binding.first = first
 
     def member_name(self, label: ast.Pattern | None, env: Env) -> str:
         """The name of the next member of the scope: its label, or else its position."""
@@ -257,16 +267,21 @@ class NetBuilder:
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)
         if error.help is None:
-            from netdsl.elaborate.elsewhere import advice  # only texts with errors need it
+            from netdsl.elaborate import elsewhere  # only texts with errors need it
 
+            calls = elsewhere.unlabelled_calls(path, self.labels, self.caller)
+            elsewhere.advise_other(error, path, env, self.open[-1].body, calls)
+        if error.help is None:
             outer = self.caller if path in self.labels else None
-            error.diagnostic.help = advice(path, self.scope, self.open, outer, self.module)
+            help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)
+            error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:
                 advise_shape(error.diagnostic, reference.span, label, name)
             meant = nearest_path(path, self.scope.first_paths())
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
+            elsewhere.count_down(error.diagnostic, path, self.scope, self._rounds)
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()
         raise error
@@ -279,6 +294,8 @@ class NetBuilder:
         _, value = env.find(path)
         if isinstance(value, Value):
             return value
+        if value is UNKNOWN:
+            return self.unknown(span)
         return self._by_position(path, span)
 
     def _further_down(self, path: str, span: Span) -> str | None:

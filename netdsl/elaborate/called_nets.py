@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.evaluate import INPUT, evaluate
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Site, Value
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
     from netdsl.source import Span
 
+CALLER_AND_CALLED = 2  # nets, without a block between them
 RESULTS = "@results"  # the outputs of the net that is being called
 
 
@@ -66,14 +68,14 @@ def _take_sizes(net: NetBuilder, statement: ast.Input, source: Value, env: Env) 
     declared = _declared(statement.shape, env)
     written = statement.shape.span.text
     if len(declared) != len(given):
-        raise _unlike(net, statement, written, shape_text(given))
+        raise _unlike(net, statement, written, shape_text(given), source)
     for part, actual in zip(declared, given, strict=True):
         size = env.values.setdefault(part, actual) if isinstance(part, str) else part
         if not isinstance(size, (int, Sym)):
             raise NetdslError("wrong-type", f"{show(size)} is not a size", statement.shape.span)
         difference = size - actual
         if isinstance(difference, int) and difference != 0:
-            raise _unlike(net, statement, written, shape_text(given))
+            raise _unlike(net, statement, written, shape_text(given), source)
         if isinstance(difference, Sym):
             site = Site(statement.shape.span, net.caller)
             net.graph.equalities.append((size, actual, site))
@@ -94,16 +96,23 @@ def _declared(expr: ast.Expr, env: Env) -> tuple[object, ...]:
     return tuple(env.find(p)[1] if isinstance(p, str) and env.find(p)[0] else p for p in parts)
 
 
-def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> NetdslError:
+def _unlike(
+    net: NetBuilder, statement: ast.Input, wanted: str, found: str, value: Value | None = None
+) -> NetdslError:
     """The error of a value that does not fit the input of a called net."""
     definition = net.open[-1]
     assert net.caller is not None
     notes = (Annotation("its input is declared here", statement.span),)
     call = net.caller.span.text
     message = f"the input of net `{definition.name}` is {wanted}, and this value is {found}"
+    fix: tuple[Edit, ...] = ()
     help_ = "bring the value to that shape, or open sizes of the input with names, as in `3xHxW`"
     if wanted.startswith("of type"):
         help_ = "declare the input with the type of the value, or convert the value before"
+    elif (fitting := _other_input(net, wanted, value)) is not None:
+        help_ = f"input `{fitting}` fits: write `@{fitting} -> {call}`"
+        if net.caller.span.file.text[: net.caller.span.start].rstrip(" ").endswith("\n"):
+            fix = (inserted(net.caller.span, f"@{fitting} -> "),)
     elif (channels := _other_channels(wanted, found)) is not None:
         help_ = f"write `conv({channels}, 1) -> {call}`"
         first = net.graph.inputs[0]
@@ -114,7 +123,29 @@ def _unlike(net: NetBuilder, statement: ast.Input, wanted: str, found: str) -> N
         opened = f"{wanted.partition('x')[0]}xHxW"
         declared = f"`input {statement.label.span.text}: {opened}`"
         help_ = f"open the sizes of the input in `{definition.name}`: {declared}"
-    return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes)
+        if value is not None and value.producer is not None:
+            from netdsl.elaborate.join_ways import steps  # only texts with errors need it
+
+            help_ = f"on the way, the value {steps(value, None)}"
+    return NetdslError("shape-mismatch", message, net.caller.span, help=help_, notes=notes, fix=fix)
+
+
+def _other_input(net: NetBuilder, wanted: str, value: Value | None) -> str | None:
+    """The only input of the net, besides a value, that has the shape of a declaration."""
+    if len(net.open) > CALLER_AND_CALLED:
+        return None
+    names = [x.name for x in net.graph.inputs if x is not value and _has_shape(x, wanted)]
+    return names[0] if len(names) == 1 else None
+
+
+def _has_shape(x: Value, wanted: str) -> bool:
+    """Whether a value has the sizes of a declaration, in which a name has one size."""
+    parts = wanted.split("x")
+    if len(parts) != len(x.type.shape):
+        return False
+    pairs = [(p, str(n)) for p, n in zip(parts, x.type.shape, strict=True)]
+    known = dict(pairs)
+    return all(p == n or (p.isidentifier() and known[p] == n) for p, n in pairs)
 
 
 def _other_channels(wanted: str, found: str) -> str | None:

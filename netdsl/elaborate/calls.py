@@ -23,6 +23,7 @@ from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ class Calls:
             binding = self._binding(call.name)
             if binding is not None:
                 return self._again(binding, invocation)
-            target = self._resolve(call)
+            try:
+                target = self._resolve(call)
+            except NetdslError as fault:
+                if not self.net.may_be_imported(fault, call.name):
+                    raise
+                target = UNKNOWN
         if target is IDENTITY:
             return self._identity(invocation)
         if isinstance(target, (KindValue, BlockValue)):
@@ -62,11 +68,15 @@ class Calls:
         advice = None
         if isinstance(target, str):
             advice = did_you_mean(target, layer_names(self.net.module, ()))
+            if target in layer_names(self.net.module, ()):
+                advice = f"give it without quotes: `{call.name} = {target}`"
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
             error.diagnostic.fix = _as_reference(call, call.name)
+        if isinstance(target, str) and advice is not None and self.net.caller is not None:
+            error.diagnostic.fix = _unquoted(self.net.caller.span, target)
         raise error
 
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
@@ -95,7 +105,13 @@ class Calls:
         except NetdslError as fault:
             if fault.code == "unknown-layer" and _is_from_elsewhere(call, fault):
                 fault.diagnostic.fix = ()
-            if fault.code == "unknown-layer" and not call.arguments:
+            if fault.code == "unknown-layer" and call.name in net.labels and len(net.open) > 1:
+                fault.diagnostic.help = (
+                    f"`{call.name}` is a label of the net, which a block cannot use: write it"
+                    " before the call of the block, or make it a block"
+                )
+                fault.diagnostic.fix = ()
+            elif fault.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
@@ -216,7 +232,9 @@ class Calls:
         path, _ = outer.join(binding.label)
         self.net.uses[path] += 1
         use = f"@{self.net.uses[path] + 1}"
-        return Namespace(outer.path, binding.scope.module, binding.scope, use)
+        scope = Namespace(outer.path, binding.scope.module, binding.scope, use)
+        scope.count = binding.first
+        return scope
 
     def _check_shared(self, binding: Binding, node: Node, call: ast.Call) -> None:
         """Raise `NetdslError` if a node needs other weights than the first use of its module."""
@@ -225,7 +243,7 @@ class Calls:
             return
         first, now = (", ".join(map(str, n.types)) for n in (original, node))
         inputs = "an input" if len(node.types) == 1 else "inputs"
-        raise NetdslError(
+        error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
             f" {now}",
@@ -236,6 +254,21 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+        if call.span.file.text[: call.span.start].rstrip().endswith("output"):
+            error.diagnostic.help = (
+                f"write `output @{call.name}` for its value; without `@`, the layer is applied"
+                " again"
+            )
+            error.diagnostic.fix = _as_reference(call, call.name)
+        raise error
+
+
+def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:
+    """The fix for the name of a layer that a call gives in quotes."""
+    start = call.start + call.text.find(f'"{word}"')
+    if word not in LAYERS or call.text.count(f'"{word}"') != 1:
+        return ()
+    return (Edit(Span(call.file, start, start + len(word) + 2), word),)
 
 
 def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
@@ -280,13 +313,22 @@ def _with_tensors(element: ast.Element, call: ast.Call, env: Env) -> ast.Element
 
 
 def _no_tensors(call: ast.Call) -> NetdslError:
-    return NetdslError(
+    """The error of `tower(@right)`, where the layers of `tower` take no tensor there."""
+    error = NetdslError(
         "too-many-arguments",
         f"`{call.name}` applies the layer of that label again, and takes only other tensors in the"
         " places of its own",
         call.arguments[0].span,
         help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
     )
+    value = call.arguments[0].value
+    if len(call.arguments) == 1 and isinstance(value, ast.Reference):
+        written = f"{value.span.text} -> {call.name}"
+        error.diagnostic.help = f"write `{written}` to apply it to that value"
+        start = call.span.start if call.label is None else call.label.span.start
+        if not call.span.file.text[:start].rstrip().endswith("->"):
+            error.diagnostic.fix = (Edit(call.span, written),)
+    return error
 
 
 def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:
@@ -298,6 +340,11 @@ def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> No
     for diagnostic in fault.diagnostics:
         diagnostic.fix = ()
         diagnostic.notes = (*diagnostic.notes, place)
+        if diagnostic.code == "duplicate-argument":
+            diagnostic.help = (
+                f"this call adds its arguments to those of `{target}`: leave out the one that both"
+                " give"
+            )
 
 
 def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:

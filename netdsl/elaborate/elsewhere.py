@@ -1,17 +1,32 @@
-"""Advice for references to labels that are on the other side of a block's braces."""
+"""Advice for references to what is no label here.
+
+It may be a label on the other side of a block's braces, or the name of something else.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import inserted
+from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.ops.args import show
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.module import Module
+    from netdsl.elaborate.notes import Round
     from netdsl.elaborate.scope import Namespace
-    from netdsl.ir.graph import Site
+    from netdsl.errors import NetdslError
+    from netdsl.ir.graph import Site, Value
+
+_DOWN = re.compile(r"range\(\s*(\w+)\s*,\s*0\s*,\s*-1\s*\)")
 
 
 def advice(
@@ -32,6 +47,74 @@ def advice(
         if len(opened) > 1 and caller is not None:
             help_ = for_outer(path, opened[-1], caller.span.text)
     return help_ or scope.suggest(path)
+
+
+def advise_other(
+    error: NetdslError, path: str, env: Env, body: ast.Body, calls: Sequence[Span]
+) -> None:
+    """Give a reference to a name, or into one of the `calls`, its advice and fix."""
+    is_known, value = env.find(path)
+    if is_known and path in env.names():
+        _advise_let(error, path, value, body)
+    elif calls:
+        _advise_call(error, path.partition(".")[0], calls)
+
+
+def unlabelled_calls(path: str, labels: Mapping[str, Value], caller: Site | None) -> list[Span]:
+    """The calls without a label that have the labels of a path after its first."""
+    rest = path.partition(".")[2]
+    inner = [value for name, value in labels.items() if rest and name.endswith(f".{rest}")]
+    sites = [value.site.caller for value in inner]
+    calls = {s.span: None for s in sites if s is not None and s.caller is caller}
+    return list(calls) if len(calls) == len({id(value) for value in inner}) else []
+
+
+def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) -> None:
+    """Advice for `@attn` where `attn` is a `let`, a parameter or a variable."""
+    if not isinstance(value, KindValue | BlockValue):
+        error.diagnostic.help = f"`{name}` is {show(value)}, not a label: write it without `@`"
+        return
+    error.diagnostic.help = (
+        f"`{name}` names the layer `{value}`, not its result: write `{name}: {value}` where it is"
+        " applied"
+    )
+    lets = [s for s in body.walk() if isinstance(s, ast.Let) and s.name == name]
+    if len(lets) == 1 and len(re.findall(rf"\b{name}\b", body.span.text)) == 2:
+        let = lets[0]
+        head = Span(let.span.file, let.span.start, let.value.span.start)
+        error.diagnostic.fix = (Edit(head, f"{name}: "),)
+
+
+def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
+    """Advice for `@down.first` if the only label `first` is in a call without a label."""
+    call = calls[-1]
+    help_ = f"the call in line {call.first.line} has no label: write `{label}: {call.text}`"
+    if len(calls) > 1:
+        lines = " and ".join(str(call.first.line) for call in calls[:4])
+        help_ = f"the calls in lines {lines} have no label: give one `{label}: {call.text}`"
+    error.diagnostic.help = help_
+    if len(calls) == 1:
+        error.diagnostic.fix = (inserted(call, f"{label}: "),)
+
+
+def count_down(
+    diagnostic: Diagnostic, path: str, scope: Namespace, rounds: Sequence[Round]
+) -> None:
+    """Advice and fix for `range(n, 0, -1)` with labels that are numbered from 0 to n - 1."""
+    if not rounds or not isinstance(rounds[-1].loop, ast.For):
+        return
+    place = rounds[-1].loop.values.span
+    counted, label = _DOWN.fullmatch(place.text), re.fullmatch(r"(.*?)(\d+)", path)
+    if counted is None or label is None:
+        return
+    first, last = f"{label[1]}0", f"{label[1]}{int(label[2]) - 1}"
+    if scope.find([first]) is None or scope.find([last]) is None:
+        return
+    n = counted[1]
+    start = str(int(n) - 1) if n.isdigit() else f"{n} - 1"
+    down = f"range({start}, -1, -1)"
+    diagnostic.help = f"the labels are `{first}` to `{last}`: count down with `{down}`"
+    diagnostic.fix = (Edit(place, down),)
 
 
 def for_outer(label: str, block: ast.Definition, call: str) -> str:

@@ -283,8 +283,8 @@ def _refuse_batch_letter(name: str, span: Span) -> None:
     if name[0] in "bn":
         sizes = name.partition("x")[2]
         raise NetdslError(
-            "bad-size",
-            f"`{name[0]}` is the batch, which an input does not have",
+            "reserved-name",
+            f"`{name[0]}` in `{name}` is the batch, which an input does not include",
             span,
             help=f"write `{sizes}`",
             fix=(Edit(span, sizes),),
@@ -301,7 +301,7 @@ def _refuse_other_tools(span: Span) -> None:
     head = span.file.text[span.file.text.rfind("input", 0, span.start) : span.start].rstrip()
     message = f"`{span.text}` is not how the sizes of an input are written"
     if span.text == f"Bx{meant}":
-        message = "`B` is the batch, which an input does not have"
+        message = f"`B` in `{span.text}` is the batch, which an input does not include"
     raise NetdslError(
         "bad-size",
         message,

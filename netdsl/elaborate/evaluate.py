@@ -348,7 +348,7 @@ def _comprehension(expr: ast.Comprehension, env: Env) -> object:
         if env.meter is not None:
             env.meter.charge(1, expr.span)
         frame = Env(env)
-        frame.values.update(lists.unpacked(expr.targets, element, expr.values.span))
+        frame.values.update(lists.unpacked(expr.targets, element, expr.values))
         if expr.condition is not None:
             condition = evaluate(expr.condition, frame)
             if condition is UNKNOWN:

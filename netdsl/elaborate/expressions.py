@@ -139,6 +139,8 @@ class Expressions:
             fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
             if (sizes := _as_sizes(expr.id, env)) is not None:
                 fix = (Edit(expr.span, sizes),)
+            if advice is None and fault.diagnostic.fix:
+                advice, fix = fault.help, fault.diagnostic.fix
             message = f"there is no `{expr.id}`"
             raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.elaborate.corrections import argument_of, fix_of, is_written, without
+from netdsl.elaborate import arm_advice
+from netdsl.elaborate.corrections import argument_of, fix_of, without
+from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
 from netdsl.elaborate.input_fixes import (
     is_picture,
     with_channels_first,
-    with_dtype,
     without_batch,
+    without_first,
 )
 from netdsl.elaborate.join_causes import other_width
-from netdsl.elaborate.shape_advice import for_rank, for_window
+from netdsl.elaborate.join_repairs import Repair, cropped
+from netdsl.elaborate.join_ways import Joining
+from netdsl.elaborate.origins import first_of
+from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
+from netdsl.elaborate.slips.lists import advise_empty
+from netdsl.elaborate.value_advice import for_literal, for_quotient, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
+from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
 from netdsl.syntax import ast
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from netdsl.elaborate.arguments import LayerArguments
+    from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import OpError
     from netdsl.ir.graph import Value
@@ -29,25 +40,26 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
-MOST_AXES_OF_WORDS = 2  # sentences of words
+BATCH = ("b", "bs", "n", "batch", "batch_size")
+VOLUME = 3  # axes besides the channels
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
-LARGEST_KERNEL = 11  # of the kernels that nets have
-
-
-class Remedy(NamedTuple):
-    """What to do about an error: its help, and its fix."""
-
-    help: str | None
-    fix: tuple[Edit, ...] = ()
 
 
 def of_arguments(
-    error: OpError, invocation: Invocation, cls: type[Op], arguments: LayerArguments
+    error: OpError,
+    invocation: Invocation,
+    cls: type[Op],
+    arguments: LayerArguments,
+    definition: ast.Definition,
 ) -> NetdslError:
     """Everything that is wrong with the arguments of a call, of which one error is known."""
     errors = WrongArguments(invocation, cls, arguments, error).errors
     for wrong in errors:
+        argument = None if wrong.arg is None else argument_of(invocation.call, cls, wrong.arg)
+        if argument is not None and wrong.code == "bad-argument":
+            quotient = for_quotient(argument.value, definition, invocation.env)
+            wrong.diagnostic.help = quotient or wrong.help
         wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
@@ -70,42 +82,69 @@ def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) ->
 
 
 def of_references(
-    error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...]
+    error: OpError, invocation: Invocation, cls: type[Op], xs: tuple[Value, ...]
 ) -> NetdslError:
     """The error of a call with a wrong number of references or arms."""
+    call = invocation.call
     error.diagnostic.fix = _without_reference(call, cls, xs)
-    return _fault(error, call, cls, ())
+    if call.body is not None and len(xs) < cls.inputs[0]:
+        arm_advice.advise(error, invocation)
+    fault = _fault(error, call, cls, ())
+    if call.body is None and not xs and call.arguments:
+        fault.diagnostic.message = f"`{call.name}` joins the elements of a list, but it is empty"
+        fault.diagnostic.span = call.arguments[0].span
+        fault.diagnostic.help = "give it the tensors that it joins, as in `[@a, @b]`"
+        advise_empty(fault.diagnostic, call.arguments[0].value.span)
+    return fault
 
 
 def of_inputs(
-    error: OpError, invocation: Invocation, op: Op, xs: tuple[Value, ...], *, only_use: bool
+    error: OpError,
+    invocation: Invocation,
+    op: Op,
+    xs: tuple[Value, ...],
+    net: NetBuilder,
 ) -> NetdslError:
     """The error of a layer that does not take these inputs.
 
-    It has no fix unless this is the `only_use` of the call: in a block, the call may have other
+    It has no fix unless this is the only use of the call: in a block, the call may have other
     inputs.
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
         error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
-    fault = _fault(explained(error, invocation, xs), invocation.call, type(op), xs)
-    if not only_use:
+        if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
+            error.correction = None  # its axes may mean something else
+        _without_named_batch(error, op, xs[0])
+    join = Joining(invocation, op, xs, net.scope)
+    if error.code == "window-too-large" and op.kind == "crop":
+        correction = cropped(join)
+        if correction is not None:
+            error.diagnostic.help, error.diagnostic.fix = correction
+    error = explained(error, join)
+    fault = _fault(error, invocation.call, type(op), xs)
+    if error.code in ("wrong-rank", "wrong-dtype"):
+        repair = wrong_start(op, invocation.call, xs, net)
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
+    if not net.is_only_use:
         fault.diagnostic.fix = ()
     return fault
 
 
-def of_operator(error: OpError, xs: tuple[Value, ...], span: Span) -> NetdslError:
-    """The error of an operator in a formula."""
-    notes = tuple(map(_input_note, xs))
-    help_ = error.help
-    makers = [x.producer.op for x in xs if x.producer is not None]
-    reductions = [op.kind for op in makers if _drops_axes(op)]
-    if reductions and len({len(x.type.shape) for x in xs}) > 1:
-        help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
-    return NetdslError(error.code, error.message, span, help=help_, notes=notes)
-
-
-def _drops_axes(op: Op) -> bool:
-    return op.kind.startswith("reduce_") and not op.given["keep"]
+def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
+    """Advice for an input such as `BxTx64`, where a layer takes the value without its `B`."""
+    declared, batch = first_of(x), next(iter(x.type.shape), None)
+    if batch is None or declared.type.shape[:1] != (batch,) or str(batch).lower() not in BATCH:
+        return
+    if takes(op, x.type._replace(shape=x.type.shape[1:])):
+        fix = without_first(declared)
+        sizes = shape_text(declared.type.shape[1:])
+        error.correction = None
+        error.diagnostic.help = (
+            f"`{batch}` is the batch, which inputs do not have: write `input {declared.name}:"
+            f" {sizes}`"
+        )
+        error.diagnostic.fix = fix
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
@@ -124,44 +163,62 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
 
     Notes tell where the shapes of the inputs come from.
     """
-    notes = tuple(_input_note(x) for x in xs[:3])
     argument = None if error.arg is None else argument_of(call, cls, error.arg)
+    notes = input_notes(_concerned(call, cls, xs, argument))
     span = call.name_span if call.body is not None else call.span
     if argument is not None:
         span = argument.span
-    advice = Remedy(error.help, error.diagnostic.fix)
+    advice = Repair(error.help, error.diagnostic.fix)
     if error.correction is not None:
-        advice = Remedy(error.help, fix_of(error.correction, call, cls))
+        advice = Repair(error.help, fix_of(error.correction, call, cls))
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
-            advice = _literal_advice(argument)
+            advice = for_literal(argument) or advice
         case "wrong-dtype" if argument is not None and argument.name is not None:
-            advice = _named_dtype_advice(call, cls, xs, argument.name)
+            advice = named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":
-            advice = _named_first(xs) or _dtype_advice(cls, call, xs)
+            advice = _named_first(xs) or dtype_advice(cls, call, xs)
         case "shape-mismatch" if argument is not None and xs:
             advice = _tensor_advice(advice, call, argument, xs)
         case "shape-mismatch" if cls.kind == "matmul" and advice.help is None:
-            advice = Remedy(other_width(xs))
+            advice = Repair(other_width(xs))
         case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
             advice = _sequence_advice(advice, flat.inputs[0])
         case "wrong-rank" if xs:
-            advice = _rank_advice(error, advice, xs[0])
-        case "window-too-large" if xs and advice.help is not None:
+            advice = _rank_advice(error, advice, call, cls, argument, xs[0])
+        case "window-too-large" if xs and advice.help is not None and not advice.fix:
             advice = _window_advice(advice.help, call, cls, xs[0])
     place = error.diagnostic.span or span
     help_, fix = advice
     return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
 
 
-def _input_note(x: Value) -> Annotation:
-    maker = f"input `{x.name}`"
-    if x.producer is not None:
-        maker = f"`{x.producer.op.kind}`"
-    return Annotation(f"{maker} here gives {x.type}", x.site.span)
+def _concerned(
+    call: ast.Call, cls: type[Op], xs: tuple[Value, ...], argument: ast.Argument | None
+) -> tuple[Value, ...]:
+    """The inputs that an error is about: only the tensor of an argument, or none for numbers."""
+    if argument is None or not xs:
+        return xs[:3]
+    named = [a.name for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
+    values = dict(zip(named, xs[len(xs) - len(named) :], strict=True))
+    return (values[argument.name],) if argument.name in values else xs[:1]
 
 
-def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
+def input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
+    """Where the shapes of the inputs come from; a loop may make several at one place."""
+    types: dict[tuple[str, Span], list[str]] = {}
+    for x in xs:
+        maker = f"input `{x.name}`"
+        if x.producer is not None:
+            maker = f"`{x.producer.op.kind}`"
+        types.setdefault((maker, x.site.span), []).append(str(x.type))
+    return tuple(
+        Annotation(f"{maker} here gives {listed(list(dict.fromkeys(given)))}", place)
+        for (maker, place), given in types.items()
+    )
+
+
+def _named_first(xs: tuple[Value, ...]) -> Repair | None:
     """Advice for `pos: positions -> embedding(256, 8)`, where `@pos` is not what comes last."""
     for x in xs:
         span = x.site.span
@@ -169,7 +226,7 @@ def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
         then = _NEXT_LAYER.match(span.file.text, span.end)
         if x.type.dtype.startswith("int") and x.producer and label and then:
             kind, written = x.producer.op.kind, f"{label[1]}: {then['call']}"
-            return Remedy(
+            return Repair(
                 f"`{label[1]}` names `{kind}`, not the `{then['kind']}` after it: write"
                 f" `{span.text} -> {written}`"
             )
@@ -177,22 +234,27 @@ def _named_first(xs: tuple[Value, ...]) -> Remedy | None:
 
 
 def _tensor_advice(
-    advice: Remedy, call: ast.Call, argument: ast.Argument, xs: tuple[Value, ...]
-) -> Remedy:
+    advice: Repair, call: ast.Call, argument: ast.Argument, xs: tuple[Value, ...]
+) -> Repair:
     """Advice for a mask of the kind that has a name of its own, and for a state of more layers."""
     given, makers = argument.value.span.text, [x.producer for x in xs[1:] if x.producer is not None]
     if advice.help is not None and advice.help.startswith("`padding` hides"):
-        return Remedy(f"{advice.help}: write `padding = {given}`")
+        return Repair(f"{advice.help}: write `padding = {given}`")
     stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
     if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]
-        return Remedy(
+        return Repair(
             f"`{name}` has {stacked[0]} layers: give this one `layers = {stacked[0]}` too"
         )
+    both = [n for n in makers if n.op.given.get("bidirectional")]
+    if argument.name in ("h", "c") and both and "bidirectional" not in call.span.text:
+        name = given.removeprefix("@").rpartition(".")[0]
+        fact = f"`{name}` reads in both directions"
+        return Repair(f"{fact}: give this one `bidirectional = true` too")
     return advice
 
 
-def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
+def _sequence_advice(advice: Repair, x: Value) -> Repair:
     """Advice for `flatten` after a sequence of vectors whose length is open."""
     if len(x.type.shape) != MOST_AXES_OF_WORDS:
         return advice
@@ -200,116 +262,64 @@ def _sequence_advice(advice: Remedy, x: Value) -> Remedy:
     help_ += " of `flatten`"
     if x.producer is not None and "last" in x.producer.op.given:
         help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
-    return Remedy(help_)
+    return Repair(help_)
 
 
-def _dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Remedy:
-    """Advice for an element type that a layer does not take: how to declare the net's input."""
-    if cls.kind == "embedding" and _source(xs[0]).producer is not None:
-        return Remedy(_integers_advice(call, _source(xs[0])))
-    sources = [_source(x) for x in xs]
-    declared = [source for source in sources if source.producer is None]
-    if cls.kind == "embedding" and declared:
-        help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
-        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS:
-            return Remedy(help_)
-        return Remedy(help_, with_dtype(declared[0], "int64"))
-    wrong = [x for x in declared if x.type.dtype != "float32"]
-    if not wrong:
-        return Remedy(None)
-    dtype = wrong[0].type.dtype
-    takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
-    if takers:
-        return Remedy(f"give it by name: {' or '.join(takers)}")
-    help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
-    if dtype.startswith("int"):
-        help_ += "; `embedding` turns integers into vectors"
-    if dtype == "float16":
-        help_ += "; `netdsl export --fp16` writes a 16-bit model"
-    if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
-        return Remedy(help_)  # these may be words
-    return Remedy(help_, with_dtype(wrong[0], "float32"))
-
-
-def _integers_advice(call: ast.Call, x: Value) -> str:
-    """Advice for an `embedding` of values that another layer makes."""
-    assert x.producer is not None
-    made, source = x.producer, _first(x)
-    if made.op.kind == "const" and made.span.text.endswith(")"):
-        return f"write `{made.span.text[:-1]}, dtype = int64)`"
-    label = "" if call.label is None else f"{call.label.span.text}: "
-    written = f"{label}{call.span.text}"
-    if source.producer is None and source.type.dtype.startswith("int"):
-        if label.startswith("pos"):
-            return f"number the positions: write `@{source.name} -> positions -> {written}`"
-        return f"the integers are in `{source.name}`: write `@{source.name} -> {written}`"
-    return (
-        "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
-    )
-
-
-def _named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Remedy:
-    """Advice for the element type of a tensor that a named argument gives."""
-    named = [a for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
-    values = zip(named, xs[len(xs) - len(named) :], strict=True)
-    declared, source = next((a, _source(x)) for a, x in values if a.name == name)
-    if source.producer is not None:
-        return Remedy(None)
-    dtype = declared.dtypes[-1]
-    written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
-    return Remedy(f"declare it: `{written}`", with_dtype(source, dtype))
-
-
-def _source(value: Value) -> Value:
-    """The value from which `value` comes through layers that only move elements."""
-    while (node := value.producer) is not None:
-        if not node.op.any_dtype or node.type.dtype != node.inputs[0].type.dtype:
-            break
-        value = node.inputs[0]
-    return value
-
-
-def _first(value: Value) -> Value:
-    """The input of the net from which a value comes, along the first inputs of the layers."""
-    while value.producer is not None:
-        value = value.producer.inputs[0]
-    return value
-
-
-def _rank_advice(error: OpError, advice: Remedy, x: Value) -> Remedy:
+def _rank_advice(
+    error: OpError,
+    advice: Repair,
+    call: ast.Call,
+    cls: type[Op],
+    argument: ast.Argument | None,
+    x: Value,
+) -> Repair:
     """Advice for a wrong number of axes or sizes, where the net's input may be wrong instead."""
-    declared = _first(x)
+    if argument is not None:
+        sizes = _volume_advice(argument, x) or for_sizes(call, cls, argument, x.type)
+        if sizes is not None:
+            return sizes
+    declared = first_of(x)
     batch = without_batch(declared)
     if batch:
-        return Remedy(f"leave the batch out of the input: `{batch[0].text}`", batch)
+        return Repair(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
     help_ = advice.help
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
-    return Remedy(help_)
+    return Repair(help_)
 
 
-def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Remedy:
+def _volume_advice(argument: ast.Argument, x: Value) -> Repair | None:
+    """Advice for `conv(64, 3x3x3)` of a volume whose channel is missing."""
+    if not isinstance(argument.value, ast.DimsLiteral) or x.producer:
+        return None
+    axes = len(x.type.shape)
+    if len(argument.value.parts) != axes or axes != VOLUME or is_picture(x.type.shape):
+        return None
+    return Repair(f"a volume has channels too: declare `input {x.name}: 1x{x.type}`")
+
+
+def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repair:
     """Advice for a window that does not fit: the sizes or arguments may have another order."""
     positional = [a for a in call.arguments if a.name is None]
     if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
         written = ", ".join(a.span.text for a in call.arguments[1:])
         channels = positional[0].span.text
         help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
-        return Remedy(help_, (without(call, 0),))
+        return Repair(help_, (without(call, 0),))
     if cls.kind == "depthwise" and len(positional) > 1 and _is_number(positional[0], x.type):
-        return Remedy(
+        return Repair(
             f"the {x.type.channels} channels are known, leave them out: "
             f"`depthwise({', '.join(a.span.text for a in call.arguments[1:])})`",
             (without(call, 0),),
         )
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
-        return Remedy(help_, with_channels_first(_first(x)))
+        return Repair(help_, with_channels_first(first_of(x)))
     if all(a.name != "k" for a in cls.args):
-        return Remedy(help_)
-    return Remedy(for_window(help_, call, x))
+        return Repair(help_)
+    return Repair(for_window(help_, call, x))
 
 
 def _is_number(argument: ast.Argument, x: TensorType) -> bool:
@@ -329,25 +339,3 @@ def _channels_last(x: TensorType) -> bool:
     """Whether an image's sizes look as if its channels came last, as in TensorFlow."""
     known = [d for d in x.shape[1:] if isinstance(d, int)]
     return len(known) == len(x.shape) - 1 == 2 and known[1] <= 4 and known[0] >= 4 * known[1]
-
-
-def _literal_advice(argument: ast.Argument) -> Remedy:
-    """Advice for a value of the wrong type."""
-    value = argument.value
-    text = value.span.text
-    if isinstance(value, ast.DimsLiteral) and text.startswith("0x") and is_written(value):
-        number = str(int(text.replace("x", ""), 16)) if len(value.parts) == 2 else ""
-        if number:
-            return Remedy(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
-    if isinstance(value, ast.DimsLiteral) or (
-        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
-    ):
-        return Remedy(
-            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
-        )
-    if isinstance(value, ast.Reference):
-        return Remedy(
-            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
-            " `in.height`, `in.width`"
-        )
-    return Remedy(None)

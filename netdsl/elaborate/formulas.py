@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
@@ -30,7 +31,7 @@ OPERATORS = ("+", "-", "*", "/", "**")
 
 def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, env: Env) -> Value:
     """The value of `(@a + @b)`; its label names the last layer of it. Raises `NetdslError`."""
-    first = len(net.graph.nodes)
+    first, position = len(net.graph.nodes), net.scope.count
     value = evaluate(element.value, env)
     if value is UNKNOWN:
         value = net.unknown(element.span)
@@ -41,7 +42,7 @@ def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, en
     name = net.pattern(label, env)
     if value.producer is not None and value.producer in net.graph.nodes[first:]:
         net.rename(value.producer, name)
-    net.remember(name, value, label, element, env)
+    net.remember(name, value, label, element, env, first=position)
     return value
 
 
@@ -94,6 +95,8 @@ def _no_operand(operator: str, operand: object, span: Span) -> NetdslError:
     message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
     error = NetdslError("wrong-type", message, span)
     left, _, right = (part.strip() for part in span.text.partition(operator))
+    if isinstance(operand, tuple) and operator == "+":
+        error.diagnostic.message = f"`+` joins two lists, found {show(operand)} and a tensor"
     if isinstance(operand, tuple) and operator == "+" and "@" in right and "+" not in right:
         error.diagnostic.help = f"`{left}` is a list: write `{left} + [{right}]`"
         error.diagnostic.fix = (Edit(span, f"{left} + [{right}]"),)
@@ -121,6 +124,15 @@ def _no_operator(operator: str, span: Span) -> NetdslError:
         return NetdslError("wrong-type", message, span, help="tensors are divided by `/`")
     message = f"`{operator}` compares tensors, whose values are known only when the net runs"
     help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
+    left, _, right = (part.strip() for part in span.text.partition(operator))
+    if operator in (">", "<"):
+        larger, smaller = (left, right) if operator == ">" else (right, left)
+        difference = larger if smaller == "0" else f"{larger} - {smaller}"
+        difference = difference.replace("0 - ", "-") if larger == "0" else difference
+        help_ = (
+            f"for a tensor of 0 and 1, write `clamp(sign({difference}), 0, 1)`; an `if` compares"
+            " sizes, as in `@.channels > 64`"
+        )
     return NetdslError("wrong-type", message, span, help=help_)
 
 
@@ -154,12 +166,25 @@ def _no_function(
     """The error of a layer that is not a function, but is called with a tensor."""
     first, *others = (a.span.text for a in arguments)
     layer = f"{cls.kind}({', '.join(others)})" if others else cls.kind
-    help_ = f"write it as a layer: `{first} -> {layer}`"
-    if cls.kind == "max" and others and "@" not in others[0]:
-        help_ = f"`clamp({first}, min = {others[0]})` bounds it by a number"
-    return NetdslError(
+    error = NetdslError(
         "not-a-function",
         f"`{cls.kind}` is a layer of its own and cannot be part of a formula",
         expr.span,
-        help=help_,
     )
+    if cls.kind == "max" and others and "@" not in others[0]:
+        error.diagnostic.help = f"`clamp({first}, min = {others[0]})` bounds it by a number"
+        return error
+    is_reference = re.fullmatch(r"@[\w.]*", first) is not None
+    start = first if is_reference else f"({first})"
+    error.diagnostic.help = f"write it as a layer: `{start} -> {layer}`"
+    around = re.compile(r"(?:(\w+):[ ]*)?\($").search(expr.span.file.text[: expr.span.start])
+    if around is not None and expr.span.file.text.startswith(")", expr.span.end):
+        written = f"{start} -> {layer}"
+        if around[1]:
+            written = (
+                f"{around[1]}: {written}" if is_reference else f"{start} -> {around[1]}: {layer}"
+            )
+        error.diagnostic.help = f"write it as a layer: `{written}`"
+        place = Span(expr.span.file, around.start(), expr.span.end + 1)
+        error.diagnostic.fix = (Edit(place, written),)
+    return error

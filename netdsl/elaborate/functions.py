@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.arithmetic import bounded, check_length, clipped
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
 from netdsl.ops.args import show
+from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from netdsl.source import Span
-    from netdsl.syntax import ast
 
 
 def _range(*bounds: int) -> tuple[int, ...]:
@@ -113,12 +114,36 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
         )
     given = ", ".join(map(show, positional))
-    return NetdslError(
-        "bad-argument",
-        f"`{expr.name}` cannot take ({given})",
-        expr.span,
-        help=f"write `{USAGE[expr.name]}`",
+    if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
+        return _sum_of_tensors(expr)
+    help_ = f"write `{USAGE[expr.name]}`"
+    for argument, value in zip(expr.arguments, positional, strict=False):
+        word = getattr(value, "type_word", None)
+        if word in ("a block", "a layer") and isinstance(argument.value, ast.Name):
+            fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
+            help_ = f"{fact}: are the values in the order of the parameters?"
+    message = f"`{expr.name}` cannot take ({given})"
+    return NetdslError("bad-argument", message, expr.span, help=help_)
+
+
+def _has_tensor(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(element, Value) for element in value)
+
+
+def _sum_of_tensors(expr: ast.Function) -> NetdslError:
+    """The error of `sum([@a, @b])`, whose fix is `add([@a, @b])` if it is a whole formula."""
+    written = f"add({expr.arguments[0].span.text})"
+    message = "`sum` adds numbers, found tensors"
+    span = expr.span
+    error = NetdslError(
+        "bad-argument", message, span, help=f"write `{written}`, without parentheses"
     )
+    text = span.file.text
+    if text[: span.start].endswith("(") and text.startswith(")", span.end):
+        error.diagnostic.fix = (Edit(Span(span.file, span.start - 1, span.end + 1), written),)
+    else:
+        error.diagnostic.help = f"write it as a layer, `y: {written}`, and `@y` in the formula"
+    return error
 
 
 def _is_open(value: object) -> bool:

@@ -29,10 +29,16 @@ def is_picture(shape: tuple[int | Sym, ...]) -> bool:
     return not isinstance(height, int) and not isinstance(width, int)
 
 
-def with_dtype(declared: Value, dtype: str) -> tuple[Edit, ...]:
-    """The fix that gives an input of the net another element type; float32 is not written."""
-    match = _declaration(declared)
-    if match is None:
+def with_dtype(declared: Value, dtype: str, use: Span) -> tuple[Edit, ...]:
+    """The fix that gives an input of the net another element type; float32 is not written.
+
+    There is none if the text refers to the input in other places than before or in the layer that
+    needs this type: its `use`.
+    """
+    match, file = _declaration(declared), declared.site.span.file
+    references = [found.start() for found in re.finditer(rf"@{declared.name}\b", file.text)]
+    is_later = use.file is file and any(use.end <= place for place in references)
+    if match is None or len(references) > 1 or is_later:
         return ()
     text = "" if dtype == "float32" else f" {dtype}"
     return (Edit(_place(declared, match.end("sizes"), match.end()), text),)
@@ -51,6 +57,11 @@ def without_batch(declared: Value) -> tuple[Edit, ...]:
     shape = declared.type.shape
     if shape[:1] != (1,) or not is_picture(shape[1:]):
         return ()
+    return without_first(declared)
+
+
+def without_first(declared: Value) -> tuple[Edit, ...]:
+    """The fix that leaves the first size of an input out."""
     return _resized(declared, lambda sizes: sizes[1:])
 
 

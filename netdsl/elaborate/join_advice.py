@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
+from netdsl.elaborate.join_labels import meant
+from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
+from netdsl.elaborate.join_ways import fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netdsl.elaborate.invocation import Invocation
-    from netdsl.ir.graph import Value
+    from netdsl.elaborate.join_ways import Joining
+    from netdsl.ir.graph import Node, Value
     from netdsl.ir.types import Sym, TensorType
 
-ORDINALS = ("first", "second", "third", "fourth")
 LARGEST_STRIDE = 16
 SEQUENCE = 2  # axes of T x D, and of C x L
 MOST_AXES = 4  # channels and three spatial axes
-SAME_SIZES = "give them the same stride and padding (`pad = k // 2` keeps the size)"
 
 
 class Change(NamedTuple):
@@ -29,20 +34,62 @@ class Change(NamedTuple):
     layers: str
 
 
-def for_join(invocation: Invocation, xs: Sequence[Value]) -> str | None:
+def for_join(join: Joining) -> Repair | None:
     """Advice for a join of inputs that do not fit each other, or None."""
+    kind, xs = join.invocation.name, join.xs
     types = [x.type for x in xs]
-    other = next((i for i, x in enumerate(types) if _differs(invocation.name, types[0], x)), None)
+    other = next((i for i, x in enumerate(types) if _differs(kind, types[0], x)), None)
     if other is None:
         return None
     first, second = types[0], types[other]
     advice = other_shape((xs[0], xs[other]), (second, first))
-    if advice is None and invocation.name != "concat" and _are_sequences(first, second):
+    if advice is None and kind != "concat" and _are_sequences(first, second):
         advice = other_width((xs[0], xs[other]))
-    advice = advice or cause(invocation.call, xs)
-    if advice is not None or not all(map(_is_closed, (first, second))):
+    if advice is None and len(first.shape) == len(second.shape):
+        first_number, number = _pair(xs, other)
+        correction = _deconvs(join, first_number, number)
+        if correction is not None:
+            return correction
+        advice = _cause(join, first_number, number)
+    if advice is None and all(map(_is_closed, (first, second))):
+        gate = _gate(join, other) if len(first.shape) != len(second.shape) else None
+        if gate is not None:
+            return gate
+        advice = _changed(join, other)
+    return None if advice is None else Repair(advice)
+
+
+def _deconvs(join: Joining, first: int, other: int) -> Repair | None:
+    """The correction of a `deconv` before a join of maps of unequal sizes."""
+    a, b = join.xs[first].type, join.xs[other].type
+    return None if a.spatial == b.spatial else deconvs(join, first, other)
+
+
+def _pair(xs: Sequence[Value], other: int) -> tuple[int, int]:
+    """The numbers of two inputs of unlike sizes: of several, one that most are unlike."""
+    spatial = [x.type.spatial for x in xs]
+    counts = Counter(spatial)
+    usual = max(counts, key=lambda size: counts[size])
+    if len(xs) == 2 or len(counts) == 1 or counts[usual] == 1:
+        return 0, other
+    odd = next(i for i, size in enumerate(spatial) if size != usual)
+    return tuple(sorted((spatial.index(usual), odd)))  # type: ignore[return-value]
+
+
+def _cause(join: Joining, first: int, other: int) -> str | None:
+    """Advice to change what makes two inputs unlike, or the ways on which they become so."""
+    xs = join.xs
+    is_map = len(xs[0].type.shape) > SEQUENCE or join.invocation.name == "concat"
+    advice = meant(join, first, other)
+    if xs[first].type.spatial == xs[other].type.spatial or not is_map:
         return advice
-    return _changed(invocation, xs, other)
+    return (
+        part_of_list(join)
+        or cause(join.invocation.call, xs)
+        or unpadded(join, first, other)
+        or advice
+        or strides(join, first, other)
+    )
 
 
 def _is_closed(x: TensorType) -> bool:
@@ -55,39 +102,51 @@ def _are_sequences(first: TensorType, second: TensorType) -> bool:
     return len(first.shape) == len(second.shape) == SEQUENCE and first.shape[0] == second.shape[0]
 
 
-def _changed(invocation: Invocation, xs: Sequence[Value], other: int) -> str | None:
+def _changed(join: Joining, other: int) -> str | None:
     """Advice to add layers to one of two inputs."""
+    invocation, xs = join.invocation, join.xs
     first, second = xs[0].type, xs[other].type
     if len(first.shape) != len(second.shape):
         change = _to_vector(invocation.name, first, second)
     elif len(first.shape) == SEQUENCE and first.spatial != second.spatial:
         change = _to_length(first, second)
-    elif invocation.name == "concat":
-        change = _to_size(first, second)
+    elif first.spatial != second.spatial and not _is_shortcut(join, other):
+        return _of_one_size(join, *_pair(xs, other))
     else:
         change = _projected(first, second)
     if change is None:
-        return None
-    if change.layers.startswith(("crop", "maxpool")):
-        return _of_one_size(invocation, xs, other, change)
+        is_map = len(first.shape) == len(second.shape) > SEQUENCE
+        is_map = is_map and first.spatial != second.spatial
+        return ways_of(join, 0, other) if is_map else None
     return _placed(invocation, other if change.number else 0, change.layers)
 
 
-def _of_one_size(
-    invocation: Invocation, xs: Sequence[Value], other: int, change: Change
-) -> str | None:
+def _is_shortcut(join: Joining, other: int) -> bool:
+    """Whether one of two added values comes from the other, whose size only strides changed."""
+    a, b = join.xs[0], join.xs[other]
+    if join.invocation.name == "concat" or "{" in join.invocation.call.span.text.partition("|")[0]:
+        return False
+    small, large = sorted((a, b), key=lambda x: _numbers(x.type.spatial))
+    end = fork(small, large)
+    changed = [node for node in way(small, end) if resizes(node)]
+    shrinking = all(node.op.family in ("convolution", "pooling") for node in changed)
+    keeping = not any(resizes(node) for node in way(large, end))
+    grown = any(node.op.kind == "deconv" for node in changed)
+    return end is not None and keeping and shrinking and not grown
+
+
+def _of_one_size(join: Joining, first: int, other: int) -> str | None:
     """Advice for maps of unequal sizes, where no layer is known to be wrong."""
-    arguments = invocation.call.arguments
+    arguments = join.invocation.call.arguments
     if len(arguments) == 1 and isinstance(arguments[0].value, ast.Comprehension):
         listed = arguments[0].value
-        sizes = min((_numbers(x.type.spatial) for x in xs), default=[])
+        sizes = min((_numbers(x.type.spatial) for x in join.xs), default=[])
         size = sizes[0] if len(set(sizes)) == 1 else "x".join(map(str, sizes))
         head = listed.span.text[len(listed.item.span.text) + 1 : -1].strip()
         layers = f"| {listed.item.span.text} -> adaptive_avgpool({size})"
-        return f"bring them to one size: write `{invocation.name} {{ {head} {{ {layers} }} }}`"
-    if len(xs) > 2:
-        return SAME_SIZES
-    return f"{SAME_SIZES}, or {_placed(invocation, other if change.number else 0, change.layers)}"
+        name = join.invocation.name
+        return f"bring them to one size: write `{name} {{ {head} {{ {layers} }} }}`"
+    return ways_of(join, first, other)
 
 
 def _differs(kind: str, first: TensorType, x: TensorType) -> bool:
@@ -96,6 +155,37 @@ def _differs(kind: str, first: TensorType, x: TensorType) -> bool:
         return len(first.shape) != len(x.shape) or first.spatial != x.spatial
     pairs = zip(first.shape, x.shape, strict=False)
     return len(first.shape) != len(x.shape) or any(a != b and 1 not in (a, b) for a, b in pairs)
+
+
+def _gate(join: Joining, other: int) -> Repair | None:
+    """Advice for a map that is multiplied by a vector with one number for each channel."""
+    xs = (join.xs[0], join.xs[other])
+    ranks = [len(x.type.shape) for x in xs]
+    number = ranks.index(min(ranks))
+    vector, map_ = xs[number], xs[1 - number].type
+    is_elementwise = join.invocation.name != "concat"
+    if min(ranks) != 1 or vector.type.channels != map_.channels or not is_elementwise:
+        return None
+    arms = join.invocation.arms
+    ones = ["1"] * len(map_.spatial)
+    target = f"reshape({'x'.join([str(map_.channels), *ones])})"
+    which = other if number else 0
+    if which < len(arms) and "in.channels" in arms[which].span.text:
+        target = f"reshape([in.channels, {', '.join(ones)}])"
+    advice = _placed(join.invocation, which, target)
+    nodes = way(vector, fork(*xs))
+    if any(node.op.kind == "flatten" for node in nodes) and map_.channels != map_.size:
+        advice += ", or keep the axes: leave out `flatten`"
+        advice += ", with `conv(n, 1)` for each `dense(n)`" * _has_dense(nodes)
+    fix: tuple[Edit, ...] = ()
+    if which < len(arms) and join.invocation.name == "mul":
+        arm = arms[which].statements[-1].span
+        fix = (Edit(Span(arm.file, arm.end, arm.end), f" -> {target}"),)
+    return Repair(advice, fix)
+
+
+def _has_dense(nodes: Sequence[Node]) -> bool:
+    return any(node.op.kind == "dense" for node in nodes)
 
 
 def _to_vector(kind: str, *types: TensorType) -> Change | None:
@@ -122,20 +212,6 @@ def _to_length(*types: TensorType) -> Change | None:
     return Change(number, f"dense({lengths[1 - number]})")
 
 
-def _to_size(*types: TensorType) -> Change | None:
-    """The change that makes the larger of two maps as small as the other."""
-    sizes = [_numbers(x.spatial) for x in types]
-    number = int(sizes[1] > sizes[0])
-    large, small = sizes[number], sizes[1 - number]
-    if any(a < b for a, b in zip(large, small, strict=True)):
-        return None
-    ratios = {a / b for a, b in zip(large, small, strict=True)}
-    ratio = ratios.pop()
-    if not ratios and ratio.is_integer():
-        return Change(number, f"maxpool({int(ratio)})")
-    return Change(number, f"crop({'x'.join(map(str, small))})")
-
-
 def _projected(*types: TensorType) -> Change | None:
     """The change that gives one of two inputs the other's channels, and its sizes with a stride.
 
@@ -159,10 +235,7 @@ def _projected(*types: TensorType) -> Change | None:
     if not strides and stride is not None:
         option = f", stride = {stride}" if stride > 1 else ""
         return Change(number, f"conv({wanted}, 1{option})")
-    layers = f"crop({'x'.join(str(b) for _, b in sizes)})"
-    if channels[number] != wanted:
-        layers += f" -> conv({wanted}, 1)"
-    return Change(number, layers)
+    return None
 
 
 def _stride(before: int, after: int) -> int | None:
@@ -179,8 +252,7 @@ def _placed(invocation: Invocation, number: int, layers: str) -> str:
     """Where to write layers that change an input of a join."""
     call, arms = invocation.call, len(invocation.arms)
     if number < arms:
-        which = ORDINALS[number] if number < len(ORDINALS) else f"{number + 1}th"
-        return f"end the {which} arm with `-> {layers}`"
+        return f"end the {ordinal(number)} arm with `-> {layers}`"
     if number == 0:
         return f"write `{layers} -> {call.span.text}`"
     references = [a.value for a in call.arguments if isinstance(a.value, ast.Reference)]

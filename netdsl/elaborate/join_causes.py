@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.elaborate.join_repairs import written_with
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netdsl.ir.graph import Node, Value
-    from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
+SEQUENCE = 2  # axes of T x D
 FAR = 200  # layers before a join that are examined
-MOST_LISTED = 3  # layers that one message lists
 # The arguments with the length of the vectors that a layer makes.
 WIDTHS = {"embedding": "dim", "dense": "units"}
 
@@ -34,8 +33,7 @@ def cause(call: ast.Call, xs: Sequence[Value]) -> str | None:
     odd = _odd(xs)
     if odd is None:
         return None
-    own_stride = _own_stride(odd)
-    return own_stride or _short_deconv(odd) or _lost_pixel(call, xs, odd) or _unpadded(xs)
+    return _own_stride(odd) or _lost_pixel(call, xs, odd)
 
 
 def _odd(xs: Sequence[Value]) -> Odd | None:
@@ -64,15 +62,6 @@ def _maker(odd: Odd) -> Node | None:
     """The last layer before a join that changes the size of its map."""
     nodes = _before(odd.value)
     return next((n for n in nodes if n.inputs[0].type.spatial != n.type.spatial), None)
-
-
-def written_with(node: Node, *arguments: str) -> str:
-    """The call of a layer as it is in the text, with further arguments."""
-    text = node.span.text
-    listed = ", ".join(arguments)
-    if text.endswith(")"):
-        return f"{text[:-1]}, {listed})"
-    return f"{text}({listed})"
 
 
 def _changed(node: Node, **changes: object) -> TensorType | None:
@@ -104,26 +93,6 @@ def _own_stride(odd: Odd) -> str | None:
         start, _, rest = node.span.text.partition(", pad")
         written = f"{start}, stride = 1, pad{rest}"
     return f"`{node.op.kind}({k})` has stride {k} by default: write `{written}`"
-
-
-def _short_deconv(odd: Odd) -> str | None:
-    """Advice for a `deconv` whose map is a pixel smaller than the one that it is joined with."""
-    node = _maker(odd)
-    if node is None or node.op.kind != "deconv" or node.type.spatial != odd.value.type.spatial:
-        return None
-    if node.op.given["output_pad"] != 0 or node.op.given["pad"] == "same":
-        return None
-    short = {wanted - size for size, wanted in zip(node.type.spatial, odd.usual, strict=True)}
-    if len(short) != 1:
-        return None
-    amount, k = short.pop(), node.op.given["k"]
-    fits = _changed(node, output_pad=amount)
-    if fits is None or fits.spatial != odd.usual:
-        return None
-    help_ = f"write `{written_with(node, f'output_pad = {amount}')}`"
-    if isinstance(k, int) and node.op.given["dilation"] == 1:
-        help_ += f", or a kernel of {k + amount}"
-    return help_
 
 
 def _lost_pixel(call: ast.Call, xs: Sequence[Value], odd: Odd) -> str | None:
@@ -159,56 +128,6 @@ def _rounds(node: Node, size: int) -> bool:
     step = node.op.given.get("stride") or node.op.given.get("k")
     whole = node.op.given.get("pad") == 0 and not node.op.given.get("ceil", False)
     return isinstance(step, int) and step == node.op.given.get("k") and whole and size % step > 0
-
-
-def _unpadded(xs: Sequence[Value]) -> str | None:
-    """Advice for convolutions without padding, if padding makes all inputs equally large."""
-    lacking: dict[str, str] = {}
-    padded = {_with_padding(x, lacking) for x in xs}
-    if len(padded) != 1 or None in padded or not lacking:
-        return None
-    written = [f"`{text}`" for text in islice(lacking.values(), MOST_LISTED)]
-    subject = f"`{next(iter(lacking))}` has no padding"
-    if len(lacking) > 1:
-        subject = f"{len(lacking)} layers before the join have no padding"
-    return f"{subject}: write {' and '.join(written)} to keep the sizes"
-
-
-def _with_padding(value: Value, lacking: dict[str, str]) -> tuple[object, ...] | None:
-    """The sizes that a value has if the windows before it are padded, which are added."""
-    nodes = list(_before(value))[::-1]
-    if not nodes or len(nodes) == FAR:
-        return None if len(nodes) == FAR else value.type.spatial
-    x = nodes[0].inputs[0].type
-    for node in nodes:
-        op = node.op
-        if node.op.given.get("pad") == 0 and _loses_borders(node):
-            k = op.given["k"]
-            op = type(op)({**op.given, "pad": k // 2})
-            lacking.setdefault(node.span.text, written_with(node, f"pad = {k // 2}"))
-        if len(node.inputs) > 1:
-            return None
-        result = _result(op, x)
-        if result is None:
-            return None
-        x = result
-    return x.spatial
-
-
-def _result(op: Op, x: TensorType) -> TensorType | None:
-    try:
-        return op.inferred(x)[0]
-    except NetdslError:
-        return None
-
-
-def _loses_borders(node: Node) -> bool:
-    """Whether a layer is a window with an odd size and stride 1."""
-    given = node.op.given
-    k, stride = given.get("k"), given.get("stride")
-    is_plain = given.get("dilation", 1) == 1 and "pad" not in node.span.text
-    is_window = isinstance(k, int) and k % 2 == 1 and k > 1 and stride == 1
-    return node.op.family == "convolution" and is_window and is_plain
 
 
 # ---- operands whose shape is an argument
@@ -252,7 +171,21 @@ def other_width(xs: Sequence[Value]) -> str | None:
     if node is None or name is None:
         return None
     text, length = node.span.text, str(node.op.given[name])
+    by_channels = by_first_axis(node)
+    if by_channels is not None:
+        return by_channels
     if text.count(length) != 1:
         return None
     help_ = f"make the vectors equally long: write `{text.replace(length, str(wanted))}`"
     return help_ + f", or `{text} -> dense({wanted})`" * (node.op.kind != "dense")
+
+
+def by_first_axis(node: Node) -> str | None:
+    """Advice for `dense(in.channels)` of a sequence, whose first axis has the steps."""
+    text = node.span.text
+    if "in.channels" not in text or len(node.type.shape) != SEQUENCE:
+        return None
+    return (
+        "`in.channels` is the size of the first axis, here the steps: write"
+        f" `{text.replace('in.channels', 'in.shape[1]')}` for the length of the vectors"
+    )

@@ -13,6 +13,7 @@ from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loops import UnknownRoundsError, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Site
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -161,6 +162,8 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
     xs += arguments.tensors
     if len(xs) == 1 and any(map(maker_of, invocation.arms)):
         value = only_tensor(net, invocation, xs[0])
+        if name is not None:
+            net.graph.name_scope(scope.path, None, Site(call.span, net.caller))
     else:
         value = add_layer(net, invocation, cls, arguments, tuple(xs))
     if name is not None:

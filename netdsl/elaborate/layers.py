@@ -53,9 +53,9 @@ def add_operator(
     try:
         return _add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
     except OpError as error:
-        from netdsl.elaborate import faults  # only texts with errors need it
+        from netdsl.elaborate import formula_faults  # only texts with errors need it
 
-        raise faults.of_operator(error, xs, span) from None
+        raise formula_faults.of_operator(error, xs, span, net.scope) from None
 
 
 def _op(
@@ -71,13 +71,13 @@ def _op(
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        raise faults.of_arguments(error, invocation, cls, arguments) from None
+        raise faults.of_arguments(error, invocation, cls, arguments, net.open[-1]) from None
     try:
         _check_input_count(cls, len(xs), invocation)
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        raise faults.of_references(error, invocation.call, cls, xs) from None
+        raise faults.of_references(error, invocation, cls, xs) from None
     return op
 
 
@@ -92,8 +92,7 @@ def _apply(
     except OpError as error:
         from netdsl.elaborate import faults  # only texts with errors need it
 
-        only_use = net.is_only_use
-        raise faults.of_inputs(error, invocation, op, xs, only_use=only_use) from None
+        raise faults.of_inputs(error, invocation, op, xs, net) from None
 
 
 def _add_node(net: NetBuilder, op: Op, xs: tuple[Value, ...], name: str, span: Span) -> Value:
@@ -144,6 +143,9 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
     if count > most:
         message = f"`{kind}` joins at most {most:,} arms or references, found {count:,}"
         advice = "join some of them first"
+    elif invocation.call.body is not None and not count:
+        message = f"the loops and conditions of `{invocation.call.name}` leave no arm"
+        advice = "add an arm that is always there, such as `| identity`"
     elif invocation.call.body is not None:
         message = f"`{kind}` joins at least two arms, found {count}"
         advice = (

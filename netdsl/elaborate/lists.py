@@ -101,17 +101,26 @@ def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslErro
     message = f"`for` needs a list, found {show(values)}"
     help_ = "`for i in range(3)` counts from 0 to 2; `repeat 3 { ... }` needs no variable"
     fix: tuple[Edit, ...] = ()
+    if isinstance(values, int) and values > 1:
+        help_ = (
+            f"`for {targets[0]} in range({span.text})` counts from 0 to {values - 1};"
+            f" `repeat {span.text} {{ ... }}` needs no variable"
+        )
     if isinstance(values, int) and len(targets) == 1:
         fix = (Edit(span, f"range({span.text})"),)
     return NetdslError("wrong-type", message, span, help=help_, fix=fix)
 
 
-def unpacked(targets: tuple[str, ...], value: object, span: Span) -> dict[str, object]:
-    """The variables of a round that has this element of the list; raises `NetdslError`.
+def _unlike(values: ast.Expr, count: int) -> Span | None:
+    """The place of the first element of a list that is itself a list of another length."""
+    items = values.items if isinstance(values, ast.Sequence) else ()
+    lists = (item for item in items if isinstance(item, ast.Sequence))
+    return next((item.span for item in lists if len(item.items) != count), None)
 
-    `span` is the place of the list.
-    """
-    count = len(targets)
+
+def unpacked(targets: tuple[str, ...], value: object, values: ast.Expr) -> dict[str, object]:
+    """The variables of a round that has this element of the list; raises `NetdslError`."""
+    count, span = len(targets), values.span
     if count == 1:
         return {targets[0]: value}
     if not isinstance(value, tuple) or len(value) != count:
@@ -121,5 +130,8 @@ def unpacked(targets: tuple[str, ...], value: object, span: Span) -> dict[str, o
             error.diagnostic.help = f"`enumerate({span.text})` gives positions and elements"
             if targets[0] in COUNTERS:
                 error.diagnostic.fix = (Edit(span, f"enumerate({span.text})"),)
+        elif isinstance(value, tuple):
+            error.diagnostic.span = _unlike(values, count) or span
+            error.diagnostic.help = f"each element needs {count} values: {', '.join(targets)}"
         raise error
     return dict(zip(targets, value, strict=True))

@@ -116,7 +116,7 @@ def _no_count(pair: ast.Sequence) -> NetdslError:
 def _variables(loop: Loop, item: object) -> dict[str, object]:
     """The variables of one round."""
     if isinstance(loop, ast.For):
-        return lists.unpacked(loop.targets, item, loop.values.span)
+        return lists.unpacked(loop.targets, item, loop.values)
     return {} if loop.variable is None else {loop.variable: item}
 
 

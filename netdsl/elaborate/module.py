@@ -39,6 +39,11 @@ class Module:
         self.trains = tree.trains
         self.env = env
 
+    @property
+    def lacks_imports(self) -> bool:
+        """Whether a file that this one imports is missing, so that its names are not known."""
+        return len(self.imports) < len(self.tree.imports)
+
     def definition(self, name: str, span: Span) -> ast.Definition | ast.Alias | None:
         """The block or net of that name; raises `NetdslError` if imports disagree on it."""
         value = self.env.values.get(name)

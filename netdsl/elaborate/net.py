@@ -95,14 +95,40 @@ def _with_defines(
                 message,
                 definition.name_span,
                 help=_size_advice(definition, name)
+                or _let_advice(definition, own, name)
                 or did_you_mean(name, declared)
                 or f"it is declared as `{Signature(net, definition)}`",
             )
         source = SourceFile(f"-D {name}", text)
-        value = _as_words(parse_expression(source), program, own)
+        value = _as_words(_define(source, name), program, own)
         _check_define(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))
     return tuple(ast.Argument(name, a.value, a.span) for name, a in named.items())
+
+
+def _define(source: SourceFile, name: str) -> ast.Expr:
+    """The value that `-D` gives to a parameter; raises `NetdslError`."""
+    try:
+        return parse_expression(source)
+    except NetdslError as error:
+        if "," in source.text and source.text[0] not in "[(":
+            error.diagnostic.message = f"`{source.text}` is a list without its brackets"
+            error.diagnostic.help = f"write `-D {name}=[{source.text}]`"
+        raise
+
+
+def _let_advice(definition: ast.Definition, own: Module, name: str) -> str | None:
+    """Advice if what the user takes for a parameter is a `let` of the net or of its file."""
+    lets = [let for let in own.lets.values() if let.name == name]
+    lets += [s for s in definition.body.walk() if isinstance(s, ast.Let) and s.name == name]
+    if len(lets) != 1:
+        return None
+    listed = [p.span.text for p in definition.parameters]
+    written = ", ".join([*listed, f"{name} = {lets[0].value.span.text}"])
+    return (
+        f"`{name}` is a `let`: make it a parameter, `net {definition.name}({written})`, and leave"
+        " the `let` out"
+    )
 
 
 def _check_define(value: ast.Expr, env: Env) -> None:

@@ -50,9 +50,26 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
     notes: list[Annotation] = []
     caller = site.caller
     while caller is not None and len(notes) < 8:
-        notes.append(Annotation("reached through this call", caller.span))
+        if caller.span != site.span:
+            notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
+
+
+def joined(rounds: tuple[Annotation, ...], calls: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
+    """The notes of rounds and calls; a call in the line of its loop also names the round."""
+    left = list(rounds)
+    named: list[Annotation] = []
+    for call in calls:
+        here = [note for note in left if _line(note) == _line(call)]
+        left = [note for note in left if note not in here]
+        texts = [note.message.removeprefix("this is ") for note in here]
+        named.append(Annotation(", ".join([call.message, *texts]), call.span))
+    return (*left, *named)
+
+
+def _line(note: Annotation) -> tuple[str, int] | None:
+    return None if note.span is None else (note.span.file.name, note.span.first.line)
 
 
 def results_help(label: str, value: Value | None) -> str | None:

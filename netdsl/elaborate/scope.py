@@ -31,10 +31,11 @@ class Binding:
     """The value of a label.
 
     For a layer, block or group, `element` and `env` make it possible to use it again, and `inner`
-    is the scope of its members. `scope` is the scope that the label itself belongs to.
+    is the scope of its members. `scope` is the scope that the label itself belongs to. The layers
+    of a formula are members of that scope too: `first` is the position of the first one.
     """
 
-    __slots__ = ("element", "env", "inner", "label", "scope", "span", "value")
+    __slots__ = ("element", "env", "first", "inner", "label", "scope", "span", "value")
 
     def __init__(self, value: Value, span: Span, label: str, scope: Namespace) -> None:
         self.value = value
@@ -44,6 +45,7 @@ class Binding:
         self.element: ast.Element | None = None
         self.env: Env | None = None
         self.inner: Namespace | None = None
+        self.first = 0
 
     def inside(self, path: list[str]) -> Binding | None:
         """The binding of a dotted path within the members, if there is one."""
@@ -170,10 +172,11 @@ class Namespace:
             return "there are no labels above this line"
         stem = re.fullmatch(r"(\w*?)\d+", path)
         if stem is not None:
-            found = (re.fullmatch(rf"{stem[1]}(\d+)", label) for label in known)
+            found = (re.fullmatch(rf'"?{stem[1]}(\d+)"?', label) for label in known)
             numbers = sorted(int(match[1]) for match in found if match is not None)
             if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
-                ends = f"`{stem[1]}{numbers[0]}` to `{stem[1]}{numbers[-1]}`"
+                first, last = (written(f"{stem[1]}{n}") for n in (numbers[0], numbers[-1]))
+                ends = f"`{first}` to `{last}`"
                 listed = f"range({numbers[0]}, {numbers[-1] + 1})".replace("(0, ", "(")
                 return f"the labels are {ends}: their numbers are `{listed}`"
         advice = did_you_mean_path(path, [f"@{label}" for label in known])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from math import isqrt
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.input_fixes import COLOURS
+from netdsl.elaborate.corrections import added
+from netdsl.elaborate.input_fixes import COLOURS, is_picture
 from netdsl.errors import NetdslError
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
@@ -14,13 +16,16 @@ from netdsl.ops.base import bind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
     from netdsl.syntax import ast
 
 BRIDGES = (("flatten",), ("gap", "flatten"), ("tokens",))  # layers that make another rank
 FEWEST_PIXELS = 4  # along a side of a square picture
 MOST_AXES = 4  # channels and three spatial axes
+MOVERS = ("reshape", "permute", "tokens", "embedding", "param", "const", "positions")
+_CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
+LARGEST_KERNEL = 11  # of the kernels that nets have
 MOST_STEPS = 4  # layers that a message lists
 
 
@@ -31,7 +36,7 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     """Advice for a layer that does not take the rank of its input, or None."""
     text = call.span.file.text
     written = text[call.name_span.start : call.span.end]
-    earlier = next((value for value in _back(x) if _takes(op, value.type)), None)
+    earlier = next((value for value in _back(x) if takes(op, value.type)), None)
     if earlier is not None and len(x.type.shape) == 1:
         return _moved_up(op, written, x, earlier)
     before = _source(x)
@@ -39,17 +44,50 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     if is_flat and before is not None and _takes_after(op, ("tokens",), before.type):
         return f"write `tokens -> {written}` in place of `flatten`"
     bridges = [" -> ".join(kinds) for kinds in BRIDGES if _takes_after(op, kinds, x.type)]
+    if len(x.type.shape) > 2 and layout(x) != "map":
+        if op.kind == "attention" and layout(x) == "moved":
+            return _windowed(op, call, x.type)
+        bridges = [bridge for bridge in bridges if bridge == "flatten"]
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
         return "an input has no batch; a picture has channels, height and width: `3x224x224`"
-    shape = next((shape for shape in _pictures(x.type) if _takes(op, TensorType(shape))), None)
+    shape = next((shape for shape in _pictures(x.type) if takes(op, TensorType(shape))), None)
     if shape is None or not isinstance(x.type.size, int):
         return None
     sizes = "x".join(map(str, shape))
     if x.producer is None:
         return f"declare the input with its axes: `input {x.name}: {sizes}`"
     return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def layout(x: Value) -> str:
+    """Whether a value is a "map" with its channels first, "moved", or "unknown".
+
+    The axes of a moved value were ordered or made by the text: they can have any meaning.
+    """
+    for value in _back(x, itself=True):
+        if value.producer is None:
+            return "map" if is_picture(value.type.shape) else "unknown"
+        op = value.producer.op
+        if op.kind in MOVERS or op.family == "sequence" or op.given.get("axis") == -1:
+            return "moved"
+        if op.family in ("convolution", "pooling") or op.kind in ("bn", "groupnorm"):
+            return "map"
+    return "unknown"
+
+
+def _windowed(op: Op, call: ast.Call, x: TensorType) -> str:
+    """Advice for an attention over more axes than a sequence has."""
+    count, length = "x".join(map(str, x.shape[:-2])), x.shape[-2]
+    windows = f"each of the {count} windows of {length} vectors"
+    if takes(type(op)({**op.given, "windowed": True}), x):
+        written = added(call, "windowed = true")
+        start, end = call.name_span.start, call.span.end
+        text = call.span.file.text
+        text = text[start : written.span.start] + written.text + text[written.span.end : end]
+        return f"`{text}` is for windows: {windows} attends only to itself"
+    return f"`windowed = true` takes windows, W x T x D: {windows} attends only to itself"
 
 
 def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:
@@ -78,7 +116,7 @@ def _bridged(written: str, bridges: Sequence[str], x: TensorType) -> str:
 
 def _along_last_axis(op: Op, x: TensorType) -> str:
     """The end of the advice for a layer that takes any number of axes if it is told the axis."""
-    if op.given.get("axis", 0) is not None or not _takes(type(op)({**op.given, "axis": -1}), x):
+    if op.given.get("axis", 0) is not None or not takes(type(op)({**op.given, "axis": -1}), x):
         return ""
     return "; `axis = -1` applies it along the last axis"
 
@@ -94,7 +132,7 @@ def _pictures(x: TensorType) -> Iterator[tuple[int, ...]]:
             yield (side, channels * side)
 
 
-def _takes(op: Op, *types: TensorType) -> bool:
+def takes(op: Op, *types: TensorType) -> bool:
     """Whether a layer takes inputs of these types."""
     try:
         op.inferred(*types)
@@ -110,7 +148,7 @@ def _takes_after(op: Op, kinds: Sequence[str], x: TensorType) -> bool:
             x = bind(LAYERS[kind], (), {}).inferred(x)[0]
     except NetdslError:
         return False
-    return _takes(op, x)
+    return takes(op, x)
 
 
 def _source(value: Value) -> Value | None:
@@ -143,6 +181,9 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
             pad = spread
         return f"write `pad = {pad}`, which keeps the size with this dilation"
     shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
+    misread = _misread([value.producer for value in reversed(shrunk) if value.producer])
+    if misread is not None:
+        return misread
     if not shrunk:
         declared = next(value for value in _back(x, itself=True) if value.producer is None)
         return f"{help_}; input `{declared.name}` is only {declared.type}"
@@ -160,6 +201,26 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
         f"{help_}; the map shrinks before it, from {_sizes(start)}: {', '.join(steps)}: leave out"
         " one of these, or begin with a larger input"
     )
+
+
+def _misread(nodes: Sequence[Node]) -> str | None:
+    """Advice for an earlier `conv` whose arguments have another meaning than was meant.
+
+    Those of `conv(3, 64, 7)` are in PyTorch's order, and the second 3 of `conv(64, 3, 3)` is the
+    stride.
+    """
+    for node in nodes:
+        numbers = _CALL.fullmatch(node.span.text)
+        if node.op.kind != "conv" or numbers is None:
+            continue
+        out, k, stride, rest = numbers.groups()
+        place = f"`{node.span.text}` in line {node.span.first.line}"
+        if int(out) == node.inputs[0].type.channels and int(k) > LARGEST_KERNEL:
+            fact = f"{place} has {out} output channels, a kernel of {k} and stride {stride}"
+            return f"{fact}: the input channels are known, write `conv({k}, {stride}{rest}`"
+        if k == stride and int(k) > 1:
+            return f"the third argument of {place} is the stride: write `conv({out}, {k}{rest}`"
+    return None
 
 
 def _is_smaller(value: Value) -> bool:

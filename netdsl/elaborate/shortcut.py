@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
+from netdsl.elaborate.join_causes import by_first_axis
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.invocation import Invocation
+    from netdsl.elaborate.join_ways import Joining
     from netdsl.ir.graph import Value
     from netdsl.ir.types import Sym
 
@@ -28,9 +29,9 @@ class Projection(NamedTuple):
     layer: str | None = None
 
 
-def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> OpError:
+def explained(error: OpError, join: Joining) -> OpError:
     """The error of an `add`, reworded if it is that of a `residual` or has a shortcut as an arm."""
-    call, arms = invocation.call, invocation.arms
+    (call, *_), xs, arms = join.invocation, join.xs, join.invocation.arms
     if call.name == "residual" and len(arms) == 1:
         error = _unlike(xs[0], xs[1], error, call)
     if not isinstance(error, UnlikeShapesError):
@@ -40,7 +41,9 @@ def explained(error: OpError, invocation: Invocation, xs: tuple[Value, ...]) -> 
         error.diagnostic.help = f"a window without padding shrinks its input: write `{_texts(fix)}`"
         error.diagnostic.fix = fix
     elif call.name != "residual" or len(arms) > 1:
-        error.diagnostic.help = for_join(invocation, xs) or error.help
+        correction = for_join(join)
+        if correction is not None:
+            error.diagnostic.help, error.diagnostic.fix = correction
     if not fix and len(arms) == len(xs) == 2 and call.name != "concat":
         for i, arm in enumerate(arms):
             _project(error, arm, _projection(xs[1 - i], xs[i], call))
@@ -118,6 +121,9 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
             option = ", stride" if step == "stride" else f", stride = {step}"
         return _second_arm(f"conv({_written('out', channels, made, join)}, 1{option})")
     if len(body.shape) == 2 and channels == source.shape[0]:
+        advice = None if made.producer is None else by_first_axis(made.producer)
+        if advice is not None:
+            return Projection(advice)
         return Projection(
             f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
             f" second arm `| dense({body.shape[1]})`"

@@ -124,12 +124,12 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
     if isinstance(value, float) and value > 0 and declared.convert in WHOLE:
         numbers = " or ".join(f"`{n}`" for n in (int(value), int(value) + 1) if n)
         return f"write {numbers}: it is the {declared.doc}"
-    argument = f"`{declared.name}` ({declared.doc})"
-    if declared.required:
-        return f"{argument} is the {sample(cls, declared)} in `{cls.examples[0][1]}`"
+    meaning = f"`{declared.name}` of `{cls.kind}`: {declared.doc}"
     if declared.default is None:
-        return f"{argument} can be left out"
-    return f"{argument} can be left out: it is then `{sample(cls, declared)}`"
+        return meaning
+    if declared.required:
+        return f"{meaning}; for example `{sample(cls, declared)}`"
+    return f"{meaning}; `{sample(cls, declared)}` by default"
 
 
 # ---- blocks

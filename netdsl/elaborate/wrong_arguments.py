@@ -18,6 +18,7 @@ from netdsl.elaborate.corrections import (
 )
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown
+from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
 from netdsl.ir.graph import Value
@@ -163,9 +164,14 @@ class WrongArguments:
             message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
             repetition = self._repetition(declared.name, value)
             help_ = "the value is the same: remove this one" if repetition else None
+            surplus = self.cls.kind == "depthwise" and self.call.arguments[0].name is None
+            if surplus:
+                repetition, help_ = None, self._without_channels()
             error = OpError("duplicate-argument", message, help=help_)
             error.diagnostic.span = argument.span
             self._add(error, number, repetition)
+            if surplus:
+                error.diagnostic.fix = (without(self.call, 0),)
             return
         self._given[declared.name] = value
         if value is UNKNOWN or isinstance(value, Value):
@@ -179,14 +185,23 @@ class WrongArguments:
         correction = None
         if argument.name in (None, declared.name) and wrong.correction is not None:
             correction = self._corrected(declared, wrong.correction, argument)
+        repair = for_value(self.call, self.cls, declared, argument, value)
         wrong.correction = None  # it is in `_corrections`
         wrong.arg = argument.name or declared.name
         wrong.diagnostic.span = argument.span
         self._add(wrong, number, correction)
+        if repair is not None:
+            wrong.diagnostic.help, wrong.diagnostic.fix = repair
         if declared is self.cls.args[0] and declared.convert in (sizes, integers):
             self._as_list(wrong)
         if declared.name == "bias" and number == 1 and argument.name is None:
             self._take_for_inputs(wrong, value)
+
+    def _without_channels(self) -> str:
+        """Advice for `depthwise(64, 3, 1, pad = 1)`, which takes no output channels."""
+        kept = ", ".join(argument.span.text for argument in self.call.arguments[1:])
+        names = ", ".join(declared.name for declared in self.cls.args[:3])
+        return f"`depthwise` keeps the channels, and takes ({names}): write `depthwise({kept})`"
 
     def _as_list(self, wrong: OpError) -> None:
         """Advice for loose numbers where one list is wanted; `permute` leaves the batch out."""

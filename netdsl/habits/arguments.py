@@ -70,4 +70,6 @@ RENAMED = {
     "axes": ("axis",),
     "shifts": ("shift",),
     "elementwise_affine": ("affine",),
+    "gamma": ("weight",),
+    "beta": ("bias",),
 }

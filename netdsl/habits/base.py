@@ -87,6 +87,9 @@ class Advice(NamedTuple):
 def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     """The advice for a line that matches a habit, or None if the habit does not apply to it."""
     words = {name: value or "" for name, value in matched.match.groupdict().items()}
+    if "$net" in habit.advice:
+        heads = re.findall(r"^\s*net\s+(\w+)", matched.text[: matched.start], re.MULTILINE)
+        words["net"] = heads[-1] if heads else "Net"
     fix = _fix_of(habit, matched, words)
     if fix is None and habit.fix is not None and not habit.otherwise:
         return None

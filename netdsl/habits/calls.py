@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from netdsl.habits.arguments import RENAMED
-from netdsl.habits.layers import Counterpart, find, key_of
+from netdsl.habits.layers import KERAS_RNN, Counterpart, find, key_of
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
 from netdsl.ops.base import SYNONYMS
@@ -44,14 +44,23 @@ class Unclear(Exception):
 
 
 class Translation(NamedTuple):
-    """Layers one after the other, the value that they start from, and the name of the first."""
+    """Layers one after the other, the value that they start from, and the name of the first.
+
+    `is_group` is whether a name for all of them comes before the positions in their names.
+    """
 
     layers: list[str]
     start: str | None = None
     name: str | None = None
+    is_group: bool = False
 
     def __str__(self) -> str:
         return " -> ".join(self.layers)
+
+    @property
+    def after_label(self) -> str:
+        """The text to write after a label: a group is in braces."""
+        return f"{{ {self} }}" if self.is_group else str(self)
 
 
 def chain_of(text: str) -> Translation | None:
@@ -128,7 +137,7 @@ def _in_sequence(node: ast.Call) -> Translation:
     chains = [_chain(member) for member in members]
     if any(chain.start is not None for chain in chains):
         chains = [c if c.start is None else Translation([_bare(c.start)]) for c in chains]
-    return Translation([layer for chain in chains for layer in chain.layers])
+    return Translation([layer for chain in chains for layer in chain.layers], is_group=True)
 
 
 def _path(node: ast.expr) -> str | None:
@@ -172,17 +181,18 @@ def _function(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]
 
 def _flattening(key: str, arguments: list[ast.expr]) -> list[str]:
     """`flatten` for `torch.flatten(x, 1)` and `x.view(-1, 400)`, which keep only the batch."""
+    written = [ast.unparse(node) for node in arguments]
     if key == "flatten":
-        return ["flatten"]
-    if 1 <= len(arguments) <= 2 and any(ast.unparse(node) == "-1" for node in arguments):
-        return ["flatten"]
-    raise Unclear
+        is_whole = written in ([], ["1"], ["1", "-1"])
+    else:
+        is_whole = 1 <= len(written) <= 2 and "-1" in written
+    return ["flatten"] if is_whole else _unclear()
 
 
 def _layer(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
     """The layers of a constructor such as `nn.Conv2d(3, 8, 3)`."""
     key = key_of(path)
-    if key == "view":
+    if key == "view" or (key == "flatten" and not node.keywords):
         return _flattening(key, arguments)
     if key in ("activation", "act"):
         return _activation(arguments[0]) if len(arguments) == 1 else _unclear()
@@ -209,7 +219,7 @@ def _own(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
 def _signatures(row: Counterpart, path: str, count: int) -> list[str]:
     """The orders of the arguments in the libraries that a call may be written for."""
     orders = [row.keras, row.torch]
-    if re.search(r"\b(nn|torch|F)\.|\dd|[Ll]inear", path) or (count > 1 and row.ours == "lstm"):
+    if re.search(r"\b(nn|torch|F)\.|\dd|[Ll]inear", path) or (count > 1 and row.keras == KERAS_RNN):
         orders.reverse()
     is_clear = path != path.lower() or "." in path or count <= 2
     return [order for order in orders if order is not None and is_clear]
@@ -226,6 +236,8 @@ def _bound(
     given = list(zip([p.partition("=")[0] for p in order], positional, strict=False))
     given += [(str(k.arg), k.value) for k in keywords]
     values = dict(_DEFAULTS.get(kind, {}))
+    if "return_sequences" in order:
+        values["return_sequences"] = "false"  # Keras' default; PyTorch returns the sequence
     after: list[str] = []
     for theirs, node in given:
         ours = renamed.get(theirs) or _own_name(theirs, kind)
@@ -257,8 +269,7 @@ def _put(values: dict[str, str], name: str, node: ast.expr) -> None:
 
 def _written(kind: str, values: dict[str, str]) -> list[str]:
     """The call of a layer, and what replaces some calls."""
-    is_sequence = values.pop("return_sequences", "false") == "true" or "layers" in values
-    if kind in ("lstm", "gru", "rnn") and not is_sequence:
+    if values.pop("return_sequences", "true") == "false" and "layers" not in values:
         values["last"] = "true"
     if kind == "adaptive_avgpool" and values.get("size") == "1":
         return ["gap"]

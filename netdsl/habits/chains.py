@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
-from netdsl.habits.brackets import moved_arrow, unclosed
+from netdsl.habits.base import Guess, Habit
+from netdsl.habits.brackets import moved_arrow, parts, unclosed
 from netdsl.habits.layers import find
 from netdsl.habits.statements import (
     arrow,
@@ -69,7 +69,24 @@ def without_word(matched: Matched) -> Fix:
     return "" if is_layer(matched, matched.group("layer")) else None
 
 
+def block_argument(matched: Matched) -> Fix:
+    """A block for the chain that is an argument of a block, which is only advice."""
+    name = matched.group("block")
+    if name in LAYERS or not is_layer(matched, name):
+        return None
+    chain = parts(matched.group("chain"))[0]
+    return Guess(f"block unit() {{ {chain} }}")
+
+
 HABITS = (
+    Habit(
+        r"\b(?P<block>[a-z]\w*)\s*\((?:[^()]*[,=]\s*)?(?P<chain>[a-z]\w*(?:\([^()]*\))?\s*"
+        r"(?P<at>->)[^()]*(?:\([^()]*\)[^()]*)*)\)",
+        "block b(F) { F }\nnet N {\n    input x: 8\n    b(relu ‹->› tanh)\n}",
+        "give the chain a name, `$fix`, and pass `unit`",
+        "a chain cannot be an argument",
+        block_argument,
+    ),
     Habit(
         r"->\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>=)\s*)(?=(?P<layer>[A-Za-z_]\w*))",
         "relu -> x ‹=› tanh",
@@ -187,6 +204,12 @@ HABITS = (
         lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
+        r"\[(?:[^\[\]]*,)?\s*@?[\w.]+(?P<fix>\s+)(?P<at>@[\w.]+|\d[\w.]*)\s*[\],]",
+        "concat([@image ‹@image›])",
+        "a comma is missing between two elements",
+        fix=", ",
+    ),
+    Habit(
         r"[(,](?:\s*@?[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>@?[\w.]+)\s*[),=]",
         "conv(4 ‹3›)",
         "a comma is missing between two arguments",
@@ -267,7 +290,7 @@ HABITS = (
     ),
     Habit(
         r"\((?:[^()]*,)?\s*(?P<at>in)\s*[,)]",
-        "add(‹in›)",
+        "conv(‹in›, 8)",
         "it only has sizes, such as `in.channels`; `residual { ... }` adds the input itself",
         "`in` itself is not a value",
     ),

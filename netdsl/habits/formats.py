@@ -130,11 +130,19 @@ def window(matched: Matched) -> Fix:
 
 
 def digits(matched: Matched) -> Fix:
-    """`25_000_000` for `25M`; a number with a decimal point is a rounded one."""
-    if "." in matched.group("n"):
+    """`25_000_000` for `25M`; after `==`, a number with a decimal point is a rounded one."""
+    if "." in matched.group("n") and "==" in matched.match.string:
         return None
     value = float(matched.group("n").replace("_", "")) * _UNITS[matched.group("unit").lower()]
     return f"{round(value):_}"
+
+
+def rounded(matched: Matched) -> Fix:
+    """`round(params / 1e6, 1) == 11.7` for `params == 11.7M`."""
+    figure, number = matched.group("q"), matched.group("n")
+    power = len(str(_UNITS[matched.group("unit").lower()])) - 1
+    places = len(number.partition(".")[2])
+    return f"round({figure} / 1e{power}, {places}) == {number}"
 
 
 def mapping(matched: Matched) -> Fix:
@@ -246,6 +254,13 @@ HABITS = (
         " ${c}x${h}x${w}`",
         "this is the size of a result as papers write it, and no layer",
         where="body",
+    ),
+    Habit(
+        r"\bexpect\s+(?P<fix>(?P<q>\w+)\s*==\s*(?P<at>(?P<n>\d+\.\d+)\s*(?P<unit>[kKmMgGbB])))\s*$",
+        "expect params == ‹11.7M›",
+        "compare a rounded figure: `$fix`",
+        "numbers have no unit such as `$unit`",
+        rounded,
     ),
     *(
         Habit(

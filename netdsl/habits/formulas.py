@@ -29,11 +29,16 @@ def element_first(matched: Matched) -> Fix:
 
 
 def every_other(matched: Matched) -> Fix:
-    """A comprehension for a part of a list with a step, which is only advice."""
+    """A comprehension for a part of a list with a step, which is only advice, or backwards."""
     name, step = matched.group("name"), matched.group("step")
+    if step == "-1" and not matched.group("ends").strip(" :"):
+        return f"[{name}[-1 - i] for i in range(len({name}))]"
+    if step.startswith("-"):
+        return None
     return Guess(f"[x for (i, x) in enumerate({name}) if i % {step} == 0]")
 
 
+_MATRICES = r"(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)"
 HABITS = (
     Habit(
         rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
@@ -70,13 +75,20 @@ HABITS = (
         "found `^`, which is not an operator here",
         " ** ",
     ),
-    Habit(
-        r"(?P<fix>(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*))",
-        "(@image ‹@› @image)",
-        "write the product of matrices as `matmul($a, $b)`",
-        "found `@` between values",
-        "matmul($a, $b)",
-        where="body",
+    *(
+        Habit(
+            pattern,
+            example,
+            "write the product of matrices as `matmul($a, $b)`",
+            "found `@` between values",
+            "matmul($a, $b)",
+            where="body",
+        )
+        for pattern, example in (
+            # Brackets in a formula are no longer needed; those of the whole formula are.
+            (rf"[-+*/(]\s*(?P<fix>\(\s*{_MATRICES}\s*\))", "((@image ‹@› @image) / 4)"),
+            (rf"(?P<fix>{_MATRICES})", "(@image ‹@› @image)"),
+        )
     ),
     Habit(
         rf"[(,]\s*(?P<fix>(?P<f>exp|log|sqrt|abs|sign|square|sin|cos|erf|tanh|sigmoid|relu)\s+"
@@ -96,11 +108,14 @@ HABITS = (
         element_first,
     ),
     Habit(
-        r"(?P<fix>\b(?P<name>[a-z_]\w*)\[[^\[\]:]*:[^\[\]:]*(?P<at>:)\s*(?P<step>\d+)\])",
+        r"(?P<fix>\b(?P<name>[a-z_]\w*)\[(?P<ends>[^\[\]:]*:[^\[\]:]*)(?P<at>:)\s*"
+        r"(?P<step>-?\d+)\])",
         "let l = [1, 2]\n    let a = l[0:2‹:›2]",
         "write `$fix`",
         "a part of a list has no step",
         every_other,
+        "write the elements as a list: `[$name[-1 - i] for i in range(len($name))]` is `$name`"
+        " backwards",
     ),
     Habit(
         r"\bwith\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:=?)\s*)(?=\S)",

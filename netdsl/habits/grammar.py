@@ -86,6 +86,14 @@ def identifier(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
+        r"^\s*net\s+\w+\s*=\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>\{))",
+        "net B = A ‹{› }",
+        "write the parentheses of `$name`: `$name() {`",
+        "found `{` after the name of a net, whose arguments are in parentheses",
+        "() {",
+        where="top",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<name>\w+)\s*(?P<at>[=:])\s*[Ii]nput\w*\s*\((?P<rest>.*)\))\s*$",
         "image ‹=› Input(3, 8, 8)",
         "write an input as `$fix`",
@@ -147,7 +155,7 @@ HABITS = (
         r"^\s*(?P<entry>(?P<at>(?:data|augment|loss|optimizer|schedule|epochs|batch|batch_size|lr"
         r"|metrics|seed)\s*=).*)",
         "‹epochs =› 3",
-        "close the net first, and write `train Net { $entry }` after it",
+        "write a section after the `}` of the net: `train $net { $entry }`",
         "an entry of a `train` section is in a net or block",
         where="body",
     ),
@@ -244,6 +252,13 @@ HABITS = (
         "found `(` after `train`",
         " $name",
         where="top",
+    ),
+    Habit(
+        r"(?:^|->|:|\{)\s*residual\s+(?P<if>if\b[^{}]*?)\s*\{\s*(?P<layers>[^{}|]*?)\s*\}\s*"
+        r"(?P<at>else)\s*\{\s*(?P<others>[^{}]*?)\s*\}",
+        "residual if true { relu } ‹else› { tanh }",
+        "write the residual in its branch: `$if { residual { $layers } } else { $others }`",
+        "`residual if` has no `else`",
     ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>[a-z].*)))$",

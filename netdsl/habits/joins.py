@@ -46,6 +46,14 @@ def two_values(matched: Matched) -> Fix:
 # Rows that come before those of names and lists.
 FIRST = (
     Habit(
+        r"\b(?:concat|add|mul|sub|max)\s*\(\s*(?P<fix>(?P<at>\*)\s*)(?=[\[a-z])",
+        "concat(‹*›[@image, @image])",
+        "leave out `*`: a join takes a list",
+        "found `*` before a list",
+        "",
+        where="body",
+    ),
+    Habit(
         rf"(?:^|->|:)\s*{JOINS}(?P<fix>\s*(?P<at>:|\bdo\b|=|->)\s*)$",
         "concat‹:›\n        relu\n        tanh",
         "write the layers in braces: `add { | relu | tanh }`, `residual { relu }`",

@@ -36,7 +36,7 @@ _POOL = "kernel_size=k stride padding=pad"
 _KERAS_POOL = "pool_size=k strides=stride padding=pad"
 _RNN = "input_size=- hidden_size=hidden num_layers=layers"
 _TORCH_LSTM = _RNN + " bias=! batch_first=- dropout bidirectional"
-_KERAS_LSTM = "units=hidden return_sequences"
+KERAS_RNN = "units=hidden return_sequences"
 _RATE = "rate=p"
 
 LAYERS = (
@@ -75,7 +75,7 @@ LAYERS = (
         "in_features=- out_features=units bias",
         "units activation use_bias=bias kernel_initializer=init",
     ),
-    Counterpart("flatten", "flat ravel", "start_dim=- end_dim=-", ""),
+    Counterpart("flatten", "flat ravel", "start_dim=! end_dim=!", ""),
     Counterpart(
         "embedding",
         "embed embeddings lookup",
@@ -113,32 +113,34 @@ LAYERS = (
     Counterpart(
         "bn",
         "batchnorm batchnormalization batchnormalisation bnorm norm lazybatchnorm syncbatchnorm",
-        "num_features=- eps momentum affine track_running_stats=-",
-        "axis=- momentum=- epsilon=- center=- scale=-",
+        "num_features=- eps momentum affine track_running_stats=- bias",
+        "axis=- momentum=- epsilon=- center=bias scale=-",
     ),
     Counterpart(
         "layernorm",
         "layernormalization layernormalisation ln",
-        "normalized_shape=- eps affine",
+        "normalized_shape=- eps affine bias",
         "axis=- epsilon=eps",
     ),
     Counterpart("rmsnorm", "rmsnormalization", "normalized_shape=- eps"),
     Counterpart(
         "groupnorm",
         "groupnormalization groupnormalisation",
-        "num_groups=groups num_channels=- eps affine",
+        "num_groups=groups num_channels=- eps affine bias",
         "groups axis=- epsilon=eps",
     ),
     Counterpart(
         "instancenorm",
         "instancenormalization",
-        "num_features=- eps momentum affine track_running_stats",
+        "num_features=- eps momentum affine track_running_stats bias",
     ),
-    Counterpart("lrn", "localresponsenorm localresponsenormalization", "size=n alpha beta k"),
-    Counterpart("dropout", "drop alphadropout", "p", _RATE),
+    Counterpart(
+        "lrn", "localresponsenorm localresponsenormalization crossmaplrn", "size=n alpha beta k"
+    ),
+    Counterpart("dropout", "drop", "p", _RATE),
     Counterpart(
         "dropout2d",
-        "spatialdropout featuredropout featurealphadropout dropout1d dropout3d dropblock",
+        "spatialdropout featuredropout dropout1d dropout3d dropblock",
         "p",
         _RATE,
     ),
@@ -155,7 +157,9 @@ LAYERS = (
     Counterpart("silu", "swish", "", ""),
     Counterpart("log_softmax", "logsoftmax", "dim=axis"),
     Counterpart("softmax", "softmaxlayer", "dim=axis", "axis=-"),
+    Counterpart("softmax(axis = 1)", "softmax2d", ""),
     Counterpart("sigmoid", "logistic", "", ""),
+    Counterpart("glu", "gatedlinearunit", "dim=axis"),
     Counterpart("concat", "cat concatenate concatenation merge route hstack", None, "axis=-"),
     Counterpart("add", "eltwise plus elementwiseadd sum elementwisesum", None, ""),
     Counterpart("mul", "multiply times elementwisemul prod product", None, ""),
@@ -184,6 +188,7 @@ LAYERS = (
         "size=scale data_format=- interpolation=mode",
     ),
     Counterpart("pixel_shuffle", "pixelshuffle depthtospace subpixel", "upscale_factor=r"),
+    Counterpart("pixel_unshuffle", "pixelunshuffle spacetodepth reorg", "downscale_factor=r"),
     Counterpart("reshape", "view unflatten", None, "target_shape=shape"),
     Counterpart("permute", "transpose swapaxes", None, "dims=order"),
     Counterpart("pad", "zeropad zeropadding padding constantpad", "padding=pad", "padding=pad"),
@@ -198,9 +203,9 @@ LAYERS = (
         "embed_dim=- num_heads=heads dropout bias",
         "num_heads=heads key_dim=-",
     ),
-    Counterpart("rnn", "simplernn elmanrnn", _RNN, "units=hidden"),
-    Counterpart("lstm", "longshorttermmemory", _TORCH_LSTM, _KERAS_LSTM),
-    Counterpart("gru", "gatedrecurrentunit", _TORCH_LSTM, _KERAS_LSTM),
+    Counterpart("rnn", "simplernn elmanrnn", _RNN, KERAS_RNN),
+    Counterpart("lstm", "longshorttermmemory", _TORCH_LSTM, KERAS_RNN),
+    Counterpart("gru", "gatedrecurrentunit", _TORCH_LSTM, KERAS_RNN),
     Counterpart("identity", "noop passthrough", "", ""),
     Counterpart("bottleneck", "bottleneckblock"),
     Counterpart("se", "squeezeexcitation squeezeandexcitation squeezeexcite seblock selayer"),
@@ -222,6 +227,20 @@ _TRAIN = "how a net is trained is in its `train` section: `train Net { epochs = 
 _PRINT = "leave it out; `netdsl check` prints the layers with their shapes and parameters"
 _SEQUENCE = "layers follow each other without a container: `conv(8, 3) -> relu`"
 _RESULT = "leave it out: the result of a net or block is its last value; `output` names it"
+_LOSSES = """
+    l1loss smoothl1loss huberloss kldivloss bcewithlogitsloss ctcloss gaussiannllloss
+    poissonnllloss cosineembeddingloss hingeembeddingloss marginrankingloss multilabelmarginloss
+    multilabelsoftmarginloss multimarginloss softmarginloss tripletmarginloss
+    tripletmarginwithdistanceloss adaptivelogsoftmaxwithloss linearcrossentropyloss
+"""
+_ENCODER = (
+    "write the layer as a block of `residual { layernorm -> attention(4) }` and "
+    "`residual { layernorm -> dense(256) -> gelu -> dense(64) }`"
+)
+_ALPHA = (
+    "write `dropout(0.1)`, or `dropout2d(0.1)` for whole maps, which change the variance of "
+    "their input"
+)
 ADVICE = {
     **dict.fromkeys(("activation", "act", "nonlinearity", "activationlayer"), _ACTIVATION),
     **dict.fromkeys(("input", "inputlayer", "inputs", "placeholder", "inputspec"),
@@ -229,10 +248,11 @@ ADVICE = {
     **dict.fromkeys(("return", "yield", "result", "out", "outputs", "output"), _RESULT),
     **dict.fromkeys(("print", "summary", "show", "display", "echo", "printf"), _PRINT),
     **dict.fromkeys(("sequential", "seq", "modulelist", "functional", "model", "module", "graph",
-                     "layers", "layer", "chain"), _SEQUENCE),
+                     "layers", "layer", "chain", "moduledict", "container"), _SEQUENCE),
     **dict.fromkeys(("compile", "fit", "train", "optimizer", "loss", "adam", "sgd", "adamw",
                      "rmsprop", "crossentropyloss", "crossentropy", "mseloss", "nllloss",
-                     "bceloss", "softmaxwithloss", "accuracy", "backward", "step"), _TRAIN),
+                     "bceloss", "softmaxwithloss", "accuracy", "backward", "step",
+                     *_LOSSES.split(), "dataparallel"), _TRAIN),
     **dict.fromkeys(("pass", "continue"), "an empty body is written `{ }`; leave this out"),
     **dict.fromkeys(("break", "end", "endif", "endfor", "begin", "done", "fi", "then"),
                     "bodies are written in braces: `repeat 3 { ... }`; leave this out"),
@@ -252,8 +272,42 @@ ADVICE = {
     **dict.fromkeys(("neg", "negative", "negate"), "write `(-@)`, where `@` is the current value"),
     **dict.fromkeys(("normalize", "normalise", "l2norm", "l2normalize", "unitnorm"),
                     "write `(@ / reduce_norm(@, axis = 1, keep = true))` for vectors of length 1"),
+    **dict.fromkeys(("transformer", "transformerencoder", "transformerencoderlayer",
+                     "transformerdecoder", "transformerdecoderlayer"), _ENCODER),
+    **dict.fromkeys(("alphadropout", "featurealphadropout"), _ALPHA),
+    **dict.fromkeys(("fold", "unfold"),
+                    "`reshape` and `permute` cut a map into windows that do not overlap"),
+    **dict.fromkeys(("parameterlist", "parameterdict"),
+                    "write each tensor as a `param`, in a loop if there are many"),
+    "reflectionpad": "write `pad(1, mode = reflect)`, where 1 is the width",
+    "replicationpad": "write `pad(1, mode = edge)`, where 1 is the width",
+    "circularpad": "write `pad(1, mode = circular)`, where 1 is the width",
+    "lppool": "`l2pool` computes the Euclidean norm of each window",
+    "maxunpool": "write `upsample(2)` or `deconv`: `maxpool` has no indices as a result",
+    "fractionalmaxpool": "write `maxpool` or `adaptive_maxpool`, whose windows are not random",
+    "lazyconv": "write `conv`, which infers the channels of its input",
+    "lazyconvtranspose": "write `deconv`, which infers the channels of its input",
+    "lazyinstancenorm": "write `instancenorm`, which infers the channels of its input",
+    "rnncell": "write `rnn`: on a sequence of one step, it is a cell",
+    "lstmcell": "write `lstm`: on a sequence of one step, it is a cell",
+    "grucell": "write `gru`: on a sequence of one step, it is a cell",
+    "embeddingbag": "write `embedding(1000, 32) -> reduce_mean(axis = 1)`",
+    "bilinear": "write `(@a * @b) -> flatten -> dense(5)` for a column `@a` and a row `@b`, or "
+                "`upsample(2, mode = bilinear)` to resize",
+    "cosinesimilarity": "write `reduce_sum(@a * @b, axis = 1)`, and divide it by the product of "
+                        "`reduce_norm(@a, axis = 1)` and `reduce_norm(@b, axis = 1)`",
+    "pairwisedistance": "write `(@a - @b) -> reduce_norm(axis = -1)`",
+    "rrelu": "write `leaky_relu(0.23)`, whose slope is not random",
+    "celu": "write `(2 * elu(@ / 2))`, where 2 is `alpha`; for 1, it is `elu`",
+    "hardshrink": "write `(@ * sign(relu(abs(@) - 0.5)))`, where `@` is the current value",
+    "threshold": "write `(7 + sign(relu(@ - 2)) * (@ - 7))`, where 2 is the threshold and 7 the "
+                 "value below it",
     "hardtanh": "write `clamp(-1, 1)`",
+    "logsigmoid": "write `(-softplus(-@))`, where `@` is the current value",
+    "softmin": "write `(-@) -> softmax`, where `@` is the current value",
     "softsign": "write `(@ / (1 + abs(@)))`, where `@` is the current value",
+    "softshrink": "write `(@ - clamp(@, -0.5, 0.5))`, where `@` is the current value",
+    "tanhshrink": "write `(@ - tanh(@))`, where `@` is the current value",
     "log2": "write `(log(@) / 0.6931471805599453)`, where `@` is the current value",
     "log10": "write `(log(@) / 2.302585092994046)`, where `@` is the current value",
     "log1p": "write `(1 + @) -> log`, where `@` is the current value",
@@ -261,8 +315,11 @@ ADVICE = {
     "expm1": "write `(exp(@) - 1)`, where `@` is the current value",
     "rsqrt": "write `(@ ** -0.5)`, where `@` is the current value",
     "reciprocal": "write `(1 / @)`, where `@` is the current value",
+    **dict.fromkeys(("rearrange", "einops"),
+                    "`tokens` is `b c h w -> b (h w) c`; `permute` reorders axes, and `reshape`"
+                    " splits and merges them"),
     "einsum": "write `matmul` for the product of matrices, with `permute` for other axes",
-    "upsamplingbilinear": "write `upsample(2, mode = bilinear)`",
+    "upsamplingbilinear": "write `upsample(2, mode = bilinear, align_corners = true)`",
     "bidirectional": "write `lstm(32, bidirectional = true)`",
     "timedistributed": "`dense` works on every vector of a sequence; write the layer itself",
     "lambda": "write the calculation as layers, or as a `block` with parameters",

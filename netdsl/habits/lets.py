@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import parts
 from netdsl.habits.grammar import identifier
+from netdsl.habits.statements import is_layer
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -38,7 +39,24 @@ def numbers(matched: Matched) -> Fix:
     return f"[{inside.strip()}]" if re.fullmatch(r"\s*-?\d[\d\s,.-]*", inside) else None
 
 
+def computed_label(matched: Matched) -> Fix:
+    """`layer{i}` for `layer[i]`, unless that is a layer with its arguments."""
+    name, number = matched.group("name"), matched.group("number").strip()
+    if is_layer(matched, name) or not number:
+        return None
+    return f"{name}{{{number}}}" if re.search(r"[A-Za-z_]", number) else f"{name}{number}"
+
+
 HABITS = (
+    Habit(
+        r"(?:^|->|[{|])\s*(?P<fix>(?P<name>[A-Za-z_]\w*)(?P<at>[\[(<])(?P<number>[\w\s+*-]*)[\])>])"
+        r"(?=\s*:\s*[A-Za-z{@])",
+        "repeat 2 as i { layer‹[›i]: relu }",
+        "write `$fix`; a computed label has braces: `stage{i}`",
+        "found `$at` in a label",
+        computed_label,
+        where="body",
+    ),
     Habit(
         r"^\s*(?P<fix>(?:let\s+)?(?P<pairs>\w+\s*=\s*[^,;=()\[\]]+?\s*(?P<at>[,;])\s*(?:let"
         r"\s+)?\w+\s*="

@@ -33,7 +33,7 @@ def carried(matched: Matched) -> Fix:
     if operator:
         value = f"{name} {operator} {value}"
     written = f"next {name} = {value}"
-    head = _loop_around(matched.text, matched.start)
+    head = loop_around(matched.text, matched.start)
     if head is None or not re.search(rf"\b{name}\b", value):
         return None
     if re.search(rf"\bwith\b.*\b{name}\s*=", head):
@@ -46,7 +46,7 @@ def carried(matched: Matched) -> Fix:
     return Guess(f"{head}{start} {{` and `{written}")
 
 
-def _loop_around(text: str, offset: int) -> str | None:
+def loop_around(text: str, offset: int) -> str | None:
     """The head of the innermost loop around an offset, without its brace."""
     while (opening := open_brace(text, offset)) is not None:
         head = text[:opening].rpartition("\n")[2].strip()
@@ -57,7 +57,66 @@ def _loop_around(text: str, offset: int) -> str | None:
     return None
 
 
+def appended(matched: Matched) -> Fix:
+    """`next maps = maps + [@]` for `maps.append(@)` in a loop that carries `maps`."""
+    name, value = matched.group("name"), matched.group("value").strip()
+    if matched.group("method") == "append":
+        value = f"[{value}]"
+    written = f"{name} + {value}"
+    if matched.group("next"):
+        return written
+    head = loop_around(matched.text, matched.start)
+    if head is None or not value.startswith(("[@", "@")):
+        return None
+    if re.search(rf"\bwith\b.*\b{name}\s*=", head):
+        return f"next {name} = {written}"
+    start = f", {name} = []" if " with " in head else f" with {name} = []"
+    return Guess(f"{head}{start} {{` and `next {name} = {written}")
+
+
+def first_value(matched: Matched) -> Fix:
+    """`total = 0` for a carried value without its first value, which is only advice."""
+    name = matched.group("name")
+    following = re.search(rf"\bnext\s+{name}\s*=(.*)", matched.text[matched.start :])
+    if following is None:
+        return None
+    return Guess(f"{name} = []" if "[" in following[1] else f"{name} = 0")
+
+
 HABITS = (
+    Habit(
+        r"^\s*(?P<next>(?:next|let)\s+\w+\s*=\s*)?(?P<fix>(?P<name>[A-Za-z_]\w*)"
+        r"(?P<at>\.(?P<method>append|extend))\s*\((?P<value>.*)\))\s*$",
+        "repeat 2 with maps = [] {\n    relu\n    maps‹.append›(@)\n}",
+        "write `$fix`",
+        "a list has no method `$method`: `+` joins two lists",
+        appended,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>repeat))\s+(?:\w+|\(\w+(?:\s*,\s*\w+)*\))\s+in\s+(?!\d+\s*\{)",
+        "‹repeat› i in range(3) { relu }",
+        "write `for`; `repeat 3 as i { ... }` counts too",
+        "found `in` after `repeat`, but a loop over a list begins with `for`",
+        "for",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>for\s+(?P<x>\w+)\s+in\s+(?P<xs>[^{}]+?)\s+(?P<at>as)\s+(?P<i>\w+))\s*(?=\{)",
+        "for w in [8, 16] ‹as› i { relu }",
+        "write `$fix`, which counts the elements from 0",
+        "found `as`, but only `repeat` counts with it",
+        "for ($i, $x) in enumerate($xs)",
+        where="body",
+    ),
+    Habit(
+        r"\bwith\s+(?:\w+\s*=\s*[^{}=]+,\s*)*(?P<at>(?P<name>[a-z_]\w*))\s*(?=[,{])",
+        "repeat 3 with ‹total› {\n    relu\n    next total = 1\n}",
+        "give it the value of the first round, as in `with $fix`",
+        "`$name` has no first value",
+        first_value,
+        where="body",
+    ),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?!(?:let|next|output|input|expect|train|net|block|import)\b)\w+)\s*"
         r"(?P<at>(?P<operator>\*\*|//|[-+*/])?=(?!=))\s*(?P<value>[^@={}]+?))\s*$",

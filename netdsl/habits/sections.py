@@ -284,19 +284,19 @@ HABITS = (
     Habit(
         r"^\s*(?P<at>train)\b[^\n]*\{.*",
         "‹train› N { epochs = 3 }",
-        "close the net first, and write `train Net { epochs = 3 }` after it",
+        "write the section after the `}` of the net: `train $net { epochs = 3 }`",
         "a `train` section is in a net or block",
         moved_section,
-        "close the net first, and write `train Net { epochs = 3 }` after it",
+        "write the section after the `}` of the net: `train $net { epochs = 3 }`",
         where="body",
     ),
     Habit(
         r"^\s*(?P<at>\w+\s*[:=]).*",
         "train {\n        ‹epochs =› 3\n    }",
-        "close the net first, and write `train Net { epochs = 3 }` after it",
+        "write the section after the `}` of the net: `train $net { epochs = 3 }`",
         "the `train` section of this entry is in a net or block",
         moved_section,
-        "close the net first, and write `train Net { epochs = 3 }` after it",
+        "write the section after the `}` of the net: `train $net { epochs = 3 }`",
         where="nested",
     ),
     Habit(

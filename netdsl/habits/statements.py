@@ -78,18 +78,23 @@ def _assigned(matched: Matched, name: str, chain: Translation) -> Fix:
     is_clear = {*re.findall(r"@(\w+)", str(chain))} <= labels
     written = str(chain)
     if chain.start is None:
-        written = _with_label(matched, name, written)
+        written = _with_label(matched, name, written, chain.after_label)
     elif chain.start != name:
         is_clear = is_clear and chain.start in labels
         written = f"{name}: @{chain.start} -> {chain}"
     return written if is_clear else Guess(written)
 
 
-def _with_label(matched: Matched, name: str, chain: str) -> str:
+def _with_label(matched: Matched, name: str, chain: str, after_label: str = "") -> str:
     """The chain with a label, unless the name gets several values."""
     if len(re.findall(rf"^\s*(?:self\.)?{name}\s*[:=]", matched.text, re.MULTILINE)) > 1:
         return chain
-    return f"{name}: {chain}"
+    return f"{name}: {after_label or chain}"
+
+
+def is_labelled(before: str) -> bool:
+    """Whether a text ends with a label that is not the name of an output."""
+    return re.search(r"(?:^|\n|->|[{|])\s*\w+[ \t]*:[ \t]*$", before) is not None
 
 
 def expression(matched: Matched) -> Fix:
@@ -106,7 +111,7 @@ def expression(matched: Matched) -> Fix:
     chain = chain_of(written)
     if chain is None or end is None:
         return None
-    layers = str(chain)
+    layers = chain.after_label if is_labelled(matched.text[:start]) else str(chain)
     if chain.name is not None:
         layers = f"{chain.name}: {layers}"
     labels = labels_above(matched)
@@ -202,6 +207,8 @@ def net_or_block(matched: Matched) -> Fix:
     end = closing(matched.text, opening) if opening >= 0 else None
     inside = matched.text[opening:end]
     parameters = matched.group("parameters")
+    if matched.group("at") == "class" and re.search(r"[A-Z.]", parameters):
+        parameters = ""  # the base class in Python
     if matched.group("name") in (*LAYERS, "block", "net", "input", "output", "train"):
         return Guess(f"block {matched.group('name').capitalize()}{parameters or '()'}")
     if re.search(r"^\s*input\b", inside, re.MULTILINE):

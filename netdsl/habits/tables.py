@@ -17,11 +17,13 @@ from netdsl.habits import (
     python,
     sections,
     symbols,
+    tensors,
     values,
 )
 
 HABITS = (
     *sections.HABITS,
+    *tensors.HABITS,
     *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,

@@ -23,6 +23,14 @@ def imported(matched: Matched) -> Fix:
     return f"import {name}" if library_file(name) is not None else None
 
 
+def whole_file(matched: Matched) -> Fix:
+    """Nothing after the name of a file of the library."""
+    if library_file(matched.group("name")) is None:
+        return None
+    quote = matched.group("fix").endswith('"')
+    return '"' if quote else ""
+
+
 _ARGUMENTS = frozenset(declared.name for cls in LAYERS.values() for declared in cls.args)
 
 
@@ -85,6 +93,22 @@ HABITS = (
         "found `$at` before the name of a label",
         "@",
         where="body",
+    ),
+    Habit(
+        r"^\s*import\s+\"?(?P<name>[a-z]\w*)(?P<fix>(?P<at>(?::|\.(?!net\b))\w+)\"?)\s*$",
+        "import resnet‹:ResNet18›",
+        "an import takes all blocks and nets of a file: write `import $name`",
+        "found `$at` after the name of a file",
+        whole_file,
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>import\s+[\"'<]?(?P<name>[a-z]\w*)(?P<at>(?:\.net)?[\"'>]?\s*;?))\s*$",
+        "import resnet‹.net›",
+        "write `$fix`",
+        "a file of the library is imported by its name only",
+        imported,
+        where="top",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>from|use|using|include|require|load|import)\s+[\"'<]?"

@@ -26,7 +26,7 @@ FUNCTIONS = {
     "log2": "write the number itself",
     "size": "the sizes of a value are `shape(@label)`, those of a block's input `in.shape`",
     "zip": "count with `enumerate(list)` or `range(n)`, and index: `list[i]`",
-    "reversed": "write the list in that order",
+    "reversed": "`[a[-1 - i] for i in range(len(a))]` is the list `a` backwards",
     "sorted": "write the list in that order",
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from netdsl.ir.signs import is_nonnegative
+from netdsl.ir.signs import differ, is_nonnegative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -190,6 +190,7 @@ class Op:
     # Whether expressions can call it, as in `exp(@x)`: it has no weights.
     is_function: ClassVar[bool] = False
     any_dtype: ClassVar[bool] = False  # whether it only moves elements, which may be of any type
+    is_source: ClassVar[bool] = False  # whether it takes only sizes of its input, and no numbers
     is_global: ClassVar[bool] = False  # whether every output depends on the whole input
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
     fused: ClassVar[bool] = False  # whether one operator of PyTorch computes all products
@@ -267,7 +268,7 @@ class Op:
         difference = a - b
         if isinstance(difference, int):
             return difference == 0
-        if is_nonnegative(difference - 1) or is_nonnegative(-difference - 1):
+        if differ(a, b):
             return False
         if self._needs is not None:
             self._needs.equal.append((a, b))

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Param
-from netdsl.ir.rounding import subnormal, unless_beyond
-from netdsl.ops.args import boolean, integer, number, text
+from netdsl.ir.rounding import Known, subnormal, unless_beyond
+from netdsl.ir.types import TensorType
+from netdsl.ops.args import boolean, integer, number, text, weight_values
 from netdsl.ops.base import arg, axis_index, fixed, layer
+from netdsl.ops.division import check_parts
+from netdsl.ops.init import weight_param
 from netdsl.ops.rounding import exact, gated, scaled
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
     from netdsl.ir.rounding import Bound, Tensor
-    from netdsl.ir.types import TensorType
     from netdsl.ops.rounding import Rule
 
 
@@ -155,6 +157,7 @@ class ELU(Op):
         ("5", "prelu(shared = true)"),
         ("4x6", "prelu(init = 0.1)"),
         ("3x4x4", "prelu(shared = true)"),
+        ("3x4x4", "prelu(weight = [0.1, 0, -0.5])"),
     ],
 )
 class PReLU(Op):
@@ -165,6 +168,7 @@ class PReLU(Op):
 
     shared = arg(boolean, False, doc="one slope for all channels")
     init = arg(number, 0.25, doc="the initial slope")
+    weight = arg(weight_values, None, doc="the slopes: numbers or an earlier weight")
 
     def infer(self, x: TensorType) -> TensorType:
         if not self.shared and not x.shape:
@@ -182,7 +186,8 @@ class PReLU(Op):
         return 1 if self.shared else fixed(self, x.channels, "its input channels")
 
     def params(self, x: TensorType) -> dict[str, Param]:
-        return {"weight": Param((self._slopes(x),), f"constant:{self.init}", role="slope")}
+        slopes = Param((self._slopes(x),), f"constant:{self.init}", role="slope")
+        return {"weight": weight_param(self, slopes, "slope" if self.shared else "channel")}
 
     def rounding(self, e: Evaluation) -> Bound:
         """`abs(y)`.
@@ -266,6 +271,51 @@ class ScaledTanh(Op):
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         return g.op("Mul", g.op("Tanh", g.op("Mul", x, g.floats(2 / 3))), g.floats(1.7159))
+
+
+@layer(
+    "glu",
+    family="activation",
+    examples=[
+        ("3x4", "glu"),
+        ("6", "glu"),
+        ("6x3x2", "glu(axis = 1)"),
+        ("3x4x2", "glu(axis = 2)"),
+    ],
+)
+class GLU(Op):
+    """a / (1 + exp(-b)), where a and b are the halves of an axis (Dauphin et al. 2016)."""
+
+    is_function = True
+
+    axis = arg(integer, -1, doc="the axis that is halved; 0 is the batch")
+
+    def infer(self, x: TensorType) -> TensorType:
+        axis = axis_index(self, x, self.axis)
+        size = x.shape[axis]
+        check_parts(self, size, "element", 2, "piece", "axis")
+        self.needs_computed(size // 2)
+        return TensorType((*x.shape[:axis], size // 2, *x.shape[axis + 1 :]), x.dtype)
+
+    def sees_all(self, *xs: TensorType) -> bool:
+        return axis_index(self, xs[0], self.axis) != 0
+
+    def rounding(self, e: Evaluation) -> Bound:
+        """`abs(a) (s(b) + 1) + abs(y)`, with `s(b)` the result of `sigmoid`.
+
+        Underflow: carried from step to step.
+        """
+        a, b = e.x.chunk(2, axis_index(self, e.types[0], self.axis) + 1)
+        return (Known.exactly(a) * Known.exactly(b).sigmoid()).bound
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        axis = self.axis if self.axis < 0 else axis_index(self, x, self.axis) + 1
+        return t.module("GLU", dim=(axis, -1))
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        axis = axis_index(self, x.type, self.axis) + 1
+        a, b = g.several("Split", 2, x, axis=axis, num_outputs=2)
+        return g.op("Mul", a, g.op("Sigmoid", b))
 
 
 class _Softmax(Op):

@@ -238,15 +238,16 @@ def weight_values(value: object) -> tuple[Numbers, ...] | Weight:
         raise WrongType(f"{wrong}, or a weight such as @label.weight") from None
 
 
-def bias_values(value: object) -> bool | tuple[float, ...] | Weight:
-    """`true`, `false`, a list of numbers, or a weight of an earlier layer."""
+def bias_values(value: object) -> bool | tuple[Numbers, ...] | Weight:
+    """`true`, `false`, nested lists of numbers, or a weight of an earlier layer."""
     if isinstance(value, Value):
         value = value.weight
     if isinstance(value, (bool, Weight)):
         return value
-    if isinstance(value, tuple) and value and all(map(_is_number, value)):
-        return tuple(map(float, value))
-    raise WrongType("true, false or a list of numbers")
+    try:
+        return literal(value)
+    except WrongType:
+        raise WrongType("true, false or a list of numbers") from None
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from netdsl.errors import OpError
 from netdsl.ir.rounding import Known
 from netdsl.ir.types import TensorType
+from netdsl.ops.args import show
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, TypedName
@@ -38,6 +40,9 @@ def check_masks(op: Op, types: Roles[TensorType]) -> None:
             words = "heads x queries x keys"
         all_heads = TensorType((*windows, *(1 for _ in windows[:1]), queries, keys))
         help_ = f"it can also be {all_heads}, for all heads"
+        order = _order(types.mask, scores) or _order(types.mask, TensorType((queries, keys)))
+        if order is not None:
+            help_ = f"bring its axes into this order: `permute({show(order)})`"
         if len(types.mask.shape) == 1:
             help_ = "`padding` hides keys from all queries"
         raise OpError(
@@ -55,6 +60,15 @@ def check_masks(op: Op, types: Roles[TensorType]) -> None:
             "padding",
             "`mask` hides keys from some of the queries",
         )
+
+
+def _order(mask: TensorType, wanted: TensorType) -> tuple[int, ...] | None:
+    """The axes of a mask, counted from 1, in the order that gives a shape, or None."""
+    if len(mask.shape) != len(wanted.shape):
+        return None
+    axes = range(1, len(mask.shape) + 1)
+    orders = permutations(axes)
+    return next((o for o in orders if tuple(mask.shape[i - 1] for i in o) == wanted.shape), None)
 
 
 def _fits(op: Op, mask: TensorType, whole: TensorType, least: int) -> bool:

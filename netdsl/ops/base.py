@@ -368,7 +368,7 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
         if rank == 2:
             help, correction = f"write `{name} = 1`", Correction({name: "1"})
         elif axis == 0 and rank > 2:
-            help = f"axes are counted with the batch: the first of a sample is `{name} = 1`"
+            help = f"write `{name} = 1` for the first axis of a sample; axis 0 is the batch"
         raise OpError("bad-axis", message, name, help, correction)
     return axis - 1 if axis > 0 else axis + rank - 1
 

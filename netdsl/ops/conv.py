@@ -142,8 +142,8 @@ class Conv(Windowed):
             fan_in = connect.fan_in(self.connections, fan_in)
             if init == "default":
                 init = f"uniform:{fan_in}"
-        kernel = weight_param(self, shape, Param(shape, init))
-        return {"weight": kernel} | bias_params(self, self.out, f"uniform:{fan_in}")
+        bias = Param((self.out,), f"uniform:{fan_in}")
+        return {"weight": weight_param(self, Param(shape, init))} | bias_params(self, bias)
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return prod(y.spatial) * prod(self._weight_shape(x))

@@ -109,8 +109,8 @@ class Deconv(Windowed):
         channels = fixed(self, x.channels, "its input channels")
         outputs = self.out // self.groups
         shape = (channels, outputs, *k)
-        kernel = weight_param(self, shape, Param(shape, self.init))
-        return {"weight": kernel} | bias_params(self, self.out, f"uniform:{outputs * prod(k)}")
+        bias = Param((self.out,), f"uniform:{outputs * prod(k)}")
+        return {"weight": weight_param(self, Param(shape, self.init))} | bias_params(self, bias)
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return x.size * (self.out // self.groups * prod(self.geometry(x).k))

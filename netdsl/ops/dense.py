@@ -90,9 +90,9 @@ class Dense(Op):
 
     def params(self, x: TensorType) -> dict[str, Param]:
         features = _features(self, x)
-        shape = (self.units, features)
-        matrix = weight_param(self, shape, Param(shape, self.init))
-        return {"weight": matrix} | bias_params(self, self.units, f"uniform:{features}")
+        matrix = Param((self.units, features), self.init)
+        bias = Param((self.units,), f"uniform:{features}")
+        return {"weight": weight_param(self, matrix)} | bias_params(self, bias)
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return y.size * x.shape[-1]
@@ -177,8 +177,8 @@ class Embedding(Op):
         return (indices(self.n),)
 
     def params(self, x: TensorType) -> dict[str, Param]:
-        shape = (self.n, self.dim)
-        return {"weight": weight_param(self, shape, Param(shape, "normal:1", role="value"))}
+        vectors = Param((self.n, self.dim), "normal:1", role="value")
+        return {"weight": weight_param(self, vectors)}
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module("Embedding", self.n, self.dim)
@@ -219,8 +219,8 @@ class RadialBasis(Op):
         return TensorType((self.units,), x.dtype)
 
     def params(self, x: TensorType) -> dict[str, Param]:
-        shape = (self.units, _features(self, x))
-        return {"weight": weight_param(self, shape, Param(shape, "normal:1", role="code"))}
+        codes = Param((self.units, _features(self, x)), "normal:1", role="code")
+        return {"weight": weight_param(self, codes)}
 
     def macs(self, y: TensorType, x: TensorType) -> int | Sym:
         return y.size * x.size

@@ -61,7 +61,7 @@ class _GraphLayer(Op):
 
     def biases(self) -> dict[str, Param]:
         """The learned bias of the sum, if there is one."""
-        return bias_params(self, self.units)
+        return bias_params(self, Param((self.units,)))
 
     def matrix(self, x: TensorType, init: str) -> Param:
         """A matrix of units x features."""
@@ -257,7 +257,8 @@ class Sage(_GraphLayer):
     def params(self, x: TensorType, edges: TensorType) -> dict[str, Param]:
         matrix = self.matrix(x, "default")
         params = {"lin_l.weight": matrix, "lin_r.weight": matrix}
-        for name, param in bias_params(self, self.units, f"uniform:{x.shape[1]}").items():
+        start = Param((self.units,), f"uniform:{x.shape[1]}")
+        for name, param in bias_params(self, start).items():
             params[f"lin_l.{name}"] = param
         return params
 

@@ -15,9 +15,12 @@ from netdsl.ir.op import Param, Weight
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.op import Op
     from netdsl.ops.args import Numbers
 
+MOST_NESTED = 64  # numbers in the advice of an error
 INITS = (
     "default",
     "he_normal",
@@ -28,6 +31,10 @@ INITS = (
     "zeros",
     "ones",
 )
+
+MAX_LISTED = 12  # the most numbers in a correction
+# The order of the lists in a weight with several axes.
+_NESTED = {"output": "output x input x window", "element": "the axes of the layer"}
 
 
 class Distribution(NamedTuple):
@@ -114,12 +121,42 @@ def _triangle(k: int) -> list[float]:
     return [1 - abs(i - centre) / factor for i in range(k)]
 
 
+def _nesting(
+    name: str,
+    flat: Sequence[float] | None,
+    written: tuple[int, ...],
+    shape: tuple[int, ...],
+    order: str,
+) -> tuple[str, Correction | None]:
+    """Advice for numbers of another shape, and a correction if one list has all of them."""
+    help_ = f"nest the lists as {order}; leading sizes of 1 can be left out"
+    if flat is None or len(written) > 1 or len(flat) != prod(shape) or len(flat) > MOST_NESTED:
+        return help_, None
+    sizes = list(shape)
+    while len(sizes) > 1 and sizes[0] == 1:
+        del sizes[0]
+    text = _nested(flat, sizes)
+    return f"nest the lists: write `{text}`", Correction({name: text})
+
+
+def _nested(values: Sequence[float], sizes: list[int]) -> str:
+    """Numbers in nested lists of these sizes, as they are written."""
+    if len(sizes) == 1:
+        parts = [*map(_number_text, values)]
+    else:
+        length = prod(sizes[1:])
+        starts = range(0, len(values), length)
+        parts = [_nested(values[i : i + length], sizes[1:]) for i in starts]
+    return f"[{', '.join(parts)}]"
+
+
 def shaped(
-    kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...]
+    kind: str, name: str, values: tuple[Numbers, ...], shape: tuple[int, ...], each: str = "output"
 ) -> tuple[float, ...]:
     """Literal numbers as a flat tuple; the text may leave out leading axes of size 1.
 
-    Raises `OpError` if the numbers do not have that shape.
+    Raises `OpError` if the numbers do not have that shape. If it is that of a list, there is a
+    number for `each` output.
     """
     written = _shape_of(values)
     flat = _flat(values, written)
@@ -128,16 +165,30 @@ def shaped(
         wanted = wanted[1:]
     if flat is None or written != wanted:
         ragged = "" if flat is not None else " in rows of unequal length"
+        found = f"{_text(written)} numbers"
+        if len(written) == 1:
+            found = counted(written[0], "number")
+        help_, correction = f"give one number for each {each}", None
+        if len(shape) > 1:
+            help_, correction = _nesting(name, flat, written, shape, _NESTED[each])
+        elif flat is not None and len(flat) == shape[0] <= MAX_LISTED:
+            text = f"[{', '.join(map(_number_text, flat))}]"
+            help_, correction = f"write `{text}`", Correction({name: text})
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` has {_text(written)} numbers{ragged}, it needs {_text(shape)}",
+            f"`{name}` of `{kind}` has {found}{ragged}, it needs {_text(shape)}",
             name,
-            "nest the lists as output x input x window; leading sizes of 1 can be left out",
+            help_,
+            correction,
         )
     return tuple(flat)
 
 
-def weight_param(op: Op, shape: tuple[int, ...], otherwise: Param) -> Param:
+def _number_text(number: float) -> str:
+    return str(int(number) if number.is_integer() else number)
+
+
+def weight_param(op: Op, otherwise: Param, each: str = "output") -> Param:
     """The weight of a layer: that of its argument `weight`, or else `otherwise`.
 
     Raises `OpError` if the argument has another shape, or if `init` is given too.
@@ -145,40 +196,35 @@ def weight_param(op: Op, shape: tuple[int, ...], otherwise: Param) -> Param:
     given: tuple[Numbers, ...] | Weight | None = op.given["weight"]
     if given is None:
         return otherwise
-    init = op.given.get("init", "default")
-    if init != "default":
+    init = next((a for a in op.args if a.name == "init"), None)
+    if init is not None and op.given["init"] != init.default:
         raise OpError(
             "bad-argument",
-            f"`{op.kind}` has both `weight` and `init = {init}`",
+            f"`{op.kind}` has both `weight` and `init = {op.given['init']}`",
             "init",
             "leave `init` out: `weight` gives the numbers themselves",
             Correction({"init": None}),
         )
     if isinstance(given, Weight):
-        return tied(op.kind, "weight", given, shape)
-    return Param(shape, "literal", shaped(op.kind, "weight", given, shape))
+        return tied(op.kind, "weight", given, otherwise.shape)
+    numbers = shaped(op.kind, "weight", given, otherwise.shape, each)
+    return Param(otherwise.shape, "literal", numbers)
 
 
-def bias_params(op: Op, count: int, init: str = "zeros") -> dict[str, Param]:
-    """The bias of a layer, if its argument `bias` is not false; it starts as `init` if it is true.
+def bias_params(op: Op, otherwise: Param, each: str = "output") -> dict[str, Param]:
+    """The bias of a layer, if its argument `bias` is not false; it is `otherwise` if it is true.
 
-    Raises `OpError` if the argument has another length.
+    Raises `OpError` if the argument has another shape.
     """
-    given: bool | tuple[float, ...] | Weight = op.given["bias"]
+    given: bool | tuple[Numbers, ...] | Weight = op.given.get("bias", False)
     if isinstance(given, Weight):
-        return {"bias": tied(op.kind, "bias", given, (count,))}
+        return {"bias": tied(op.kind, "bias", given, otherwise.shape)}
     if given is False:
         return {}
     if given is True:
-        return {"bias": Param((count,), init)}
-    if len(given) != count:
-        raise OpError(
-            "shape-mismatch",
-            f"`bias` of `{op.kind}` has {counted(len(given), 'number')}, it needs {count}",
-            "bias",
-            "give one number for each output",
-        )
-    return {"bias": Param((count,), "literal", given)}
+        return {"bias": otherwise}
+    numbers = shaped(op.kind, "bias", given, otherwise.shape, each)
+    return {"bias": Param(otherwise.shape, "literal", numbers)}
 
 
 def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
@@ -198,7 +244,8 @@ def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
     """Advice for a weight of another shape."""
     if needed == found[::-1]:
         return (
-            "a weight is shared as it is, not transposed: two `matmul` can use one `param`, one of"
+            "a weight is shared as it is, not transposed: are the sizes of the first layer in the"
+            " right order? two `matmul` can use one `param`, one of"
             " them with `transpose = true`"
         )
     if len(needed) == len(found) == 2 and needed[0] == found[0]:

@@ -5,14 +5,15 @@ The kinds that normalise each sample by itself are in `sample_norm.py`.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, prod
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import COUNTER, Op, Param
 from netdsl.ir.rounding import LIMIT, TINY, UNIT, Bound, grown, unless_beyond
-from netdsl.ops.args import boolean, integer, number
+from netdsl.ops.args import bias_values, boolean, integer, number, weight_values
 from netdsl.ops.base import arg, fixed, layer
+from netdsl.ops.init import bias_params, weight_param
 from netdsl.ops.norm_rounding import by_averages, units_of_root
 
 if TYPE_CHECKING:
@@ -22,13 +23,24 @@ if TYPE_CHECKING:
 
 
 class Affine(Op):
-    """Base of the kinds with a learned scale (`weight`) and shift (`bias`) for each channel."""
+    """Base of the kinds with a learned scale (`weight`) and shift (`bias`) for each channel.
+
+    Each kind declares the arguments `weight` and `bias` after its own, because older nets give
+    those by position.
+    """
 
     affine: bool
+    weight = arg(weight_values, None, doc="the scales: numbers or an earlier weight")
+    bias = arg(bias_values, True, doc="learn the shifts, or their numbers")
+    each = "channel"  # what has a scale of its own
+
+    def scale_shape(self, x: TensorType) -> tuple[int, ...]:
+        """The shape of the scales: one for each channel; raises `OpError` if a size is open."""
+        return (fixed(self, x.channels, "its input channels"),)
 
     def scale_size(self, x: TensorType) -> int:
-        """The number of scales, which is the number of channels; raises `OpError` if it is open."""
-        return fixed(self, x.channels, "its input channels")
+        """The number of scales; raises `OpError` if it is open."""
+        return prod(self.scale_shape(x))
 
     def infer(self, x: TensorType) -> TensorType:
         if not x.shape:
@@ -38,16 +50,35 @@ class Affine(Op):
 
     def params(self, x: TensorType) -> dict[str, Param]:
         if not self.affine:
+            self._check_has_none()
             return {}
-        shape = (self.scale_size(x),)
-        return {"weight": Param(shape, "ones"), "bias": Param(shape, "zeros")}
+        shape = self.scale_shape(x)
+        scale = weight_param(self, Param(shape, "ones"), self.each)
+        return {"weight": scale} | bias_params(self, Param(shape), self.each)
+
+    def _check_has_none(self) -> None:
+        """Refuse numbers for a scale or a shift that the layer does not have."""
+        numbers = [n for n in ("weight", "bias") if not isinstance(self.given.get(n), bool | None)]
+        if not numbers:
+            return
+        declared = next(a for a in self.args if a.name == "affine")
+        help_, text = "leave `affine` out", None
+        if not declared.default:
+            help_, text = "write `affine = true`", "true"
+        raise OpError(
+            "bad-argument",
+            f"`{numbers[0]}` of `{self.kind}` is given, but `affine` is false",
+            numbers[0],
+            help_,
+            Correction({"affine": text}),
+        )
 
     def onnx_scale_and_shift(self, g: Emitter, x: TypedName) -> tuple[str, str]:
-        """The learned scale and shift, or constant ones and zeros."""
-        if self.affine:
-            return g.param("weight"), g.param("bias")
-        channels = self.scale_size(x.type)
-        return g.floats([1.0] * channels), g.floats([0.0] * channels)
+        """The learned scale and shift; constant ones and zeros for what is not learned."""
+        learned, channels = self.params(x.type), self.scale_size(x.type)
+        scale = g.param("weight") if learned else g.floats([1.0] * channels)
+        shift = g.param("bias") if "bias" in learned else g.floats([0.0] * channels)
+        return scale, shift
 
 
 def running_statistics(channels: int) -> dict[str, Param]:
@@ -74,6 +105,8 @@ def onnx_batch_norm(g: Emitter, x: str, scale_and_shift: tuple[str, str], eps: f
         ("6", "bn"),
         ("2x3x4x5", "bn"),
         ("3x4x4", "bn(affine = false)"),
+        ("3x4x4", "bn(weight = [0, 1, -0.5], bias = [0.5, 0, 2])"),
+        ("3x5", "bn(bias = false)"),
     ],
 )
 class BatchNorm(Affine):
@@ -88,6 +121,8 @@ class BatchNorm(Affine):
         number, 0.1, doc="share of the new batch in the running mean and variance", min=0, max=1
     )
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each channel")
+    weight = Affine.weight
+    bias = Affine.bias
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) > 4:
@@ -113,6 +148,7 @@ class BatchNorm(Affine):
             eps=(self.eps, 1e-5),
             momentum=(self.momentum, 0.1),
             affine=(self.affine, True),
+            bias=(bool(self.bias), True),
         )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:

@@ -54,7 +54,9 @@ def by_averages(e: Evaluation, bound: Bound) -> Bound:
     reach = bound.rounding + e.per_channel(e.module.running_mean.abs())
     weight, shift = scale.new_ones(scale.shape), scale.new_zeros(scale.shape)
     if e.module.weight is not None:
-        weight, shift = (e.per_channel(t.abs()) for t in (e.module.weight, e.module.bias))
+        weight = e.per_channel(e.module.weight.abs())
+    if e.module.bias is not None:
+        shift = e.per_channel(e.module.bias.abs())
     scaled = reach * scale
     rounding = scaled * weight + shift
     rounding = unless_beyond(rounding, reach, scaled, scaled * weight, weight * scale)

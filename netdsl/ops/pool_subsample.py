@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from netdsl.ir.op import Op, Param, Window
 from netdsl.ir.rounding import Known, grown, lifted, unless_beyond
-from netdsl.ops.args import dims
+from netdsl.ops.args import bias_values, dims, weight_values
 from netdsl.ops.base import arg, fixed, layer, spatial_rank
+from netdsl.ops.init import bias_params, weight_param
 from netdsl.ops.pool import SumPool
 
 if TYPE_CHECKING:
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 
 
 @layer(
-    "subsample", family="pooling", examples=[("6x8x8", "subsample(2)"), ("3x9x6", "subsample(3x2)")]
+    "subsample",
+    family="pooling",
+    examples=[
+        ("6x8x8", "subsample(2)"),
+        ("3x9x6", "subsample(3x2)"),
+        ("3x6", "subsample(2, weight = [1, 0.5, 2], bias = false)"),
+        ("2x4x4", "subsample(2, bias = [1, -1])"),
+    ],
 )
 class Subsampling(Op):
     """LeNet-5's trainable pooling (LeCun et al. 1998): coefficient x sum of the window + bias.
@@ -27,6 +35,8 @@ class Subsampling(Op):
     """
 
     k = arg(dims, doc="window size and stride", min=1)
+    weight = arg(weight_values, None, doc="the coefficients: numbers or an earlier weight")
+    bias = arg(bias_values, True, doc="learn a bias for each map, or their numbers")
 
     def _pool(self) -> SumPool:
         return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0, "ceil": False})
@@ -39,7 +49,8 @@ class Subsampling(Op):
     def params(self, x: TensorType) -> dict[str, Param]:
         window = prod(self._pool().geometry(x).k)
         shape = (fixed(self, x.channels, "its input channels"),)
-        return {"weight": Param(shape, f"constant:{1 / window}"), "bias": Param(shape)}
+        coefficients = weight_param(self, Param(shape, f"constant:{1 / window}"), "channel")
+        return {"weight": coefficients} | bias_params(self, Param(shape), "channel")
 
     def windows(self, x: TensorType) -> tuple[Window, ...]:
         return self._pool().windows(x)
@@ -61,14 +72,19 @@ class Subsampling(Op):
             e.y.new_full(e.y.shape, 2 * count + 2),
         )
         scaled = summed * Known.exactly(e.per_channel(e.module.weight))
-        return scaled.shifted(e.per_channel(e.module.bias)).bound
+        if e.module.bias is not None:
+            scaled = scaled.shifted(e.per_channel(e.module.bias))
+        return scaled.bound
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        return t.custom("Subsample", x.channels, self._pool().geometry(x).k)
+        bias = [] if self.bias else [False]
+        return t.custom("Subsample", x.channels, self._pool().geometry(x).k, *bias)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         channels = fixed(self, x.type.channels, "its input channels")
         shape = [1, channels, *(1 for _ in x.type.spatial)]
         weight = g.op("Reshape", g.param("weight"), g.ints(shape))
-        bias = g.op("Reshape", g.param("bias"), g.ints(shape))
-        return g.op("Add", g.op("Mul", self._pool().onnx(g, x), weight), bias)
+        y = g.op("Mul", self._pool().onnx(g, x), weight)
+        if not self.bias:
+            return y
+        return g.op("Add", y, g.op("Reshape", g.param("bias"), g.ints(shape)))

@@ -1,4 +1,4 @@
-"""More or fewer positions on the spatial axes: `upsample` and `pixel_shuffle`."""
+"""More or fewer positions on the spatial axes: `upsample`, `pixel_shuffle`, `pixel_unshuffle`."""
 
 from __future__ import annotations
 
@@ -281,3 +281,44 @@ class PixelShuffle(Op):
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         return g.op("DepthToSpace", x, blocksize=self.r, mode="CRD")
+
+
+@layer(
+    "pixel_unshuffle",
+    family="shape",
+    examples=[("2x6x4", "pixel_unshuffle(2)"), ("1x3x9", "pixel_unshuffle(3)")],
+)
+class PixelUnshuffle(Op):
+    """Space into channels, the inverse of `pixel_shuffle`: C x H x W to C r^2 x H / r x W / r."""
+
+    rounding = exact
+
+    r = arg(integer, doc="factor", min=1)
+
+    def infer(self, x: TensorType) -> TensorType:
+        if len(x.shape) != 3:
+            raise OpError("wrong-rank", f"`pixel_unshuffle` needs C x H x W, its input is {x}")
+        for size in x.spatial:
+            if not is_divisible(self, size, self.r):
+                raise OpError(
+                    "bad-groups",
+                    f"{amount(size, 'position')} do not divide by {self.r}: the input is {x}",
+                    "r",
+                    "`pad` or `crop` can change the size",
+                )
+        spatial = [size // self.r for size in x.spatial]
+        self.needs_computed(x.channels)
+        return TensorType((x.channels * self.r**2, *spatial), x.dtype)
+
+    def windows(self, x: TensorType) -> tuple[Window, ...]:
+        return tuple(Window(self.r, self.r) for _ in x.spatial)
+
+    def torch(self, t: Recorder, x: TensorType) -> Lowered:
+        return t.module("PixelUnshuffle", self.r)
+
+    def onnx(self, g: Emitter, x: TypedName) -> str:
+        # `SpaceToDepth` orders the channels otherwise: each of its groups has all channels.
+        y = g.op("SpaceToDepth", x, blocksize=self.r)
+        grouped = g.op("Reshape", y, g.sizes([0, self.r**2, x.type.channels, -1]))
+        swapped = g.op("Transpose", grouped, perm=[0, 2, 1, 3])
+        return g.op("Reshape", swapped, g.op("Shape", y))

@@ -39,11 +39,11 @@ class Reshape(Op):
         pairs = equal_products(x.shape, shape)
         if not all(self.needs_equal(a, b) for a, b in pairs):
             known = prod(size for size in self.shape if size != -1)
-            needs = f"a multiple of {known}" if -1 in self.shape else str(known)
+            needs = f"a multiple of {known}" if -1 in self.shape else compact(known)
             raise OpError(
                 "shape-mismatch",
                 f"`reshape` to {shape_text(self.shape)} needs {needs} elements, but its input {x}"
-                f" has {x.size}",
+                f" has {compact(x.size)}",
                 "shape",
                 self._what_fits(x),
             )
@@ -84,14 +84,29 @@ class Reshape(Op):
     def _what_fits(self, x: TensorType) -> str | None:
         """Advice for an input of the wrong size: -1 in the place of one size, or the divisors."""
         if not isinstance(x.size, int):
-            return None
+            ours, theirs = common_factor(x.size), common_factor(prod(self.shape))
+            if -1 in self.shape or ours == theirs or 1 in (ours, theirs):
+                return None
+            return f"beside the open sizes, it has {theirs:,}, and the input has {ours:,}"
         for i in reversed(range(len(self.shape))):
             rest = [*self.shape[:i], *self.shape[i + 1 :]]
             known = prod(size for size in rest if isinstance(size, int))
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
                 fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
                 return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
+        channels = self._channels(x)
+        if channels is not None:
+            return f"with {shape_text(x.spatial)}, it needs {channels} channels, not {x.channels}"
         return divisors(x.size)
+
+    def _channels(self, x: TensorType) -> int | None:
+        """The channels that fit, if the new shape ends with the spatial axes of the input."""
+        axes = len(x.spatial)
+        if not axes or tuple(self.shape[-axes:]) != x.spatial:
+            return None
+        others = self.shape[:-axes]
+        sizes = [size for size in others if isinstance(size, int) and size > 0]
+        return prod(sizes) if len(sizes) == len(others) > 0 else None
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         sizes = _computed(x, self.infer(x).shape)

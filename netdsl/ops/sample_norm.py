@@ -6,7 +6,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
-from netdsl.ir.op import Op, Param
 from netdsl.ir.rounding import Bound, grown, subnormal, unless_beyond
 from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number, show
@@ -17,6 +16,7 @@ from netdsl.ops.norm_rounding import by_averages, normalised, units_of_root
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.op import Op, Param
     from netdsl.ir.rounding import Tensor
     from netdsl.ir.types import Sym
     from netdsl.ops.args import Dims
@@ -62,7 +62,7 @@ class _OverAxes(Affine):
     """Base of the kinds that normalise over one axis, or over several together."""
 
     axis: Dims
-    bias = True  # whether `affine` has a shift
+    each = "element"
 
     def positions(self, x: TensorType) -> list[int]:
         """The positions of the axes in `x.shape`, in ascending order; raises `OpError`."""
@@ -73,23 +73,12 @@ class _OverAxes(Affine):
             raise OpError("bad-axis", message, "axis")
         return positions
 
-    def scale_sizes(self, x: TensorType) -> tuple[int, ...]:
+    def scale_shape(self, x: TensorType) -> tuple[int, ...]:
         """The sizes of the axes, which the scale has too; raises `OpError` if one is open."""
         name = "the size of the last axis"
         if self.axis != -1:
             name = "the sizes of the axes"
         return tuple(fixed(self, x.shape[i], name) for i in self.positions(x))
-
-    def scale_size(self, x: TensorType) -> int:
-        return prod(self.scale_sizes(x))
-
-    def params(self, x: TensorType) -> dict[str, Param]:
-        if not self.affine:
-            return {}
-        params = {"weight": Param(self.scale_sizes(x), "ones")}
-        if self.bias:
-            params["bias"] = Param(self.scale_sizes(x), "zeros")
-        return params
 
     def as_last(self, x: TensorType) -> tuple[list[int], list[int]]:
         """The axes of the batch of inputs `x`, and where they are once they are the last ones."""
@@ -121,6 +110,8 @@ class _OverAxes(Affine):
         ("6x4x5", "layernorm(axis = 1, eps = 1e-6)"),
         ("2x3x4", "layernorm(axis = [1, 3], bias = false)"),
         ("2x3x4", "layernorm(axis = [-2, -1], affine = false)"),
+        ("2x3", "layernorm(weight = [1, 0.5, -1], bias = [0, 0.1, 2])"),
+        ("2x2x3", "layernorm(axis = [1, 3], weight = [[1, 2, 3], [4, 5, 6]])"),
     ],
 )
 class LayerNorm(_OverAxes, _OwnStatistics):
@@ -135,7 +126,8 @@ class LayerNorm(_OverAxes, _OwnStatistics):
     axis: Dims = arg(
         dims, -1, doc="the axis, or a list of axes, counted as in PyTorch: 0 is the batch"
     )
-    bias: bool = arg(boolean, True, doc="learn the shift")
+    bias = Affine.bias
+    weight = Affine.weight
 
     def rows(self, x: Tensor) -> Tensor:
         axes, last = self._axes_of(x)
@@ -149,18 +141,18 @@ class LayerNorm(_OverAxes, _OwnStatistics):
         return self.as_last(TensorType(tuple(x.shape[1:])))
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        sizes = self.scale_sizes(x)
+        sizes = self.scale_shape(x)
         module = t.module(
             "LayerNorm",
             sizes[0] if len(sizes) == 1 else sizes,
             eps=(self.eps, 1e-5),
             elementwise_affine=(self.affine, True),
-            bias=(self.bias, True),
+            bias=(bool(self.bias), True),
         )
         return self.torch_over_last(module, x)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
-        sizes = self.scale_sizes(x.type)
+        sizes = self.scale_shape(x.type)
         scale = [g.param(name) for name in self.params(x.type)]
         if not scale and len(sizes) == 1:
             scale = [g.floats([1.0] * sizes[0])]
@@ -185,6 +177,7 @@ class LayerNorm(_OverAxes, _OwnStatistics):
         ("8", "rmsnorm(eps = 0.001)"),
         ("6x4x5", "rmsnorm(axis = 1)"),
         ("2x3x4", "rmsnorm(axis = [1, 3], affine = false)"),
+        ("3x4x4", "rmsnorm(axis = 1, weight = [1, 0.5, -1])"),
     ],
 )
 class RMSNorm(_OverAxes):
@@ -198,6 +191,7 @@ class RMSNorm(_OverAxes):
         dims, -1, doc="the axis, or a list of axes, counted as in PyTorch: 0 is the batch"
     )
     affine: bool = arg(boolean, True, doc="learn a scale for each element")
+    weight = Affine.weight
     bias = False
 
     def rounding(self, e: Evaluation) -> Bound:
@@ -222,7 +216,7 @@ class RMSNorm(_OverAxes):
         return Bound(rounding, underflow + weight + subnormal(weight) * scaled + 1)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        sizes = self.scale_sizes(x)
+        sizes = self.scale_shape(x)
         module = t.module(
             "RMSNorm",
             sizes[0] if len(sizes) == 1 else sizes,
@@ -237,7 +231,7 @@ class RMSNorm(_OverAxes):
         y = g.op("Div", x, g.op("Sqrt", g.op("Add", square, g.floats(self.eps))))
         if not self.affine:
             return y
-        weight, sizes = g.param("weight"), iter(self.scale_sizes(x.type))
+        weight, sizes = g.param("weight"), iter(self.scale_shape(x.type))
         if axes != [len(x.type.shape)]:
             after = range(axes[0], len(x.type.shape) + 1)
             weight = g.op(
@@ -263,6 +257,8 @@ def _need_several(op: Op, size: int | Sym, advice: str) -> None:
         ("6x4x4", "groupnorm(2)"),
         ("4x7", "groupnorm(4, affine = false)"),
         ("8x3x3", "groupnorm(groups = 1, eps = 0.01)"),
+        ("4x3x3", "groupnorm(2, weight = [1, 0.5, 2, -1], bias = false)"),
+        ("2x5", "groupnorm(1, bias = [0.5, -1])"),
     ],
 )
 class GroupNorm(_OwnStatistics):
@@ -275,6 +271,8 @@ class GroupNorm(_OwnStatistics):
     groups: int = arg(integer, doc="number of groups of channels", min=1)
     eps: float = arg(number, 1e-5, doc="added to the variance", min=0)
     affine: bool = arg(boolean, True, doc="learn a scale and a shift for each channel")
+    weight = Affine.weight
+    bias = Affine.bias
 
     def infer(self, x: TensorType) -> TensorType:
         super().infer(x)
@@ -292,8 +290,14 @@ class GroupNorm(_OwnStatistics):
         return x.reshape(x.shape[0], self.groups, -1)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        eps, affine = (self.eps, 1e-5), (self.affine, True)
-        return t.module("GroupNorm", self.groups, x.channels, eps=eps, affine=affine)
+        return t.module(
+            "GroupNorm",
+            self.groups,
+            x.channels,
+            eps=(self.eps, 1e-5),
+            affine=(self.affine, True),
+            bias=(bool(self.bias), True),
+        )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         rows = g.op("Reshape", x, g.ints([0, self.groups, -1]))
@@ -303,8 +307,10 @@ class GroupNorm(_OwnStatistics):
         if not self.affine:
             return y
         per_channel = g.ints([self.scale_size(x.type), *(1 for _ in x.type.spatial)])
-        weight, bias = (g.op("Reshape", g.param(n), per_channel) for n in ("weight", "bias"))
-        return g.op("Add", g.op("Mul", y, weight), bias)
+        y = g.op("Mul", y, g.op("Reshape", g.param("weight"), per_channel))
+        if not self.bias:
+            return y
+        return g.op("Add", y, g.op("Reshape", g.param("bias"), per_channel))
 
 
 @layer(
@@ -316,6 +322,8 @@ class GroupNorm(_OwnStatistics):
         ("2x3x4x5", "instancenorm"),
         ("3x4x5", "instancenorm(affine = true, track_running_stats = true)"),
         ("2x6", "instancenorm(track_running_stats = true, momentum = 0.01)"),
+        ("3x4x4", "instancenorm(affine = true, weight = [1, 2, 0.5], bias = [0, 1, -1])"),
+        ("3x6", "instancenorm(affine = true, track_running_stats = true, bias = false)"),
     ],
 )
 class InstanceNorm(_OwnStatistics):
@@ -333,6 +341,8 @@ class InstanceNorm(_OwnStatistics):
     momentum: float = arg(
         number, 0.1, doc="share of the new batch in the running averages", min=0, max=1
     )
+    weight = Affine.weight
+    bias = Affine.bias
 
     def infer(self, x: TensorType) -> TensorType:
         if not 2 <= len(x.shape) <= 4:
@@ -373,6 +383,7 @@ class InstanceNorm(_OwnStatistics):
             momentum=(self.momentum, 0.1),
             affine=(self.affine, False),
             track_running_stats=(self.track_running_stats, False),
+            bias=(bool(self.bias), True),
         )
 
     def onnx(self, g: Emitter, x: TypedName) -> str:

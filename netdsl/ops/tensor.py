@@ -27,6 +27,7 @@ class _Tensor(Op):
     """
 
     any_dtype = True
+    is_source = True
     rounding = exact
     is_global = True
 

@@ -117,7 +117,8 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> np.ndarray:
             help="give it one sample, or a batch of them",
         )
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
-        raise NetdslError("wrong-shape", f"{place} is {sizes}, the model takes {target}")
+        message = f"{place} is {sizes}, the model takes {target}"
+        raise NetdslError("wrong-shape", message, help=_channels_first(stored.shape, target))
     if 0 in shape:
         raise NetdslError("wrong-shape", f"{place} is empty: its shape is {sizes}")
     wanted = np.dtype(target.dtype)
@@ -143,3 +144,16 @@ def _check_kind(dtype: np.dtype, wanted: np.dtype, place: str) -> None:
 def _kind(dtype: np.dtype) -> str | None:
     """The kind of numbers of an element type, or None if no model takes it."""
     return {"b": "bool", "i": "integer", "u": "integer", "f": "float"}.get(dtype.kind)
+
+
+def _channels_first(shape: tuple[int, ...], target: Tensor) -> str | None:
+    """Advice for an array whose channels are its last axis, if it fits without that."""
+    rank = len(shape)
+    batch = tuple(range(rank - len(target.shape) + 1))
+    order = (*batch, rank - 1, *range(len(batch), rank - 1))
+    wanted, moved = target.shape[1:], [shape[i] for i in order[len(batch) :]]
+    fits = all(not isinstance(d, int) or d == n for d, n in zip(wanted, moved, strict=True))
+    if len(wanted) < 2 or not fits:
+        return None
+    axes = ", ".join(map(str, order))
+    return f"if its channels come last, write `array.transpose({axes})` before you store it"

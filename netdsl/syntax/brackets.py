@@ -172,6 +172,9 @@ def closed_early(source: SourceFile, start: int) -> WrongBracket | None:
     is_entry = re.match(r"\s*\w+\s*=", source.line(number))  # that of a `train` section
     if source.line(line).strip() != "}" or is_entry:
         return None
+    heads = re.findall(r"^\s*(net|block|train)\b", above, re.MULTILINE)
+    if re.match(r"\s*\w+\s*=", source.line(number)) and heads[-1:] != ["train"]:
+        return None  # an entry of a section, which does not belong in the net above
     message = "this line is outside of all nets and blocks"
     help_ = f"the `}}` on line {line} closes the last one: leave it out"
     return WrongBracket(message, help_, [(source.start_of(line), source.start_of(line + 1), "")])

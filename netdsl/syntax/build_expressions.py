@@ -170,7 +170,7 @@ class ExpressionBuilder:
                 "bad-label",
                 f'`"{name}"` cannot be a label',
                 span,
-                help="a label in quotes consists of letters, digits, `_`, `-` and `/`",
+                help=_label_help(name),
             )
 
     def at(self, node: ParseNode | Token) -> Span:
@@ -186,3 +186,13 @@ def names(targets: ParseNode) -> tuple[str, ...]:
 def _parts(token: Token) -> tuple[int | str, ...]:
     """The parts of sizes such as `3xHxW`."""
     return tuple(int(part) if part[0].isdigit() else part for part in token.split("x"))
+
+
+def _label_help(name: str) -> str:
+    """Advice for a label in quotes that no checkpoint can have."""
+    parts = name.split(".")
+    if len(parts) > 1 and all(map(_LABEL.fullmatch, parts)):
+        labels = [part if part.isidentifier() else f'"{part}"' for part in parts]
+        nested = "".join(f"{label}: {{ " for label in labels[:-1])
+        return f"a dot separates scopes: write `{nested}{labels[-1]}: ...{' }' * len(labels[1:])}`"
+    return "a label in quotes consists of letters, digits, `_`, `-` and `/`"

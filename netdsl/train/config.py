@@ -9,7 +9,7 @@ from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, sh
 from netdsl.data.catalog import check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.diagnostics import did_you_mean
-from netdsl.errors import SettingError
+from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
 from netdsl.train import settings
 from netdsl.words import counted
@@ -83,8 +83,10 @@ def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, .
                 f" {images.name} have {counted(channels, 'channel')}"
             )
             example = ", ".join(["0.5"] * channels)
-            help_ = f"write one number for each channel: `{name} = [{example}]`"
-            raise SettingError("bad-argument", message, "augment", help_)
+            written = f"`normalize([{example}], [{example}])`"
+            help_ = f"write one number for each channel, as in {written}"
+            part = EntryPart("normalize")
+            raise SettingError("bad-argument", message, "augment", help_, part=part)
 
 
 def _check_crop(images: "ImageData", size: int, pad: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.data.catalog import describe_dataset
@@ -11,7 +12,7 @@ from netdsl.driver import compile_net
 from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
-from netdsl.train.section import entry_of, read_config
+from netdsl.train.section import entry_of, place_in, read_config
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from netdsl.data.images import ImageData
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph, Value
+    from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
 
 
@@ -74,7 +76,13 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     named = entry_of(compiled, "data")
     is_own = section is not None and section.net == graph.name
     is_given = compiled.inputs or compiled.program.defines
-    if named is None or not is_own or is_given or len(graph.inputs) + len(graph.outputs) > 2:
+    if is_own:
+        try:
+            check_ends(graph, "`netdsl train`")
+        except NetdslError as error:
+            yield from error.diagnostics
+            return
+    if named is None or not is_own or is_given:
         return
     data = describe_dataset(config.data)
     image = Annotation("the input is here", graph.inputs[0].site.span)
@@ -90,8 +98,12 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             check()
         except SettingError as error:
             diagnostic = error.diagnostic
-            diagnostic.span = (entry_of(compiled, error.key) or named).span
+            entry = entry_of(compiled, error.key) or named
+            diagnostic.span = entry.span
+            if error.part is not None:
+                diagnostic.span = place_in(entry.values, error.part)
             diagnostic.notes = notes
+            diagnostic.help = _with_root(diagnostic.help, data.name, named)
             yield diagnostic
         except NetdslError as error:
             for diagnostic in error.diagnostics:
@@ -100,6 +112,14 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
                     Annotation(f"the images of this data are {sizes}", named.span),
                 )
             yield from error.diagnostics
+
+
+def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
+    """Advice with the folder that the section gives for the same data."""
+    root = re.search(r'root\s*=\s*("[^"]*")', named.span.text)
+    if help is None or root is None:
+        return help
+    return help.replace(f'{data}(root = "DIR"', f"{data}(root = {root[1]}")
 
 
 def _cannot(graph: Graph, fact: str, place: Value) -> NetdslError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.data.catalog import DATASETS
 from netdsl.diagnostics import Diagnostic, Edit
 from netdsl.habits import training
-from netdsl.source import Span
+from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.train.config import KINDS, TrainConfig
 
@@ -65,6 +65,29 @@ def errors_of_misplaced(entries: Sequence[ast.Entry]) -> Iterator[Diagnostic]:
             if entry is next(iter(own.values())):
                 fix = _fix(written, target, tuple(own.values()))
         yield Diagnostic("unknown-entry", message, name_of(entry), help=help_, fix=fix)
+
+
+def misplaced_setting(
+    entries: Sequence[ast.Entry], key: str, text: str, given_as: str
+) -> Diagnostic | None:
+    """The error for a setting of the command that is an argument of an entry, or None."""
+    argument = None if key in TrainConfig.__dataclass_fields__ else argument_of(key)
+    if argument is None:
+        return None
+    entry = training.ARGUMENTS[argument]
+    name, arguments = _call_of(entry, next((e for e in entries if e.name == entry), None))
+    parameters, given = _parameters(entry, name), {**arguments, argument: text}
+    written = ", ".join(f"{a} = {given[a]}" for a in parameters if a in given)
+    message = f"`{key}` is an argument of the {entry}, not an entry"
+    help_ = f"write it in the parentheses of `{entry} = {training.CALLS[entry]}`"
+    if argument in parameters and text:
+        setting = given_as.format(entry).replace("...", f'"{name}({written})"')
+        if setting.startswith("--"):
+            option, _, path = setting.partition(" ")
+            setting = f"{option} '{path}={name}({written})'"
+        help_ = f"write `{setting}`"
+    source = SourceFile(given_as.format(key), text)
+    return Diagnostic("unknown-entry", message, Span(source, 0, len(text)), help=help_)
 
 
 def name_of(entry: ast.Entry) -> Span:

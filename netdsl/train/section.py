@@ -14,7 +14,7 @@ from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import LISTS, TrainConfig, check_entry
-from netdsl.train.misplaced import errors_of_misplaced, misplaced, name_of
+from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -49,7 +49,11 @@ def read_config(
         if entry not in outside and entry.name not in (settings or {}):
             reader.take(entry.name, entry.values, name_of(entry))
     for key, text in (settings or {}).items():
-        reader.take_text(key, given_as[0].format(key), text)
+        argument = misplaced_setting(entries, key, text, given_as[0])
+        if argument is not None:
+            reader.errors.append(argument)
+        else:
+            reader.take_text(key, given_as[0].format(key), text)
     if data is not None:
         reader.take_text("data", given_as[1], data)
     if reader.errors:
@@ -136,7 +140,7 @@ class _Reader:
                 return  # that entry has an error of its own
             place = span
             if error.code != "unknown-entry":
-                place = _place_in(exprs, part)
+                place = place_in(exprs, part)
             error.diagnostic.span = error.diagnostic.span or place
             if error.respelling is not None:
                 error.diagnostic.fix = _respelled(*error.respelling, error.diagnostic.span)
@@ -155,7 +159,7 @@ class _Reader:
         return values[0]
 
 
-def _place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:
+def place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:
     """The place of a part of an entry's value, or of the whole value."""
     for expr in _items(exprs):
         if part is None:

@@ -64,7 +64,7 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
             f"there is no file {path}",
             help=(
                 "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the"
-                " folder of a training run"
+                " folder of a training run, which `netdsl train` makes"
             ),
         )
     format = format_of(path)
@@ -205,13 +205,17 @@ def fit(
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         unused = len(_without_counters(_spare(weights.tensors, params, prefix)))
         needed = len(_needed(params))
+        help_ = (
+            f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
+            " are unused"
+        )
+        size = _other_size(params, weights, prefix)
+        if size is not None:
+            help_ += f"; if a parameter of the net sets this size, write `-D NAME={size}`"
         raise NetdslError(
             "weights-mismatch",
             f"{weights.name} does not fit: {'; '.join(problems[:SHOWN])}{more}",
-            help=(
-                f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
-                " are unused"
-            ),
+            help=help_,
         )
     fitting = Fitting(_sources(params, weights.tensors, prefix), weights.tensors)
     if lazy:
@@ -220,6 +224,24 @@ def fit(
         name: as_float32(name, np.asarray(tensor), allow_nonfinite=allow_nonfinite)
         for name, tensor in fitting.items()
     }
+
+
+def _other_size(params: Mapping[str, Param], weights: Weights, prefix: str) -> int | None:
+    """The size in a checkpoint that explains why shapes differ, if there is only one."""
+    sources = _sources(params, weights.tensors, prefix)
+    pairs = [
+        (weights.tensors[sources[n]].shape, params[n].shape)
+        for n in _needed(params)
+        if n in sources
+    ]
+    differing = {
+        (there, here)
+        for theirs, ours in pairs
+        if len(theirs) == len(ours)
+        for there, here in zip(theirs, ours, strict=True)
+        if there != here
+    }
+    return differing.pop()[0] if len(differing) == 1 else None
 
 
 def _problems(params: Mapping[str, Param], weights: Weights, prefix: str) -> list[str]:

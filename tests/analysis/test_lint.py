@@ -18,6 +18,10 @@ from tests.support.manual import LANGUAGE, blocks_of
 if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
+JOINED = "net A {{\n input x: 9\n a: dense(9)\n @x -> b: dense(9)\n {}\n}}"
+SCHEDULED = (
+    "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n schedule = {}\n}}"
+)
 # Each with the lines at which it is reported.
 WRONG = [
     ("channels-last", [2], "net A {\n input image: 32x32x3\n conv(8, 3, pad = 1)\n}"),
@@ -61,6 +65,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
+    ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),
     ("unused-value", [3], "net A {\n input x: 4\n a: dense(8)\n @x -> dense(2)\n}"),
     (
         "unused-value",
@@ -102,6 +107,62 @@ WRONG = [
         "shadowed-let",
         [5],
         "net A(w = 2) {\n input x: 4\n for k in [1, 2] {\n dense(w)\n let w = k\n dense(w) }\n}",
+    ),
+    (
+        "batch-in-reshape",
+        [3],
+        "net A {\n input image: 3x4x4\n reshape([-1, 48]) -> dense(10) -> relu -> dense(2)\n}",
+    ),
+    ("channels-last", [4], "net A {\n input z: 9\n dense(980)\n reshape(7x7x20) -> conv(3, 3)\n}"),
+    ("joined-twice", [5], JOINED.format("add(@a, @b)")),
+    ("joined-twice", [5], JOINED.format("sub(@b) -> add(@a)")),
+    ("joined-twice", [5], JOINED.format("concat( @b , @a )")),
+    (
+        "joined-twice",
+        [5],
+        (
+            "block B() {\n a: dense(9)\n @in -> dense(9)\n b: relu\n add(@a, @b)\n}\n"
+            "net A {\n input x: 9\n B -> B\n}"
+        ),
+    ),
+    ("unused-value", [3], "net A {\n input x: 9\n dense(9) -> param(3)\n}"),
+    ("unused-value", [3], "net A {\n input x: 5x9\n dense(9) -> positions -> embedding(5, 2)\n}"),
+    ("all-dropped", [3], "net A {\n input x: 9\n dropout(1) -> dense(3)\n}"),
+    ("all-dropped", [3], "net A {\n input x: 9\n droppath(p = 1.0) -> dense(3)\n}"),
+    (
+        "large-scale",
+        [4],
+        "net A {\n input m: 3x9x9\n input boxes: 5x4\n @m -> roi_pool(2, 8, @boxes)\n}",
+    ),
+    (
+        "input-channels",
+        [4],
+        "net A {\n input m: 4x9x9\n conv(8, 3)\n conv(in.channels // 2, 1) -> relu\n}",
+    ),
+    (
+        "hidden-figure",
+        [4],
+        "net A(params = 9) {\n input x: 9\n dense(params)\n expect params == 9\n}",
+    ),
+    (
+        "hidden-figure",
+        [4],
+        "let depth = 2\nnet A {\n input x: 9\n expect depth >= 2 and depth < 4\n dense(depth)\n}",
+    ),
+    ("nothing-frozen", [3], "net A {\n input x: 9\n dense(9) -> tanh -> frozen\n dense(2)\n}"),
+    ("late-schedule", [6], SCHEDULED.format("epochs = 9", "multistep([5, 9, 12])")),
+    ("late-schedule", [6], SCHEDULED.format("epochs = 9", "step(every = 30, gamma = 0.5)")),
+    ("late-schedule", [6], SCHEDULED.format("epochs = 9", "cosine(warmup = 20)")),
+    ("late-schedule", [6], SCHEDULED.format("seed = 9", "multistep(at = [30])")),
+    (
+        "default-data",
+        [5],
+        "net A {\n input image: 3x28x28\n flatten -> dense(10)\n}\ntrain A { epochs = 3 }",
+    ),
+    (
+        "default-data",
+        [5],
+        "net A {\n input image: 1x28x28\n flatten -> dense(9)\n}\ntrain A { epochs = 3 }",
     ),
 ]
 TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
@@ -157,6 +218,20 @@ RIGHT = [
     "net Label { input x: 4 \n repeat 2 as i { fc{i}: dense(5) } }",
     "net Size(S = 4) { input x: 2xS \n dense(5) }",
     "net Local { input x: 4 \n let w = 3 \n dense(w) \n repeat 2 { let w = 4 \n dense(w) } }",
+    "net List { input x: 4 \n a: dense(4) \n @x -> b: dense(4) \n add([@a, @b]) }",
+    "net Square { input x: 4 \n a: dense(4) \n mul(@a) }",
+    "net Doubled { input x: 4 \n a: dense(4) \n add([@, @a]) }",
+    "net Length { input x: 5x4 \n positions -> embedding(5, 4) }",
+    "net Query { input x: 5x4 \n q: @x -> param(3x4) \n attention(2, @x) }",
+    "net Again { input image: 3x9x9 \n conv(8, 3) -> conv(in.channels, 1) }",
+    "net First { input image: 8x9x9 \n conv(in.channels // 2, 3) }",
+    "net Deep(depth = 8) { input x: 4 \n dense(depth) \n expect params == depth * 5 }",
+    "net Frozen { input x: 4 \n { dense(4) -> relu } -> frozen \n dense(2) }",
+    "net Row { input image: 1x4x4 \n reshape([1, -1]) -> dense(2) }",
+    "net Columns { input image: 6x4 \n reshape([-1, 8]) -> dense(2) }",
+    "net Sized { input z: 9 \n dense(98) \n reshape(2x7x7) -> conv(3, 3) }",
+    SCHEDULED.format("epochs = 90", "multistep([30, 60])"),
+    SCHEDULED.format("epochs = 5", "cosine(warmup = 2)"),
     "block B(w) { dense(w) }",
     "block B(w, v) { dense(w) } \n block C(b) { b(3, 4) } \n net A { input x: 4 \n C(B) }",
     (
@@ -234,6 +309,9 @@ def test_manual() -> None:
 
 # What random programs do on purpose.
 RANDOM = {
+    "all-dropped",
+    "joined-twice",
+    "nothing-frozen",
     "unused-let",
     "unused-parameter",
     "unused-value",
@@ -318,3 +396,29 @@ def test_every_code_can_be_allowed() -> None:
     """The codes that comments can silence are those that the mistakes above cause."""
     assert {case[0] for case in (*WRONG, *TRAINED_WRONG)} == set(WARNINGS)
     assert {case[0] for case in HINTED} == set(HINTS)
+
+
+def test_a_label_that_names_the_first_layer_of_its_chain() -> None:
+    """The warning about the end of a chain moves the label there, if a reference names it."""
+    text = (
+        "net A {\n input x: 4\n a: dense(8) -> relu\n"
+        " b: @a -> dense(4)\n @a -> dense(4) -> add(@b)\n}"
+    )
+    (warning,) = _warnings(text)
+    assert (warning.code, warning.line) == ("unused-value", 3)
+    assert "write `dense(8) -> a: relu`" in str(warning.help)
+    fixed = text.replace("a: dense(8) -> relu", "dense(8) -> a: relu")
+    assert _warnings(fixed) == []
+
+
+def test_what_a_loop_can_carry() -> None:
+    """The help about a `let` in a loop can be followed."""
+    loop = (
+        "for i in range(2) with n = 1 {\n conv(w * n + i, 3)\n next n = n + 1\n let w = 2 * w\n }"
+    )
+    text = f"net A {{\n input x: 3x16x16\n let w = 4\n {loop}\n}}"
+    (warning,) = _warnings(text)
+    head, line = "for i in range(2) with n = 1, w = w {", "next w = 2 * w"
+    assert f"write `{head}` and `{line}`" in str(warning.help)
+    carried = text.replace("for i in range(2) with n = 1 {", head).replace("let w = 2 * w", line)
+    assert _warnings(carried) == []

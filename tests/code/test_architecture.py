@@ -230,6 +230,7 @@ BOUNDARY = {
     "elaborate.arguments",
     "elaborate.bodies",
     "elaborate.builder",
+    "elaborate.called_nets",
     "elaborate.ends",
     "elaborate.layers",
     "elaborate.loader",

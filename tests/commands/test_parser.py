@@ -58,6 +58,10 @@ WRONG = {
         "netdsl: argument --color: `alway` is not one of auto, always, never; did you mean"
         f" `always`?\n{USAGE}"
     ),
+    "train lenet5 --epochs 3": (
+        "netdsl train: there is no option `--epochs`; write `--set train.epochs=3`\n"
+        "usage: netdsl train [options] FILE[:NET]\n"
+    ),
     "check --dept 2": (
         f"netdsl check: there is no option `--dept`; did you mean `--depth`?\n{CHECK}"
     ),
@@ -101,6 +105,36 @@ WRONG = {
     ),
     "layers conv pool": (
         "netdsl layers: unexpected argument `pool`\nusage: netdsl layers [options] [KIND]\n"
+    ),
+    # Options of other commands and tools.
+    "run m.onnx --input x.npy": (
+        "netdsl run: there is no option `--input`; inputs need no option: write `netdsl run MODEL"
+        " INPUT...`\nusage: netdsl run [options] MODEL INPUT...\n"
+    ),
+    "fmt --write a.net": (
+        "netdsl fmt: there is no option `--write`; leave it out: `netdsl fmt` writes the files\n"
+        "usage: netdsl fmt [options] FILE...\n"
+    ),
+    "draw lenet5 --format svg -o -": (
+        "netdsl draw: there is no option `--format`; the suffix of `-o` is the format; with"
+        " `-o -`, write `--to svg`\nusage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    "export lenet5 --half -o a.onnx": (
+        "netdsl export: there is no option `--half`; write `--fp16`\n"
+        "usage: netdsl export [options] FILE[:NET] -o FILE\n"
+    ),
+    "export lenet5 -o lenet5.pt": (
+        "netdsl export: -o takes a name that ends in .onnx or .py, found `lenet5.pt`; weights for"
+        " PyTorch come from `netdsl train`, as .safetensors\n"
+        "usage: netdsl export [options] FILE[:NET] -o FILE\n"
+    ),
+    "nets resnet50": (
+        "netdsl nets: unexpected argument `resnet50`; `netdsl check resnet:ResNet50` shows one"
+        " net\nusage: netdsl nets [options]\n"
+    ),
+    "nets resnet": (
+        "netdsl nets: unexpected argument `resnet`; `netdsl check resnet` shows one net\n"
+        "usage: netdsl nets [options]\n"
     ),
     "help chek": (
         "netdsl help: there is no command `chek`; did you mean `check`?\n"

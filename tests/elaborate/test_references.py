@@ -32,6 +32,18 @@ def test_a_reference_is_the_value_of_its_label() -> None:
     assert ("conv", "tanh") == (left.op.kind, right.op.kind)
 
 
+def test_a_formula_used_again_keeps_its_layers() -> None:
+    """The layers of a formula that is used again are those of its first use.
+
+    They are not the layers at the first positions of the scope, here `tanh` and `bn`.
+    """
+    again = "tanh -> bn -> c: (relu(@) - 1)\nconv(3, 1) -> c -> conv(3, 1)\nc"
+    compiled = net(again)
+    first, second, third = (n.module for n in compiled.graph.nodes if n.op.kind == "relu")
+    assert first == second == third == "2"
+    assert_back_ends_agree(compiled)
+
+
 def test_residual() -> None:
     """`residual { F }` adds its input; with two arms, the second replaces the input."""
     assert_back_ends_agree(

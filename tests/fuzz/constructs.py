@@ -113,7 +113,9 @@ class Constructs(Generator):
         holds = self.chance(0.5)
         also = f"if {self.truth(holds)} {{ | identity }}"
         kind = self.pick(["add", "concat", "max"])
-        result = t.with_(t.channels * (rounds + 1 + holds)) if kind == "concat" else t
+        always = "\n    | tanh" if self.chance(0.7) else ""
+        count = rounds + holds + bool(always)
+        result = t.with_(t.channels * count) if kind == "concat" else t
         if result.size > 8000:
             raise Skip
-        return f"{kind} {{\n    {made}\n    {also}\n    | tanh\n}}", result, 4
+        return f"{kind} {{\n    {made}\n    {also}{always}\n}}", result, 4

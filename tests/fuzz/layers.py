@@ -83,10 +83,10 @@ def flag(g: Generator, arguments: Arguments, name: str, default: bool, p: float 
     return value
 
 
-def bias(g: Generator, arguments: Arguments, count: int) -> None:
+def bias(g: Generator, arguments: Arguments, *shape: int) -> None:
     """Sometimes add an argument `bias`: a truth value or literal numbers."""
-    if g.chance(0.1):
-        arguments.append(("bias", g.nested((count,))))
+    if prod(shape) <= 40 and g.chance(0.1):
+        arguments.append(("bias", g.nested(shape)))
     else:
         flag(g, arguments, "bias", default=True)
 
@@ -150,9 +150,10 @@ def _subsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(not t.open[0])
     k = per_axis(g, n, (1, 2, 3))
     need(all(x >= k_ for x, k_ in zip(t.spatial, k, strict=True)))
-    return [("k", g.dims(k))], t.with_(
-        spatial=tuple((x - k_) // k_ + 1 for x, k_ in zip(t.spatial, k, strict=True))
-    )
+    a: Arguments = [("k", g.dims(k))]
+    weight(g, a, (t.channels,), 0.2)
+    bias(g, a, t.channels)
+    return a, t.with_(spatial=tuple((x - k_) // k_ + 1 for x, k_ in zip(t.spatial, k, strict=True)))
 
 
 # ---- normalisation
@@ -189,25 +190,31 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     is_running = kind == "instancenorm" and flag(g, a, "track_running_stats", default=False)
     if kind == "bn" or is_running:
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
-    flag(g, a, "affine", default=kind != "instancenorm")
-    if kind in ("layernorm", "rmsnorm"):
-        _axes(g, a, t)
-    if kind == "layernorm":
-        flag(g, a, "bias", default=True)
+    affine = flag(g, a, "affine", default=kind != "instancenorm")
+    shape = _axes(g, a, t) if kind in ("layernorm", "rmsnorm") else (t.channels,)
+    if affine:
+        weight(g, a, shape, 0.2)
+    if affine and kind != "rmsnorm":
+        bias(g, a, *shape)
+    elif kind != "rmsnorm":
+        flag(g, a, "bias", default=True, p=0.1)
     return a, t
 
 
-def _axes(g: Generator, a: Arguments, t: Type) -> None:
-    """The axes of a norm, which must have known sizes."""
+def _axes(g: Generator, a: Arguments, t: Type) -> tuple[int, ...]:
+    """Choose the axes of a norm, which must have known sizes; returns these sizes."""
     closed = [i for i in range(t.rank) if not t.open[i]]
     if t.rank - 1 in closed and g.chance(0.6):
         maybe(g, a, "axis", "-1", 0.2)
-    elif g.chance(0.6):
-        a.append(("axis", g.whole(g.pick(closed) + 1)))
-    else:
-        need(bool(closed))
-        axes = g.random.sample(closed, g.random.randint(1, len(closed)))
-        a.append(("axis", g.ints([i + 1 if g.chance(0.6) else i - t.rank for i in axes])))
+        return (t.shape[-1],)
+    if g.chance(0.6):
+        axis = g.pick(closed)
+        a.append(("axis", g.whole(axis + 1)))
+        return (t.shape[axis],)
+    need(bool(closed))
+    axes = g.random.sample(closed, g.random.randint(1, len(closed)))
+    a.append(("axis", g.ints([i + 1 if g.chance(0.6) else i - t.rank for i in axes])))
+    return tuple(t.shape[i] for i in sorted(axes))
 
 
 @makes("dropout", "dropout2d", "droppath")
@@ -276,6 +283,17 @@ def _plain(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return [], t
 
 
+@makes("glu")
+def _gated(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.floats)
+    even = [i for i in range(t.rank) if not t.open[i] and t.shape[i] % 2 == 0]
+    if t.rank - 1 in even and g.chance(0.5):
+        return [], t.at(t.rank - 1, t.shape[-1] // 2)
+    i = g.pick(even)
+    axis = i + 1 if g.chance(0.6) else i - t.rank
+    return [("axis", g.whole(axis))], t.at(i, t.shape[i] // 2)
+
+
 @makes("leaky_relu", "elu", "prelu", "gelu", "softmax", "log_softmax")
 def _activation(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)
@@ -288,7 +306,9 @@ def _activation(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         case "prelu":
             shared = flag(g, a, "shared", default=False)
             need(shared or not t.open[0])
-            maybe(g, a, "init", g.real(g.pick((0.0, 0.1, 0.25))))
+            weight(g, a, (1 if shared else t.channels,), 0.2)
+            if "weight" not in dict(a):
+                maybe(g, a, "init", g.real(g.pick((0.0, 0.1, 0.25))))
         case "gelu":
             maybe(g, a, "approximate", g.word(g.pick(("none", "tanh"))))
         case _:

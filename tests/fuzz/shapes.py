@@ -219,6 +219,15 @@ def _pixels(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return [("r", g.whole(r))], t.with_(t.channels // (r * r), tuple(x * r for x in t.spatial))
 
 
+@makes("pixel_unshuffle")
+def _unshuffled(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(t.rank == 3 and t.floats)
+    fixed = [x for x, is_open in zip(t.spatial, t.open[1:], strict=True) if not is_open]
+    need(len(fixed) == 2)
+    r = g.pick([v for v in (1, 2, 3) if all(x % v == 0 for x in fixed)])
+    return [("r", g.whole(r))], t.with_(t.channels * r * r, tuple(x // r for x in t.spatial))
+
+
 @makes("param")
 def _param(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     need(t.floats)

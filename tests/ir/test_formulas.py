@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import netdsl
+from netdsl.ir.signs import differ
 from netdsl.ir.types import FormulaTooLong, Sym, compact, shape_text, subs
 
 T, H, W = (Sym.var(s) for s in "THW")
@@ -180,3 +181,24 @@ def test_products_with_many_factors_are_refused() -> None:
     assert power.length == 2**15
     with pytest.raises(FormulaTooLong):
         power * power
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (84 * (H // 8) * (W // 8), 85 * ((H + 7) // 8) * ((W + 7) // 8), True),
+        (85 * ((H + 7) // 8) * ((W + 7) // 8), 84 * (W // 8) * (H // 8), True),
+        (3 * H * (W // 2), 4 * H * ((W + 1) // 2), True),
+        (86 * (H // 8), 85 * ((H + 7) // 8), False),
+        (84 * (H // 8), 85 * (H // 8), False),
+        (H // 8, (H + 7) // 8, False),
+        (3 * (H // 2), 4 * ((H + 2) // 3), False),
+        (3 * H, 4 * W, False),
+    ],
+)
+def test_products_that_differ(a: Sym, b: Sym, expected: bool) -> None:
+    """A proof that two products differ is right: no sizes make them equal."""
+    assert differ(a, b) is expected
+    if expected:
+        sizes = product(range(1, 40), repeat=2)
+        assert all(a.at({"H": h, "W": w}) != b.at({"H": h, "W": w}) for h, w in sizes)

@@ -237,8 +237,8 @@ ALONG_THE_AXES = {"softmax", "log_softmax", "layernorm", "rmsnorm", "groupnorm",
 
 
 def _sees_all(example: Example) -> bool:
-    """Whether an example is a reduction over more than the channels."""
-    if not example.kind.startswith("reduce_"):
+    """Whether an example combines positions along more than the channels."""
+    if not example.kind.startswith(("reduce_", "glu")):
         return False
     (node,) = example.net().graph.nodes
     return node.op.sees_all(*node.types)

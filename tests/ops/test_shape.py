@@ -496,17 +496,14 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "reshape([H, W])",
             ["3xHxW"],
-            (
-                "shape-mismatch: `reshape` to HxW needs H * W elements, but its input 3xHxW has"
-                " 3 * H * W"
-            ),
+            ("shape-mismatch: `reshape` to HxW needs H W elements, but its input 3xHxW has 3 H W"),
         ),
         (
             "reshape([2, H, W + 1])",
             ["2xHxW"],
             (
-                "shape-mismatch: `reshape` to 2xHx(W+1) needs 2 * H * W + 2 * H elements, but its"
-                " input 2xHxW has 2 * H * W"
+                "shape-mismatch: `reshape` to 2xHx(W+1) needs 2 H W + 2 H elements, but its"
+                " input 2xHxW has 2 H W"
             ),
         ),
         (

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from netdsl.analysis.lint.training import NEED_ROOT
+from netdsl.analysis.lint import training as lint
 from netdsl.cli import run
 from netdsl.config import SettingCall
-from netdsl.data.catalog import DATASETS, open_dataset
+from netdsl.data.catalog import DATASETS, describe_dataset, open_dataset
 from netdsl.data.images import KNOWN
 from netdsl.driver import compile_net, program_of
 from netdsl.source import SourceFile
+from netdsl.train.config import TrainConfig
 from netdsl.train.fit import errors_of_section
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ MISFITS = {
         "dense(10)",
         "data = fashion_mnist\naugment = normalize(mean = [0.5, 0.5], std = [1])",
         "bad-argument",
-        "mean = [0.5]",
+        "`normalize([0.5], [0.5])`",
     ),
 }
 
@@ -108,15 +109,28 @@ def test_a_net_that_the_user_changes() -> None:
 
 
 def test_several_ends_and_members() -> None:
-    """A net with two outputs, and a net made of the section's net, get no message."""
+    """A net with two outputs gets the error of `netdsl train`, a net made of another one none."""
     text = (
         "net B(n = 10) {\n input image: 1x28x28\n flatten -> dense(n)\n}\nnet A = B(5)\n"
         "net C {\n input image: 1x9x9\n flatten\n output a: dense(3)\n output b: dense(4)\n}\n"
         "train B { data = fashion_mnist }\ntrain C { data = fashion_mnist }\n"
     )
     program = program_of(SourceFile("a.net", text))
-    for name in ("A", "B", "C"):
+    for name in ("A", "B"):
         assert errors_of_section(compile_net(program, name)) == []
+    (error,) = errors_of_section(compile_net(program, "C"))
+    assert (error.code, error.line) == ("cannot-train", 10)
+
+
+def test_default_data() -> None:
+    """What `check` takes for the default data and epochs are those of `netdsl train`."""
+    data = describe_dataset(TrainConfig().data)
+    assert (data.name, data.shape, data.class_count) == (
+        lint.DEFAULT_DATA,
+        lint.DEFAULT_IMAGES,
+        lint.DEFAULT_CLASSES,
+    )
+    assert TrainConfig().epochs == lint.DEFAULT_EPOCHS
 
 
 def test_images_too_small_for_the_net() -> None:
@@ -129,7 +143,7 @@ def test_images_too_small_for_the_net() -> None:
 def test_what_is_known_about_datasets() -> None:
     """Every dataset is known, and the sample has the shape and classes that are known."""
     assert KNOWN.keys() == DATASETS.keys()
-    assert set(NEED_ROOT) < DATASETS.keys()
+    assert set(lint.NEED_ROOT) < DATASETS.keys()
     sample = open_dataset(SettingCall("fashion_mnist_sample"))
     assert (sample.shape, sample.class_count) == KNOWN["fashion_mnist_sample"]
 

@@ -47,6 +47,23 @@ def places(section: str, settings: Mapping[str, str] | None = None) -> list[tupl
     ]
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value", "advice"),
+    [
+        ("", "lr", "0.5", "--set 'train.optimizer=sgd(lr = 0.5, momentum = 0.9)'"),
+        ("optimizer = adam(0.1)", "lr", "0.5", "--set 'train.optimizer=adam(lr = 0.5)'"),
+        ("", "learning_rate", "0.5", "--set 'train.optimizer=sgd(lr = 0.5, momentum = 0.9)'"),
+        ("", "warmup", "2", "--set 'train.schedule=cosine(warmup = 2)'"),
+    ],
+)
+def test_setting_of_an_argument(section: str, key: str, value: str, advice: str) -> None:
+    """The help for `--set train.lr=0.5` is the option with the whole entry."""
+    with pytest.raises(NetdslError) as caught:
+        configured(section, {key: value})
+    error = caught.value.diagnostic
+    assert (error.code, error.help) == ("unknown-entry", f"write `{advice}`")
+
+
 @pytest.fixture
 def wrong_folder(folder: Path) -> Path:
     """A folder with a net whose `train` section has four errors."""

@@ -142,6 +142,23 @@ def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
     assert "6 of 7 tensors fit, 0 in the file are unused" in err
 
 
+def test_a_checkpoint_of_a_net_with_another_size(net_folder: Path, capsys: Say) -> None:
+    """The help has the size in the file, if that is the only difference."""
+    tensors = state()
+    kept = tensors["y.bias"]
+    for name in ("y.weight", "y.bias"):
+        tensors[name] = np.concatenate([np.asarray(tensors[name])] * 2)
+    np.savez("w.npz", **tensors)
+    err = export(capsys, "w.npz", code=1)[1]
+    assert f"if a parameter of the net sets this size, write `-D NAME={2 * len(kept)}`" in err
+
+
+def test_a_folder_of_a_run_that_is_missing(net_folder: Path, capsys: Say) -> None:
+    """The help names the command that makes it."""
+    err = export(capsys, "runs/Tiny", code=1)[1]
+    assert "the folder of a training run, which `netdsl train` makes" in err
+
+
 # ---- files that are not read
 
 

@@ -90,15 +90,27 @@ CORRECTED = {
             " -> add { | identity | @x -> conv(16, 1, stride = 2) }"
         ),
     ),
-    "maps of two sizes side by side": (
-        "input x: 8x8x8\nconcat { | conv(8, 1) | maxpool(2) }",
-        "end the first arm with `-> maxpool(2)`",
-        "input x: 8x8x8\nconcat { | conv(8, 1) -> maxpool(2) | maxpool(2) }",
+    "two deconv layers that each lose a pixel": (
+        (
+            "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
+            "deconv(8, 3, stride = 2, pad = 1) -> deconv(1, 3, stride = 2, pad = 1) -> sub(@x)"
+        ),
+        "`deconv(1, 3, stride = 2, pad = 1, output_pad = 1)`: each map is then 2 times as large",
+        (
+            "input x: 1x28x28\nconv(8, 3, stride = 2, pad = 1) -> conv(8, 3, stride = 2, pad = 1)\n"
+            "deconv(8, 3, stride = 2, pad = 1, output_pad = 1)\n"
+            "deconv(1, 3, stride = 2, pad = 1, output_pad = 1) -> sub(@x)"
+        ),
     ),
-    "maps with other borders, and a reference": (
-        "input x: 8x8x8\nconv(16, 4) -> add(@x)",
-        "`add { | identity | @x -> crop(5x5) -> conv(16, 1) }`",
-        "input x: 8x8x8\nconv(16, 4) -> add { | identity | @x -> crop(5x5) -> conv(16, 1) }",
+    "a deconv without a stride": (
+        "input x: 8x8x8\nmaxpool(2) -> deconv(8, 4) -> concat(@x)",
+        "write `deconv(8, 4, stride = 2, pad = 1)`",
+        "input x: 8x8x8\nmaxpool(2) -> deconv(8, 4, stride = 2, pad = 1) -> concat(@x)",
+    ),
+    "a map times a vector": (
+        "input x: 8x8x8\nmul { | identity | gap -> flatten -> dense(8) }",
+        "end the second arm with `-> reshape(8x1x1)`",
+        "input x: 8x8x8\nmul { | identity | gap -> flatten -> dense(8) -> reshape(8x1x1) }",
     ),
     "a vector added to a map": (
         "input x: 8x8x8\nadd { | gap -> flatten | conv(16, 1) }",

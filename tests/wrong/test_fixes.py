@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CASES = catalogue.load()
 UNCLOSED = "this `{` is not closed"
-LEAST_SHARE = 0.49  # of the programs of the catalogue that have a fix
+LEAST_SHARE = 0.5  # of the programs of the catalogue that have a fix
 MUTATED, CHUNK = 2_000, 200
 
 
@@ -139,5 +139,7 @@ def _check_end(source: SourceFile) -> None:
     before = errors_of(source)
     fixed = fix_errors(source, errors_of)
     if fixed.applied:
-        # Mending one error can make others visible, but only further down.
-        assert _first_syntax_error(errors_of(fixed.source)) >= _first_syntax_error(before)
+        # Mending one error can make others visible, but only further down. A fix can delete lines.
+        deleted = max(0, source.text.count("\n") - fixed.source.text.count("\n"))
+        first = _first_syntax_error(errors_of(fixed.source)) + deleted
+        assert first >= _first_syntax_error(before)

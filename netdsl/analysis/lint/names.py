@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
+_PLACES = ("first", "second", "third")
+# Names that other tools give to the number of channels of an input.
+_INPUT = re.compile(
+    r"(?:in|inp|input)(?:_?(?:c|ch|chs|chan|channels|planes|features|dim|size))?|c_?in"
+)
 NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -107,11 +113,18 @@ def bodies_in(statement: ast.Tree) -> Iterator[tuple[ast.Tree, ast.Body]]:
 
 def _unused_parameters(definition: ast.Definition, names: Names) -> Iterator[Diagnostic]:
     used = names.of(definition)
-    for parameter in definition.parameters:
+    for place, parameter in enumerate(definition.parameters):
         if parameter.name not in used:
+            help_ = "remove it"
+            if not definition.is_net and _INPUT.fullmatch(parameter.name):
+                which = _PLACES[place] if place < len(_PLACES) else "same"
+                help_ = (
+                    f"a block has its input already, with `in.channels`: remove `{parameter.name}`"
+                )
+                help_ += f", and the {which} argument of its calls"
             kind = "net" if definition.is_net else "block"
             message = f"nothing in {kind} `{definition.name}` uses the parameter `{parameter.name}`"
-            yield from _unused("unused-parameter", parameter.name, message, parameter.span)
+            yield from _unused("unused-parameter", parameter.name, message, parameter.span, help_)
 
 
 def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:

@@ -77,7 +77,7 @@ def _hiding(
             name = statement.name
             in_next_round = is_loop and name in read_before | names.of(statement.value)
             if name in after or in_next_round:
-                yield _warning(statement, is_loop=is_loop, in_next_round=in_next_round)
+                yield _warning(statement, owner, in_next_round=in_next_round)
             visible = visible - {name}
         read_before |= names.of(statement)
 
@@ -96,13 +96,20 @@ def _not_next(let: ast.Let) -> Diagnostic:
     )
 
 
-def _warning(let: ast.Let, *, is_loop: bool, in_next_round: bool) -> Diagnostic:
+def _warning(let: ast.Let, owner: ast.Tree, *, in_next_round: bool) -> Diagnostic:
     name = let.name
+    is_loop = isinstance(owner, (ast.Repeat, ast.For))
     braces = "loop" if is_loop else "body"
     message = f"this `let` makes a second `{name}` for this {braces}; the outer one does not change"
     if in_next_round:
-        message = f"each round begins with the outer `{name}`, which this `let` does not change"
+        message = f"this `let` ends with its round: the next one has the outer `{name}` again"
     help_ = "choose another name"
-    if is_loop:
-        help_ += f", or carry `{name}` on: `for ... with {name} = ... {{` and `next {name} = ...`"
+    if isinstance(owner, (ast.Repeat, ast.For)):
+        whole = owner.span
+        head = " ".join(whole.file.text[whole.start : owner.body.span.start].split())
+        carry = f"`{head}{',' if owner.carried else ' with'} {name} = {name} {{`"
+        carry += f" and `next {name} = {' '.join(let.value.span.text.split())}`"
+        help_ = f"to carry `{name}` on, write {carry}"
+        if not in_next_round:
+            help_ += "; or choose another name"
     return Diagnostic("shadowed-let", message, let.span, "warning", help=help_)

@@ -1,33 +1,47 @@
-"""Warnings about the data that a `train` section names."""
+"""Warnings about the data and the schedule of a `train` section."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Diagnostic
+from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netdsl.ir.graph import Graph
+    from netdsl.ir.types import Sym
+
 # The datasets whose files are in a folder that the user names: `cifar10(root = "DIR")`.
 NEED_ROOT = ("mnist", "cifar10")
-ABOUT_THE_DATA = ("data-without-root",)  # the codes of this module
+# What a section without `data` is trained on, and its number of epochs without `epochs`.
+DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
+DEFAULT_EPOCHS = 10
+_FIRST = {"multistep": "at", "step": "every", "cosine": "warmup"}  # numbers of epochs
+ABOUT_THE_DATA = ("data-without-root", "default-data")  # the codes that are about the data
 
 
-def training_warnings(train: ast.Train | None) -> Iterator[Diagnostic]:
-    """The warning about data whose folder the section leaves to the command.
-
-    The sections of the library leave it out, because nobody can edit them.
-    """
+def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about a section of the user's own; nobody can edit those of the library."""
     if train is None or is_shipped(train.span.file):
         return
-    for entry in train.entries:
-        value = entry.values[0]
-        if entry.name != "data" or _name(value) not in NEED_ROOT or _has_root(value):
-            continue
-        name = _name(value)
+    entries = {entry.name: entry for entry in train.entries}
+    if "data" in entries:
+        yield from _without_root(entries["data"].values[0])
+    elif train.net == graph.name and len(graph.inputs) == len(graph.outputs) == 1:
+        yield from _default_data(train, graph)
+    if "schedule" in entries:
+        yield from _late_schedule(entries["schedule"], entries.get("epochs"))
+
+
+def _without_root(value: ast.Expr) -> Iterator[Diagnostic]:
+    """Data whose folder the section leaves to the command."""
+    name = _name(value)
+    if name in NEED_ROOT and not _has_root(value):
         yield Diagnostic(
             "data-without-root",
             f"the files of `{name}` are in a folder, which the section does not name",
@@ -36,6 +50,88 @@ def training_warnings(train: ast.Train | None) -> Iterator[Diagnostic]:
             help=f'write `{name}(root = "DIR")`, or give it in the command:'
             f" `--data '{name}(root = \"DIR\")'`",
         )
+
+
+def _default_data(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
+    """A section without `data` for a net that does not fit the default data."""
+    image, scores = graph.inputs[0], graph.outputs[0].value
+    begin = f"this section has no `data`, and the default, `{DEFAULT_DATA}`, has"
+    if not _fits(image.type.shape, DEFAULT_IMAGES):
+        has, takes, place = shape_text(DEFAULT_IMAGES), f"takes {image.type}", image
+        message = f"{begin} images of {has}: the net {takes}"
+        help_ = 'name the data, as in `data = cifar10(root = "DIR")`'
+    elif not _fits(scores.type.shape, (DEFAULT_CLASSES,)):
+        message, place = f"{begin} {DEFAULT_CLASSES} classes: the net gives {scores.type}", scores
+        help_ = f"end the net with `dense({DEFAULT_CLASSES})`, or name other data with `data`"
+    else:
+        return
+    yield Diagnostic(
+        "default-data",
+        message,
+        train.net_span,
+        "warning",
+        notes=(Annotation("it is here", place.site.span),),
+        help=help_,
+    )
+
+
+def _fits(shape: tuple[int | Sym, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether sizes are the wanted ones, or open."""
+    pairs = zip(shape, wanted, strict=False)
+    return len(shape) == len(wanted) and all(a == b or not isinstance(a, int) for a, b in pairs)
+
+
+def _late_schedule(schedule: ast.Entry, epochs: ast.Entry | None) -> Iterator[Diagnostic]:
+    """A schedule that begins to change the learning rate after the last epoch."""
+    call = schedule.values[0]
+    number = DEFAULT_EPOCHS if epochs is None else _number(epochs.values[0])
+    late = [] if number is None else _late_epochs(call, number)
+    if number is None or not isinstance(call, ast.Function) or not late:
+        return
+    training = f"training has {counted(number, 'epoch')}"
+    if epochs is None:
+        training += " if the section has no `epochs`"
+    effect = {
+        "multistep": f"the rate does not change at {_listed(late)}",
+        "step": "the rate never changes",
+        "cosine": "the rate only rises",
+    }[call.name]
+    yield Diagnostic(
+        "late-schedule",
+        f"{training}: {effect}",
+        call.arguments[0].span,
+        "warning",
+        help=f"write numbers below {number}, or more `epochs`",
+    )
+
+
+def _late_epochs(call: ast.Expr, epochs: int) -> list[int]:
+    """The numbers of epochs in a schedule that training does not reach; none if it is wrong."""
+    if not isinstance(call, ast.Function) or call.name not in _FIRST or not call.arguments:
+        return []
+    first = call.arguments[0]
+    is_list = isinstance(first.value, ast.Sequence)
+    if first.name not in (None, _FIRST[call.name]) or is_list != (call.name == "multistep"):
+        return []
+    numbers = _numbers(first.value)
+    return [n for n in numbers if n >= epochs] if numbers == sorted(set(numbers)) else []
+
+
+def _numbers(value: ast.Expr) -> list[int]:
+    """The numbers of a list, or the number itself."""
+    items = value.items if isinstance(value, ast.Sequence) else (value,)
+    return [number for number in map(_number, items) if number is not None]
+
+
+def _number(value: ast.Expr) -> int | None:
+    """A whole number that is written as digits."""
+    is_number = isinstance(value, ast.Literal) and type(value.value) is int
+    return int(value.span.text.replace("_", "")) if is_number else None
+
+
+def _listed(numbers: list[int]) -> str:
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _name(value: ast.Expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.bodies import Expectation
     from netdsl.elaborate.module import Module
-    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.source import Span
+
+MOST_BEFORE = 100  # characters before a layer in which its label is looked for
 
 
 def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[Diagnostic]:
@@ -22,7 +25,7 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
 
     A label in an `expect` is a use: some nets exist to show sizes.
     """
-    used = {id(value) for node in graph.nodes for value in node.taken}
+    used = {id(value) for node in graph.nodes for value in node.taken if _reads(node, value)}
     used.update(id(output.value) for output in graph.outputs)
     used.update(id(head.value) for head in graph.aux)
     tied = {param.tied for node in graph.nodes for param in node.params().values()}
@@ -45,13 +48,54 @@ def unused_value_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[
     for node in graph.nodes:
         # In a loop or a block, one use of a layer's text is enough.
         if not _is_used(node, used) and node.span not in useful:
-            yield Diagnostic(
-                "unused-value",
-                f"nothing uses the result of this `{node.op.kind}`",
-                node.span,
-                "warning",
-                help="remove it and the layers that lead only to it, or make it an `output`",
-            )
+            source = next((n for n in graph.nodes if node.output in n.inputs), None)
+            yield _unused(node, source, graph)
+
+
+def _reads(node: Node, value: Value) -> bool:
+    """Whether a layer uses numbers of a value; of an input of the net, sizes are enough."""
+    return value.producer is None or not node.op.is_source
+
+
+def _unused(node: Node, source: Node | None, graph: Graph) -> Diagnostic:
+    """The warning for a layer that nothing uses, or of which another takes only sizes."""
+    message = f"nothing uses the result of this `{node.op.kind}`"
+    help_ = _label_moved(node, graph)
+    if source is not None:
+        kind = source.op.kind
+        message = f"{message}: `{kind}` after it takes only sizes of it"
+        help_ = f"give it a label, as in `values: {node.op.kind}`, and write `@values ->` where the"
+        help_ += f" layers after `{kind}` go on from it"
+    if help_ is None:
+        help_ = "remove it and the layers that lead only to it, or make it an `output`"
+    return Diagnostic("unused-value", message, node.span, "warning", help=help_)
+
+
+def _label_moved(node: Node, graph: Graph) -> str | None:
+    """Advice for the end of a chain whose first layer has a label that a reference names."""
+    first, label = _labelled_before(node)
+    uses = sum(first.output in other.taken for other in graph.nodes)
+    if label is None or first is node or uses < 2:
+        return None
+    before = " ".join(node.span.file.text[first.span.start : node.span.start].split())
+    return (
+        f"`@{label}` is the `{first.op.kind}`, not the end of its chain: to refer to this"
+        f" `{node.op.kind}`, write `{before} {label}: {node.span.text}`"
+    )
+
+
+def _labelled_before(node: Node) -> tuple[Node, str | None]:
+    """The nearest layer in the same chain that has a label, and the label."""
+    text = node.span.file.text
+    while (label := re.search(r"(\w+):[ ]*$", text[: node.span.start][-MOST_BEFORE:])) is None:
+        before = node.inputs[0].producer if node.inputs else None
+        if before is None or before.span.file is not node.span.file:
+            return node, None
+        between = text[before.span.end : node.span.start]
+        if not re.fullmatch(r"\s*->\s*", between):
+            return node, None
+        node = before
+    return node, label[1]
 
 
 def dropped_values(module: Module) -> Iterator[Diagnostic]:
@@ -71,6 +115,38 @@ def dropped_values(module: Module) -> Iterator[Diagnostic]:
                         help=f"write `-> {name}` to apply the layers of `{name}` again, or leave"
                         f" `{before.span.text}` out",
                     )
+
+
+def frozen_without_weights(module: Module, graph: Graph) -> Iterator[Diagnostic]:
+    """A warning for each `frozen` after a layer without weights, such as `conv -> relu -> frozen`.
+
+    A block of the library, or one that is a parameter, may have weights in another call.
+    """
+    frozen = [node for node in graph.nodes if node.frozen]
+    if not frozen:
+        return
+    weighted = {node.span for node in frozen if node.params() or node.buffers()}
+    plain = {node.span for node in frozen} - weighted
+    for definition in module.tree.definitions:
+        for part in () if definition.body is None else definition.body.walk():
+            if not isinstance(part, ast.Chain):
+                continue
+            for number, (before, after) in enumerate(pairwise(part.elements), start=1):
+                is_frozen = isinstance(after, ast.Call) and after.name == "frozen"
+                if is_frozen and isinstance(before, ast.Call) and before.span in plain:
+                    yield _nothing_frozen(part.elements[:number], after.span)
+
+
+def _nothing_frozen(elements: tuple[ast.Element, ...], place: Span) -> Diagnostic:
+    """The warning for `frozen` after the last of some elements, which has no weights."""
+    layers = [e for e in elements if not isinstance(e, ast.TakeUp)]
+    text = place.file.text[layers[0].span.start : layers[-1].span.end]
+    help_ = "leave `frozen` out"
+    if len(layers) > 1:
+        text = text if "\n" not in text else "..."
+        help_ = f"to freeze all layers of the chain, write `{{ {text} }} -> frozen`"
+    message = f"`frozen` is about `{layers[-1].span.text}` here, which has no weights"
+    return Diagnostic("nothing-frozen", message, place, "warning", help=help_)
 
 
 def _is_used(node: Node, used: set[int]) -> bool:

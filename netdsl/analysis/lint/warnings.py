@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from netdsl.analysis.lint.allowed import Allowances
+from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.names import Names, name_warnings
+from netdsl.analysis.lint.repeated import repeated_layers
 from netdsl.analysis.lint.scores import head_warnings, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
 from netdsl.analysis.lint.training import training_warnings
-from netdsl.analysis.lint.unused import dropped_values, unused_value_warnings
+from netdsl.analysis.lint.unused import (
+    dropped_values,
+    frozen_without_weights,
+    unused_value_warnings,
+)
+from netdsl.analysis.lint.values import value_warnings
 from netdsl.diagnostics import Reporter
 
 if TYPE_CHECKING:
@@ -79,12 +86,16 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
     explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
     yield from dropped_values(module)
+    yield from repeated_layers(module)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
+        yield from value_warnings(net.graph)
         yield from score_warnings(net.graph, net.train)
         yield from head_warnings(net.graph)
-        yield from training_warnings(net.train)
+        yield from training_warnings(net.train, net.graph)
+        yield from frozen_without_weights(module, net.graph)
         yield from unused_value_warnings(net.graph, net.expects)
+        yield from expect_warnings(net.graph, net.expects)
         if with_hints:
             yield from hints(net.graph)

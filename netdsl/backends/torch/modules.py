@@ -15,18 +15,17 @@ from torch.nn import functional as F
 class Subsample(nn.Module):
     """LeNet-5's pooling: weight x sum of the window + bias, one pair for each map."""
 
-    def __init__(self, channels: int, window: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, window: tuple[int, ...], bias: bool = True) -> None:
         super().__init__()
         self.window = window
         self.weight = nn.Parameter(torch.full((channels,), 1 / prod(window)))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(self.window) - 1]
         shape = (-1,) + (1,) * len(self.window)
-        return pool(x, self.window) * prod(self.window) * self.weight.view(shape) + self.bias.view(
-            shape
-        )
+        y = pool(x, self.window) * prod(self.window) * self.weight.view(shape)
+        return y if self.bias is None else y + self.bias.view(shape)
 
 
 class DropPath(nn.Module):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from netdsl.elaborate.slips.edits import JOINS, fix_closest
 from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
+from netdsl.elaborate.slips.lists import advise_index
+from netdsl.elaborate.slips.references import advise_reference
 from netdsl.elaborate.slips.values import (
     advise_argument,
     advise_dtype,
@@ -55,5 +57,9 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
             advise_dtype(diagnostic, diagnostic.span, part)
         case "import-not-found":
             advise_import(diagnostic, diagnostic.span)
-        case "unknown-label" | "unknown-attribute" | "unknown-net":
+        case "index-out-of-range":
+            advise_index(diagnostic, diagnostic.span)
+        case "unknown-label":
+            advise_reference(diagnostic, diagnostic.span, call, labels)
+        case "unknown-attribute" | "unknown-net":
             fix_closest(diagnostic, diagnostic.span)

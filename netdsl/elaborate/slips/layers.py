@@ -17,6 +17,7 @@ from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, find, key_of
+from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -35,6 +36,8 @@ def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> N
     path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
     is_like = _likeness(diagnostic, name) >= LIKE
     before = span.file.text[: span.start].rstrip()
+    if (diagnostic.help or "").startswith(f"`{name}` is a label"):
+        return
     if path is not None:
         if call is not None:
             set_fix(diagnostic, call.span, path[1])
@@ -105,6 +108,8 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
         return
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
+    if ours == "flatten" and call.arguments:
+        diagnostic.help += ", and merges all axes; `reshape` gives any other shape"
     if not call.arguments and (call.body is None or ours in JOINS):
         set_fix(diagnostic, span, ours)
 
@@ -167,6 +172,8 @@ def _written(call: ast.Call) -> str | None:
         return None
     if chain.name is not None and call.label is None:
         return f"{chain.name}: {chain}"
+    if is_labelled(call.span.file.text[: call.name_span.start]):
+        return chain.after_label
     return str(chain)
 
 
@@ -180,12 +187,7 @@ def advise_function(
         diagnostic.help = OF_TENSORS[name]
         return
     if not is_layer(span.text) and find(name) is None:
-        index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
-        if name in FUNCTIONS:
-            diagnostic.help = FUNCTIONS[name]
-        elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
-            diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
-            set_fix(diagnostic, span, f"{name}[{index[2]}]")
+        _function_of_list(diagnostic, span, name)
         return
     diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
     diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"
@@ -209,3 +211,17 @@ def advise_function(
     if written is not None:
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, call.span, written)
+
+
+def _function_of_list(diagnostic: Diagnostic, span: Span, name: str) -> None:
+    """Advice for a function of another language, and for a list that is called like one."""
+    index = re.fullmatch(r"(\w+)\((-?\w+)\)", span.text)
+    if name == "reversed" and index is not None and index[2].isidentifier():
+        written = f"[{index[2]}[-1 - i] for i in range(len({index[2]}))]"
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, span, written)
+    elif name in FUNCTIONS:
+        diagnostic.help = FUNCTIONS[name]
+    elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
+        diagnostic.help = f"an element of a list is written `{name}[{index[2]}]`"
+        set_fix(diagnostic, span, f"{name}[{index[2]}]")

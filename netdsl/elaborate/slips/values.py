@@ -18,6 +18,7 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.elaborate.slips.joins import CURRENT, sum_in
 from netdsl.elaborate.suggested_calls import for_value
+from netdsl.elaborate.value_advice import padding_mode
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -59,6 +60,10 @@ def advise_name(
     if name in VALUES:
         diagnostic.help = f"it is written `{VALUES[name]}`"
         set_fix(diagnostic, span, VALUES[name])
+    elif name == "bool" and call is not None and call.name == "const":
+        diagnostic.help = "a mask of numbers is added to the scores: 0 keeps a key, -100 hides it"
+    elif call is not None and argument is not None and _pads(diagnostic, call, argument):
+        pass  # the advice is given
     elif name in NOTHING:
         diagnostic.help = "leave it out, or give a value such as 0 or `false`"
         if call is not None:
@@ -99,6 +104,17 @@ def advise_name(
         fix_closest(diagnostic, span)
         if diagnostic.help is None and name.isidentifier():
             _without_value(diagnostic, name, call, argument)
+
+
+def _pads(diagnostic: Diagnostic, call: ast.Call, argument: ast.Argument) -> bool:
+    """Give the advice for `pad = replicate`, and return whether there is any."""
+    cls = LAYERS.get(call.name)
+    if cls is None or argument.name != "pad":
+        return False
+    repair = padding_mode(call, cls, argument, argument.value.span.text)
+    if repair is not None:
+        diagnostic.help, diagnostic.fix = repair
+    return repair is not None
 
 
 def _without_value(

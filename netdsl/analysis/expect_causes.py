@@ -1,0 +1,128 @@
+"""Why the sizes of a label differ from those that an `expect` line expects."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.ir.types import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Node, Site, Value
+    from netdsl.source import SourceFile, Span
+
+MOST_STEPS = 6  # layers that a message lists
+LONGEST_CALL = 60  # characters of a call in a message
+_BATCH = re.compile(r"reshape\(\s*\[\s*-1\s*,")
+_FIRST_NUMBER = re.compile(r"(?P<before>\w+\(\s*)(?P<number>\d+)\b(?![x.])")
+
+
+def site_in(site: Site, file: SourceFile) -> Site:
+    """The place of a value, or the call in that file that leads to it."""
+    own = site
+    while own.span.file is not file and own.caller is not None:
+        own = own.caller
+    return own if own.span.file is file else site
+
+
+def cause_of(value: Value, wanted: tuple[object, ...], file: SourceFile) -> str | None:
+    """Advice for a label whose sizes are not the wanted ones, or None."""
+    shape = value.type.shape
+    if len(shape) != len(wanted) or len(shape) < 3:
+        return None
+    if shape[1:] != wanted[1:]:
+        return _steps(value)
+    return _channels(value, wanted[0], file)
+
+
+def unwanted_axis(value: Value, wanted: object) -> tuple[str, tuple[Edit, ...]] | None:
+    """Advice and a fix for `reshape([-1, 2048])` on the way to a value, whose -1 is no batch."""
+    if value.type.shape != (1, *(wanted if isinstance(wanted, tuple) else (wanted,))):
+        return None
+    for node in _back(value):
+        result = node.type.shape
+        if node.op.kind != "reshape" or result[0] != 1 or not _BATCH.match(node.span.text):
+            continue
+        written = "flatten" if len(result) == 2 else f"reshape({shape_text(result[1:])})"
+        help_ = f"sizes have no batch, so -1 adds an axis of size 1: write `{written}`"
+        fix = (Edit(node.span, written),) if node.output.site.caller is None else ()
+        return f"{help_} in place of `{node.span.text}`", fix
+    return None
+
+
+def _back(value: Value) -> Iterator[Node]:
+    """The layers that lead to a value along their first inputs, the nearest first."""
+    while (node := value.producer) is not None:
+        yield node
+        value = node.inputs[0]
+
+
+def _steps(value: Value) -> str | None:
+    """The layers that change the size of a map, and the size after each."""
+    steps: list[str] = []
+    start = value
+    for node in _back(value):
+        before, after = node.inputs[0].type, node.type
+        if len(after.shape) != len(value.type.shape):
+            break
+        if before.spatial != after.spatial:
+            label = node.label if not node.label.isdigit() else node.op.kind
+            steps.insert(0, f"{label} {shape_text(after.spatial)}")
+        start = node.inputs[0]
+    if not steps:
+        return None
+    steps = steps if len(steps) <= MOST_STEPS else ["...", *steps[-MOST_STEPS:]]
+    begin = ""
+    if len(start.type.shape) == len(value.type.shape):
+        begin = f" from {shape_text(start.type.spatial)}"
+    return f"the sizes on the way{begin}: {', '.join(steps)}"
+
+
+def _channels(value: Value, wanted: object, file: SourceFile) -> str | None:
+    """The layer that gives a value its channels."""
+    node = next((node for node in _back(value) if _sets_channels(node)), None)
+    if node is None:
+        return None
+    site = site_in(node.output.site, file)
+    if site is not node.output.site:
+        return _of_call(site.span.text, value.type.shape[0], wanted)
+    kind = node.op.kind
+    if kind == "concat":
+        parts = " and ".join(str(x.type.shape[0]) for x in node.inputs)
+        advice = f"`concat` joins {len(node.inputs)} values here, of {parts} channels"
+        return advice + _about_loops(node.span)
+    if "out" not in node.op.given:
+        return f"the input of `{kind}` is {node.inputs[0].type}"
+    if node is value.producer or len(node.span.text) > LONGEST_CALL:
+        return None
+    return f"the channels come from `{node.span.text}` in line {node.span.first.line}"
+
+
+def _about_loops(join: Span) -> str:
+    """The end of the advice for a join with a loop in one of its arms."""
+    if re.search(r"\|\s*(for|repeat)\b", join.text):
+        return "; a loop after `|` is one arm, in which its rounds follow one another"
+    return ""
+
+
+def _sets_channels(node: Node) -> bool:
+    before, after = node.inputs[0].type.shape, node.type.shape
+    return before[:1] != after[:1] or "out" in node.op.given or node.op.kind == "concat"
+
+
+def _of_call(text: str, channels: object, wanted: object) -> str | None:
+    """Advice for the call of a block of the library, such as `bottleneck(256)`."""
+    if len(text) > LONGEST_CALL or not isinstance(channels, int):
+        return None
+    number = _FIRST_NUMBER.match(text)
+    advice = f"`{text}` gives {channels:,} channels"
+    if number is None or not isinstance(wanted, int) or channels % int(number["number"]):
+        return advice
+    times = channels // int(number["number"])
+    if times == 1 or wanted % times:
+        return advice
+    meant = f"{number['before']}{wanted // times}{text[number.end() :]}"
+    return f"{advice}, {times} times its first argument; `{meant}` gives {wanted:,}"

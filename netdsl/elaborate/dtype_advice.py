@@ -1,0 +1,84 @@
+"""Advice for the element types that layers take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import argument_of
+from netdsl.elaborate.input_fixes import with_dtype
+from netdsl.elaborate.join_repairs import Repair
+from netdsl.elaborate.origins import first_of, source_of
+from netdsl.elaborate.shape_advice import takes
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.ir.graph import Value
+    from netdsl.ir.op import Op
+    from netdsl.syntax import ast
+
+MOST_AXES_OF_WORDS = 2  # sentences of words
+
+
+def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair:
+    """Advice for an element type that a layer does not take: how to declare the net's input."""
+    if cls.kind == "embedding" and source_of(xs[0]).producer is not None:
+        return _integers_advice(call, source_of(xs[0]))
+    sources = [source_of(x) for x in xs]
+    declared = [source for source in sources if source.producer is None]
+    if cls.kind == "embedding" and declared:
+        help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+        fix = with_dtype(declared[0], "int64", call.span)
+        if len(declared[0].type.shape) > MOST_AXES_OF_WORDS or not fix:
+            return Repair(f"{help_}, if no other layer takes its numbers")
+        return Repair(help_, fix)
+    wrong = [x for x in declared if x.type.dtype != "float32"]
+    if not wrong:
+        return Repair(None)
+    dtype = wrong[0].type.dtype
+    takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
+    if takers:
+        return Repair(f"give it by name: {' or '.join(takers)}")
+    help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
+    if dtype.startswith("int"):
+        help_ += "; `embedding` turns integers into vectors"
+    if dtype == "float16":
+        help_ += "; `netdsl export --fp16` writes a 16-bit model"
+    if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
+        return Repair(help_)  # these may be words
+    return Repair(help_, with_dtype(wrong[0], "float32", call.span))
+
+
+def _integers_advice(call: ast.Call, x: Value) -> Repair:
+    """Advice for an `embedding` of values that another layer makes."""
+    assert x.producer is not None
+    made, source = x.producer, first_of(x)
+    if made.op.kind == "const" and made.span.text.endswith(")"):
+        end, text = made.span.end - 1, ", dtype = int64"
+        fix: tuple[Edit, ...] = (Edit(Span(made.span.file, end, end), text),)
+        if not takes(type(made.op)({**made.op.given, "dtype": "int64"}), *made.types):
+            return Repair("the indices of `embedding` are integers, and these have fractions")
+        return Repair(f"write `{made.span.text[:-1]}{text})`", fix)
+    label = "" if call.label is None else f"{call.label.span.text}: "
+    written = f"{label}{call.span.text}"
+    if source.producer is None and source.type.dtype.startswith("int"):
+        if label.startswith("pos"):
+            help_ = f"number the positions: write `@{source.name} -> positions -> {written}`"
+            return Repair(help_)
+        return Repair(f"the integers are in `{source.name}`: write `@{source.name} -> {written}`")
+    return Repair(
+        "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
+    )
+
+
+def named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Repair:
+    """Advice for the element type of a tensor that a named argument gives."""
+    named = [a for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
+    values = zip(named, xs[len(xs) - len(named) :], strict=True)
+    declared, source = next((a, source_of(x)) for a, x in values if a.name == name)
+    if source.producer is not None:
+        return Repair(None)
+    dtype = declared.dtypes[-1]
+    written = f"input {source.name}: {source.type} {dtype}".removesuffix(" float32")
+    hides = "; true hides a key" * (dtype == "bool")
+    return Repair(f"declare it: `{written}`{hides}", with_dtype(source, dtype, call.span))

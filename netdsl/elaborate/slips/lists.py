@@ -1,0 +1,41 @@
+"""Advice for a list that is empty because a `let` in a loop does not carry it on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.habits.loops import loop_around
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+
+
+def advise_index(diagnostic: Diagnostic, index: Span) -> None:
+    """Advice for an element of an empty list; `index` is the place of its number."""
+    indexed = re.search(r"([A-Za-z_]\w*)\s*\[\s*$", index.file.text[: index.start])
+    if indexed is not None and diagnostic.message.endswith("in an empty list"):
+        start = indexed.start()
+        advise_empty(diagnostic, Span(index.file, start, start + len(indexed[1])))
+
+
+def advise_empty(diagnostic: Diagnostic, list_: Span) -> None:
+    """Advice for an empty list, if a `let` in a loop above was to make it longer."""
+    file, name = list_.file, list_.text
+    if not name.isidentifier():
+        return
+    pattern = rf"^[ \t]*(?P<let>let)\s+{name}\s*=(?P<value>.*\b{name}\b[^\n#]*)"
+    for let in re.finditer(pattern, file.text[: list_.start], re.MULTILINE):
+        head = loop_around(file.text, let.start())
+        if head is None:
+            continue
+        written = f"next {name} ={let['value'].rstrip()}"
+        diagnostic.help = (
+            f"`let` in a loop ends with its round: write `{head} with {name} = [] {{` and"
+            f" `{written}`"
+        )
+        if re.search(rf"\bwith\b.*\b{name}\s*=", head):
+            diagnostic.help = f"the loop carries `{name}` with `next`: write `{written}`"
+            diagnostic.fix = (Edit(Span(file, *let.span("let")), "next"),)

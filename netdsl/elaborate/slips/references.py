@@ -1,0 +1,52 @@
+"""Advice for references that are written as in other languages, or without the quotes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.slips.edits import argument_at, fix_closest, set_fix
+from netdsl.habits.words import OF_TENSORS
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax import ast
+
+_TRANSPOSED = (".T", ".mT", ".t", ".H")
+
+
+def advise_reference(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
+) -> None:
+    """Advice for a label that does not exist."""
+    text = span.file.text
+    number = re.compile(r"\[([\w\s+*-]+)\]").match(text, span.end)
+    hyphen = re.compile(r"-[\w/-]*\w").match(text, span.end)
+    quoted = f'"{span.text[1:]}{hyphen[0]}"' if hyphen is not None else ""
+    if span.text.endswith(_TRANSPOSED):
+        _transposed(diagnostic, span, call)
+    elif hyphen is not None and quoted in labels:
+        diagnostic.help = f"a label with `-` is written in quotes: `@{quoted}`"
+        set_fix(diagnostic, Span(span.file, span.start, hyphen.end()), f"@{quoted}")
+    elif number is not None:
+        inside = number[1].strip()
+        written = span.text + (inside if inside.isdigit() else f"{{{inside}}}")
+        diagnostic.help = f"write `{written}`; a computed label has braces: `@stage{{i}}`"
+        set_fix(diagnostic, Span(span.file, span.start, number.end()), written)
+    else:
+        fix_closest(diagnostic, span)
+
+
+def _transposed(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
+    """Advice for `@k.T`."""
+    label = span.text.rpartition(".")[0]
+    diagnostic.help = OF_TENSORS["transpose"]
+    argument = None if call is None else argument_at(call, span)
+    if call is not None and call.name == "matmul" and argument is not None:
+        diagnostic.help = f"write `matmul({label}, transpose = true)`"
+        if len(call.arguments) == 1:
+            diagnostic.fix = (Edit(span, f"{label}, transpose = true"),)

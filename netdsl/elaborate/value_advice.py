@@ -1,0 +1,171 @@
+"""Advice for values of arguments that do not fit: computed numbers, words, sizes and pairs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import is_written
+from netdsl.elaborate.evaluate import evaluate
+from netdsl.elaborate.join_repairs import Repair
+from netdsl.errors import NetdslError
+from netdsl.ir.types import Sym
+from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
+from netdsl.ops.base import SYNONYMS
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.evaluate import Env
+    from netdsl.ir.op import Arg, Op
+    from netdsl.ir.types import TensorType
+
+WHOLE = (integer, dims, padding)  # the types of whole numbers
+_DIVISION = re.compile(r"(\w+(?:\.\w+)?) */ *(\w+)")
+_COUNTER = r"\b(?:repeat\s+(?P<count>[\w.]+)\s+as\s+|for\s+){}\b"
+
+
+def for_value(
+    call: ast.Call, cls: type[Op], declared: Arg, argument: ast.Argument, value: object
+) -> Repair | None:
+    """Advice for a value that an argument does not take, from the expression that gives it."""
+    expr = argument.value
+    if isinstance(value, float) and declared.convert in WHOLE and not is_written(expr):
+        return _rounded(expr, value, declared.min)
+    if isinstance(value, float) and declared.max == 1 and value > 1 and not is_written(expr):
+        return _shared_out(expr)
+    if isinstance(value, str) and declared.name == "pad":
+        return padding_mode(call, cls, argument, value)
+    if isinstance(value, Sym) and cls.kind == "embedding":
+        written = call.span.text.replace(expr.span.text, "1024", 1)
+        return Repair(f"a table has a fixed number of rows: write the most, as in `{written}`")
+    if is_integer(value) and cls.args[0].convert in (sizes, integers):
+        return _one_list(call, argument)
+    return None
+
+
+def _rounded(expr: ast.Expr, value: float, least: float | None) -> Repair | None:
+    """Advice for an expression whose value is not a whole number."""
+    text = expr.span.text
+    fact = f"`{text}` is {show(value)}"
+    if _DIVISION.fullmatch(text):
+        whole = text.replace("/", "//")
+        return Repair(f"{fact}: write `{whole}`, which rounds down", (Edit(expr.span, whole),))
+    if least is not None and round(value) < least:
+        return None
+    return Repair(f"{fact}: write `round({text})`")
+
+
+def _shared_out(expr: ast.Expr) -> Repair | None:
+    """Advice for a probability that grows above 1 in the rounds of a loop."""
+    before = expr.span.file.text[: expr.span.start]
+    for name in re.findall(r"[A-Za-z_]\w*", expr.span.text):
+        loops = list(re.finditer(_COUNTER.format(name), before))
+        if loops:
+            count = loops[-1]["count"] or "n"
+            text = f"{expr.span.text} / {count}"
+            return Repair(f"it grows with `{name}`: divide it by the number of rounds, `{text}`")
+    return None
+
+
+def padding_mode(
+    call: ast.Call, cls: type[Op], argument: ast.Argument, value: str
+) -> Repair | None:
+    """Advice for `pad = reflect`, which is how to pad, and not how much."""
+    mode = SYNONYMS.get(value, value)
+    modes = next((a.choices or () for a in cls.args if a.name == "pad_mode"), ())
+    if mode not in modes:
+        return None
+    k = next((a.value for a in call.arguments if a.name == "k"), None)
+    if k is None and len(call.arguments) > 1 and call.arguments[1].name is None:
+        k = call.arguments[1].value
+    amount = "1"
+    if isinstance(k, ast.Literal) and is_integer(k.value):
+        amount = str(int(str(k.value)) // 2)
+    elif k is not None:
+        amount = f"{k.span.text} // 2"
+    text = f"pad = {amount}, pad_mode = {mode}"
+    fix = (Edit(argument.span, text),) if "pad_mode" not in call.span.text else ()
+    return Repair(f"`pad` is how much, and `pad_mode` is how: write `{text}`", fix)
+
+
+def _one_list(call: ast.Call, argument: ast.Argument) -> Repair | None:
+    """Advice for `param(100, 256)`, whose sizes are one argument."""
+    before = call.arguments[: call.arguments.index(argument) + 1]
+    if argument.name is not None or any(a.name for a in before) or len(before) < 2:
+        return None
+    texts = [a.value.span.text for a in call.arguments if a.name is None]
+    listed = "x".join(texts) if all(map(str.isalnum, texts)) else f"[{', '.join(texts)}]"
+    place = Span(argument.span.file, before[0].span.start, argument.span.end)
+    fix = (Edit(place, listed),) if len(texts) == len(before) else ()
+    return Repair(f"the sizes are one argument: write `{call.name}({listed})`", fix)
+
+
+def for_quotient(expr: ast.Expr, definition: ast.Definition, env: Env) -> str | None:
+    """Advice for a parameter that is 0 because its default divides by a larger number."""
+    parameters = {p.name: p.default for p in definition.parameters}
+    default = parameters.get(expr.id) if isinstance(expr, ast.Name) else None
+    if not isinstance(default, ast.Operation) or default.rest[-1][0] != "//":
+        return None
+    divisor = default.rest[-1][1]
+    try:
+        is_zero = evaluate(expr, env) == evaluate(default, env) == 0
+        number = show(evaluate(divisor, env))
+    except NetdslError:
+        return None
+    if not is_zero or not isinstance(divisor, ast.Name):
+        return None
+    fact = f"`{expr.span.text}` is `{default.span.text}`, which is 0 with {divisor.id} = {number}"
+    return f"{fact}: give a smaller `{divisor.id}`"
+
+
+# ---- a wrong number of sizes
+
+
+def for_sizes(
+    call: ast.Call, cls: type[Op], argument: ast.Argument, x: TensorType
+) -> Repair | None:
+    """Advice for an argument whose number of sizes is not that of the spatial axes."""
+    value, axes = argument.value, len(x.spatial)
+    if cls.kind == "upsample" and isinstance(value, ast.Function) and value.name == "shape":
+        reference = value.span.text.partition("(")[2].removesuffix(")").strip()
+        others = [a.span.text for a in call.arguments if a is not argument]
+        text = f"upsample({', '.join([reference, *others])})"
+        return Repair(f"a shape has channels too: write `{text}`", (Edit(call.span, text),))
+    if not isinstance(value, ast.Sequence) or "pad" not in (argument.name, cls.kind):
+        return None
+    texts = [item.span.text for item in value.items]
+    if any(isinstance(item, ast.Sequence) for item in value.items) or len(texts) != 2 * axes:
+        return None
+    pairs = [f"({a}, {b})" for a, b in zip(texts[::2], texts[1::2], strict=True)]
+    listed = f"[{', '.join(reversed(pairs))}]"
+    fact = "write a pair for each axis" if axes > 1 else "write a pair in a list"
+    order = ", the first axis first" if axes > 1 and len(set(pairs)) > 1 else ""
+    fix = (Edit(value.span, listed),) if axes == 1 else ()
+    return Repair(f"{fact}{order}: `{listed}`", fix)
+
+
+# ---- values of the wrong type
+
+
+def for_literal(argument: ast.Argument) -> Repair | None:
+    """Advice for sizes and references at the place of a number."""
+    value = argument.value
+    text = value.span.text
+    if isinstance(value, ast.DimsLiteral) and text.startswith("0x") and is_written(value):
+        number = str(int(text.replace("x", ""), 16)) if len(value.parts) == 2 else ""
+        if number:
+            return Repair(f"write numbers in decimal: `{number}`", (Edit(value.span, number),))
+    if isinstance(value, ast.DimsLiteral) or (
+        isinstance(value, ast.NameOrDims) and value.reads_as_sizes
+    ):
+        return Repair(
+            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
+        )
+    if isinstance(value, ast.Reference):
+        return Repair(
+            "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"
+            " `in.height`, `in.width`"
+        )
+    return None
