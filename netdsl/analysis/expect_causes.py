@@ -46,9 +46,13 @@ def unwanted_axis(value: Value, wanted: object) -> tuple[str, tuple[Edit, ...]] 
         result = node.type.shape
         if node.op.kind != "reshape" or result[0] != 1 or not _BATCH.match(node.span.text):
             continue
-        written = "flatten" if len(result) == 2 else f"reshape({shape_text(result[1:])})"
+        written = "flatten"
+        if len(result) > 2:
+            written = f"reshape({shape_text(result[1:])})"
         help_ = f"sizes have no batch, so -1 adds an axis of size 1: write `{written}`"
-        fix = (Edit(node.span, written),) if node.output.site.caller is None else ()
+        fix: tuple[Edit, ...] = ()
+        if node.output.site.caller is None:
+            fix = (Edit(node.span, written),)
         return f"{help_} in place of `{node.span.text}`", fix
     return None
 
@@ -69,12 +73,15 @@ def _steps(value: Value) -> str | None:
         if len(after.shape) != len(value.type.shape):
             break
         if before.spatial != after.spatial:
-            label = node.label if not node.label.isdigit() else node.op.kind
+            label = node.label
+            if label.isdigit():
+                label = node.op.kind
             steps.insert(0, f"{label} {shape_text(after.spatial)}")
         start = node.inputs[0]
     if not steps:
         return None
-    steps = steps if len(steps) <= MOST_STEPS else ["...", *steps[-MOST_STEPS:]]
+    if len(steps) > MOST_STEPS:
+        steps = ["...", *steps[-MOST_STEPS:]]
     begin = ""
     if len(start.type.shape) == len(value.type.shape):
         begin = f" from {shape_text(start.type.spatial)}"

@@ -10,6 +10,7 @@ from netdsl.elaborate.called_nets import RESULTS, check_callable
 from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate
 from netdsl.elaborate.invocation import (
     Invocation,
+    given,
     refuse_arguments_and_body,
     refuse_body,
     refuse_condition,
@@ -242,7 +243,9 @@ class Calls:
         if original.params() == node.params():
             return
         first, now = (", ".join(map(str, n.types)) for n in (original, node))
-        inputs = "an input" if len(node.types) == 1 else "inputs"
+        inputs = "inputs"
+        if len(node.types) == 1:
+            inputs = "an input"
         error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
@@ -290,26 +293,24 @@ def _with_tensors(element: ast.Element, call: ast.Call, env: Env) -> ast.Element
 
     Tensors without a name replace those without one, all of them. Raises `NetdslError`.
     """
-    given = [a.value for a in call.arguments if a.name is None]
+    ordered = [a.value for a in call.arguments if a.name is None]
     names = {a.name: a.value for a in call.arguments if a.name is not None}
     own = element.arguments if isinstance(element, ast.Call) and element.body is None else ()
     places = [a for a in own if a.name is None and isinstance(a.value, ast.Reference)]
-    replaced = {id(a): value for a, value in zip(places, given, strict=False)}
+    replaced = {id(a): value for a, value in zip(places, ordered, strict=False)}
     replaced |= {id(a): names[a.name] for a in own if a.name in names}
-    if len(replaced) < len(call.arguments) or (given and len(given) < len(places)):
+    if len(replaced) < len(call.arguments) or 0 < len(ordered) < len(places):
         raise _no_tensors(call)
     values = {key: evaluate(written, env) for key, written in replaced.items()}
     if any(value is not UNKNOWN and not isinstance(value, Value) for value in values.values()):
         raise _no_tensors(call)
     assert isinstance(element, ast.Call)
-    return element.given(
-        tuple(
-            ast.Argument(a.name, KnownValue(a.value.span, values[id(a)]), a.span)
-            if id(a) in values
-            else a
-            for a in own
-        )
-    )
+    arguments = list(own)
+    for place, argument in enumerate(own):
+        if id(argument) in values:
+            known = KnownValue(argument.value.span, values[id(argument)])
+            arguments[place] = ast.Argument(argument.name, known, argument.span)
+    return given(element, tuple(arguments))
 
 
 def _no_tensors(call: ast.Call) -> NetdslError:

@@ -66,7 +66,9 @@ def unlabelled_calls(path: str, labels: Mapping[str, Value], caller: Site | None
     inner = [value for name, value in labels.items() if rest and name.endswith(f".{rest}")]
     sites = [value.site.caller for value in inner]
     calls = {s.span: None for s in sites if s is not None and s.caller is caller}
-    return list(calls) if len(calls) == len({id(value) for value in inner}) else []
+    if len(calls) < len({id(value) for value in inner}):
+        return []
+    return list(calls)
 
 
 def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) -> None:
@@ -111,7 +113,9 @@ def count_down(
     if scope.find([first]) is None or scope.find([last]) is None:
         return
     n = counted[1]
-    start = str(int(n) - 1) if n.isdigit() else f"{n} - 1"
+    start = f"{n} - 1"
+    if n.isdigit():
+        start = str(int(n) - 1)
     down = f"range({start}, -1, -1)"
     diagnostic.help = f"the labels are `{first}` to `{last}`: count down with `{down}`"
     diagnostic.fix = (Edit(place, down),)

@@ -255,9 +255,10 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
     first, *others = parts
     is_size = len(first) == 1 or env.find(first)[0]
     if others and is_size and all(p.isdigit() or p.isupper() or env.find(p)[0] for p in others):
+        written = f"[{', '.join(parts)}]"
         if not env.find(first)[0]:
             _refuse_batch_letter(name, span)
-        written = f"[{', '.join(parts)}]" if env.find(first)[0] else name[0].upper() + name[1:]
+            written = name[0].upper() + name[1:]
         raise NetdslError(
             "unknown-name",
             f"there is no size `{name}`",

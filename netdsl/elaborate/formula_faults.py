@@ -22,13 +22,14 @@ def of_operator(error: OpError, xs: tuple[Value, ...], span: Span, scope: Namesp
     """The error of an operator in a formula."""
     notes = input_notes(xs)
     row = _one_row(xs)
-    help_ = reshaped(xs, scope) or (error.help if row is None else row.help)
+    if row is None:
+        row = Repair(error.help)
+    help_ = reshaped(xs, scope) or row.help
     makers = [x.producer.op for x in xs if x.producer is not None]
     reductions = [op.kind for op in makers if _drops_axes(op)]
     if reductions and len({len(x.type.shape) for x in xs}) > 1:
         help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
-    fix = () if row is None else row.fix
-    return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=fix)
+    return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=row.fix)
 
 
 def _one_row(xs: tuple[Value, ...]) -> Repair | None:

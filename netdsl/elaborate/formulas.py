@@ -126,9 +126,14 @@ def _no_operator(operator: str, span: Span) -> NetdslError:
     help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
     left, _, right = (part.strip() for part in span.text.partition(operator))
     if operator in (">", "<"):
-        larger, smaller = (left, right) if operator == ">" else (right, left)
-        difference = larger if smaller == "0" else f"{larger} - {smaller}"
-        difference = difference.replace("0 - ", "-") if larger == "0" else difference
+        larger, smaller = left, right
+        if operator == "<":
+            larger, smaller = right, left
+        difference = f"{larger} - {smaller}"
+        if smaller == "0":
+            difference = larger
+        elif larger == "0":
+            difference = f"-{smaller}"
         help_ = (
             f"for a tensor of 0 and 1, write `clamp(sign({difference}), 0, 1)`; an `if` compares"
             " sizes, as in `@.channels > 64`"

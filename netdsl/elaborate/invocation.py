@@ -47,7 +47,7 @@ class Invocation(NamedTuple):
 
     def with_arguments(self, arguments: tuple[ast.Argument, ...]) -> Invocation:
         """The same with arguments that what is called has already."""
-        return self._replace(call=self.call.given(joined(arguments, self.call.arguments)))
+        return self._replace(call=given(self.call, joined(arguments, self.call.arguments)))
 
     @property
     def name(self) -> str:
@@ -68,6 +68,12 @@ class Invocation(NamedTuple):
     def span(self) -> Span:
         """The place of the call."""
         return self.call.span
+
+
+def given(call: ast.Call, arguments: tuple[ast.Argument, ...]) -> ast.Call:
+    """The same call with these arguments."""
+    span, name_span = call.span, call.name_span
+    return ast.Call(span, call.label, call.name, name_span, arguments, call.condition, call.body)
 
 
 def refuse_arguments_and_body(call: ast.Call) -> None:

@@ -56,13 +56,16 @@ def for_join(join: Joining) -> Repair | None:
         if gate is not None:
             return gate
         advice = _changed(join, other)
-    return None if advice is None else Repair(advice)
+    if advice is None:
+        return None
+    return Repair(advice)
 
 
 def _deconvs(join: Joining, first: int, other: int) -> Repair | None:
     """The correction of a `deconv` before a join of maps of unequal sizes."""
-    a, b = join.xs[first].type, join.xs[other].type
-    return None if a.spatial == b.spatial else deconvs(join, first, other)
+    if join.xs[first].type.spatial == join.xs[other].type.spatial:
+        return None
+    return deconvs(join, first, other)
 
 
 def _pair(xs: Sequence[Value], other: int) -> tuple[int, int]:
@@ -117,7 +120,9 @@ def _changed(join: Joining, other: int) -> str | None:
     if change is None:
         is_map = len(first.shape) == len(second.shape) > SEQUENCE
         is_map = is_map and first.spatial != second.spatial
-        return ways_of(join, 0, other) if is_map else None
+        if not is_map:
+            return None
+        return ways_of(join, 0, other)
     return _placed(invocation, other if change.number else 0, change.layers)
 
 

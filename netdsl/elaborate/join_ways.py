@@ -137,7 +137,9 @@ def steps(value: Value, end: Value | None) -> str:
 def _short(node: Node) -> str:
     """The call of a layer, or only its kind if the call is long."""
     text = node.span.text
-    return text if len(text) <= LONGEST_CALL and "\n" not in text else node.op.kind
+    if len(text) > LONGEST_CALL or "\n" in text:
+        return node.op.kind
+    return text
 
 
 def ways_of(join: Joining, first: int, other: int) -> str | None:

@@ -93,7 +93,11 @@ class WrongArguments:
         if not self.errors:
             first.diagnostic.fix = self._without_any()
             if first.code == "too-many-arguments" and not first.diagnostic.fix:
-                first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
+                surplus = for_surplus(cls, self.call, arguments.positional)
+                first.diagnostic.help = surplus
+                if surplus.startswith("write `(@"):  # an operator on the current value
+                    written = surplus.split("`")[1]
+                    first.diagnostic.fix = (Edit(self.call.span, written),)
             self.errors = [first]
             return
         self._suggest_call()

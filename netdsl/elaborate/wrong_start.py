@@ -111,15 +111,18 @@ def _again(x: Value, net: NetBuilder) -> Repair | None:
 
 def _other_input(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | None:
     """Advice for a layer that takes another input of the net than the first."""
-    if not net.graph.inputs or net.graph.inputs[0] is not x:
-        return None
+    begin = call.span
+    if call.label is not None:
+        begin = call.label.span
+    if not net.graph.inputs or net.graph.inputs[0] is not x or not begins_chain(begin):
+        return None  # it is not the first input, or a reference names it
     fitting = [y for y in net.graph.inputs[1:] if _takes(op, y)]
     if len(fitting) != 1:
         return None
     text = f"@{fitting[0].name} -> "
     fact = f"the current value is the first input, `{x.name}`"
-    fix = (inserted(call.span, text),) if begins_chain(call.span) and call.label is None else ()
-    return Repair(f"{fact}: write `{text}{call.span.text}`", fix)
+    written = call.span.file.text[begin.start : call.span.end]
+    return Repair(f"{fact}: write `{text}{written}`", (inserted(begin, text),))
 
 
 def _takes(op: Op, x: Value) -> bool:

@@ -35,7 +35,8 @@ def every_other(matched: Matched) -> Fix:
         return f"[{name}[-1 - i] for i in range(len({name}))]"
     if step.startswith("-"):
         return None
-    return Guess(f"[x for (i, x) in enumerate({name}) if i % {step} == 0]")
+    written = f"[x for (i, x) in enumerate({name}) if i % {step} == 0]"
+    return Guess(written) if matched.group("ends").strip(" :") else written
 
 
 _MATRICES = r"(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)"

@@ -338,6 +338,15 @@ ADVICE = {
 }  # fmt: skip
 
 
+# What to write for a call whose only argument is a number.
+WITH_NUMBER = {
+    "reflectionpad": "pad({}, mode = reflect)",
+    "replicationpad": "pad({}, mode = edge)",
+    "circularpad": "pad({}, mode = circular)",
+    "upsamplingbilinear": "upsample({}, mode = bilinear, align_corners = true)",
+}
+
+
 def key_of(name: str) -> str:
     """A name without its prefix, case, underscores and number of dimensions."""
     last = name.rpartition(".")[2].lower().replace("_", "")

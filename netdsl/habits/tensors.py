@@ -153,7 +153,8 @@ HABITS = (
         "a tensor has no methods",
     ),
     Habit(
-        r"(?P<fix>(?P<x>@(?!(?:torch|tf|jit|functools)\b)(?:[\w.]*\w)?)(?P<at>\.(?P<method>[a-z_]\w*)\s*\()"
+        r"(?P<fix>(?P<x>@(?!(?:torch|tf|jit|functools)\b)(?:[\w.]*\w)?)"
+        r"(?P<at>\.(?P<method>[a-z_]\w*)\s*\()"
         r"(?P<arguments>[^()]*(?:\([^()]*\)[^()]*)*)\))",
         "(@image - @image‹.mean(›1, true))",
         "write `$fix`",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from netdsl.errors import OpError
+from netdsl.errors import Correction, OpError
 from netdsl.ir.op import NUMBERS, POSITIVE, Op
 from netdsl.ir.rounding import TINY, Known, subnormal, unless_beyond
 from netdsl.ops.args import boolean, number, show
@@ -267,17 +267,20 @@ class MatMul(Op):
     def _unlike_inner(self, x: TensorType, other: TensorType) -> OpError:
         """The error of rows that do not fit the columns of the other matrix."""
         rows, columns = self._matrix(other)
-        help = None
+        help, correction = None, None
         if x.shape[-1] == columns and self.transpose:
             help = "leave out `transpose`: the reference fits as it is"
-        elif x.shape[-1] == columns:
+            correction = Correction({"transpose": None})
+        elif x.shape[-1] == columns and x.shape[-1] != x.shape[-2]:
             help = "write `transpose = true` for the product with the transpose of the reference"
+            correction = Correction({"transpose": "true"})
         transposed = "the transpose of " if self.transpose else ""
         return OpError(
             "shape-mismatch",
             f"`matmul` of {x} and {transposed}{other}: rows of {x.shape[-1]} elements against"
             f" columns of {rows}",
             help=help,
+            correction=correction,
         )
 
     def macs(self, y: TensorType, x: TensorType, other: TensorType) -> int | Sym:

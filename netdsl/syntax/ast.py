@@ -201,11 +201,6 @@ class Call(Element):
     condition: Expr | None
     body: Body | None
 
-    def given(self, arguments: tuple[Argument, ...]) -> Call:
-        """The same call with these arguments."""
-        span, name_span = self.span, self.name_span
-        return Call(span, self.label, self.name, name_span, arguments, self.condition, self.body)
-
 
 class Group(Element):
     """Statements in braces, as one element of a chain."""

@@ -39,7 +39,6 @@ net Mixed(classes = 10, act = relu) {
     output picture: @edges -> deconv(2, 4, stride = 2, pad = 1, init = bilinear)
     expect params(b1) == 24 * 4 + 4
 }
-train Mixed { epochs = 1 }
 """
 BLOCKS = (
     "block unit(width, k = 3) {\n    conv(width, k, pad = k // 2) -> bn -> relu\n    se(2)\n}\n"

@@ -114,7 +114,9 @@ def _late_epochs(call: ast.Expr, epochs: int) -> list[int]:
     if first.name not in (None, _FIRST[call.name]) or is_list != (call.name == "multistep"):
         return []
     numbers = _numbers(first.value)
-    return [n for n in numbers if n >= epochs] if numbers == sorted(set(numbers)) else []
+    if numbers != sorted(set(numbers)):
+        return []
+    return [number for number in numbers if number >= epochs]
 
 
 def _numbers(value: ast.Expr) -> list[int]:
@@ -125,13 +127,16 @@ def _numbers(value: ast.Expr) -> list[int]:
 
 def _number(value: ast.Expr) -> int | None:
     """A whole number that is written as digits."""
-    is_number = isinstance(value, ast.Literal) and type(value.value) is int
-    return int(value.span.text.replace("_", "")) if is_number else None
+    if isinstance(value, ast.Literal) and type(value.value) is int:
+        return int(value.span.text.replace("_", ""))
+    return None
 
 
 def _listed(numbers: list[int]) -> str:
     *others, last = map(str, numbers)
-    return f"{', '.join(others)} and {last}" if others else last
+    if not others:
+        return last
+    return f"{', '.join(others)} and {last}"
 
 
 def _name(value: ast.Expr) -> str:

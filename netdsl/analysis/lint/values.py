@@ -43,7 +43,9 @@ def _warning(code: str, message: str, node: Node, help: str) -> Diagnostic:
 def _joined_twice(node: Node) -> Iterator[Diagnostic]:
     """`add(@a, @b)` right after `b`: the current value is one of those that it names."""
     written = _REFERENCES.fullmatch(node.span.text)
-    names = [] if written is None else [name.strip() for name in written["references"].split(",")]
+    if written is None:
+        return
+    names = [name.strip() for name in written["references"].split(",")]
     if len(names) != len(node.inputs) - 1:
         return
     kind, current = node.op.kind, node.inputs[0]
@@ -74,7 +76,9 @@ def _reshape(node: Node, graph: Graph) -> Iterator[Diagnostic]:
     """A batch as the first size, or the channels as the last."""
     shape, given = node.type.shape, node.op.given["shape"]
     if len(shape) > 1 and given[:1] == (-1,) and shape[0] == 1:
-        written = "flatten" if len(shape) == 2 else f"reshape({shape_text(shape[1:])})"
+        written = "flatten"
+        if len(shape) > 2:
+            written = f"reshape({shape_text(shape[1:])})"
         message = f"-1 is 1 here: the result is {shape_text(shape)}, which has an axis more"
         help_ = f"sizes have no batch: write `{written}`"
         yield _warning("batch-in-reshape", message, node, help_)

@@ -16,7 +16,7 @@ from netdsl.elaborate.slips.edits import (
 from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
-from netdsl.habits.layers import ADVICE, find, key_of
+from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
 
+_FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
 
@@ -62,6 +63,10 @@ def _advise_name(
         if row is not None and written != row.ours and written.startswith(row.ours):
             diagnostic.help = f"it is called `{row.ours}` here: write `{written}`"
         set_fix(diagnostic, call.span, written)
+    elif call is not None and key in WITH_NUMBER and _only_number(call) is not None:
+        written = WITH_NUMBER[key].format(_only_number(call))
+        diagnostic.help = f"write `{written}`"
+        set_fix(diagnostic, call.span, written)
     elif key in ADVICE:
         diagnostic.help = ADVICE[key]
         if call is not None:
@@ -84,10 +89,21 @@ def _words(span: Span, call: ast.Call | None) -> str:
     return re.sub(r"[(),\s]+", " ", span.text if call is None else call.span.text)
 
 
+def _only_number(call: ast.Call) -> str | None:
+    """The only argument of a call, if it is a number without a name."""
+    match call.arguments:
+        case (ast.Argument(name=None, value=ast.Literal() as value),):
+            return value.span.text
+    return None
+
+
 def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
     """The fix for a name with advice, if it is a whole line."""
+    formula = _FORMULA.match(ADVICE[key])
     if key in ("input", "inputlayer"):
         _input(diagnostic, call)
+    elif formula is not None and not call.arguments and call.body is None:
+        set_fix(diagnostic, call.span, formula["written"])
     elif not _is_line(call.span):
         return
     elif "leave" in ADVICE[key]:
@@ -110,7 +126,10 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
     if ours == "flatten" and call.arguments:
         diagnostic.help += ", and merges all axes; `reshape` gives any other shape"
-    if not call.arguments and (call.body is None or ours in JOINS):
+    are_references = all(
+        a.name is None and isinstance(a.value, ast.Reference) for a in call.arguments
+    )
+    if are_references and (call.body is None or ours in JOINS):
         set_fix(diagnostic, span, ours)
 
 
