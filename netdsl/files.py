@@ -14,13 +14,14 @@ MAX_STEM = 40  # characters of a name that its temporary name repeats, to keep t
 
 
 @contextmanager
-def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
+def replacing(path: Path, mode: int | None = None, *, durable: bool = False) -> Iterator[Path]:
     """Yield the path of an empty temporary file that replaces `path` on success.
 
     On failure the temporary file is deleted. It is beside `path`, whose folder must exist, and its
     name has the same suffix. `mode` is the permissions of the file, by default those of any new
-    file. A link is followed. Raises `CannotWriteError` with the name of `path`, also for a device
-    or a pipe.
+    file. With `durable`, the content is on the disk before it replaces the old one, so that it also
+    survives a power failure. A link is followed. Raises `CannotWriteError` with the name of `path`,
+    also for a device or a pipe.
     """
     temporary = None
     try:
@@ -30,13 +31,28 @@ def replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
         if mode is None:
             mode = 0o666 & ~_umask()  # `mkstemp` makes private files, but results are not private
         temporary.chmod(mode)
+        if durable:
+            _flush(temporary)
         os.replace(temporary, destination)
+        if durable:
+            _flush(destination.parent)
     except BaseException as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and _is_about(error, path, temporary):
             raise _cannot_write(error, path) from error
         raise
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows opens no folders, and flushes their names itself
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_replaceable(path: Path) -> None:

@@ -171,7 +171,7 @@ def test_train_continues_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     entries: dict[str, Any] = {"batch": 1000, "optimizer": "adam(lr = 0.001)", "augment": ["hflip"]}
     data = "fashion_mnist_sample(pad = 2)"
     net.train(tmp_path, data=data, epochs=1, quiet=True, **entries)
-    result = net.train(tmp_path, data=data, epochs=2, resume=True, **entries)
+    result = net.train(tmp_path, data=data, epochs=2, resume=True, allow_changes=True, **entries)
     assert 2 == len(result.history)
     printed = capfd.readouterr().out
     assert "epoch 2/2" in printed

@@ -31,11 +31,11 @@ class Watch:
     def check(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
         """Raise SettingError `diverged` if a number is not finite, or the loss is far too large.
 
-        `place` is the step in words, and `again` repeats the forward pass of the step.
+        `place` is the step in words, and `again` repeats the forward pass of the step. A gradient
+        that is not finite makes its weight so in the same step.
         """
-        gradients = [p.grad for p in self._learned if p.grad is not None]
         # The norm is the largest magnitude; it is NaN if a number is.
-        largest = torch.nn.utils.get_total_norm([*self._learned, *gradients], norm_type=math.inf)
+        largest = torch.nn.utils.get_total_norm(self._learned, norm_type=math.inf)
         value, bound = torch.stack((loss.float(), largest.float())).tolist()
         if self.first is None:
             self.first = value

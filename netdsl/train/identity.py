@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 # Settings that change nothing in the steps of training.
 FREE = ("metrics",)
-ALLOW = "`--allow-changes` resumes all the same; `--overwrite` starts from the beginning"
+ALLOW = (
+    "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
+    " from the beginning"
+)
 MOST = 3  # differences in a message
 
 

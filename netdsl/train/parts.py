@@ -49,12 +49,17 @@ def build_optimizer(
     match optimizer:
         case settings.SGD(momentum=momentum, nesterov=nesterov):
             return torch.optim.SGD(
-                parameters, lr=lr, momentum=momentum, weight_decay=decay, nesterov=nesterov
+                parameters,
+                lr=lr,
+                momentum=momentum,
+                weight_decay=decay,
+                nesterov=nesterov,
+                fused=True,
             )
         case settings.AdamW():
-            return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay)
+            return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
         case settings.Adam():
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=decay)
+            return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=True)
 
 
 def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: int) -> float:

@@ -25,7 +25,7 @@ def write_tensors(
     # Cloned because safetensors refuses tensors that share memory, such as tied weights.
     plain = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     contents = {name: _bytes(value) for name, value in plain.items()}
-    with replacing(path) as temporary:
+    with replacing(path, durable=True) as temporary:
         try:
             save_file(plain, temporary, with_sums(metadata, contents))
         except SafetensorError as error:  # the tensors are valid, so the file cannot be written

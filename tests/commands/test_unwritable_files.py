@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from netdsl.cli import run
 from netdsl.errors import CannotWriteError
-from netdsl.train import checkpoint
+from netdsl.weights import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def test_a_full_disk_leaves_a_formatted_file(
 def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> None:
     """safetensors has its own exception for a full disk; it becomes a `CannotWriteError`."""
     with pytest.raises(CannotWriteError) as caught:
-        checkpoint.write_tensors(tmp_path / "w.safetensors", {"a": torch.zeros(1000)}, {})
+        write.write_tensors(tmp_path / "w.safetensors", {"a": torch.zeros(1000)}, {})
     assert caught.value.filename == str(tmp_path / "w.safetensors")
     assert (caught.value.errno, caught.value.strerror) == (errno.EFBIG, "File too large")
     assert list(tmp_path.iterdir()) == []
@@ -81,11 +81,11 @@ def test_a_training_run_names_what_cannot_be_written(
             "Error while serializing: I/O error: No space left on device (os error 28)"
         )
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(write, "save_file", full)
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
     message = capsys.readouterr().err
     assert message == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
-    assert list((model_folder / "t").iterdir()) == []
+    assert [path.name for path in (model_folder / "t").iterdir()] == [".lock"]
 
 
 @pytest.mark.parametrize("output", ["folder.onnx", "file/x.onnx", "x" * 300 + ".onnx"])

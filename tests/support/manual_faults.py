@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import onnxruntime
 import platformdirs
 import torch
+from filelock import FileLock, Timeout
 
 from netdsl.backends.onnx import manifest
 from netdsl.data import catalog
@@ -49,6 +50,15 @@ def _break_package(patch: pytest.MonkeyPatch) -> None:
         raise ImportError("No module named 'netdsl_swish_beta'")
 
     patch.setattr(loader, "load_plugins", broken)
+
+
+def _hold_locks(patch: pytest.MonkeyPatch) -> None:
+    """Let another process hold every lock."""
+
+    def held(lock: FileLock, timeout: float) -> None:
+        raise Timeout(lock.lock_file)
+
+    patch.setattr(FileLock, "acquire", held)
 
 
 def _replace_dot(patch: pytest.MonkeyPatch) -> None:
@@ -96,6 +106,7 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "bad-checksum": _change_download,
     "no-device": _remove_gpu,
     "no-cuda": _remove_gpu,
+    "folder-in-use": _hold_locks,
     "cpu-nodes": _place_on_cpu,
 }
 

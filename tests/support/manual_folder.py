@@ -179,9 +179,9 @@ def _write_weights() -> None:
     save_file({**tiny, "convolution.weight": weight.sign() * 6e4}, "overflowing.safetensors")
     save_file({**norm, "norm.running_var": -norm["norm.running_var"]}, "negative.safetensors")
     _cut("tiny.safetensors", "damaged.safetensors")
-    run(["train", "tiny.net"])
-    shutil.copytree("runs/Tiny", "runs/damaged")
-    _cut("runs/Tiny/checkpoint.safetensors", "runs/damaged/checkpoint.safetensors")
+    run(["train", "tiny.net", "--out", "runs/first"])
+    shutil.copytree("runs/first", "runs/damaged")
+    _cut("runs/first/checkpoint.safetensors", "runs/damaged/checkpoint.safetensors")
 
 
 def _write_models() -> None:

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 import netdsl
-from netdsl.train.checkpoint import write_tensors
+from netdsl.weights.write import write_tensors
 from tests.support.back_ends import assert_back_ends_agree, inputs_for, randomise, run_torch
 
 TIED = """
