@@ -15,10 +15,14 @@ from netdsl.library import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
 from netdsl.render import NARROW, as_json, output_width, render_all
+from netdsl.syntax import ast
+from netdsl.weights.record import recorded_defines
 
 if TYPE_CHECKING:
     import argparse
 
+    from netdsl.ir.graph import Graph
+    from netdsl.weights.record import RunRecord
 
 MAX_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
 LABELS_HELP = "--labels takes a file with one class name per line"
@@ -118,12 +122,28 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
 def load_one(arguments: argparse.Namespace) -> Compiled:
     """Compile the one net that a command is about.
 
-    Raises `NetdslError` for a wrong text, or if the file has several nets and none is named, and
+    Parameters that are not given have the values that the weights of the command record. Raises
+    `NetdslError` for a wrong text, or if the file has several nets and none is named, and
     `UsageError`.
     """
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
+    weights = getattr(arguments, "weights", None)
+    if weights is not None:
+        nets = [d for d in program.module.tree.definitions if isinstance(d, ast.Definition)]
+        parameters = {p.name for d in nets if d.is_net for p in d.parameters}
+        recorded = recorded_defines(weights)
+        kept = {name: text for name, text in recorded.items() if name in parameters}
+        program = program._replace(defines={**kept, **program.defines})
     return compile_picked(program, net, parse_inputs(getattr(arguments, "input", None)))
+
+
+def warn_of_other_net(record: RunRecord | None, graph: Graph) -> None:
+    """Warn if weights were trained with a net that differs from this one, but fits them."""
+    difference = None if record is None else record.other_net(graph)
+    if difference is not None and not printing().quiet:
+        help_ = "use the text that they were trained with, or train them again"
+        print_diagnostics([Diagnostic("other-net", difference, None, "warning", help=help_)])
 
 
 def terminal_width() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.backends.torch.source import emit_source
-from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.common import UsageError, load_one, warn_of_other_net
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination, format_of
 from netdsl.commands.export_metadata import Given, as_texts, check_classes, given_by, numbers_for
 from netdsl.commands.output import note, say
@@ -94,8 +94,11 @@ def _export_onnx(
 ) -> int:
     from netdsl.backends.onnx.export import export_onnx, metadata_of
     from netdsl.backends.onnx.manifest import check_place
+    from netdsl.weights.record import record_of
 
     read = _read_weights(arguments)
+    if read is not None:
+        warn_of_other_net(record_of(read), compiled.graph)
     beside = read.metadata if read else {}
     numbers = numbers_for(compiled.graph, beside, given)
     check_classes(compiled.graph, given.classes)

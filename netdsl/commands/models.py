@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.backends.onnx.export import export_onnx, metadata_of
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.manifest import verify_if_any
-from netdsl.commands.common import UsageError, load_one, suffix_of
+from netdsl.commands.common import UsageError, load_one, suffix_of, warn_of_other_net
 from netdsl.commands.output import note
 from netdsl.files import scratch_folder
 from netdsl.runtime.session import Session, Settings, open_session
 from netdsl.weights.checkpoints import fit, read_weights, tensors_of
+from netdsl.weights.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,12 +75,15 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> _Mo
 
 def _exported(arguments: Namespace, stack: ExitStack) -> _Model:
     """The model of a net, written to a folder that the stack removes."""
-    compiled = load_one(Namespace(file=arguments.model, define=arguments.define))
+    compiled = load_one(
+        Namespace(file=arguments.model, define=arguments.define, weights=arguments.weights)
+    )
     path = Path(stack.enter_context(scratch_folder())) / "model.onnx"
     weights = None
     beside: Mapping[str, str] | None = None
     if arguments.weights:
         read = read_weights(arguments.weights)
+        warn_of_other_net(record_of(read), compiled.graph)
         weights, beside = fit(tensors_of(compiled.graph), read, lazy=True), read.metadata
     export_onnx(
         compiled.graph,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import load_one
+from netdsl.commands.common import load_one, warn_of_other_net
 from netdsl.commands.output import note, printing, say, say_json
 from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
-from netdsl.data.trained import trained_on
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
 from netdsl.train.fit import check_ends, check_images
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
+from netdsl.weights.record import record_of
 
 if TYPE_CHECKING:
     import argparse
@@ -34,16 +34,19 @@ def run(arguments: argparse.Namespace) -> int:
     compiled = load_one(arguments)
     check_ends(compiled.graph, "`netdsl test`")
     read = read_weights(arguments.weights)
-    trained = trained_on(read)
-    data = arguments.data or (None if trained is None else trained.data)
+    record = record_of(read)
+    data = arguments.data
+    if data is None and record is not None:
+        data = record.data
     config = read_config(compiled, data)
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     try:
         dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
-        if trained is not None:
-            dataset = trained.applied_to(dataset, arguments.weights)
+        warn_of_other_net(record, compiled.graph)
+        if record is not None:
+            dataset = record.applied_to(dataset)
         results = _evaluate(arguments, compiled, config, dataset, weights)
     except SettingError as error:
         replaced = () if data is None else ("data",)

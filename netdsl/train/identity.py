@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 from netdsl.errors import SettingError
 from netdsl.train import settings
-from netdsl.words import counted
+from netdsl.weights.record import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from netdsl.ir.graph import Graph
     from netdsl.train.config import TrainConfig
 
 # Settings that change nothing in the steps of training.
@@ -21,7 +19,6 @@ ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
     " from the beginning"
 )
-MOST = 3  # differences in a message
 
 
 class Identity(TypedDict):
@@ -30,21 +27,6 @@ class Identity(TypedDict):
     net: dict[str, str]
     settings: dict[str, str]
     data: str
-
-
-def layers_of(graph: Graph) -> dict[str, str]:
-    """Every layer of a graph as a text, by its name."""
-    return {
-        node.name: " ".join(
-            [
-                node.op.kind,
-                *(f"{name}={value}" for name, value in node.op.given.items()),
-                *(value.name for value in node.inputs),
-                *(["frozen"] if node.frozen else []),
-            ]
-        )
-        for node in graph.nodes
-    }
 
 
 def settings_of(config: TrainConfig) -> dict[str, str]:
@@ -69,25 +51,8 @@ def check_same(path: Path, saved: Identity, now: Identity) -> None:
                 message += "; the learning rate follows a cosine over all epochs"
             raise SettingError("resume-mismatch", message, name, ALLOW)
     if saved["net"] != now["net"]:
-        message = f"{path} was written by another net: {_differences(saved['net'], now['net'])}"
+        message = f"{path} was written by another net: {differences(saved['net'], now['net'])}"
         raise SettingError("resume-mismatch", message, None, ALLOW)
     if saved["data"] != now["data"]:
         message = f"{path} was written with other data: files have changed since"
         raise SettingError("resume-mismatch", message, "data", ALLOW)
-
-
-def _differences(saved: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """The first layers that differ, as `relu1` was `relu`, and is `tanh`."""
-    names = [name for name in {**saved, **now} if saved.get(name) != now.get(name)]
-    texts = [_difference(name, saved.get(name), now.get(name)) for name in names[:MOST]]
-    if len(names) > MOST:
-        texts.append(f"and {counted(len(names) - MOST, 'more layer')}")
-    return "; ".join(texts)
-
-
-def _difference(name: str, saved: str | None, now: str | None) -> str:
-    if saved is None:
-        return f"`{name}` is new"
-    if now is None:
-        return f"`{name}` is missing"
-    return f"`{name}` was `{saved}` and is `{now}`"

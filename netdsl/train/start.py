@@ -13,10 +13,11 @@ from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_ends, check_images
-from netdsl.train.identity import layers_of, settings_of
+from netdsl.train.identity import settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.version import __version__
+from netdsl.weights.record import layers_of
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:
         "data": str(config.data),
         "text": program.source.text,
         "defines": json.dumps(dict(program.defines)),
+        "layers": json.dumps(layers_of(compiled.graph)),
         "settings": json.dumps(settings_of(config)),
         "versions": json.dumps(versions),
     }

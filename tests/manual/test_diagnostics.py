@@ -28,6 +28,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = {section.code: section for section in sections()}
 # Codes without examples, each with the reason.
 WITHOUT = {
+    "other-net": "it is a warning of commands; tests/weights/test_record.py causes it",
     "format-changes": "it is a bug of the formatter; tests/layout/test_format.py plants one",
     "internal-error": "it is a bug of netdsl; tests/commands/test_failures.py plants one",
     "killed": "only the system sends SIGKILL; tests/process/test_watch.py",

@@ -1,0 +1,102 @@
+"""The record in trained weights: commands use the net and the data of the training."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from netdsl.cli import run
+
+NET = """net Small(classes = 10, act = relu) {
+    input image: 1x28x28
+    conv(4, 5, stride = 2) -> act -> flatten
+    output logits: dense(classes)
+}
+train Small {
+    data = fashion_mnist_sample
+    augment = normalize([0.9], [0.1])
+    epochs = 1
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a trained net, whose parameter `act` is `tanh`."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "net.net").write_text(NET)
+    arguments = ["train", str(folder / "net.net"), "--out", str(folder / "run"), "-D", "act=tanh"]
+    assert run(arguments) == 0
+    return folder
+
+
+def accuracy(out: str) -> str:
+    return out.rpartition("accuracy ")[2].partition(" %")[0]
+
+
+@pytest.fixture
+def expected(trained: Path) -> str:
+    """The accuracy that training reported, in percent."""
+    log = (trained / "run" / "log.jsonl").read_text()
+    return f"{100 * json.loads(log)['accuracy']:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("", ""), ("0.9], [0.1", "0.1], [0.9"), ("data = fashion_mnist_sample", "data = mnist")],
+    ids=["the same text", "another normalisation", "other data"],
+)
+def test_the_test_is_that_of_the_training(
+    trained: Path, expected: str, before: str, now: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The data, the normalisation and the parameters are those of the training."""
+    path = trained / "other.net"
+    path.write_text(NET.replace(before, now))
+    assert run(["test", str(path), "--weights", str(trained / "run")]) == 0
+    captured = capsys.readouterr()
+    assert (accuracy(captured.out), captured.err) == (expected, "")
+
+
+def test_other_classes_are_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights for the classes of one data set say nothing about those of another."""
+    from tests.support.manual_folder import idx_contents
+
+    for name, content in idx_contents().items():
+        (tmp_path / name).write_bytes(content)
+    arguments = ["test", str(trained / "net.net"), "--weights", str(trained / "run")]
+    assert run([*arguments, "--data", f'mnist(root = "{tmp_path}")']) == 1
+    message = capsys.readouterr().err
+    assert "was trained on the classes T-shirt/top, Trouser, Pullover, Dress, ..." in message
+    assert "and mnist has 0, 1, 2, 3, ..." in message
+
+
+@pytest.mark.parametrize(
+    ("change", "fact"),
+    [
+        (("-> act", "-> sigmoid"), "`1` was `tanh` and is `sigmoid`"),
+        (("5, stride = 2)", "5, stride = 2, pad = 2) -> avgpool(3, stride = 1)"), "`0` had"),
+        (("-> act", "-> act -> dropout(0.5)"), "`2` was `flatten` and is `dropout`"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("command", ["test", "export", "bench"])
+def test_another_net_is_a_warning(
+    trained: Path,
+    tmp_path: Path,
+    command: str,
+    change: tuple[str, str],
+    fact: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Weights that fit a net are used, but a difference from the trained net is reported."""
+    path = tmp_path / "net.net"
+    path.write_text(NET.replace(*change))
+    options = {
+        "export": ["-o", str(tmp_path / "net.onnx")],
+        "bench": ["--rounds", "1", "--batch", "1"],
+    }
+    arguments = [command, str(path), "--weights", str(trained / "run"), *options.get(command, [])]
+    assert run(arguments) == 0
+    assert f"was trained with another net: {fact}" in capsys.readouterr().err
