@@ -20,6 +20,8 @@ class SettingCall(NamedTuple):
 def text_of(value: object) -> str:
     """A value as a `train` section has it."""
     match value:
+        case SettingCall():
+            return str(value)
         case bool():
             return str(value).lower()
         case list() | tuple():

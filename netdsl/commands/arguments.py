@@ -164,7 +164,7 @@ def _train(add: Add) -> None:
         "train a net as its `train` section specifies",
         "[options] FILE[:NET]",
         "Train a net with the settings of its `train` section. Writes the weights (safetensors),"
-        " checkpoints, a log and curves to a folder.",
+        " checkpoints, a log, curves and a report to a folder.",
         """
         netdsl train lenet5
         netdsl train lenet5 --data fashion_mnist --set train.epochs=3
@@ -182,6 +182,13 @@ def _train(add: Add) -> None:
     )
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
+    )
+    command.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=["csv", "tensorboard"],
+        help="write another log besides JSON lines; can be given several times",
     )
     command.add_argument(
         "--resume",

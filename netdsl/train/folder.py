@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+CSV = "log.csv"
+TENSORBOARD = "tensorboard"  # a folder
 CURVES = "curves.png"
-FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES)
+CONFUSION = "confusion.csv"
+REPORT = "report.html"
+RUN = "run.json"
+TEXT = "net.net"
+FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN, TEXT)
 _LOCK = ".lock"
 
 
