@@ -238,6 +238,38 @@ def _test(add: Add) -> None:
     add_format(command)
 
 
+def _runs(add: Add) -> None:
+    command = add(
+        "runs",
+        "list and compare training runs",
+        "[options] [DIR]",
+        "List the training runs in a folder and below it, with their best epochs, and print which"
+        " settings differ between them.",
+        """
+        netdsl runs
+        netdsl runs runs/first --sort best
+        netdsl runs --csv > runs.csv
+        """,
+    )
+    command.add_argument(
+        "folder",
+        nargs="?",
+        default="runs",
+        metavar="DIR",
+        help="the folder of a run, or a folder with such folders (default: runs)",
+    )
+    command.add_argument(
+        "--sort",
+        choices=["started", "best", "name"],
+        default="started",
+        help="the order: the oldest run first, the best one, or by name (default: started)",
+    )
+    command.add_argument(
+        "--csv", action="store_true", help="print one line for each run, with all its settings"
+    )
+    add_format(command)
+
+
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
@@ -341,6 +373,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     **MODEL_COMMANDS,
     "train": _train,
     "test": _test,
+    "runs": _runs,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

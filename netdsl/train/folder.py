@@ -26,6 +26,7 @@ RUN = "run.json"
 TEXT = "net.net"
 FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN, TEXT)
 _LOCK = ".lock"
+PATIENCE = 0.2  # seconds to wait for a process that only looks whether the folder is locked
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     make_folder(folder)
     lock = FileLock(folder / _LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
     except Timeout:
         help_ = "wait for that run to end, or give another folder: `--out DIR`"
         raise SettingError(
@@ -48,6 +49,20 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a run writes to the folder; if that cannot be found out, it is taken to."""
+    path = folder / _LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
 
 
 def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:

@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from netdsl.errors import SettingError
@@ -17,6 +18,7 @@ from netdsl.train.folder import CONFUSION, CURVES, REPORT, RUN, TEXT
 from netdsl.train.logs import open_logs
 from netdsl.train.machine import machine, versions
 from netdsl.train.page import Contents, page_of
+from netdsl.train.records import best_of
 from netdsl.train.run_file import FORMAT, RUNNING, read_run, write_run
 from netdsl.train.written import texts_of_config
 
@@ -128,7 +130,8 @@ class Journal:
         self._draw(history)
 
     def _write_file(self, history: Sequence[Record]) -> None:
-        self._file["done"] = len(history)
+        best, last = best_of(history, self._metrics), dict(*history[-1:])
+        self._file |= {"done": len(history), "best": best, "last": last}
         write_run(self._out, self._file)
 
     def _draw(self, history: Sequence[Record]) -> None:
@@ -156,9 +159,12 @@ class Journal:
             "reason": "",
             "epochs": run.config.epochs,
             "done": 0,
+            "best": None,
+            "last": {},
             "started": _now(),
             "ended": "",
             "texts": list(self._subject.texts),
+            "text_sum": sha256("\0".join(self._subject.texts.values()).encode()).hexdigest(),
             "defines": dict(self._subject.defines),
             "settings": settings,
             "data": {

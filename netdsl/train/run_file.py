@@ -6,14 +6,18 @@ It is read without torch, by `netdsl runs`.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from netdsl.errors import NetdslError
 from netdsl.files import replacing
 from netdsl.train.folder import RUN
+from netdsl.train.records import Best
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from netdsl.train.records import Record
 
 FORMAT = 1  # of the file
 RUNNING, FINISHED, STOPPED, DIVERGED, FAILED = "running finished stopped diverged failed".split()
@@ -33,9 +37,10 @@ class Data(TypedDict):
 class RunFile(TypedDict):
     """The contents of the file.
 
-    `texts` are the files of the net in the folder, the net's own first. `settings` are all entries
-    of the `train` section, as texts. `command` are the words that repeat the run in `directory`,
-    without a folder for its results. Times are those of ISO 8601.
+    `texts` are the files of the net in the folder, the net's own first, and `text_sum` is their
+    SHA-256 sum. `settings` are all entries of the `train` section, as texts. `best` is the best
+    number so far, and `last` the record of the last epoch. `command` are the words that repeat the
+    run in `directory`, without a folder for its results. Times are those of ISO 8601.
     """
 
     format: int
@@ -44,9 +49,12 @@ class RunFile(TypedDict):
     reason: str
     epochs: int
     done: int
+    best: Best | None
+    last: Record
     started: str
     ended: str
     texts: list[str]
+    text_sum: str
     defines: dict[str, str]
     settings: dict[str, str]
     data: Data
@@ -81,10 +89,10 @@ def _checked(path: Path, contents: Any) -> RunFile:
         raise _bad(path, f"it has no `format` {FORMAT}")
     types = {
         **dict.fromkeys(("net", "state", "reason", "started", "ended"), str),
-        **dict.fromkeys(("directory", "device"), str),
+        **dict.fromkeys(("directory", "device", "text_sum"), str),
         **dict.fromkeys(("epochs", "done"), int),
         **dict.fromkeys(("texts", "command"), list),
-        **dict.fromkeys(("defines", "settings", "machine", "versions", "data"), dict),
+        **dict.fromkeys(("defines", "settings", "machine", "versions", "data", "last"), dict),
     }
     for key, kind in types.items():
         if not isinstance(contents.get(key), kind):
@@ -92,11 +100,19 @@ def _checked(path: Path, contents: Any) -> RunFile:
     for key in ("defines", "settings", "machine", "versions"):
         if not all(isinstance(text, str) for text in contents[key].values()):
             raise _bad(path, f"a value in `{key}` is not a text")
-    if not isinstance(contents["data"].get("name"), str):
-        raise _bad(path, "its `data` have no name")
+    data = contents["data"]
+    if not all(isinstance(data.get(key), str) for key in ("name", "sum")):
+        raise _bad(path, "its `data` have no name or no sum")
+    try:
+        datetime.fromisoformat(contents["started"])
+        if contents["best"] is not None:
+            key, value, epoch = contents["best"]
+            contents["best"] = Best(str(key), float(value), int(epoch))
+    except (KeyError, TypeError, ValueError) as error:
+        raise _bad(path, str(error)) from None
     return cast("RunFile", contents)
 
 
 def _bad(path: Path, reason: str) -> NetdslError:
     message = f"{path} is not the file of a run: {reason}"
-    return NetdslError("bad-run", message, help="remove the folder, or train again into it")
+    return NetdslError("bad-run", message, help="remove the file: `netdsl train --resume` writes it again")
