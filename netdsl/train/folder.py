@@ -19,6 +19,7 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 CSV = "log.csv"
 TENSORBOARD = "tensorboard"  # a folder
+EVENTS = "events.out.tfevents.*"  # the files in it
 CURVES = "curves.png"
 CONFUSION = "confusion.csv"
 REPORT = "report.html"
@@ -51,6 +52,11 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def events_of(folder: Path) -> list[Path]:
+    """The files of the log for TensorBoard."""
+    return sorted((folder / TENSORBOARD).glob(EVENTS))
+
+
 def is_locked(folder: Path) -> bool:
     """Whether a run writes to the folder; if that cannot be found out, it is taken to."""
     path = folder / _LOCK
@@ -72,7 +78,7 @@ def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     """
     found = [folder / name for name in FILES if (folder / name).exists()]
     if overwrite:
-        for path in found:
+        for path in (*found, *events_of(folder)):
             path.unlink()
         return False
     if found and not resume:

@@ -15,7 +15,7 @@ from netdsl.files import make_folder, replacing
 from netdsl.train import confusion
 from netdsl.train.curves import draw_curves, svg_of, write_png
 from netdsl.train.folder import CONFUSION, CURVES, REPORT, RUN, TEXT
-from netdsl.train.logs import open_logs
+from netdsl.train.logs import kinds_in, open_logs
 from netdsl.train.machine import machine, versions
 from netdsl.train.page import Contents, page_of
 from netdsl.train.records import best_of
@@ -99,11 +99,13 @@ class Journal:
             make_folder((self._out / name).parent)
             with replacing(self._out / name) as temporary:
                 temporary.write_bytes(text.encode())
+        kinds = list(self._subject.logs)
         if resumed:
             classes = self._run.dataset.classes
             self._confusion = confusion.read_csv(self._out / CONFUSION, classes)
+            kinds += kinds_in(self._out)
         started = datetime.fromisoformat(self._file["started"]).timestamp()
-        self._logs = open_logs(self._out, self._subject.logs, started)
+        self._logs = open_logs(self._out, kinds, started)
         for log in self._logs:
             log.begin(history)
         self._write_file(history)

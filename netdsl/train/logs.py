@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netdsl.errors import SettingError
 from netdsl.files import replacing
-from netdsl.train.folder import CSV, LOG, TENSORBOARD
+from netdsl.train.folder import CSV, LOG, events_of
 from netdsl.train.records import keys_of
 
 if TYPE_CHECKING:
@@ -47,14 +47,24 @@ def check_logs(kinds: Iterable[str]) -> None:
         raise SettingError("missing-package", message, None, help_)
 
 
+def kinds_in(folder: Path) -> list[str]:
+    """The logs besides JSON lines that a folder has."""
+    there = {"csv": (folder / CSV).exists(), "tensorboard": bool(events_of(folder))}
+    return [kind for kind in KINDS if there[kind]]
+
+
 def open_logs(folder: Path, kinds: Iterable[str], started: float) -> list[Log]:
-    """The logs of a run in its folder; `started` is its beginning in seconds since 1970."""
+    """The logs of a run in its folder; `started` is its beginning in seconds since 1970.
+
+    Raises as `check_logs`.
+    """
+    check_logs(kinds)
     logs: list[Log] = [_JsonLines(folder / LOG)]
     if "csv" in kinds:
         logs.append(_Csv(folder / CSV))
     if "tensorboard" in kinds:
         board = import_module("netdsl.train.tensorboard")  # it takes a second to load
-        logs.append(board.TensorBoard(folder / TENSORBOARD, started))
+        logs.append(board.TensorBoard(folder, started))
     return logs
 
 

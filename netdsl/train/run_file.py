@@ -115,4 +115,6 @@ def _checked(path: Path, contents: Any) -> RunFile:
 
 def _bad(path: Path, reason: str) -> NetdslError:
     message = f"{path} is not the file of a run: {reason}"
-    return NetdslError("bad-run", message, help="remove the file: `netdsl train --resume` writes it again")
+    return NetdslError(
+        "bad-run", message, help="remove the file: `netdsl train --resume` writes it again"
+    )

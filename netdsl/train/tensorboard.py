@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.utils.tensorboard import SummaryWriter
 
+from netdsl.train.folder import TENSORBOARD, events_of
 from netdsl.train.records import SPLITS, quantity_of
 
 if TYPE_CHECKING:
@@ -14,27 +15,26 @@ if TYPE_CHECKING:
 
     from netdsl.train.records import Record
 
-FILES = "events.out.tfevents.*"
 COSTS = ("seconds", "images_per_second")
 
 
 class TensorBoard:
-    """Writes event files to a folder.
+    """Writes event files to a folder in that of the run, `out`.
 
     Events cannot be replaced, so the files of earlier processes are removed when a run goes on, and
     all epochs are written again. The time of an event is that of training, without pauses, after
     `started`.
     """
 
-    def __init__(self, folder: Path, started: float) -> None:
-        self._folder = folder
+    def __init__(self, out: Path, started: float) -> None:
+        self._out = out
         self._time = started
 
     def begin(self, history: Sequence[Record]) -> None:
         """Write the epochs that are done, in place of what is there."""
-        for path in self._folder.glob(FILES):
+        for path in events_of(self._out):
             path.unlink()
-        self._writer = SummaryWriter(self._folder)
+        self._writer = SummaryWriter(self._out / TENSORBOARD)
         for record in history:
             self._write(record)
         self._writer.flush()
