@@ -24,8 +24,8 @@ CURVES = "curves.png"
 CONFUSION = "confusion.csv"
 REPORT = "report.html"
 RUN = "run.json"
-TEXT = "net.net"
-FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN, TEXT)
+TEXT = "net.net"  # it may also be a file of the user
+FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN)
 _LOCK = ".lock"
 PATIENCE = 0.2  # seconds to wait for a process that only looks whether the folder is locked
 

@@ -132,7 +132,8 @@ class Journal:
         self._draw(history)
 
     def _write_file(self, history: Sequence[Record]) -> None:
-        best, last = best_of(history, self._metrics), dict(*history[-1:])
+        last = history[-1] if history else {}
+        best = best_of(history, self._metrics)
         self._file |= {"done": len(history), "best": best, "last": last}
         write_run(self._out, self._file)
 

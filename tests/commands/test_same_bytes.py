@@ -40,6 +40,7 @@ train Flat {
 """
 PICTURES = ("svg", "png", "pdf", "html")
 TIMES = ("seconds", "images_per_second")
+CLOCK = rb"\d{4}-\d\d-\d\dT[\d:]+\+00:00|\d+:\d\d|[\d,]+(?:\.\d)?(?=</td>|</dd>)"
 EXPORTS = {
     "plain": [],
     "half": ["--fp16"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -42,16 +43,16 @@ def test_panels_have_each_quantity_of_each_split() -> None:
 
 
 def test_curves_have_the_numbers_and_mark_the_best_epoch() -> None:
-    """The lines have the values of the records; the star is at the best one, named in the legend."""
+    """The lines have the values of the records; the star is at the best one, named in the key."""
     figure = draw_curves(history(), ["accuracy"], "Tiny on $data$")
     loss, accuracy, rate = figure.axes
     assert [line.get_label() for line in loss.lines[:2]] == ["training", "test"]
-    assert list(loss.lines[1].get_ydata()) == [1.1, 0.6, 0.5, 0.6, 0.7]
+    assert np.asarray(loss.lines[1].get_ydata()).tolist() == [1.1, 0.6, 0.5, 0.6, 0.7]
     star = accuracy.lines[-1]
     assert (star.get_marker(), star.get_label()) == ("*", "best: epoch 3, 75.00 %")
-    assert ([3], [75.0]) == (list(star.get_xdata()), list(star.get_ydata()))
-    assert all(3 in line.get_xdata() for axes in (loss, rate) for line in axes.lines[-1:])
-    assert list(rate.lines[0].get_ydata()) == [0.1, 0.1, 0.1, 0.01, 0.01]
+    assert np.asarray(star.get_data()).tolist() == [[3], [75]]
+    assert [np.asarray(a.lines[-1].get_xdata()).tolist() for a in (loss, rate)] == [[3, 3]] * 2
+    assert np.asarray(rate.lines[0].get_ydata()).tolist() == [0.1, 0.1, 0.1, 0.01, 0.01]
 
 
 def test_an_epoch_without_a_number_is_a_gap(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     message = refused("resume-mismatch", wider, config(), start=Start.RESUME_CHANGED)
     assert "`1.weight`" in message
-    changed = {"start": Start.RESUME_CHANGED, "layers": {}}
+    changed: Any = {"start": Start.RESUME_CHANGED, "layers": {}}
     assert len(run(net(), tmp_path, config(epochs=3), **changed).history) == 3
 
 
