@@ -1,6 +1,5 @@
 """The calls that are values of a `train` section; its other values are plain Python values."""
 
-import json
 from typing import Any, NamedTuple
 
 
@@ -27,5 +26,5 @@ def text_of(value: object) -> str:
         case list() | tuple():
             return f"[{', '.join(map(text_of, value))}]"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return f'"{value}"'  # the language has no escapes, so a text contains no quotes
     return str(value)

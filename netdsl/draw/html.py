@@ -144,12 +144,12 @@ def _ends(graph: Graph) -> str:
     return f"{inputs} → {outputs}"
 
 
-def picture_of(graph: Graph, depth: int | None) -> str:
-    """The picture without `dot`'s names for boxes.
+def picture_of(graph: Graph, depth: int | None, seconds: float | None = None) -> str:
+    """The picture without `dot`'s names for boxes; raises as `dot.render`.
 
     A browser would show them under the pointer, and a screen reader would read them out.
     """
-    svg = svg_text(graph, depth)
+    svg = svg_text(graph, depth, seconds)
     text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"

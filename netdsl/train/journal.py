@@ -17,7 +17,7 @@ from netdsl.train.curves import draw_curves, svg_of, write_png
 from netdsl.train.folder import CONFUSION, CURVES, REPORT, RUN, TEXT
 from netdsl.train.logs import kinds_in, open_logs
 from netdsl.train.machine import machine, versions
-from netdsl.train.page import Contents, page_of
+from netdsl.train.page import Contents, page_of, picture_text
 from netdsl.train.records import best_of
 from netdsl.train.run_file import FORMAT, RUNNING, read_run, write_run
 from netdsl.train.written import texts_of_config
@@ -90,6 +90,7 @@ class Journal:
         self._file = self._described(name, data_sum)
         self._pace = Pace()
         self._confusion: Confusion | None = None
+        self._picture: str | None = None  # drawn once
 
     def begin(self, history: Sequence[Record], *, resumed: bool) -> None:
         """Write the texts, the description and the logs, also of the epochs that are done."""
@@ -148,7 +149,11 @@ class Journal:
             if self._confusion is not None:
                 confusion.write_csv(self._out / CONFUSION, self._confusion)
             graph = self._subject.graph
-            contents = Contents(self._file, history, self._metrics, self._confusion, graph)
+            if self._picture is None:
+                self._picture = picture_text(graph)
+            contents = Contents(
+                self._file, history, self._metrics, self._confusion, graph, self._picture
+            )
             with replacing(self._out / REPORT) as temporary:
                 temporary.write_text(page_of(contents, svg_of(figure)), encoding="utf-8")
 

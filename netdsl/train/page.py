@@ -53,19 +53,21 @@ _PAGE = """<!DOCTYPE html>
 </html>
 """
 _SCROLL = '<div class="scroll" role="region" aria-labelledby="{id}" tabindex="0">\n{content}</div>'
+PATIENCE = 4.0  # seconds for the picture; a run that is to stop waits for it
 MOST_LAYERS = 150  # in a picture that shows the layers inside blocks
 MOST_CLASSES = 30  # in a table of the confusion matrix
 MOST_CONFUSED = 10  # pairs of classes
 
 
 class Contents(NamedTuple):
-    """What a page is about; `metrics` are keys."""
+    """What a page is about; `metrics` are keys, and `picture` is what `picture_text` gives."""
 
     run: RunFile
     history: Sequence[Record]
     metrics: Sequence[str]
     confusion: Confusion | None
     graph: Graph | None
+    picture: str
 
 
 def page_of(contents: Contents, curves: str) -> str:
@@ -76,7 +78,7 @@ def page_of(contents: Contents, curves: str) -> str:
         _section("curves", "Curves", curves),
         _section("confusion", "Confusion matrix", _confusion(contents.confusion)),
         _section("epochs", "Epochs", _epochs(contents.history)),
-        *_net(contents.graph),
+        *_net(contents),
         _section("recipe", "Recipe", _recipe(run)),
         _section("data", "Data", _definitions(_data(run))),
         _section("machine", "Machine", _definitions(run["machine"])),
@@ -91,6 +93,18 @@ def page_of(contents: Contents, curves: str) -> str:
         state=_state(contents),
         sections="\n".join(filter(None, sections)),
     )
+
+
+def picture_text(graph: Graph | None) -> str:
+    """The picture of a net for its page, or the reason why there is none."""
+    if graph is None:
+        return ""
+    depth = None if len(graph.nodes) <= MOST_LAYERS else 1
+    try:
+        svg = picture_of(graph, depth, PATIENCE)
+    except NetdslError as error:
+        return f"<p>There is no picture: {escaped(error.message)}.</p>"
+    return _SCROLL.format(id="picture", content=svg)
 
 
 def _section(name: str, title: str, content: str) -> str:
@@ -191,28 +205,19 @@ def _matrix(confusion: Confusion) -> str:
     return _SCROLL.format(id="confusion", content=f"<table>\n{table}\n</table>\n")
 
 
-def _net(graph: Graph | None) -> list[str]:
+def _net(contents: Contents) -> list[str]:
     """The sections about the net: its figures, picture, layers and text."""
+    graph = contents.graph
     if graph is None:
         return []
     summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
     text = _SCROLL.format(id="text", content=f"<ol>\n{lines_of(file)}</ol>\n")
     return [
         _section("figures", "Figures", _definitions(dict(totals(summary, most=None)))),
-        _section("picture", "Picture", _picture(graph)),
+        _section("picture", "Picture", contents.picture),
         _section("layers", "Layers", table_of(summary, file)),
         _section("text", "Text", text),
     ]
-
-
-def _picture(graph: Graph) -> str:
-    """The picture, or the reason why there is none."""
-    depth = None if len(graph.nodes) <= MOST_LAYERS else 1
-    try:
-        svg = picture_of(graph, depth)
-    except NetdslError as error:
-        return f"<p>There is no picture: {escaped(error.message)}.</p>"
-    return _SCROLL.format(id="picture", content=svg)
 
 
 def _recipe(run: RunFile) -> str:

@@ -18,6 +18,7 @@ from netdsl.cli import run as netdsl_run
 from netdsl.config import SettingCall
 from netdsl.errors import NetdslError, SettingError
 from netdsl.train import journal
+from netdsl.train import page as page_module
 from netdsl.train.confusion import Confusion, count, read_csv, write_csv
 from netdsl.train.journal import Subject
 from netdsl.train.loop import Start
@@ -326,6 +327,20 @@ def test_a_page_without_graphviz(written: Path, monkeypatch: pytest.MonkeyPatch)
     train("small.net", "--set", "train.epochs=1")
     _, reader = page(Path("runs/Small"))
     assert "There is no picture: the program `dot` is not installed." in reader.texts
+
+
+def test_a_run_does_not_wait_for_a_picture(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program `dot` that never ends delays the run by a few seconds, and only once."""
+    (written / "bin").mkdir()
+    (written / "bin" / "dot").write_text("#!/bin/sh\necho x >> started\nexec sleep 600\n")
+    (written / "bin" / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{written / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(page_module, "PATIENCE", 0.5)
+    monkeypatch.setattr(journal.Pace, "is_due", lambda self: True)
+    train("small.net", "--set", "train.epochs=2")
+    _, reader = page(Path("runs/Small"))
+    assert "it has not finished after 0.5 seconds" in "".join(reader.texts)
+    assert (written / "started").read_text() == "x\n"
 
 
 def test_a_run_that_is_drawn_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
