@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _json(one: Listed) -> dict[str, object]:
     """A run under the keys of the JSON output: its folder, and those of its file."""
-    best = None if one.best is None else one.best._asdict()
+    best = one.best and one.best._asdict()
     return {"folder": one.folder, **one.file, "state": one.state, "best": best}
 
 

@@ -36,7 +36,7 @@ _POLICY = (
     f" 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none';"
     " form-action 'none'"
 )
-_PAGE = """<!DOCTYPE html>
+_DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -44,11 +44,14 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="netdsl {version}">
-<title>{name}</title>
+<title>{title}</title>
 <style>{style}</style>
 </head>
 <body>
-<header>
+{body}</body>
+</html>
+"""
+_BODY = """<header>
 <h1>{name}</h1>
 {doc}<p>{ends}</p>
 </header>
@@ -75,8 +78,6 @@ _PAGE = """<!DOCTYPE html>
 </div>
 </section>
 </main>
-</body>
-</html>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
@@ -115,10 +116,7 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
     doc = ""
     if graph.doc:
         doc = f"<p>{escaped(graph.doc)}</p>\n"
-    return _PAGE.format(
-        policy=escape(_POLICY),
-        version=__version__,
-        style=STYLE,
+    body = _BODY.format(
         name=escaped(graph.name),
         doc=doc,
         ends=escaped(_ends(graph)),
@@ -130,6 +128,18 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
         table=table_of(summary, file),
         file=escaped(Path(file.name).name),
         text=lines_of(file),
+    )
+    return document(graph.name, body, STYLE, _POLICY)
+
+
+def document(title: str, body: str, style: str, policy: str) -> str:
+    """A whole page, with the content of its body; the policy limits what the page may load."""
+    return _DOCUMENT.format(
+        policy=escape(policy),
+        version=__version__,
+        title=escaped(title),
+        style=style,
+        body=body,
     )
 
 
@@ -158,6 +168,7 @@ def picture_of(graph: Graph, depth: int | None, seconds: float | None = None) ->
 
 
 def table_of(summary: Summary, file: SourceFile) -> str:
+    """The table of the layers, with links to their lines in `file`."""
     files = [node.span.file for node in summary.graph.nodes]
     lines = flat_lines(summary, Choice(columns=("field",)))
     rows = "".join(_row(line, home, file) for line, home in zip(lines, files, strict=True))
@@ -207,6 +218,7 @@ def _figure(value: int | Sym) -> str:
 
 
 def lines_of(file: SourceFile) -> str:
+    """The lines of a file as items of a list, to which the table links."""
     return "".join(
         f'<li id="L{n}"><code>{escaped(line.rstrip())}</code></li>\n'
         for n, line in enumerate(file.text.rstrip().split("\n"), start=1)

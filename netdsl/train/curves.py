@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.train.records import Best, Record
 
 WIDTH, HEIGHT = 5.0, 4.0  # inches of a panel
-COLOURS = {"training": "C0", "validation": "C1", "test": "C2"}
+COLOURS = {"training": "C0", "validation": "C1", "test": "C2", "": "C7"}
 STYLES = ("-", "--", ":", "-.")  # of the quantities in a panel
 MARKED = 40  # epochs that still have a marker each
 
@@ -85,14 +85,17 @@ def panels_of(history: Sequence[Record], metrics: Sequence[str]) -> list[Panel]:
 def _draw(axes: Axes, history: Sequence[Record], panel: Panel, best: Best | None) -> None:
     epochs = [record["epoch"] for record in history]
     quantities = list(dict.fromkeys(map(quantity_of, panel.keys)))
+    marker = ""
+    if len(epochs) <= MARKED:
+        marker = "o"
     for key in panel.keys:
         values = [record.get(key, float("nan")) * panel.scale for record in history]
         axes.plot(
             epochs,
             values,
             linestyle=STYLES[quantities.index(quantity_of(key)) % len(STYLES)],
-            color="C7" if key == "lr" else COLOURS[split_of(key)],
-            marker="o" if len(epochs) <= MARKED else "",
+            color=COLOURS[split_of(key)],
+            marker=marker,
             markersize=4,
             label=_label(key, quantities),
         )

@@ -44,7 +44,9 @@ class Display:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", figures="", visible=False)
-        self._every = EVERY if console.is_terminal else EVERY_LINE
+        self._every = EVERY_LINE
+        if console.is_terminal:
+            self._every = EVERY
         self._shown = clock()
         self._steps = 0
         self._last_step = 0.0

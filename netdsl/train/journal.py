@@ -71,7 +71,9 @@ class Pace:
 
 def check_foreign(folder: Path, texts: Mapping[str, str]) -> None:
     """Raise SettingError `run-exists` if a text would replace a file that is not of a run."""
-    ours = read_run(folder)["texts"] if (folder / RUN).exists() else []
+    ours: list[str] = []
+    if (folder / RUN).exists():
+        ours = read_run(folder)["texts"]
     for name, text in texts.items():
         path = folder / name
         if not path.exists() or name in ours:
@@ -133,7 +135,9 @@ class Journal:
         self._draw(history)
 
     def _write_file(self, history: Sequence[Record]) -> None:
-        last = history[-1] if history else {}
+        last: Record = {}
+        if history:
+            last = history[-1]
         best = best_of(history, self._metrics)
         self._file |= {"done": len(history), "best": best, "last": last}
         write_run(self._out, self._file)
@@ -196,8 +200,10 @@ class Journal:
         words = ["netdsl", "train", f"{self._out / text}:{name}"]
         for parameter, value in self._subject.defines.items():
             words += ["-D", f"{parameter}={value}"]
-        for key, value in settings.items():
-            words += ["--data", value] if key == "data" else ["--set", f"train.{key}={value}"]
+        others = dict(settings)
+        words += ["--data", others.pop("data")]
+        for key, value in others.items():
+            words += ["--set", f"train.{key}={value}"]
         return [*words, "--device", self._run.device.type]
 
 

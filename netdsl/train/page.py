@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import totals
 from netdsl.analysis.summary import Summary
-from netdsl.draw.html import STYLE, escaped, lines_of, picture_of, table_of
+from netdsl.draw.html import STYLE, document, escaped, lines_of, picture_of, table_of
 from netdsl.errors import NetdslError
 from netdsl.train.display import clock_text
 from netdsl.train.records import best_of, keys_of, quantity_of, shown, words
 from netdsl.train.written import section_text
-from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,27 +29,13 @@ if TYPE_CHECKING:
 
 # Curves have styles of their own, as attributes; without scripts, these can do no harm.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="netdsl {version}">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
+_BODY = """<header>
 <h1>{title}</h1>
 {state}
 </header>
 <main>
 {sections}
 </main>
-</body>
-</html>
 """
 _SCROLL = '<div class="scroll" role="region" aria-labelledby="{id}" tabindex="0">\n{content}</div>'
 PATIENCE = 4.0  # seconds for the picture; a run that is to stop waits for it
@@ -84,22 +69,20 @@ def page_of(contents: Contents, curves: str) -> str:
         _section("machine", "Machine", _definitions(run["machine"])),
         _section("versions", "Versions", _definitions(run["versions"])),
     ]
+    title = f"{run['net']} on {run['data']['name']}"
+    sections = list(filter(None, sections))
+    body = _BODY.format(title=escaped(title), state=_state(contents), sections="\n".join(sections))
     style = STYLE + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return _PAGE.format(
-        policy=_POLICY.replace("'", "&#x27;"),
-        version=__version__,
-        title=escaped(f"{run['net']} on {run['data']['name']}"),
-        style=style,
-        state=_state(contents),
-        sections="\n".join(filter(None, sections)),
-    )
+    return document(title, body, style, _POLICY)
 
 
 def picture_text(graph: Graph | None) -> str:
     """The picture of a net for its page, or the reason why there is none."""
     if graph is None:
         return ""
-    depth = None if len(graph.nodes) <= MOST_LAYERS else 1
+    depth = None
+    if len(graph.nodes) > MOST_LAYERS:
+        depth = 1
     try:
         svg = picture_of(graph, depth, PATIENCE)
     except NetdslError as error:
@@ -198,8 +181,9 @@ def _matrix(confusion: Confusion) -> str:
         whole = max(sum(counts), 1)
         cells = [f'<th scope="row">{name}</th>']
         for column, number in enumerate(counts):
-            own = ' class="own"' if column == index else ""
-            cells.append(f'<td{own} style="--share: {100 * number // whole}">{number:,}</td>')
+            kind = ("other", "own")[column == index]
+            share = 100 * number // whole
+            cells.append(f'<td class="{kind}" style="--share: {share}">{number:,}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>\n")
     table = f"<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody>"
     return _SCROLL.format(id="confusion", content=f"<table>\n{table}\n</table>\n")

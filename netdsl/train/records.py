@@ -31,7 +31,9 @@ def quantity_of(key: str) -> str:
 
 
 def split_of(key: str) -> str:
-    """The data that a number is computed on."""
+    """The data that a number is computed on; that of the learning rate is none."""
+    if key == "lr":
+        return ""
     return next((name for prefix, name in SPLITS.items() if key.startswith(prefix)), "test")
 
 
@@ -45,8 +47,8 @@ def words(key: str) -> str:
     if key == "lr":
         return "learning rate"
     prefix = next((prefix for prefix in SPLITS if key.startswith(prefix)), "")
-    start = f"{SPLITS[prefix]} " if prefix else ""
-    return start + key.removeprefix(prefix).replace("_", " ")
+    start = SPLITS.get(prefix, "")
+    return f"{start} {key.removeprefix(prefix).replace('_', ' ')}".strip()
 
 
 def shown(key: str, value: float) -> str:

@@ -42,4 +42,6 @@ def _text(value: object) -> str:
     arguments = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
     texts = [f"{name} = {_text(own)}" for name, own in arguments.items() if own is not None]
     name = _NAMES[type(value)]
-    return f"{name}({', '.join(texts)})" if texts else name
+    if not texts:
+        return name
+    return f"{name}({', '.join(texts)})"
