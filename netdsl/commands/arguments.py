@@ -248,7 +248,7 @@ def _runs(add: Add) -> None:
         """
         netdsl runs
         netdsl runs runs/first --sort best
-        netdsl runs --csv > runs.csv
+        netdsl runs --csv
         """,
     )
     command.add_argument(

@@ -18,9 +18,13 @@ import pytest
 
 from netdsl.cli import run
 from netdsl.train.folder import locked
+from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, RUNNING, STOPPED
+from netdsl.train.runs import KILLED
 from tests.support.commands import run_command
 from tests.support.paths import ROOT
 from tests.support.small_nets import TRAINED
+
+COMMANDS = ROOT / "docs" / "commands.md"
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,26 @@ def test_json(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["best"] for one in made["runs"][2:]] == [None]
     file = json.loads((runs / "runs/first/run.json").read_text())
     assert {*file, "folder"} == set(first)
+
+
+def test_the_manual_names_every_key_and_file(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """docs/runs.md has the keys of `run.json`, its states, the files of a run, and the options."""
+    manual = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([\w./]+)`", manual))
+    first = document(capsys)["runs"][0]
+    assert {*first} - {"folder", "format"} <= named
+    assert {*first["data"]} <= named
+    assert {RUNNING, FINISHED, STOPPED, DIVERGED, FAILED, KILLED} <= named
+    last = set(first["last"]) - {"accuracy"}
+    assert last <= named
+    files = {path.name for path in (runs / "runs/first").iterdir()} - {".lock"}
+    assert files <= named
+    for option in ("--sort best", "--sort name", "--csv", "--log csv", "--log tensorboard"):
+        assert f"`{option}`" in manual
+    row = next(x for x in COMMANDS.read_text().splitlines() if x.startswith("| `runs` |"))
+    assert {"runs", "folder", "best", "key", "value", "epoch"} <= set(re.findall(r"`(\w+)`", row))
 
 
 def test_csv_and_names(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,6 +182,8 @@ def _write_weights() -> None:
     run(["train", "tiny.net"])
     shutil.copytree("runs/Tiny", "runs/damaged")
     _cut("runs/Tiny/checkpoint.safetensors", "runs/damaged/checkpoint.safetensors")
+    shutil.copytree("runs/Tiny", "cut_runs/Tiny")
+    _cut("runs/Tiny/run.json", "cut_runs/Tiny/run.json")
 
 
 def _write_models() -> None:
