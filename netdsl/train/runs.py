@@ -7,13 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
 from netdsl.train.folder import RUN, is_locked
 from netdsl.train.records import is_share, quantity_of
 from netdsl.train.run_file import RUNNING, read_run
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Diagnostic
+    from collections.abc import Callable, Iterator
+
     from netdsl.train.records import Best
     from netdsl.train.run_file import RunFile
 
@@ -47,8 +49,14 @@ def find_runs(folder: str, sort: str = SORTS[0]) -> tuple[list[Listed], list[Dia
     """
     runs: list[Listed] = []
     errors: list[Diagnostic] = []
-    found = [path for path, _, files in _walk(folder) if RUN in files]
-    if not found:
+
+    def unreadable(error: OSError) -> None:
+        errors.append(Diagnostic("cannot-read", f"{error.filename}: {error.strerror}"))
+
+    found = []
+    if os.path.isdir(folder):
+        found = [path for path, files in _walk(folder, unreadable) if RUN in files]
+    if not found and not errors:
         message = f"there is no run in `{folder}`"
         if not os.path.isdir(folder):
             message = f"there is no folder `{folder}`"
@@ -80,13 +88,11 @@ def differences(runs: list[Listed]) -> dict[str, dict[str, list[str]]]:
     return found
 
 
-def _walk(folder: str) -> list[tuple[str, list[str], list[str]]]:
-    """The folders that are not hidden, in the order of their names, with what is in each."""
-    visited = []
-    for path, folders, files in os.walk(folder):
+def _walk(folder: str, on_error: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
+    """The folders that are not hidden, in the order of their names, and the files in each."""
+    for path, folders, files in os.walk(folder, onerror=on_error):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        visited.append((path, folders, files))
-    return visited
+        yield path, files
 
 
 def _listed(path: str) -> Listed:

@@ -221,6 +221,23 @@ def test_damaged_and_missing_runs(
     assert "error[file-not-found]: there is no folder `none`" in err
 
 
+def test_a_folder_that_cannot_be_read(
+    runs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error, and the runs in other folders are listed."""
+    scan = os.scandir
+
+    def denied(path: str) -> Any:
+        if path.endswith("more"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    made = document(capsys, code=1)
+    assert [one["folder"] for one in made["runs"]] == ["runs/first", "runs/third"]
+    assert [d["code"] for d in made["diagnostics"]] == ["cannot-read"]
+
+
 def test_hostile_text_cannot_control_the_terminal(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
