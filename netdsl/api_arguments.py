@@ -70,6 +70,17 @@ _INTEGER = Kind("an int", _is_integer)
 _NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
 _PATH = Kind("a str or a Path", _is_path, _has_no_zero_byte, ", without zero bytes")
 
+
+def _are_logs(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and {*value} <= {"csv", "tensorboard"}
+
+
+_LOGS = Kind(
+    'a list with "csv", "tensorboard", or both',
+    lambda value: isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value),
+    _are_logs,
+)
+
 # An argument has the same kind in every function that takes it; None is allowed where it is the
 # default. `weights` and `arrays` are missing here: their checks depend on the tensors, so
 # `weights.checkpoints.weights_of` and `runtime.feeds.feeds_of` do them.
@@ -87,6 +98,7 @@ KINDS = {
     "dtype": _TEXT,
     "data": _TEXT,
     "device": _is_in("cpu", "cuda", "tensorrt", "auto"),
+    "log": _LOGS,
     "fold": _FLAG,
     "resume": _FLAG,
     "quiet": _FLAG,

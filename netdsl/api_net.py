@@ -14,7 +14,7 @@ from netdsl.errors import CompileError, NetdslError
 from netdsl.render import output_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
     from pathlib import Path
 
@@ -329,6 +329,7 @@ class Net(Figures):
         resume: bool = False,
         overwrite: bool = False,
         allow_changes: bool = False,
+        log: Sequence[str] = (),
         quiet: bool = False,
         **entries: object,
     ) -> Result:
@@ -338,8 +339,9 @@ class Net(Figures):
         section: numbers, lists, or texts as the section has them, such as `epochs=3` and
         `optimizer="adam(lr = 0.001)"`. `data` replaces the data set, as `--data` does. `resume`
         continues from the last checkpoint in the folder, with `allow_changes` even if the net, the
-        settings or the data have changed. `overwrite` replaces the run in the folder. `quiet`
-        prints nothing. `device` is cpu, cuda or auto.
+        settings or the data have changed. `overwrite` replaces the run in the folder. `log` is a
+        list of other logs than JSON lines to write: "csv", "tensorboard". `quiet` prints nothing.
+        `device` is cpu, cuda or auto.
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, and `final` is the last of them.
@@ -370,7 +372,7 @@ class Net(Figures):
             begin = start.Start.OVERWRITE
         elif resume:
             begin = start.Start.RESUME_CHANGED if allow_changes else start.Start.RESUME
-        wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON)
+        wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON, tuple(log))
         console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
         result: Result = start.train_net(self._compiled, wishes, console)
         return result

@@ -1,6 +1,5 @@
 """The calls that are values of a `train` section; its other values are plain Python values."""
 
-import json
 from typing import Any, NamedTuple
 
 
@@ -20,10 +19,12 @@ class SettingCall(NamedTuple):
 def text_of(value: object) -> str:
     """A value as a `train` section has it."""
     match value:
+        case SettingCall():
+            return str(value)
         case bool():
             return str(value).lower()
         case list() | tuple():
             return f"[{', '.join(map(text_of, value))}]"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return f'"{value}"'  # the language has no escapes, so a text contains no quotes
     return str(value)

@@ -66,6 +66,7 @@ class Bytes(os.PathLike[bytes]):
         return b"m.onnx"
 
 
+LOGS = 'a list with "csv", "tensorboard", or both'
 DEVICES = 'one of "cpu", "cuda", "tensorrt", "auto"'
 WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda _: LOADS(b"net"), "text must be a str, not bytes"),
@@ -88,6 +89,8 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.figure(3), "expression must be a str, not int"),
     (lambda n: n.train(resume=1), "resume must be a bool, not int"),
     (lambda n: n.train(quiet="yes"), "quiet must be a bool, not str"),
+    (lambda n: n.train(log="csv"), f"log must be {LOGS}, not str"),
+    (lambda n: n.train(log=[1]), f"log must be {LOGS}, not list"),
     (lambda n: n.train(data=3), "data must be a str, or None, not int"),
     (lambda n: n.run(None, device=3), f"device must be {DEVICES}, not int"),
     (lambda n: n.verify(seed=None), "seed must be an int of at least 0, not NoneType"),

@@ -165,6 +165,15 @@ def test_train_returns_its_result(tmp_path: Path, capfd: pytest.CaptureFixture[s
     np.testing.assert_allclose(expected, net.run(images, result.weights), atol=1e-5)
 
 
+def test_train_writes_logs(tmp_path: Path) -> None:
+    """`log` names other logs than JSON lines."""
+    net = netdsl.loads("net A { input image: 1x28x28\nflatten\noutput logits: dense(10) }")
+    net.train(tmp_path, epochs=1, batch=1000, log=["csv"], quiet=True)
+    assert (tmp_path / "log.csv").read_text().startswith("epoch,train_loss,train_accuracy,")
+    with pytest.raises(ValueError, match="log must be a list"):
+        net.train(tmp_path, log=["wandb"])
+
+
 def test_train_continues_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """`resume` trains only the epochs that are missing, and the progress is printed."""
     net = netdsl.load("lenet5")

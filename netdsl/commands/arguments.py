@@ -164,7 +164,7 @@ def _train(add: Add) -> None:
         "train a net as its `train` section specifies",
         "[options] FILE[:NET]",
         "Train a net with the settings of its `train` section. Writes the weights (safetensors),"
-        " checkpoints, a log and curves to a folder.",
+        " checkpoints, a log, curves and a report to a folder.",
         """
         netdsl train lenet5
         netdsl train lenet5 --data fashion_mnist --set train.epochs=3
@@ -182,6 +182,13 @@ def _train(add: Add) -> None:
     )
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
+    )
+    command.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=["csv", "tensorboard"],
+        help="write another log besides JSON lines; can be given several times",
     )
     command.add_argument(
         "--resume",
@@ -227,6 +234,38 @@ def _test(add: Add) -> None:
         default=256,
         metavar="N",
         help="run N images at a time (default: 256)",
+    )
+    add_format(command)
+
+
+def _runs(add: Add) -> None:
+    command = add(
+        "runs",
+        "list and compare training runs",
+        "[options] [DIR]",
+        "List the training runs in a folder and below it, with their best epochs, and print which"
+        " settings differ between them.",
+        """
+        netdsl runs
+        netdsl runs runs/first --sort best
+        netdsl runs --csv
+        """,
+    )
+    command.add_argument(
+        "folder",
+        nargs="?",
+        default="runs",
+        metavar="DIR",
+        help="the folder of a run, or a folder with such folders (default: runs)",
+    )
+    command.add_argument(
+        "--sort",
+        choices=["started", "best", "name"],
+        default="started",
+        help="the order: the oldest run first, the best one, or by name (default: started)",
+    )
+    command.add_argument(
+        "--csv", action="store_true", help="print one line for each run, with all its settings"
     )
     add_format(command)
 
@@ -334,6 +373,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     **MODEL_COMMANDS,
     "train": _train,
     "test": _test,
+    "runs": _runs,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

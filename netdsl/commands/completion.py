@@ -160,6 +160,7 @@ COMPLETERS: dict[str, Completer] = {
     "define": _parameters,
     "data": _data,
     "out": DirectoriesCompleter(),
+    "folder": DirectoriesCompleter(),
     "kind": _kinds,
     "code": _codes,
     "topic": lambda **_: COMMANDS,

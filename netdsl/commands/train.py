@@ -9,7 +9,9 @@ from netdsl.analysis.lint.training import ABOUT_THE_DATA
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.train.folder import REPORT
 from netdsl.train.loop import Start
+from netdsl.train.section import COMMAND
 from netdsl.train.start import Wishes, train_net
 
 if TYPE_CHECKING:
@@ -26,12 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
     settings = parse_settings(arguments.set)
     if not printing().quiet:
         print_diagnostics(_warnings(compiled, settings))
-    start = _start(arguments)
-    wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start)
+    start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
+    wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
     screen = console()
     result = train_net(compiled, wishes, screen)
-    curves = result.weights.parent / "curves.png"
-    screen.print(f"weights: {result.weights}  curves: {curves}", soft_wrap=True)
+    report = result.weights.parent / REPORT
+    screen.print(f"weights: {result.weights}  report: {report}", soft_wrap=True)
     return 0
 
 

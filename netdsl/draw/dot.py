@@ -12,8 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import graphviz
-
 from netdsl.draw.picture import FOLDED, Picture, short
 from netdsl.errors import NetdslError
 
@@ -77,37 +75,38 @@ def emit_dot(graph: Graph, depth: int | None = None) -> str:
     return _HEAD + title + "".join(lines) + "}\n"
 
 
-def svg_text(graph: Graph, depth: int | None = None) -> str:
-    """The picture as one `<svg>` element for a page.
-
-    Raises `NetdslError` if `dot` is not installed or fails.
-    """
-    text = render(emit_dot(graph, depth), "svg").decode("utf-8")
+def svg_text(graph: Graph, depth: int | None = None, seconds: float | None = None) -> str:
+    """The picture as one `<svg>` element for a page; raises as `render`."""
+    text = render(emit_dot(graph, depth), "svg", seconds).decode("utf-8")
     return text[text.index("<svg") :]
 
 
-def render(text: str, form: str) -> bytes:
+def render(text: str, form: str, seconds: float | None = None) -> bytes:
     """DOT text as svg, png or pdf.
 
-    Raises `NetdslError` if `dot` is not installed or fails.
+    Raises `NetdslError` if `dot` is not installed or fails, or needs more than so many `seconds`.
     """
     if form == "png":
         text = text.replace("digraph {\n", "digraph {\n  dpi=144\n")
+    command = ["dot", f"-T{form}"]
     try:
-        output: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
-    except graphviz.ExecutableNotFound:
+        done = subprocess.run(
+            command, input=text.encode("utf-8"), capture_output=True, check=True, timeout=seconds
+        )
+    except FileNotFoundError:
         message = "the program `dot` is not installed"
         raise NetdslError("graphviz-missing", message, help=_INSTALL) from None
     except subprocess.CalledProcessError as error:
-        raise _failure(error) from None
+        output = error.stderr.decode("utf-8", "replace").strip()
+        raise _failure(output or f"exit code {error.returncode}") from None
+    except subprocess.TimeoutExpired:
+        raise _failure(f"it has not finished after {seconds:g} seconds") from None
     if form == "pdf":
-        return _undated(output)
-    return output
+        return _undated(done.stdout)
+    return done.stdout
 
 
-def _failure(error: subprocess.CalledProcessError) -> NetdslError:
-    output = (error.stderr or b"").decode("utf-8", "replace").strip()
-    reason = output or f"exit code {error.returncode}"
+def _failure(reason: str) -> NetdslError:
     message = f"`dot` cannot draw this picture: {reason}"
     help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
     return NetdslError("graphviz-failed", message, help=help_)

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
     from netdsl.source import SourceFile
 
-_STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _POLICY = (
     "default-src 'none'; style-src"
-    f" 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'; base-uri 'none';"
+    f" 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none';"
     " form-action 'none'"
 )
-_PAGE = """<!DOCTYPE html>
+_DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -44,11 +44,14 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="netdsl {version}">
-<title>{name}</title>
+<title>{title}</title>
 <style>{style}</style>
 </head>
 <body>
-<header>
+{body}</body>
+</html>
+"""
+_BODY = """<header>
 <h1>{name}</h1>
 {doc}<p>{ends}</p>
 </header>
@@ -75,8 +78,6 @@ _PAGE = """<!DOCTYPE html>
 </div>
 </section>
 </main>
-</body>
-</html>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
@@ -114,26 +115,35 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
     summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
     doc = ""
     if graph.doc:
-        doc = f"<p>{_text(graph.doc)}</p>\n"
-    return _PAGE.format(
-        policy=escape(_POLICY),
-        version=__version__,
-        style=_STYLE,
-        name=_text(graph.name),
+        doc = f"<p>{escaped(graph.doc)}</p>\n"
+    body = _BODY.format(
+        name=escaped(graph.name),
         doc=doc,
-        ends=_text(_ends(graph)),
+        ends=escaped(_ends(graph)),
         totals="".join(
-            f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>\n"
+            f"<div><dt>{escaped(label)}</dt><dd>{escaped(text)}</dd></div>\n"
             for label, text in totals(summary, most=None)
         ),
-        svg=_svg(graph, depth),
-        table=_table(summary, file),
-        file=_text(Path(file.name).name),
-        text=_lines(file),
+        svg=picture_of(graph, depth),
+        table=table_of(summary, file),
+        file=escaped(Path(file.name).name),
+        text=lines_of(file),
+    )
+    return document(graph.name, body, STYLE, _POLICY)
+
+
+def document(title: str, body: str, style: str, policy: str) -> str:
+    """A whole page, with the content of its body; the policy limits what the page may load."""
+    return _DOCUMENT.format(
+        policy=escape(policy),
+        version=__version__,
+        title=escaped(title),
+        style=style,
+        body=body,
     )
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Escaped text, without characters that cannot be printed."""
     return escape(printable(text, "\t\n"))
 
@@ -144,24 +154,25 @@ def _ends(graph: Graph) -> str:
     return f"{inputs} → {outputs}"
 
 
-def _svg(graph: Graph, depth: int | None) -> str:
-    """The picture without `dot`'s names for boxes.
+def picture_of(graph: Graph, depth: int | None, seconds: float | None = None) -> str:
+    """The picture without `dot`'s names for boxes; raises as `dot.render`.
 
     A browser would show them under the pointer, and a screen reader would read them out.
     """
-    svg = svg_text(graph, depth)
+    svg = svg_text(graph, depth, seconds)
     text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
-    label = _text(
+    label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"
     )
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def _table(summary: Summary, file: SourceFile) -> str:
+def table_of(summary: Summary, file: SourceFile) -> str:
+    """The table of the layers, with links to their lines in `file`."""
     files = [node.span.file for node in summary.graph.nodes]
     lines = flat_lines(summary, Choice(columns=("field",)))
     rows = "".join(_row(line, home, file) for line, home in zip(lines, files, strict=True))
-    macs = _text(summary.macs_of_multiples())
+    macs = escaped(summary.macs_of_multiples())
     return _TABLE.format(
         rows=rows,
         params=_figure(summary.totals.params),
@@ -173,16 +184,16 @@ def _table(summary: Summary, file: SourceFile) -> str:
 def _row(shown: ShownRow, home: SourceFile, file: SourceFile) -> str:
     """A row of the table; `home` is the file that its layer is written in."""
     row = shown.row
-    line = _text(f"{Path(home.name).name}:{row.line}")
+    line = escaped(f"{Path(home.name).name}:{row.line}")
     if home is file:
         line = f'<a href="#L{row.line}">{row.line}</a>'
     figures = [_figure(row.params), _figure(row.macs), _field(row)]
     return (
         f'<tr class="{"aux" if row.aux else "layer"}">'
-        f'<th scope="row">{_text(row.name)}</th>'
-        f"<td>{_text(row.kind)}</td><td>{_text(row.window)}</td>"
-        f"<td>{_text(output_text(row))}</td>"
-        f"{''.join(map(_number, figures))}<td>{_text(', '.join(shown.sources))}</td>"
+        f'<th scope="row">{escaped(row.name)}</th>'
+        f"<td>{escaped(row.kind)}</td><td>{escaped(row.window)}</td>"
+        f"<td>{escaped(output_text(row))}</td>"
+        f"{''.join(map(_number, figures))}<td>{escaped(', '.join(shown.sources))}</td>"
         f"{_number(line)}</tr>\n"
     )
 
@@ -194,7 +205,7 @@ def _number(cell: str) -> str:
 
 
 def _field(row: Row) -> str:
-    return _text(shape_text(row.field)) if row.field else _NONE
+    return escaped(shape_text(row.field)) if row.field else _NONE
 
 
 def _figure(value: int | Sym) -> str:
@@ -202,12 +213,13 @@ def _figure(value: int | Sym) -> str:
         return _NONE
     whole = long_figure(value)
     if len(whole) > MAX_FORMULA:
-        return _text(figure(value))
-    return _text(whole)
+        return escaped(figure(value))
+    return escaped(whole)
 
 
-def _lines(file: SourceFile) -> str:
+def lines_of(file: SourceFile) -> str:
+    """The lines of a file as items of a list, to which the table links."""
     return "".join(
-        f'<li id="L{n}"><code>{_text(line.rstrip())}</code></li>\n'
+        f'<li id="L{n}"><code>{escaped(line.rstrip())}</code></li>\n'
         for n, line in enumerate(file.text.rstrip().split("\n"), start=1)
     )

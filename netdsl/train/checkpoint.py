@@ -14,11 +14,12 @@ from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import Identity, check_same
+from netdsl.train.records import Record
 from netdsl.weights.sums import DamagedError, check_sums
 from netdsl.weights.write import write_tensors
 
-Record = dict[str, float]
-MODEL, OPTIMIZER, TOTAL = "model.", "optimizer.", "loss.total"
+MODEL, OPTIMIZER = "model.", "optimizer."
+TOTAL, CORRECT = "loss.total", "accuracy.correct"
 
 
 @dataclass
@@ -26,13 +27,14 @@ class Progress:
     """How far a run is: a record for each epoch done, and the state of the epoch at hand.
 
     `step` counts the steps of that epoch that are done, `total` is the sum of the losses of its
-    `seen` samples, and `seconds` the time that it has taken. `first` is the loss of the run's first
-    step.
+    `seen` samples, `correct` how many of these were classified correctly, and `seconds` the time
+    that it has taken. `first` is the loss of the run's first step.
     """
 
     history: list[Record] = field(default_factory=list)
     step: int = 0
     total: Tensor = field(default_factory=lambda: torch.zeros(()))
+    correct: Tensor = field(default_factory=lambda: torch.zeros(()))
     seen: int = 0
     seconds: float = 0.0
     first: float | None = None
@@ -42,11 +44,16 @@ class Progress:
         """The number of epochs done."""
         return len(self.history)
 
+    def move_to(self, device: torch.device) -> None:
+        """Move the sums to the device that computes what is added to them."""
+        self.total, self.correct = self.total.to(device), self.correct.to(device)
+
     def end_epoch(self, record: Record) -> None:
         """Add the record of the epoch at hand, and begin the next one."""
         self.history.append(record)
         self.step = self.seen = 0
         self.total = torch.zeros_like(self.total)
+        self.correct = torch.zeros_like(self.correct)
         self.seconds = 0.0
 
 
@@ -69,7 +76,7 @@ def save(
             for name, value in state.items()
             if isinstance(value, Tensor)
         }
-    tensors[TOTAL] = progress.total
+    tensors |= {TOTAL: progress.total, CORRECT: progress.correct}
     names = ("step", "seen", "seconds", "first")
     numbers = {name: getattr(progress, name) for name in names}
     state = {"history": progress.history, "progress": numbers, "identity": identity}
@@ -97,7 +104,8 @@ def load(
     _check_model(path, model, module)
     module.load_state_dict(model)
     _load_optimizer(optimizer, _part(tensors, OPTIMIZER))
-    return Progress(state["history"], total=tensors[TOTAL], **state["progress"])
+    total, correct = tensors[TOTAL], tensors[CORRECT]
+    return Progress(state["history"], total=total, correct=correct, **state["progress"])
 
 
 def save_weights(path: Path, module: nn.Module, dataset: Dataset, about: Mapping[str, str]) -> None:

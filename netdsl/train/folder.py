@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+CSV = "log.csv"
+TENSORBOARD = "tensorboard"  # a folder
+EVENTS = "events.out.tfevents.*"  # the files in it
 CURVES = "curves.png"
-FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES)
+CONFUSION = "confusion.csv"
+REPORT = "report.html"
+RUN = "run.json"
+TEXT = "net.net"  # it may also be a file of the user
+FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN)
 _LOCK = ".lock"
+PATIENCE = 0.2  # seconds to wait for a process that only looks whether the folder is locked
 
 
 @contextmanager
@@ -32,7 +40,7 @@ def locked(folder: Path) -> Iterator[None]:
     make_folder(folder)
     lock = FileLock(folder / _LOCK)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=PATIENCE, poll_interval=PATIENCE / 4)
     except Timeout:
         help_ = "wait for that run to end, or give another folder: `--out DIR`"
         raise SettingError(
@@ -44,6 +52,25 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def events_of(folder: Path) -> list[Path]:
+    """The files of the log for TensorBoard."""
+    return sorted((folder / TENSORBOARD).glob(EVENTS))
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a run writes to the folder; if that cannot be found out, it is taken to."""
+    path = folder / _LOCK
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
 def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     """Whether there is a checkpoint to resume from; with `overwrite`, remove the files of a run.
 
@@ -51,7 +78,7 @@ def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     """
     found = [folder / name for name in FILES if (folder / name).exists()]
     if overwrite:
-        for path in found:
+        for path in (*found, *events_of(folder)):
             path.unlink()
         return False
     if found and not resume:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
-from rich.progress import Progress as Bar
 
 from netdsl.errors import SettingError
-from netdsl.process.stops import Stopped
-from netdsl.train import checkpoint, report
-from netdsl.train.checkpoint import Progress, Record
+from netdsl.process.stops import Stopped, stop_word
+from netdsl.train import checkpoint
+from netdsl.train.checkpoint import Progress
+from netdsl.train.display import Display, epoch_line
 from netdsl.train.finite import CALMER, Watch
-from netdsl.train.folder import CURVES, LOG, WEIGHTS, locked, prepare
+from netdsl.train.folder import WEIGHTS, locked, prepare
 from netdsl.train.identity import Identity, settings_of
+from netdsl.train.journal import Journal, Subject, check_foreign
+from netdsl.train.logs import check_logs
 from netdsl.train.run import Run, torch_device
+from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
 from netdsl.train.stopping import StopRequest
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from netdsl.data.dataset import Dataset
     from netdsl.train.config import TrainConfig
+    from netdsl.train.records import Record
 
 
 class Start(Enum):
@@ -49,8 +53,9 @@ class Start(Enum):
 class Result:
     """A finished run: a record for each epoch, and the file with the weights.
 
-    A record contains `epoch`, `train_loss`, `test_loss`, `lr` (at the last batch), each metric by
-    its key, `seconds` (of training and test), and `images_per_second` (of the training only).
+    A record contains `epoch`, `train_loss` and `train_accuracy` (of the batches as they were
+    trained), `test_loss`, each metric by its key, `lr` (at the last batch), `seconds` (of training
+    and test), and `images_per_second` (of the training only).
     """
 
     history: tuple[Record, ...]
@@ -72,39 +77,47 @@ def train(
     start: Start = Start.NEW,
     layers: Mapping[str, str] | None = None,
     about: Mapping[str, str] | None = None,
+    subject: Subject | None = None,
     console: Console | None = None,
     name: str | None = None,
 ) -> Result:
-    """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
+    """Train `module` in place; write checkpoint, weights and reports to the folder `out`.
 
     `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `layers`
     describes its layers by name, for the comparison with the run that is resumed. `about` is what
-    the weights carry besides. In training mode, the module may return a tuple: the logits, and the
-    logits of auxiliary heads, whose losses are added with the weights `module.aux_weights`. The
-    caller determines the initial weights: seed torch before building the module. Every step reseeds
-    torch's generators.
+    the weights carry besides, and `subject` is the net for the reports. In training mode, the
+    module may return a tuple: the logits, and the logits of auxiliary heads, whose losses are added
+    with the weights `module.aux_weights`. The caller determines the initial weights: seed torch
+    before building the module. Every step reseeds torch's generators.
 
     A signal that asks the process to stop ends the run after the step at hand, with a checkpoint.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
-    `diverged`, and the codes of `folder` and of `checkpoint.load`. Raises OSError if a file cannot
-    be written, and `Stopped` after a signal.
+    `diverged`, `missing-package`, and the codes of `folder` and of `checkpoint.load`. Raises
+    OSError if a file cannot be written, and `Stopped` after a signal.
     """
+    subject, name = subject or Subject(), name or type(module).__name__
+    check_logs(subject.logs)
     run = Run(module, config.adapt(dataset), config, torch_device(device))
     identity: Identity = {
         "net": dict(layers or {}),
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
-    about = {**(about or {}), "net": name or type(module).__name__}
-    files = _Files(out, run, identity, about, console or Console())
+    about = {**(about or {}), "net": name}
+    journal = Journal(out, run, subject, name, identity["data"])
+    files = _Files(out, run, identity, about, console or Console(), journal)
     with locked(out), StopRequest() as stop:
-        if prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE):
+        check_foreign(out, subject.texts)
+        resumed = prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE)
+        if resumed:
             progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
         else:
-            progress = Progress(total=torch.zeros((), device=run.device))
+            progress = Progress()
             if start.resumes:
                 files.say(f"{out} has no checkpoint: the run starts at the beginning")
+        progress.move_to(run.device)
+        journal.begin(progress.history, resumed=resumed)
         if progress.epoch >= config.epochs:
             files.say(f"{out} has all {config.epochs} epochs already")
         _train(files, progress, stop)
@@ -113,31 +126,34 @@ def train(
 
 def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
     """Train the epochs that are not done; save at the end of each, and after a signal."""
+    history, journal = progress.history, files.journal
     try:
-        with Bar(
-            console=files.console, transient=True, disable=not files.console.is_terminal
-        ) as bar:
+        with Display(files.console, files.run.config.epochs) as display:
             while progress.epoch < files.run.config.epochs:
-                _train_epoch(files, progress, stop, bar)
-    except Stopped:
+                _train_epoch(files, progress, stop, display)
+    except Stopped as stopped:
         files.save_checkpoint(progress)
-        files.write_curves(progress)
+        journal.end(history, STOPPED, stop_word(stopped.number))
         raise
-    except SettingError:
-        files.write_curves(progress)
+    except SettingError as error:
+        state = DIVERGED if error.code == "diverged" else FAILED
+        journal.end(history, state, error.message)
         raise
-    files.write_curves(progress)
+    except BaseException as error:
+        with suppress(OSError):  # the user learns of the first error
+            journal.end(history, FAILED, str(error) or type(error).__name__)
+        raise
+    journal.end(history, FINISHED)
 
 
-def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, bar: Bar) -> None:
+def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: Display) -> None:
     run, number = files.run, progress.epoch + 1
-    count = len(run.steps(progress.epoch))
-    task = bar.add_task(f"epoch {number}/{run.config.epochs}", total=count, completed=progress.step)
+    display.begin_epoch(progress, len(run.steps(progress.epoch)))
     watch = Watch(run.module, progress.first)
 
     def after_step() -> None:
         progress.first = watch.first
-        bar.advance(task)
+        display.after_step(progress)
         stop.check()
 
     run.train_epoch(progress, watch, after_step)
@@ -147,7 +163,7 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, bar: Bar)
         raise SettingError("diverged", message, "optimizer", CALMER)
     watch.check_stored(f"after epoch {number}")
     progress.end_epoch(record)
-    bar.remove_task(task)
+    display.end_epoch()
     files.save_epoch(progress)
 
 
@@ -155,10 +171,16 @@ class _Files:
     """The files of a run, and the lines that it prints."""
 
     def __init__(
-        self, out: Path, run: Run, identity: Identity, about: Mapping[str, str], console: Console
+        self,
+        out: Path,
+        run: Run,
+        identity: Identity,
+        about: Mapping[str, str],
+        console: Console,
+        journal: Journal,
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
-        self.console = console
+        self.console, self.journal = console, journal
         self._keys = [metric.key for metric in run.config.metrics]
 
     def say(self, line: str) -> None:
@@ -175,21 +197,16 @@ class _Files:
     def save_epoch(self, progress: Progress) -> None:
         """Write the files after an epoch, and print its line.
 
-        The checkpoint comes last: if the process ends before it, the epoch is repeated.
+        If the process ends before the checkpoint is written, the epoch is repeated. The reports
+        come after it: they are written again when the run goes on.
         """
         run = self.run
         checkpoint.save_weights(self.out / WEIGHTS, run.module, run.dataset, self.about)
-        report.write_log(self.out / LOG, progress.history)
         self.save_checkpoint(progress)
-        self.say(report.epoch_line(progress.history[-1], run.config.epochs, self._keys))
+        self.journal.add(progress.history)
+        self.say(epoch_line(progress.history[-1], run.config.epochs, self._keys))
 
     def save_checkpoint(self, progress: Progress) -> None:
         """Write the state of the run."""
         run = self.run
         checkpoint.save(self.out, run.module, run.optimizer, progress, self.identity)
-
-    def write_curves(self, progress: Progress) -> None:
-        """Draw the epochs that are done."""
-        if progress.history:
-            title = f"{self.about['net']} on {self.run.dataset.name}"
-            report.write_curves(self.out / CURVES, progress.history, self._keys, title)

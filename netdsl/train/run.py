@@ -7,14 +7,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Floats
+from netdsl.data.dataset import Dataset, Floats, Labels
 from netdsl.data.evaluate import predict
 from netdsl.errors import SettingError
-from netdsl.train.checkpoint import Progress, Record
+from netdsl.train.checkpoint import Progress
 from netdsl.train.config import TrainConfig
 from netdsl.train.finite import Watch
 from netdsl.train.order import Step, seed_draws, steps_of
 from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.records import Record
 
 AfterStep = Callable[[], None]
 
@@ -33,6 +34,7 @@ class Run:
         self.images = torch.from_numpy(dataset.train.images).to(device)
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self.test_labels = torch.from_numpy(dataset.test.labels)
+        self.predicted: Labels | None = None  # the classes of the test images, by the last test
         self._probe()
 
     def _probe(self) -> None:
@@ -56,10 +58,11 @@ class Run:
         for index in range(progress.step, len(steps)):
             step = steps[index]
             self._set_rate(epoch, index, len(steps))
-            loss = self._step(step)
+            loss, correct = self._step(step)
             place = f"in step {index + 1} of epoch {epoch + 1}"
             watch.check(loss, place, partial(self._forward, step))
             progress.total += loss * len(step.indices)
+            progress.correct += correct
             progress.seen += len(step.indices)
             progress.step += 1
             progress.seconds = time.perf_counter() - start
@@ -70,20 +73,23 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.optimizer.lr * factor
 
-    def _step(self, step: Step) -> Tensor:
-        """Train on a batch and return its mean loss."""
-        loss = self._forward(step)
+    def _step(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Train on a batch; gives the results of `_forward`."""
+        loss, correct = self._forward(step)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
-        return loss.detach()
+        return loss.detach(), correct
 
-    def _forward(self, step: Step) -> Tensor:
-        """The mean loss of a batch."""
+    def _forward(self, step: Step) -> tuple[Tensor, Tensor]:
+        """The mean loss of a batch, and how many of its images are classified correctly."""
         seed_draws(step.seed, self.device)
         chosen = torch.from_numpy(step.indices).to(self.device)
         outputs = self.module(self.prepare(self.images[chosen]))
-        return self._total_loss(outputs, self.labels[chosen])
+        labels = self.labels[chosen]
+        logits = outputs if isinstance(outputs, Tensor) else outputs[0]
+        correct = (logits.detach().argmax(1) == labels).sum()
+        return self._total_loss(outputs, labels), correct
 
     def _total_loss(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
         if isinstance(outputs, Tensor):
@@ -108,11 +114,13 @@ class Run:
 
         split = self.dataset.test
         logits = predict(forward, split.images, self.dataset, self.config.batch)
+        self.predicted = logits.argmax(axis=1)
         loss = self.loss(torch.from_numpy(logits), self.test_labels).item()
         seconds = progress.seconds + time.perf_counter() - start
         return {
             "epoch": progress.epoch + 1,
             "train_loss": progress.total.item() / progress.seen,
+            "train_accuracy": progress.correct.item() / progress.seen,
             "test_loss": loss,
             **{metric.key: metric(logits, split.labels) for metric in self.config.metrics},
             "lr": self.optimizer.param_groups[0]["lr"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from os.path import dirname, join, normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,9 @@ from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_ends, check_images
+from netdsl.train.folder import TEXT
 from netdsl.train.identity import settings_of
+from netdsl.train.journal import Subject
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.version import __version__
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from netdsl.driver import Compiled
+    from netdsl.elaborate.program import Program
     from netdsl.train.config import TrainConfig
 
 
@@ -33,7 +37,8 @@ class Wishes(NamedTuple):
     """What a user asks for besides the `train` section.
 
     `data`, `settings` and `given_as` are as in `read_config`. `out` is the folder of results, by
-    default `runs/NET`, and `start` is what to do with the files of another run there.
+    default `runs/NET`, and `start` is what to do with the files of another run there. `logs` are
+    those of `logs.KINDS` to write.
     """
 
     data: str | None = None
@@ -42,6 +47,7 @@ class Wishes(NamedTuple):
     device: str = "cpu"
     start: Start = Start.NEW
     given_as: tuple[str, str] = COMMAND
+    logs: tuple[str, ...] = ()
 
 
 def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
@@ -68,6 +74,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             start=wishes.start,
             layers=layers_of(compiled.graph),
             about=_about(compiled, config),
+            subject=_subject(compiled, wishes.logs),
             console=console,
             name=name,
         )
@@ -96,3 +103,28 @@ def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:
         "settings": json.dumps(settings_of(config)),
         "versions": json.dumps(versions),
     }
+
+
+def _subject(compiled: Compiled, logs: tuple[str, ...]) -> Subject:
+    """The net for the reports of the run."""
+    program = compiled.program
+    return Subject(_texts(program), dict(program.defines), compiled.graph, logs)
+
+
+def _texts(program: Program) -> dict[str, str]:
+    """The texts of the program's own files, by paths at which they find each other.
+
+    The first is that of the net. Its name is `TEXT`, unless it imports a file of that name.
+    """
+    own = {r: file for r, file in program.loader.files.items() if r[2]}
+    names = {target for _, target, _ in own}
+    first = TEXT
+    while first in names:
+        first = f"main_{first}"
+    places = {program.source.key: first}
+    texts = {first: program.source.text}
+    for (importer, target, _), file in own.items():
+        place = normpath(join(dirname(places[importer]), target))
+        places.setdefault(file.key, place)
+        texts[place] = file.text
+    return texts

@@ -238,6 +238,7 @@ BOUNDARY = {
     "library",
     "render",
     "syntax.parser",
+    "train.logs",
     "weights.checkpoints",
     "weights.tensors",
 }

@@ -97,6 +97,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "own.net").write_text(net.format("First") + net.format("Second"))
     (tmp_path / "model.onnx").touch()
     (tmp_path / "photo.jpg").touch()
+    (tmp_path / "old-runs").mkdir()
     return tmp_path
 
 
@@ -126,6 +127,9 @@ ADDED = {
     "netdsl layers maxp": "ool",
     "netdsl test lenet5 --data fashion_mnist_": "sample ",
     "netdsl help expo": "rt ",
+    "netdsl train lenet5 --log tens": "orboard ",
+    "netdsl runs --sort be": "st ",
+    "netdsl runs old-r": "uns/",
     "netdsl explain shape-m": "ismatch ",
     "netdsl check x --columns kind,wei": "ghts",
 }

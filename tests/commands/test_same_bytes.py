@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -40,6 +41,10 @@ train Flat {
 """
 PICTURES = ("svg", "png", "pdf", "html")
 TIMES = ("seconds", "images_per_second")
+# Dates, lengths of time, and columns of figures with one digit after the point, which are times.
+CLOCK = re.compile(
+    rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d\+00:00)?|in \d+:\d\d|>[\d,]+(?:\.\d)?</(?:td|dd)>"
+)
 EXPORTS = {
     "plain": [],
     "half": ["--fp16"],
@@ -56,8 +61,9 @@ def commands() -> list[list[str]]:
     drawn = [*(PICTURES if shutil.which("dot") else ()), "dot", "mmd"]
     flat = ["--weights", "out/run"]
     return [
-        ["train", "net.net:Flat", "--out", "out/run", "--device", "cpu"],
+        ["train", "net.net:Flat", "--out", "out/run", "--device", "cpu", "--log", "csv"],
         ["test", "net.net:Flat", *flat, "--device", "cpu"],
+        ["runs", "out"],
         ["check", "net.net", "--show", "all"],
         *(["check", "net.net", "--format", f] for f in ("text", "json", "sarif", "github")),
         *(["check", "wrong.net", "--format", f] for f in ("text", "json", "sarif", "github")),
@@ -122,6 +128,10 @@ def write_inputs(folder: Path) -> Path:
 def without_times(path: Path) -> bytes:
     """The content of a file without the times in it."""
     content = path.read_bytes()
+    if path.name == "log.csv":
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        return repr([{k: v for k, v in row.items() if k not in TIMES} for row in rows]).encode()
     if path.name == "log.jsonl":
         records = [json.loads(line) for line in content.splitlines()]
         return json.dumps(
@@ -136,6 +146,14 @@ def without_times(path: Path) -> bytes:
             for key in TIMES:
                 del record[key]
         return repr((state, tensors)).encode()
+    if path.name == "run.json":
+        run = json.loads(content)
+        for times, keys in ((run, ("started", "ended", "directory")), (run["last"], TIMES)):
+            for key in keys:
+                del times[key]
+        return json.dumps(run).encode()
+    if path.name == "report.html" or path.name.endswith("-runs.txt"):
+        return CLOCK.sub(b"", content.replace(os.fsencode(path.parents[2]), b""))
     if path.name.endswith("-train.txt"):
         return re.sub(rb"[\d.,]+ (s|images/s)\b", rb"", content)
     return content
@@ -182,6 +200,8 @@ def test_every_kind_of_file_is_compared(outputs: tuple[dict[str, bytes], dict[st
         "npz",
         "safetensors",
         "jsonl",
+        "csv",
+        "html",
         "png",
         "dot",
         "mmd",

@@ -209,7 +209,7 @@ def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
-    """A signal during training writes weights, log, checkpoint and curves; `--resume` continues."""
+    """A signal during training writes weights, checkpoint and reports; `--resume` continues."""
     arguments = ["train", "lenet5", "--out", "t", "--set", "train.epochs=1000"]
     running = start(arguments, heavy)
     while not (heavy / "t" / "checkpoint.safetensors").exists():
@@ -219,7 +219,10 @@ def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
     _, message = running.communicate(timeout=HANGING)
     assert (running.returncode, message.splitlines()[-1]) == (CODES[number], WORDS[number])
     names = {p.name for p in (heavy / "t").iterdir()} - {".lock"}
-    assert names == {"checkpoint.safetensors", "weights.safetensors", "log.jsonl", "curves.png"}
+    assert names == {
+        *("checkpoint.safetensors", "weights.safetensors", "log.jsonl", "curves.png"),
+        *("confusion.csv", "net.net", "report.html", "run.json"),
+    }
     epochs = len((heavy / "t" / "log.jsonl").read_text().splitlines())
     more = [*arguments[:-1], f"train.epochs={epochs + 1}", "--resume", "--allow-changes"]
     resumed = start(more, heavy)

@@ -25,6 +25,7 @@ from netdsl.elaborate import loader
 from netdsl.runtime import providers, session
 from netdsl.runtime.providers import Placed
 from netdsl.runtime.session import Session
+from netdsl.train import logs
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -99,11 +100,17 @@ def _place_on_cpu(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "placement", lambda self: placed)
 
 
+def _remove_tensorboard(patch: pytest.MonkeyPatch) -> None:
+    """Hide the package tensorboard."""
+    patch.setattr(logs, "find_spec", lambda name: None)
+
+
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "cannot-read": _deny_reading,
     "broken-plugin": _break_package,
     "graphviz-failed": _replace_dot,
     "bad-checksum": _change_download,
+    "missing-package": _remove_tensorboard,
     "no-device": _remove_gpu,
     "no-cuda": _remove_gpu,
     "folder-in-use": _hold_locks,

@@ -182,6 +182,8 @@ def _write_weights() -> None:
     run(["train", "tiny.net", "--out", "runs/first"])
     shutil.copytree("runs/first", "runs/damaged")
     _cut("runs/first/checkpoint.safetensors", "runs/damaged/checkpoint.safetensors")
+    shutil.copytree("runs/first", "cut_runs/Tiny")
+    _cut("runs/first/run.json", "cut_runs/Tiny/run.json")
 
 
 def _write_models() -> None:

@@ -47,7 +47,8 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     assert result.history[0]["train_loss"] > result.final["train_loss"]
     names = sorted(path.name for path in out.iterdir())
     assert names == [
-        *(".lock", "checkpoint.safetensors", "curves.png", "log.jsonl", "weights.safetensors")
+        *(".lock", "checkpoint.safetensors", "confusion.csv", "curves.png", "log.jsonl"),
+        *("report.html", "run.json", "weights.safetensors"),
     ]
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert log == list(result.history) and [r["epoch"] for r in log] == [1, 2, 3, 4, 5, 6]
@@ -56,7 +57,7 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     assert f"accuracy {result.final['accuracy']:.2%}".replace("%", " %") in lines[5]
     assert "images/s" in lines[5]
     with Image.open(out / "curves.png") as curves:
-        assert curves.size == (1200, 480)
+        assert curves.size == (1800, 480)
 
 
 OWN_TENSORS = """net Own {
@@ -135,7 +136,7 @@ def test_an_interrupted_run_resumes_exactly(
     steps = 0
     step = Run._step
 
-    def interrupted(self: Run, chosen: Step) -> torch.Tensor:
+    def interrupted(self: Run, chosen: Step) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
         if steps == 8:
