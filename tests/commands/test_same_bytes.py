@@ -216,7 +216,7 @@ def test_metadata_of_weights_are_in_order(tmp_path: Path) -> None:
     """The metadata of weights are sorted by name; metadata and tensors are read back unchanged."""
     import torch
 
-    from netdsl.train.checkpoint import write_tensors
+    from netdsl.weights.write import write_tensors
 
     metadata = {key: f'ü "{key}" \\ \u2028 \x01' for key in "hgfedcba"}
     tensors = {n: torch.arange(7.0) + i for i, n in enumerate(["ö", "b", "a"])}
@@ -226,5 +226,5 @@ def test_metadata_of_weights_are_in_order(tmp_path: Path) -> None:
     head = (tmp_path / "0").read_bytes()[8:].partition(b"}")[0]
     assert re.findall(rb'"([a-h])":', head) == [b"a", b"b", b"c", b"d", b"e", b"f", b"g", b"h"]
     with safe_open(tmp_path / "0", "pt") as file:
-        assert file.metadata() == metadata
+        assert metadata.items() <= file.metadata().items()
         assert all(torch.equal(file.get_tensor(n), t) for n, t in tensors.items())

@@ -61,7 +61,7 @@ def test_other_classes_are_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Weights for the classes of one data set say nothing about those of another."""
-    from tests.support.manual_folder import idx_contents
+    from tests.support.datasets import idx_contents
 
     for name, content in idx_contents().items():
         (tmp_path / name).write_bytes(content)
