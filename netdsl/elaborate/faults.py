@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, without
+from netdsl.elaborate.current_value import of_current
 from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -61,6 +62,14 @@ def of_arguments(
             quotient = for_quotient(argument.value, definition, invocation.env)
             wrong.diagnostic.help = quotient or wrong.help
         wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
+    names = [declared.name for declared in cls.args]
+    given = {**dict(zip(names, arguments.positional, strict=False)), **arguments.keywords}
+    for wrong in errors:
+        repair = of_current(wrong, invocation, cls, given, definition)
+        if repair is not None:
+            wrong.correction, wrong.diagnostic.help = None, repair.help
+            if definition.is_net:
+                wrong.diagnostic.fix = repair.fix
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
 
@@ -122,6 +131,9 @@ def of_inputs(
             error.diagnostic.help, error.diagnostic.fix = correction
     error = explained(error, join)
     fault = _fault(error, invocation.call, type(op), xs)
+    current = of_current(error, invocation, type(op), op.given, net.open[-1])
+    if current is not None:
+        fault.diagnostic.help, fault.diagnostic.fix = current
     if error.code in ("wrong-rank", "wrong-dtype"):
         repair = wrong_start(op, invocation.call, xs, net)
         if repair is not None:
