@@ -246,6 +246,8 @@ class Calls:
         inputs = "inputs"
         if len(node.types) == 1:
             inputs = "an input"
+        from netdsl.elaborate import shared_advice  # only texts with errors need it
+
         error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
@@ -257,6 +259,8 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+        help_ = shared_advice.of_inputs(call.name, original, node)
+        error.diagnostic.help = help_ or error.help
         if call.span.file.text[: call.span.start].rstrip().endswith("output"):
             error.diagnostic.help = (
                 f"write `output @{call.name}` for its value; without `@`, the layer is applied"

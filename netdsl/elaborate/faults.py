@@ -134,6 +134,8 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    if error.code == "window-too-large":
+        _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
         repair = wrong_start(op, invocation.call, xs, net)
         if repair is not None:
@@ -157,6 +159,19 @@ def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
             f" {sizes}`"
         )
         error.diagnostic.fix = fix
+
+
+def _without_first_of_volume(fault: NetdslError, x: Value) -> None:
+    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
+    declared = first_of(x)
+    shape = declared.type.shape
+    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
+        return
+    fault.diagnostic.help = (
+        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
+        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
+    )
+    fault.diagnostic.fix = without_first(declared)
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:

@@ -42,7 +42,8 @@ def _along_vectors(join: Joining) -> Repair | None:
     if not takes(type(join.op)({**join.op.given, "axis": SEQUENCE}), [x.type for x in join.xs]):
         return None
     arguments = ", ".join([*(a.span.text for a in call.arguments), "axis = 2"])
-    help_ = f"they agree along axis 1: write `concat({arguments})`"
+    brace = " {" * (call.body is not None)
+    help_ = f"they agree along axis 1: write `concat({arguments}){brace}`"
     is_certain = all(layout(x) == "moved" for x in join.xs)
     return Repair(help_, (added(call, "axis = 2"),) if is_certain else ())
 

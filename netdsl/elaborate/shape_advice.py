@@ -37,6 +37,9 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     text = call.span.file.text
     written = text[call.name_span.start : call.span.end]
     earlier = next((value for value in _back(x) if takes(op, value.type)), None)
+    is_decoder = x.producer is None or x.producer.op.kind != "flatten"
+    if op.kind == "deconv" and len(x.type.shape) == 1 and is_decoder:
+        return _enlarged(written, x)
     if earlier is not None and len(x.type.shape) == 1:
         return _moved_up(op, written, x, earlier)
     before = _source(x)
@@ -59,6 +62,19 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     if x.producer is None:
         return f"declare the input with its axes: `input {x.name}: {sizes}`"
     return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def _enlarged(written: str, x: Value) -> str:
+    """Advice for a `deconv` of a vector: an earlier map of its size, or a map of one position."""
+    length = x.type.shape[0]
+    maps = (value.type for value in _back(x) if len(value.type.shape) > 1)
+    like = next((type_ for type_ in maps if type_.size == length), None)
+    if like is not None:
+        return f"make it a map again: write `reshape({like}) -> {written}`"
+    layers = f"reshape([{length}, 1, 1]) -> {written}"
+    if x.producer is None:
+        return f"declare `input {x.name}: {length}x1x1`, a map of one position, or write `{layers}`"
+    return f"make it a map of one position: write `{layers}`"
 
 
 def layout(x: Value) -> str:
