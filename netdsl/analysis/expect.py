@@ -10,7 +10,6 @@ from netdsl.analysis.cost import Totals
 from netdsl.analysis.expect_advice import (
     advice_for_shape,
     called,
-    explain_sizes,
     is_comparison,
     rounded_figure,
     shape_help,
@@ -80,6 +79,8 @@ class Facts:
             if diagnostic.code == "open-size" and statement.at is None:
                 diagnostic.help = self._with_sizes(statement)
             if diagnostic.code == "unknown-name":
+                from netdsl.analysis.expect_causes import explain_sizes  # only errors need it
+
                 explain_sizes(statement.condition, diagnostic)
             if isinstance(statement.condition, ast.Name) and diagnostic.code == "wrong-type":
                 name = statement.condition.id

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
-from netdsl.syntax import ast
 from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Node, Value
+    from netdsl.syntax import ast
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 MOST_PLACES = 3  # behind the point of a rounded figure
@@ -102,22 +100,6 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def explain_sizes(condition: ast.Expr, diagnostic: Diagnostic) -> None:
-    """Advice for sizes after `shape(label) ==` that another tool writes."""
-    if not isinstance(condition, ast.Operation) or not is_comparison(condition):
-        return
-    from netdsl.habits.sizes import meant_sizes  # only errors need it
-
-    right = condition.rest[0][1]
-    meant = meant_sizes(right.span.text)
-    is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
-    if is_shape and meant is not None and meant != right.span.text:
-        diagnostic.message = f"`{right.span.text}` is not how sizes are written"
-        diagnostic.span = right.span
-        diagnostic.help = f"write `{meant}`: numbers with `x` between them, without a batch"
-        diagnostic.fix = (Edit(right.span, meant),)
 
 
 def is_comparison(condition: ast.Operation) -> bool:

@@ -112,7 +112,9 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
             " trained from Python, with `net.torch()`"
         )
     if len(outputs) > 1 and outputs[0] == classes:
-        end = "flatten" if set(outputs[1:]) == {1} else "gap -> flatten"
+        end = "gap -> flatten"
+        if set(outputs[1:]) == {1}:
+            end = "flatten"
         return f"end the net with `{end}`, which leaves {classes} numbers"
     if len(outputs) == SEQUENCE and outputs[-1] == classes:
         return (

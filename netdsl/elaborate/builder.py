@@ -273,7 +273,10 @@ class NetBuilder:
             elsewhere.advise_other(error, path, env, self.open[-1].body, calls)
         if error.help is None:
             outer = self.caller if path in self.labels else None
-            help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)
+            is_computed = "{" in reference.span.text
+            help_ = elsewhere.advice(
+                path, self.scope, self.open, outer, self.module, is_computed=is_computed
+            )
             error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:

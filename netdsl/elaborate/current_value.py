@@ -35,14 +35,16 @@ def of_current(
 
     `given` are the values of the call's arguments, by their names.
     """
-    argument = None if error.arg is None else argument_of(invocation.call, cls, error.arg)
+    argument = argument_of(invocation.call, cls, error.arg or "")
     source, current = invocation.env.find(INPUT)[1], invocation.x
     if argument is None or not isinstance(source, Value) or current is None:
         return None
     used = [p for p in argument.value.walk() if isinstance(p, ast.Attribute) and p.value is None]
     if len(used) != 1 or source.type is None:
         return None
-    owner = "net" if definition.is_net else "block"
+    owner = "block"
+    if definition.is_net:
+        owner = "net"
     fact = f"`{used[0].span.text}` is {show(attribute(used[0], source))}, of the {owner}'s input"
     if current.type is None:
         return Repair(f"{fact}; `@.{used[0].name}` is that of the current value")

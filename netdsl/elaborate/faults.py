@@ -20,6 +20,7 @@ from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.origins import first_of
+from netdsl.elaborate.sequence_advice import moved_axes, swapped_embedding
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 BATCH = ("b", "bs", "n", "batch", "batch_size")
 VOLUME = 3  # axes besides the channels
+REDUCTIONS = {"gap": "reduce_mean", "gmp": "reduce_max"}
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
 
@@ -134,6 +136,12 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    moved = moved_axes(error, invocation, op, xs[0])
+    if moved is not None:
+        fault.diagnostic.help, fault.diagnostic.fix = moved
+    swapped = swapped_embedding(error, op, xs[0])
+    if swapped is not None:
+        fault.diagnostic.help = swapped
     if error.code == "window-too-large":
         _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
@@ -277,7 +285,7 @@ def _tensor_advice(
     if argument.name in ("h", "c") and both and "bidirectional" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]
         fact = f"`{name}` reads in both directions"
-        return Repair(f"{fact}: give this one `bidirectional = true` too")
+        return Repair(f"{fact}: make it one-way, or give this one `bidirectional = true` too")
     return advice
 
 
@@ -287,6 +295,14 @@ def _sequence_advice(advice: Repair, x: Value) -> Repair:
         return advice
     help_ = "write a number for the open size in the `input`, or `reduce_mean(axis = 1)` in place"
     help_ += " of `flatten`"
+    pooling = x.producer
+    if pooling is not None and pooling.op.kind in REDUCTIONS:
+        kind = pooling.op.kind
+        return Repair(
+            f"`{kind}` takes the channels first, and leaves one number for each of the"
+            f" {x.type.shape[0]} steps: write `{REDUCTIONS[kind]}(axis = 1)` in place of"
+            f" `{kind} -> flatten`"
+        )
     if x.producer is not None and "last" in x.producer.op.given:
         help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
     return Repair(help_)

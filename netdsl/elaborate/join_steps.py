@@ -44,8 +44,9 @@ def _along_vectors(join: Joining) -> Repair | None:
     arguments = ", ".join([*(a.span.text for a in call.arguments), "axis = 2"])
     brace = " {" * (call.body is not None)
     help_ = f"they agree along axis 1: write `concat({arguments}){brace}`"
-    is_certain = all(layout(x) == "moved" for x in join.xs)
-    return Repair(help_, (added(call, "axis = 2"),) if is_certain else ())
+    if any(layout(x) != "moved" for x in join.xs):
+        return Repair(help_)
+    return Repair(help_, (added(call, "axis = 2"),))
 
 
 def _patches(wanted: Value, x: Value) -> str | None:

@@ -25,6 +25,7 @@ FEWEST_PIXELS = 4  # along a side of a square picture
 MOST_AXES = 4  # channels and three spatial axes
 MOVERS = ("reshape", "permute", "tokens", "embedding", "param", "const", "positions")
 _CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
+_RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
 LARGEST_KERNEL = 11  # of the kernels that nets have
 MOST_STEPS = 4  # layers that a message lists
 
@@ -51,6 +52,8 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
         if op.kind == "attention" and layout(x) == "moved":
             return _windowed(op, call, x.type)
         bridges = [bridge for bridge in bridges if bridge == "flatten"]
+    if "tokens" in bridges and _RESIDUAL.search(text[: call.span.start]):
+        return "put `tokens` before the `residual`: it turns the map into a sequence of vectors"
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
@@ -82,15 +85,19 @@ def layout(x: Value) -> str:
 
     The axes of a moved value were ordered or made by the text: they can have any meaning.
     """
+    otherwise = "unknown"
     for value in _back(x, itself=True):
         if value.producer is None:
-            return "map" if is_picture(value.type.shape) else "unknown"
+            return "map" if is_picture(value.type.shape) else otherwise
         op = value.producer.op
-        if op.kind in MOVERS or op.family == "sequence" or op.given.get("axis") == -1:
+        is_last = op.given.get("axis") == -1
+        if is_last and op.family == "normalisation":  # its axis is the last one by default
+            otherwise, is_last = "moved", False
+        if op.kind in MOVERS or op.family == "sequence" or is_last:
             return "moved"
         if op.family in ("convolution", "pooling") or op.kind in ("bn", "groupnorm"):
             return "map"
-    return "unknown"
+    return otherwise
 
 
 def _windowed(op: Op, call: ast.Call, x: TensorType) -> str:
