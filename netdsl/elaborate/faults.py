@@ -29,6 +29,7 @@ from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
+from netdsl.source import Span
 from netdsl.syntax import ast
 from netdsl.words import listed
 
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
-    from netdsl.source import Span
 
 BATCH = ("b", "bs", "n", "batch", "batch_size")
 VOLUME = 3  # axes besides the channels
@@ -141,7 +141,7 @@ def of_inputs(
         fault.diagnostic.help, fault.diagnostic.fix = moved
     swapped = swapped_embedding(error, op, xs[0])
     if swapped is not None:
-        fault.diagnostic.help = swapped
+        fault.diagnostic.help, fault.diagnostic.fix = swapped
     if error.code == "window-too-large":
         _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
@@ -218,7 +218,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         case "shape-mismatch" if cls.kind == "matmul" and advice.help is None:
             advice = Repair(other_width(xs))
         case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
-            advice = _sequence_advice(advice, flat.inputs[0])
+            advice = _sequence_advice(advice, flat.inputs[0], flat.span)
         case "wrong-rank" if xs:
             advice = _rank_advice(error, advice, call, cls, argument, xs[0])
         case "window-too-large" if xs and advice.help is not None and not advice.fix:
@@ -289,7 +289,7 @@ def _tensor_advice(
     return advice
 
 
-def _sequence_advice(advice: Repair, x: Value) -> Repair:
+def _sequence_advice(advice: Repair, x: Value, flatten: Span) -> Repair:
     """Advice for `flatten` after a sequence of vectors whose length is open."""
     if len(x.type.shape) != MOST_AXES_OF_WORDS:
         return advice
@@ -297,12 +297,13 @@ def _sequence_advice(advice: Repair, x: Value) -> Repair:
     help_ += " of `flatten`"
     pooling = x.producer
     if pooling is not None and pooling.op.kind in REDUCTIONS:
-        kind = pooling.op.kind
-        return Repair(
+        kind, written = pooling.op.kind, f"{REDUCTIONS[pooling.op.kind]}(axis = 1)"
+        place = Span(flatten.file, pooling.span.start, flatten.end)
+        help_ = (
             f"`{kind}` takes the channels first, and leaves one number for each of the"
-            f" {x.type.shape[0]} steps: write `{REDUCTIONS[kind]}(axis = 1)` in place of"
-            f" `{kind} -> flatten`"
+            f" {x.type.shape[0]} steps: write `{written}` in place of `{kind} -> flatten`"
         )
+        return Repair(help_, (Edit(place, written),) * (place.text == f"{kind} -> flatten"))
     if x.producer is not None and "last" in x.producer.op.given:
         help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
     return Repair(help_)

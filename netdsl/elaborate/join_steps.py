@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import added
 from netdsl.elaborate.join_repairs import Repair, written_with
 from netdsl.elaborate.join_ways import line, retyped, takes, way
@@ -30,8 +31,10 @@ def for_steps(join: Joining, first: int, other: int) -> Repair | None:
         return _along_vectors(join)
     if join.invocation.name == "concat" or "moved" not in layouts:
         return None
-    help_ = _patches(a, b) or _patches(b, a) or _other_sizes(a, b) or _other_sizes(b, a)
-    return Repair(help_ or _origins(join, first, other))
+    repair = _patches(a, b) or _patches(b, a)
+    if repair is not None:
+        return repair
+    return Repair(_other_sizes(a, b) or _other_sizes(b, a) or _origins(join, first, other))
 
 
 def _along_vectors(join: Joining) -> Repair | None:
@@ -49,7 +52,7 @@ def _along_vectors(join: Joining) -> Repair | None:
     return Repair(help_, (added(call, "axis = 2"),))
 
 
-def _patches(wanted: Value, x: Value) -> str | None:
+def _patches(wanted: Value, x: Value) -> Repair | None:
     """Advice for patches whose `conv` lacks its stride, where a number of them is expected."""
     for node in way(x):
         k = node.op.given.get("k")
@@ -58,10 +61,9 @@ def _patches(wanted: Value, x: Value) -> str | None:
         if retyped([x], {node.span: {"stride": k}}) != [wanted.type]:
             continue
         written = written_with(node, f"stride = {k}")
-        return (
-            f"`{node.span.text}` in line {line(node.span)} has stride 1, which makes"
-            f" {node.type.spatial[0]}x{node.type.spatial[-1]} patches: write `{written}`"
-        )
+        sizes = f"{node.type.spatial[0]}x{node.type.spatial[-1]}"
+        fact = f"`{node.span.text}` in line {line(node.span)} has stride 1: {sizes} patches"
+        return Repair(f"{fact}; write `{written}`", (Edit(node.span, written),))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
@@ -36,7 +37,7 @@ def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repa
     return Repair(help_, (inserted(begin, "permute([2, 1]) -> "),))
 
 
-def swapped_embedding(error: OpError, op: Op, x: Value) -> str | None:
+def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:
     """Advice for vectors of an `embedding(dim, n)`, whose arguments are in another order."""
     if error.code != "bad-groups" or op.family != "sequence":
         return None
@@ -49,7 +50,8 @@ def swapped_embedding(error: OpError, op: Op, x: Value) -> str | None:
     if table is None or rows >= length or not takes(op, [vectors]):
         return None
     written = f"embedding({table['dim']}, {table['n']}{table['rest']})"
-    return (
+    return Repair(
         f"the vectors come from `{node.span.text}` in line {line(node.span)}, whose second argument"
-        f" is their length: write `{written}`"
+        f" is their length: write `{written}`",
+        (Edit(node.span, written),),
     )
