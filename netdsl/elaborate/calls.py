@@ -73,6 +73,10 @@ class Calls:
                 advice = f"give it without quotes: `{call.name} = {target}`"
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
+        if call.name in LAYERS:
+            error.diagnostic.help = (
+                f"a name of this text, `{call.name}`, hides the layer `{call.name}`: rename it"
+            )
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
             error.diagnostic.fix = _as_reference(call, call.name)
