@@ -70,7 +70,7 @@ def at_call(diagnostic: Diagnostic, block: ast.Definition, caller: Site) -> None
         Annotation(f"`{place.text}` of `{block.name}` is used here", place),
         *others,
     )
-    diagnostic.help = f"give another `{place.text}`"
+    diagnostic.help = f"give `{place.text}` of `{block.name}` another value"
     diagnostic.fix = ()
 
 
