@@ -136,12 +136,10 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
-    moved = moved_axes(error, invocation, op, xs[0])
-    if moved is not None:
-        fault.diagnostic.help, fault.diagnostic.fix = moved
-    swapped = swapped_embedding(error, op, xs[0])
-    if swapped is not None:
-        fault.diagnostic.help, fault.diagnostic.fix = swapped
+    if len(xs) == 1:
+        repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
     if error.code == "window-too-large":
         _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
