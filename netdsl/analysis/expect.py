@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.analysis.cost import Totals
 from netdsl.analysis.expect_advice import (
     advice_for_shape,
     called,
+    is_comparison,
     rounded_figure,
     shape_help,
     shown,
@@ -24,7 +26,8 @@ from netdsl.diagnostics import (
     nearest_path,
     respelled,
 )
-from netdsl.elaborate.evaluate import Env, evaluate, name_span, truth
+from netdsl.elaborate.attributes import attribute
+from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
-_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 _OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
 _USUAL_SIZE = 224  # of an open size, in examples
 _LONGEST_FORMULA = 80  # characters of a figure in a message
@@ -77,7 +79,9 @@ class Facts:
             if diagnostic.code == "open-size" and statement.at is None:
                 diagnostic.help = self._with_sizes(statement)
             if diagnostic.code == "unknown-name":
-                self._explain_sizes(statement.condition, diagnostic)
+                from netdsl.analysis.expect_causes import explain_sizes  # only errors need it
+
+                explain_sizes(statement.condition, diagnostic)
             if isinstance(statement.condition, ast.Name) and diagnostic.code == "wrong-type":
                 name = statement.condition.id
                 number = shown(evaluate(statement.condition, env)).replace(",", "_")
@@ -94,7 +98,7 @@ class Facts:
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
         fix: tuple[Edit, ...] = ()
-        if isinstance(condition, ast.Operation) and _is_comparison(condition):
+        if isinstance(condition, ast.Operation) and is_comparison(condition):
             ((operator, right),) = condition.rest
             figure = condition.first
             if operator == "==" and isinstance(figure, ast.Literal | ast.DimsLiteral):
@@ -157,21 +161,6 @@ class Facts:
         if len(largest) > _MOST_LAYERS:
             parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} have less each")
         return ": ".join([text, ", ".join(parts)]) if parts else text
-
-    def _explain_sizes(self, condition: ast.Expr, diagnostic: Diagnostic) -> None:
-        """Advice for sizes after `shape(label) ==` that another tool writes."""
-        if not isinstance(condition, ast.Operation) or not _is_comparison(condition):
-            return
-        from netdsl.habits.sizes import meant_sizes  # only errors need it
-
-        right = condition.rest[0][1]
-        meant = meant_sizes(right.span.text)
-        is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
-        if is_shape and meant is not None and meant != right.span.text:
-            diagnostic.message = f"`{right.span.text}` is not how sizes are written"
-            diagnostic.span = right.span
-            diagnostic.help = f"write `{meant}`: numbers with `x` between them, without a batch"
-            diagnostic.fix = (Edit(right.span, meant),)
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """The totals that a compound condition names, with their values."""
@@ -245,6 +234,9 @@ class Facts:
             if len(expr.arguments) != 1:
                 raise wrong_number(expr)
             return self._of_label(expr, env)
+        if isinstance(expr, ast.Attribute) and expr.value is None:
+            source = env.find(INPUT)[1]
+            return attribute(expr, self._values.get(getattr(source, "name", ""), source))
         help_ = None
         fix: tuple[Edit, ...] = ()
         label, dot, name = expr.span.text.rpartition(".")
@@ -255,6 +247,11 @@ class Facts:
             help_ = f"write `shape({label or name})` for its sizes, or `params({label or name})`"
         message = f"`{expr.span.text}` has no value here"
         raise NetdslError("not-a-value", message, expr.span, help=help_, fix=fix)
+
+    @cached_property
+    def _values(self) -> dict[str, Value]:
+        """The values by their names; with `at`, their sizes are not those in the text."""
+        return {v.name: v for v in (*self.graph.inputs, *(n.output for n in self.graph.nodes))}
 
     def _unknown_figure(self, expr: ast.Name) -> NetdslError:
         """The error for a name that is no figure; figures of other tools get the name here."""
@@ -375,11 +372,6 @@ def _is_open(value: object) -> bool:
     """Whether a value depends on open sizes."""
     values = value if isinstance(value, tuple) else (value,)
     return any(isinstance(item, Sym) for item in values)
-
-
-def _is_comparison(condition: ast.Operation) -> bool:
-    """Whether it is one comparison of two values."""
-    return len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS
 
 
 def _written(reference: ast.Reference, env: Env) -> str:

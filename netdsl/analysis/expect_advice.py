@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
     from netdsl.syntax import ast
 
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 MOST_PLACES = 3  # behind the point of a rounded figure
 MOST = 16  # how many sizes of a list a message shows
 
@@ -99,3 +100,8 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def is_comparison(condition: ast.Operation) -> bool:
+    """Whether it is one comparison of two values."""
+    return len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.expect_advice import is_comparison
 from netdsl.diagnostics import Edit
+from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import shape_text
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Node, Site, Value
     from netdsl.source import SourceFile, Span
 
@@ -133,3 +137,17 @@ def _of_call(text: str, channels: object, wanted: object) -> str | None:
         return advice
     meant = f"{number['before']}{wanted // times}{text[number.end() :]}"
     return f"{advice}, {times} times its first argument; `{meant}` gives {wanted:,}"
+
+
+def explain_sizes(condition: ast.Expr, diagnostic: Diagnostic) -> None:
+    """Advice for sizes after `shape(label) ==` that another tool writes."""
+    if not isinstance(condition, ast.Operation) or not is_comparison(condition):
+        return
+    right = condition.rest[0][1]
+    meant = meant_sizes(right.span.text)
+    is_shape = isinstance(condition.first, ast.Function) and condition.first.name == "shape"
+    if is_shape and meant is not None and meant != right.span.text:
+        diagnostic.message = f"`{right.span.text}` is not how sizes are written"
+        diagnostic.span = right.span
+        diagnostic.help = f"write `{meant}`: numbers with `x` between them, without a batch"
+        diagnostic.fix = (Edit(right.span, meant),)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 
+SEQUENCE = 2  # axes of T x D
 MOST_PADDING = 0.5  # on each side, as a share of the image
 
 
@@ -99,10 +100,31 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     if tuple(outputs) == (1,):
         gives = "1 number"
     message = f"the net gives {gives} per image, {images.name} has {classes} classes"
+    raise SettingError("data-mismatch", message, "data", _ending(images, tuple(outputs)))
+
+
+def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
+    """Advice for a net that does not give one number per class."""
+    classes = images.class_count
+    if outputs == images.shape:
+        return (
+            f"`train` learns the classes of {images.name}; a net that reproduces its input is"
+            " trained from Python, with `net.torch()`"
+        )
+    if len(outputs) > 1 and outputs[0] == classes:
+        end = "gap -> flatten"
+        if set(outputs[1:]) == {1}:
+            end = "flatten"
+        return f"end the net with `{end}`, which leaves {classes} numbers"
+    if len(outputs) == SEQUENCE and outputs[-1] == classes:
+        return (
+            f"each of the {outputs[0]} steps has {classes} numbers: keep one vector, with"
+            " `last = true` in the recurrent layer, or with `reduce_mean(axis = 1)` at the end"
+        )
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"
-    raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
+    return f"end the net with `{end}`"
 
 
 def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:

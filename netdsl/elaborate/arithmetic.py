@@ -7,6 +7,7 @@ short. Everything else raises `NetdslError`.
 from __future__ import annotations
 
 import math
+from operator import add, eq, ge, gt, le, lt, mul, ne, sub
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import NetdslError
@@ -39,12 +40,19 @@ def type_name(value: object) -> str:
 
 
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
+    "==": eq,
+    "!=": ne,
+    "<": lt,
+    "<=": le,
+    ">": gt,
+    ">=": ge,
+}
+# What needs no check of its operands if both are integers.
+INTEGER_OPERATORS: dict[str, Callable[[int, int], int]] = {
+    **COMPARE,
+    "+": add,
+    "-": sub,
+    "*": mul,
 }
 
 
@@ -212,7 +220,9 @@ def _power(a: Any, b: Any) -> object:
 
 def bounded(value: object, span: Span) -> object:
     """The value itself; raises `NetdslError` if it is too large."""
-    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+    if isinstance(value, int):
+        if abs(value) < MAX_INTEGER:
+            return value
         raise NetdslError(
             "number-too-large",
             f"`{clipped(span)}` is beyond 2^63",

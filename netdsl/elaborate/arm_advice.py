@@ -27,6 +27,13 @@ def advise(error: OpError, invocation: Invocation) -> None:
         _without_arms(error, idle[-1])
     elif continued:
         _without_bar(error, continued[-1])
+    elif len(arms) == 1 and len(arms[0].statements) > 1 and not makers:
+        second = arms[0].statements[1].span
+        first = second.text.partition("\n")[0]
+        error.diagnostic.help = (
+            f"an arm begins with `|`: line {second.first.line} continues the first one; write"
+            f" `| {first}` for a second arm, or add `| identity` to join the input itself"
+        )
 
 
 def _repeats(maker: Maker, env: Env) -> bool:

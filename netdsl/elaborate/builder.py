@@ -14,7 +14,7 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import call_notes, joined, results_help
+from netdsl.elaborate.notes import at_call, call_notes, joined, results_help
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
@@ -109,6 +109,8 @@ class NetBuilder:
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
             named = tuple(note for note in rounds if note is not None)
             diagnostic.notes += joined(named, call_notes(Site(diagnostic.span, self.caller)))
+            if self.caller is not None and diagnostic.code in ("wrong-type", "bad-argument"):
+                at_call(diagnostic, self.open[-1], self.caller)
             if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):
                 diagnostic.fix = ()
             self.reporter.add(diagnostic)
@@ -273,7 +275,10 @@ class NetBuilder:
             elsewhere.advise_other(error, path, env, self.open[-1].body, calls)
         if error.help is None:
             outer = self.caller if path in self.labels else None
-            help_ = elsewhere.advice(path, self.scope, self.open, outer, self.module)
+            is_computed = "{" in reference.span.text
+            help_ = elsewhere.advice(
+                path, self.scope, self.open, outer, self.module, is_computed=is_computed
+            )
             error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
             if label and self.scope.find(label.split(".")) is not None:

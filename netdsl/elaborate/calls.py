@@ -73,6 +73,10 @@ class Calls:
                 advice = f"give it without quotes: `{call.name} = {target}`"
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
+        if call.name in LAYERS:
+            error.diagnostic.help = (
+                f"a name of this text, `{call.name}`, hides the layer `{call.name}`: rename it"
+            )
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
             error.diagnostic.fix = _as_reference(call, call.name)
@@ -246,6 +250,8 @@ class Calls:
         inputs = "inputs"
         if len(node.types) == 1:
             inputs = "an input"
+        from netdsl.elaborate import shared_advice  # only texts with errors need it
+
         error = NetdslError(
             "shape-mismatch",
             f"the weights of `{call.name}` are for {inputs} of {first} and do not fit {inputs} of"
@@ -257,6 +263,8 @@ class Calls:
             ),
             notes=(Annotation("it is defined here", binding.span),),
         )
+        help_ = shared_advice.of_inputs(call.name, original, node)
+        error.diagnostic.help = help_ or error.help
         if call.span.file.text[: call.span.start].rstrip().endswith("output"):
             error.diagnostic.help = (
                 f"write `output @{call.name}` for its value; without `@`, the layer is applied"

@@ -35,6 +35,8 @@ def advice(
     opened: Sequence[ast.Definition],
     caller: Site | None,
     module: Module,
+    *,
+    is_computed: bool,
 ) -> str:
     """Advice for a label that is not above a reference.
 
@@ -45,7 +47,7 @@ def advice(
     if scope.path_to(path) is None:
         help_ = for_inner(path, module.definitions.values())
         if len(opened) > 1 and caller is not None:
-            help_ = for_outer(path, opened[-1], caller.span.text)
+            help_ = for_outer(path, opened[-1], caller.span.text, is_computed=is_computed)
     return help_ or scope.suggest(path)
 
 
@@ -121,18 +123,26 @@ def count_down(
     diagnostic.fix = (Edit(place, down),)
 
 
-def for_outer(label: str, block: ast.Definition, call: str) -> str:
-    """Advice for a block that refers to a label of its caller: the value becomes a parameter."""
+def for_outer(label: str, block: ast.Definition, call: str, *, is_computed: bool) -> str:
+    """Advice for a block that refers to a label of its caller: the value becomes a parameter.
+
+    If the label is computed, its name is only that of one call.
+    """
     names = [p.name if p.default is None else p.span.text for p in block.parameters]
     name = label.rpartition(".")[2]
+    if is_computed and "skip" not in names:
+        name = "skip"
     given = call.removesuffix(")") if "(" in call else f"{call}("
     if not given.endswith("("):
         given += ", "
     required = [n for n in names if "=" not in n]
     defaults = [n for n in names if "=" in n]
     declared = ", ".join([*required, name, *defaults])
+    middle = ", and"
+    if is_computed:
+        middle = f", use `{name}` in it, and"
     return (
-        f"a block sees only its own labels: declare it as `block {block.name}({declared})`, and"
+        f"a block sees only its own labels: declare it as `block {block.name}({declared})`{middle}"
         f" call it as `{given}{name} = @{label})`"
     )
 

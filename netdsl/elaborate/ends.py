@@ -255,17 +255,17 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
     first, *others = parts
     is_size = len(first) == 1 or env.find(first)[0]
     if others and is_size and all(p.isdigit() or p.isupper() or env.find(p)[0] for p in others):
+        code, message = "unknown-name", f"there is no size `{name}`"
         written = f"[{', '.join(parts)}]"
+        help_ = f"sizes begin with a digit or a capital letter: write `{written}`"
         if not env.find(first)[0]:
-            _refuse_batch_letter(name, span)
             written = name[0].upper() + name[1:]
-        raise NetdslError(
-            "unknown-name",
-            f"there is no size `{name}`",
-            span,
-            help=f"sizes begin with a digit or a capital letter: write `{written}`",
-            fix=(Edit(span, written),),
-        )
+            help_ = f"sizes begin with a digit or a capital letter: write `{written}`"
+            if first in "bn":
+                written = name.partition("x")[2]
+                code, help_ = "reserved-name", f"write `{written}`"
+                message = f"`{first}` in `{name}` is the batch, which an input does not include"
+        raise NetdslError(code, message, span, help=help_, fix=(Edit(span, written),))
 
 
 def _refuse_batch(name: str, span: Span) -> None:
@@ -276,19 +276,6 @@ def _refuse_batch(name: str, span: Span) -> None:
             span,
             help="leave it out, or choose another letter for a size",
             fix=_without_n(span),
-        )
-
-
-def _refuse_batch_letter(name: str, span: Span) -> None:
-    """Raise `NetdslError` for `bxT`."""
-    if name[0] in "bn":
-        sizes = name.partition("x")[2]
-        raise NetdslError(
-            "reserved-name",
-            f"`{name[0]}` in `{name}` is the batch, which an input does not include",
-            span,
-            help=f"write `{sizes}`",
-            fix=(Edit(span, sizes),),
         )
 
 

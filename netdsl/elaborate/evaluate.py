@@ -6,11 +6,11 @@ Integers must be below 2^63, and lists must not exceed their limit.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate import lists
-from netdsl.elaborate.arithmetic import COMPARE, arithmetic, bounded, compare
+from netdsl.elaborate.arithmetic import COMPARE, INTEGER_OPERATORS, arithmetic, bounded, compare
 from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
@@ -22,6 +22,8 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netdsl.elaborate.meter import Meter
 
 _OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
@@ -136,31 +138,9 @@ class Env:
 
 def evaluate(expr: ast.Expr, env: Env) -> object:
     """The value of an expression; raises `NetdslError`."""
-    match expr:
-        case ast.Literal():
-            return expr.value
-        case ast.Name():
-            return _name(expr, env)
-        case ast.Operation():
-            return _operation(expr, env)
-        case ast.Sequence():
-            return _sequence(expr, env)
-        case ast.DimsLiteral():
-            return _sizes(expr, env)
-        case ast.Conditional():
-            return _conditional(expr, env)
-        case ast.Unary():
-            return _unary(expr, env)
-        case ast.Index():
-            return _index(expr, env)
-        case ast.Function():
-            return _function(expr, env)
-        case ast.ListPart():
-            return _slice(expr, env)
-        case ast.Comprehension():
-            return _comprehension(expr, env)
-        case KnownValue():
-            return expr.value
+    rule = _RULES.get(type(expr))
+    if rule is not None:
+        return rule(expr, env)
     if env.net is not None:
         return env.net.special(expr, env)
     raise NetdslError("not-a-value", f"`{expr.span.text}` has no value here", expr.span)
@@ -186,6 +166,10 @@ def truth(value: object, span: Span) -> bool:
         error.diagnostic.help = f"compare it: `{span.text} != 0`"
         error.diagnostic.fix = (Edit(span, f"{span.text} != 0"),)
     raise error
+
+
+def _known(expr: ast.Literal | KnownValue, _env: Env) -> object:
+    return expr.value
 
 
 def _name(expr: ast.Name, env: Env) -> object:
@@ -268,6 +252,9 @@ def _operation(expr: ast.Operation, env: Env) -> object:
     value = evaluate(expr.first, env)
     for operator, operand in expr.rest:
         other = evaluate(operand, env)
+        if type(value) is int and type(other) is int and operator in INTEGER_OPERATORS:
+            value = bounded(INTEGER_OPERATORS[operator](value, other), expr.span)
+            continue
         if value is UNKNOWN or other is UNKNOWN:
             value = UNKNOWN
             continue
@@ -391,3 +378,20 @@ def _function(expr: ast.Function, env: Env) -> object:
     result = call_function(expr, positional, keywords)
     _charge_length(result, env, expr.span)
     return result
+
+
+_RULES: dict[type[ast.Expr], Callable[[Any, Env], object]] = {
+    ast.Literal: _known,
+    KnownValue: _known,
+    ast.Name: _name,
+    ast.NameOrDims: _name,
+    ast.Operation: _operation,
+    ast.Sequence: _sequence,
+    ast.DimsLiteral: _sizes,
+    ast.Conditional: _conditional,
+    ast.Unary: _unary,
+    ast.Index: _index,
+    ast.Function: _function,
+    ast.ListPart: _slice,
+    ast.Comprehension: _comprehension,
+}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, without
+from netdsl.elaborate.current_value import of_current
 from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
 from netdsl.elaborate.input_fixes import (
     is_picture,
@@ -19,6 +20,7 @@ from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.origins import first_of
+from netdsl.elaborate.sequence_advice import moved_axes, swapped_embedding
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -27,6 +29,7 @@ from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
+from netdsl.source import Span
 from netdsl.syntax import ast
 from netdsl.words import listed
 
@@ -38,10 +41,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
-    from netdsl.source import Span
 
 BATCH = ("b", "bs", "n", "batch", "batch_size")
 VOLUME = 3  # axes besides the channels
+REDUCTIONS = {"gap": "reduce_mean", "gmp": "reduce_max"}
 _LABEL = re.compile(r"(\w+):[ ]*$")
 _NEXT_LAYER = re.compile(r"[ ]*->[ ]*(?P<call>(?P<kind>\w+)(\([^()\n]*\))?)")
 
@@ -61,6 +64,14 @@ def of_arguments(
             quotient = for_quotient(argument.value, definition, invocation.env)
             wrong.diagnostic.help = quotient or wrong.help
         wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
+    names = [declared.name for declared in cls.args]
+    given = {**dict(zip(names, arguments.positional, strict=False)), **arguments.keywords}
+    for wrong in errors:
+        repair = of_current(wrong, invocation, cls, given, definition)
+        if repair is not None:
+            wrong.correction, wrong.diagnostic.help = None, repair.help
+            if definition.is_net:
+                wrong.diagnostic.fix = repair.fix
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
 
@@ -122,6 +133,15 @@ def of_inputs(
             error.diagnostic.help, error.diagnostic.fix = correction
     error = explained(error, join)
     fault = _fault(error, invocation.call, type(op), xs)
+    current = of_current(error, invocation, type(op), op.given, net.open[-1])
+    if current is not None:
+        fault.diagnostic.help, fault.diagnostic.fix = current
+    if len(xs) == 1:
+        repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
+    if error.code == "window-too-large":
+        _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
         repair = wrong_start(op, invocation.call, xs, net)
         if repair is not None:
@@ -145,6 +165,19 @@ def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
             f" {sizes}`"
         )
         error.diagnostic.fix = fix
+
+
+def _without_first_of_volume(fault: NetdslError, x: Value) -> None:
+    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
+    declared = first_of(x)
+    shape = declared.type.shape
+    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
+        return
+    fault.diagnostic.help = (
+        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
+        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
+    )
+    fault.diagnostic.fix = without_first(declared)
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
@@ -183,7 +216,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         case "shape-mismatch" if cls.kind == "matmul" and advice.help is None:
             advice = Repair(other_width(xs))
         case "open-size" if xs and (flat := xs[0].producer) and flat.op.kind == "flatten":
-            advice = _sequence_advice(advice, flat.inputs[0])
+            advice = _sequence_advice(advice, flat.inputs[0], flat.span)
         case "wrong-rank" if xs:
             advice = _rank_advice(error, advice, call, cls, argument, xs[0])
         case "window-too-large" if xs and advice.help is not None and not advice.fix:
@@ -250,16 +283,25 @@ def _tensor_advice(
     if argument.name in ("h", "c") and both and "bidirectional" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]
         fact = f"`{name}` reads in both directions"
-        return Repair(f"{fact}: give this one `bidirectional = true` too")
+        return Repair(f"{fact}: make it one-way, or give this one `bidirectional = true` too")
     return advice
 
 
-def _sequence_advice(advice: Repair, x: Value) -> Repair:
+def _sequence_advice(advice: Repair, x: Value, flatten: Span) -> Repair:
     """Advice for `flatten` after a sequence of vectors whose length is open."""
     if len(x.type.shape) != MOST_AXES_OF_WORDS:
         return advice
     help_ = "write a number for the open size in the `input`, or `reduce_mean(axis = 1)` in place"
     help_ += " of `flatten`"
+    pooling = x.producer
+    if pooling is not None and pooling.op.kind in REDUCTIONS:
+        kind, written = pooling.op.kind, f"{REDUCTIONS[pooling.op.kind]}(axis = 1)"
+        place = Span(flatten.file, pooling.span.start, flatten.end)
+        help_ = (
+            f"`{kind}` takes the channels first, and leaves one number for each of the"
+            f" {x.type.shape[0]} steps: write `{written}` in place of `{kind} -> flatten`"
+        )
+        return Repair(help_, (Edit(place, written),) * (place.text == f"{kind} -> flatten"))
     if x.producer is not None and "last" in x.producer.op.given:
         help_ += f"; `{x.producer.op.kind}` with `last = true` gives only the last step"
     return Repair(help_)

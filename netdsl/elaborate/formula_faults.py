@@ -9,22 +9,23 @@ from netdsl.elaborate.faults import input_notes
 from netdsl.elaborate.join_labels import reshaped
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.errors import NetdslError
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.elaborate.scope import Namespace
+    from netdsl.elaborate.builder import NetBuilder
     from netdsl.errors import OpError
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.source import Span
 
 
-def of_operator(error: OpError, xs: tuple[Value, ...], span: Span, scope: Namespace) -> NetdslError:
+def of_operator(error: OpError, xs: tuple[Value, ...], span: Span, net: NetBuilder) -> NetdslError:
     """The error of an operator in a formula."""
     notes = input_notes(xs)
     row = _one_row(xs)
     if row is None:
         row = Repair(error.help)
-    help_ = reshaped(xs, scope) or row.help
+    help_ = reshaped(xs, net.scope) or _other_input(xs, net.open[-1]) or row.help
     makers = [x.producer.op for x in xs if x.producer is not None]
     reductions = [op.kind for op in makers if _drops_axes(op)]
     if reductions and len({len(x.type.shape) for x in xs}) > 1:
@@ -42,6 +43,36 @@ def _one_row(xs: tuple[Value, ...]) -> Repair | None:
             written = text.replace(sizes, "1x" * extra + sizes, 1)
             return Repair(f"write `{written}`", (Edit(x.producer.span, written),))
     return None
+
+
+def _other_input(xs: tuple[Value, ...], definition: ast.Definition) -> str | None:
+    """Advice for an input whose length is not that of the vector that it is combined with."""
+    starts = [_start(x) for x in xs]
+    inputs = [x for x in starts if x.producer is None]
+    others = [x for x in starts if x.producer is not None]
+    if len(inputs) != 1 or len(others) != 1 or not all(len(x.type.shape) == 1 for x in xs):
+        return None
+    length = others[0].type.shape[0]
+    if others[0].site.caller is not None or not isinstance(length, int):
+        return None
+    named = [
+        p.name
+        for p in definition.parameters
+        if isinstance(p.default, ast.Literal) and p.default.value == length
+    ]
+    size = str(length)
+    if len(named) == 1:
+        size = named[0]
+    return f"declare the input with the same length: `input {inputs[0].name}: {size}`"
+
+
+def _start(x: Value) -> Value:
+    """The value that a tensor is computed from with numbers, as in `0.5 * @noise`."""
+    while x.producer is not None and x.producer.op.family == "arithmetic":
+        if len(x.producer.inputs) > 1:
+            break
+        x = x.producer.inputs[0]
+    return x
 
 
 def _drops_axes(op: Op) -> bool:

@@ -75,8 +75,8 @@ def _end_of_line(join: Joining, number: int) -> str | None:
     if not join.takes(number, last.type):
         return None
     return (
-        f"`{name}` names only the `{value.producer.op.kind}` in line {line(place)}: for the end of"
-        f" that line, write `-> {name}: {last.span.text}` there"
+        f"`{name}` names only the `{value.producer.op.kind}` in line {line(place)}: move the"
+        f" label to the end of that line, `-> {name}: {last.span.text}`"
     )
 
 

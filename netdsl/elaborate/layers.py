@@ -55,7 +55,7 @@ def add_operator(
     except OpError as error:
         from netdsl.elaborate import formula_faults  # only texts with errors need it
 
-        raise formula_faults.of_operator(error, xs, span, net.scope) from None
+        raise formula_faults.of_operator(error, xs, span, net) from None
 
 
 def _op(

@@ -11,6 +11,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Site, Value
 
 
@@ -54,6 +55,23 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
             notes.append(Annotation("reached through this call", caller.span))
         caller = caller.caller
     return tuple(notes)
+
+
+def at_call(diagnostic: Diagnostic, block: ast.Definition, caller: Site) -> None:
+    """Move the error of a parameter's value, in a block of another file, to the call."""
+    place = diagnostic.span
+    parameters = [parameter.name for parameter in block.parameters]
+    if place is None or place.file is caller.span.file or place.text not in parameters:
+        return
+    calls = [note for note in diagnostic.notes if note.span == caller.span]
+    others = [note for note in diagnostic.notes if note not in calls]
+    diagnostic.span = caller.span
+    diagnostic.notes = (
+        Annotation(f"`{place.text}` of `{block.name}` is used here", place),
+        *others,
+    )
+    diagnostic.help = f"give `{place.text}` of `{block.name}` another value"
+    diagnostic.fix = ()
 
 
 def joined(rounds: tuple[Annotation, ...], calls: tuple[Annotation, ...]) -> tuple[Annotation, ...]:

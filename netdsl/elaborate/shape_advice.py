@@ -25,6 +25,7 @@ FEWEST_PIXELS = 4  # along a side of a square picture
 MOST_AXES = 4  # channels and three spatial axes
 MOVERS = ("reshape", "permute", "tokens", "embedding", "param", "const", "positions")
 _CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
+_RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
 LARGEST_KERNEL = 11  # of the kernels that nets have
 MOST_STEPS = 4  # layers that a message lists
 
@@ -37,6 +38,9 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     text = call.span.file.text
     written = text[call.name_span.start : call.span.end]
     earlier = next((value for value in _back(x) if takes(op, value.type)), None)
+    is_decoder = x.producer is None or x.producer.op.kind != "flatten"
+    if op.kind == "deconv" and len(x.type.shape) == 1 and is_decoder:
+        return _enlarged(written, x)
     if earlier is not None and len(x.type.shape) == 1:
         return _moved_up(op, written, x, earlier)
     before = _source(x)
@@ -48,6 +52,8 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
         if op.kind == "attention" and layout(x) == "moved":
             return _windowed(op, call, x.type)
         bridges = [bridge for bridge in bridges if bridge == "flatten"]
+    if "tokens" in bridges and _RESIDUAL.search(text[: call.span.start]):
+        return "put `tokens` before the `residual`: it turns the map into a sequence of vectors"
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
@@ -61,20 +67,37 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     return f"give it axes again: `reshape({sizes}) -> {written}`"
 
 
+def _enlarged(written: str, x: Value) -> str:
+    """Advice for a `deconv` of a vector: an earlier map of its size, or a map of one position."""
+    length = x.type.shape[0]
+    maps = (value.type for value in _back(x) if len(value.type.shape) > 1)
+    like = next((type_ for type_ in maps if type_.size == length), None)
+    if like is not None:
+        return f"make it a map again: write `reshape({like}) -> {written}`"
+    layers = f"reshape([{length}, 1, 1]) -> {written}"
+    if x.producer is None:
+        return f"declare `input {x.name}: {length}x1x1`, a map of one position, or write `{layers}`"
+    return f"make it a map of one position: write `{layers}`"
+
+
 def layout(x: Value) -> str:
     """Whether a value is a "map" with its channels first, "moved", or "unknown".
 
     The axes of a moved value were ordered or made by the text: they can have any meaning.
     """
+    otherwise = "unknown"
     for value in _back(x, itself=True):
         if value.producer is None:
-            return "map" if is_picture(value.type.shape) else "unknown"
+            return "map" if is_picture(value.type.shape) else otherwise
         op = value.producer.op
-        if op.kind in MOVERS or op.family == "sequence" or op.given.get("axis") == -1:
+        is_last = op.given.get("axis") == -1
+        if is_last and op.family == "normalisation":  # its axis is the last one by default
+            otherwise, is_last = "moved", False
+        if op.kind in MOVERS or op.family == "sequence" or is_last:
             return "moved"
         if op.family in ("convolution", "pooling") or op.kind in ("bn", "groupnorm"):
             return "map"
-    return "unknown"
+    return otherwise
 
 
 def _windowed(op: Op, call: ast.Call, x: TensorType) -> str:

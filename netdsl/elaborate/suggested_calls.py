@@ -92,13 +92,21 @@ def for_surplus(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     return f"write `{cls.kind}({kept})`; {_names(cls)}"
 
 
+def formula_for(cls: type[Op], values: Sequence[object]) -> str | None:
+    """The formula that is meant by a join with a number: `(@ * 0.5)` for `mul(0.5)`."""
+    operator = OPERATORS.get(cls.kind)
+    if operator is None or len(values) != 1 or type(values[0]) not in (int, float):
+        return None
+    return f"(@ {operator} {values[0]})"
+
+
 def _for_join(cls: type[Op], values: Sequence[object]) -> str:
     if values and all(isinstance(value, str) and value.isidentifier() for value in values):
         references = ", ".join(f"@{value}" for value in values)
         return f"references begin with `@`: write `{cls.kind}({references})`"
-    operator = OPERATORS.get(cls.kind)
-    if operator is not None and len(values) == 1 and type(values[0]) in (int, float):
-        return f"write `(@ {operator} {values[0]})`, where `@` is the current value"
+    formula = formula_for(cls, values)
+    if formula is not None:
+        return f"write `{formula}`, where `@` is the current value"
     return (
         "give what it joins as arms in braces, as in"
         f" `{cls.kind} {{ | relu | identity }}`, or as references: `{cls.kind}(@label)`"

@@ -17,7 +17,7 @@ from netdsl.elaborate.corrections import (
     without_arguments,
 )
 from netdsl.elaborate.evaluate import UNKNOWN
-from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown
+from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown, formula_for
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
@@ -93,11 +93,10 @@ class WrongArguments:
         if not self.errors:
             first.diagnostic.fix = self._without_any()
             if first.code == "too-many-arguments" and not first.diagnostic.fix:
-                surplus = for_surplus(cls, self.call, arguments.positional)
-                first.diagnostic.help = surplus
-                if surplus.startswith("write `(@"):  # an operator on the current value
-                    written = surplus.split("`")[1]
-                    first.diagnostic.fix = (Edit(self.call.span, written),)
+                first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
+                formula = formula_for(cls, arguments.positional)
+                if formula is not None:
+                    first.diagnostic.fix = (Edit(self.call.span, formula),)
             self.errors = [first]
             return
         self._suggest_call()

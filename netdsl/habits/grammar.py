@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
 
+def frozen(matched: Matched) -> Fix:
+    """`stem: conv(8, 3) -> frozen`; the end of braces of several lines is further down."""
+    rest = matched.group("rest")
+    if rest.count("{") != rest.count("}") or "->" in re.sub(r"\{.*\}", "", rest):
+        return None
+    return f"{matched.group('name')}: {rest} -> frozen"
+
+
 def declared_input(matched: Matched) -> Fix:
     """`input image: 3x32x32` for other ways to write it, and for several inputs on a line."""
     rest = matched.group("rest").replace('"', "")
@@ -313,6 +321,15 @@ HABITS = (
         "write `for $name in $at$rest{ ... }`",
         "`in` is missing after `for`",
         " in ",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>frozen)\s+(?P<name>\w+)\s*:\s*(?P<rest>.+?))\s*$",
+        "‹frozen› stem: conv(8, 3)",
+        "write `$fix`",
+        "`frozen` follows the layers that it freezes",
+        frozen,
+        "write `$name: { ... } -> frozen`",
+        where="body",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Guess
 from netdsl.habits.brackets import closing, parts
 from netdsl.habits.calls import Translation, chain_of
+from netdsl.library import block_file
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -55,10 +56,10 @@ def _own_chain(matched: Matched, name: str, value: str) -> Fix:
 
 
 def is_layer(matched: Matched, name: str) -> bool:
-    """Whether a name is a layer of the language, or a block of the text."""
-    return name in {*LAYERS, "residual", "identity"} or bool(
-        re.search(rf"^\s*block\s+{re.escape(name)}\b", matched.text, re.MULTILINE)
-    )
+    """Whether a name is a layer of the language, or a block of the library or of the text."""
+    if name in {*LAYERS, "residual", "identity"} or block_file(name) is not None:
+        return True
+    return bool(re.search(rf"^\s*block\s+{re.escape(name)}\b", matched.text, re.MULTILINE))
 
 
 def listed(text: str) -> str | None:

@@ -177,6 +177,17 @@ REMOVED_ARGUMENTS = {
         "leave it out: the loss is the mean over the images of a batch",
     ),
 }
+# Values of these arguments that training has without them.
+_USUAL_VALUES = {
+    "betas": r"[(\[]0?\.9, *0?\.999[)\]]",
+    "beta1": r"0?\.90?",
+    "beta2": r"0?\.999",
+    "eps": "1e-0?8",
+    "epsilon": "1e-0?8",
+    "amsgrad": "[Ff]alse",
+    "fromlogits": "[Tt]rue",
+    "reduction": '"?mean"?',
+}
 # Values that show how an argument or an entry is written.
 EXAMPLES = {
     "lr": "0.1",
@@ -210,6 +221,14 @@ CALLS = {
     "schedule": "cosine(warmup = 5)",
     "metrics": "accuracy",
 }
+
+
+def is_usual(name: str, value: str, text: str) -> bool:
+    """Whether training has this value of an argument without it; `text` is the whole file."""
+    if squeezed(name) == "tmax":
+        lengths: list[str] = re.findall(r"\bepochs\s*=\s*(\w+)", text)
+        return lengths == [value]
+    return re.fullmatch(_USUAL_VALUES.get(squeezed(name), "(?!)"), value) is not None
 
 
 def squeezed(name: str) -> str:

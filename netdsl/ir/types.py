@@ -45,7 +45,7 @@ def _order(atom: Atom) -> tuple[bool, str]:
     """The sort key of an atom: symbols come before floors."""
     if isinstance(atom, str):
         return False, atom
-    return True, f"{atom.divisor:09d}{atom.numerator}"
+    return True, f"{atom.divisor:09d}{atom.numerator!s}"
 
 
 class Sym:
@@ -62,9 +62,11 @@ class Sym:
     __slots__ = ("_hash", "length", "terms")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
-        self.terms = dict(
-            sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]]))
-        )
+        if len(terms) > 1:
+            terms = dict(
+                sorted(terms.items(), key=lambda t: (-len(t[0]), [_order(a) for a in t[0]]))
+            )
+        self.terms = terms
         self._hash = hash(tuple(self.terms.items()))
         self.length: int = sum(
             1 if isinstance(a, str) else 1 + a.numerator.length for m in terms for a in m

@@ -43,6 +43,10 @@ SYNONYMS = {
     "wrap": "circular",
     "cubic": "bicubic",
     "nearest-exact": "nearest_exact",
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+    "glorot_normal": "xavier_normal",
+    "glorot_uniform": "xavier_uniform",
 }
 MAX_WORD = 40  # characters of a word in a message
 MAX_DIVISORS = 12  # the most divisors in a message

@@ -78,7 +78,7 @@ class Concat(Join):
             raise _unlike_ranks(self.kind, xs, "`flatten` or `reshape`")
         for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
             if i != axis and not self.needs_equal(a, b):
-                reason = f"axis {i + 1} is {a} in one and {b} in another"
+                reason = f"axis {i + 1} has {a} against {b}"
                 raise _unlike(self.kind, xs, reason, _way_to_join(len(first), i, a, b))
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:

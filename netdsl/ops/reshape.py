@@ -88,25 +88,27 @@ class Reshape(Op):
             if -1 in self.shape or ours == theirs or 1 in (ours, theirs):
                 return None
             return f"beside the open sizes, it has {theirs:,}, and the input has {ours:,}"
+        channels = self._other_channels(x)
+        if channels is not None and len(self.shape) > len(x.shape):
+            return channels
         for i in reversed(range(len(self.shape))):
             rest = [*self.shape[:i], *self.shape[i + 1 :]]
             known = prod(size for size in rest if isinstance(size, int))
             if -1 not in rest and len(rest) > 0 and x.size % known == 0:
                 fitting = (*self.shape[:i], -1, *self.shape[i + 1 :])
                 return f"-1 stands for the size that fits: `reshape({show(fitting)})`"
-        channels = self._channels(x)
-        if channels is not None:
-            return f"with {shape_text(x.spatial)}, it needs {channels} channels, not {x.channels}"
-        return divisors(x.size)
+        return channels or divisors(x.size)
 
-    def _channels(self, x: TensorType) -> int | None:
-        """The channels that fit, if the new shape ends with the spatial axes of the input."""
+    def _other_channels(self, x: TensorType) -> str | None:
+        """Advice for a new shape that ends with the spatial axes of the input."""
         axes = len(x.spatial)
         if not axes or tuple(self.shape[-axes:]) != x.spatial:
             return None
         others = self.shape[:-axes]
         sizes = [size for size in others if isinstance(size, int) and size > 0]
-        return prod(sizes) if len(sizes) == len(others) > 0 else None
+        if not others or len(sizes) < len(others):
+            return None
+        return f"with {shape_text(x.spatial)}, it needs {prod(sizes)} channels, not {x.channels}"
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         sizes = _computed(x, self.infer(x).shape)

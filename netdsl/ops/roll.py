@@ -12,6 +12,8 @@ from netdsl.ops.rounding import exact
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ir.types import TensorType
     from netdsl.ops.args import Dims
@@ -56,7 +58,7 @@ class Roll(Op):
                 "bad-argument",
                 f"`roll` has {counted(len(shifts), 'shift')} for {counted(len(axes), 'axis')}",
                 "shift",
-                "give one shift for each axis",
+                _each(shifts, axes) or "give one shift for each axis",
             )
         places = [axis_index(self, x, axis) + 1 for axis in axes]
         if len(set(places)) < len(places):
@@ -82,3 +84,11 @@ class Roll(Op):
             start = g.op("Slice", y, g.ints([0]), first, g.ints([axis]))
             y = g.op("Concat", rest, start, axis=axis)
         return y
+
+
+def _each(shifts: Sequence[int], axes: Sequence[int]) -> str | None:
+    """Advice to give the only shift to each of several axes."""
+    if len(shifts) != 1:
+        return None
+    listed = ", ".join([str(shifts[0])] * len(axes))
+    return f"give one shift for each axis: `[{listed}]`"

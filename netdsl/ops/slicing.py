@@ -12,6 +12,8 @@ from netdsl.ops.base import END, amount, arg, axis_index, layer, spatial_rank
 from netdsl.ops.division import check_groups, check_parts
 from netdsl.ops.rounding import exact
 
+SEQUENCE = 2  # axes of T x D
+
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
 
@@ -182,7 +184,7 @@ class SplitAxis(Op):
     def _slice(self, x: TensorType) -> Slice:
         """The slice that takes the piece; raises `OpError`."""
         size = x.shape[axis_index(self, x, self.axis)]
-        check_parts(self, size, "element", self.parts, "piece", "parts")
+        self._check_parts(x, size)
         if self.index >= self.parts:
             raise OpError(
                 "bad-argument",
@@ -193,6 +195,19 @@ class SplitAxis(Op):
         length = size // self.parts
         start = self.index * length
         return Slice({"start": start, "end": start + length, "axis": self.axis})
+
+    def _check_parts(self, x: TensorType, size: int | Sym) -> None:
+        """Raise `OpError` if the axis does not divide; another axis of a sequence may."""
+        try:
+            check_parts(self, size, "element", self.parts, "piece", "parts")
+        except OpError as error:
+            last = x.shape[-1]
+            is_sequence = len(x.shape) == SEQUENCE and self.axis == 1
+            if is_sequence and isinstance(last, int) and last % self.parts == 0:
+                fact = f"axis 1 has {size}, axis 2 has {last}, which {self.parts} divides"
+                error.diagnostic.help = f"{fact}: write `axis = 2`"
+                error.correction = Correction({"axis": "2"})
+            raise
 
     def infer(self, x: TensorType) -> TensorType:
         piece = self._slice(x)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
+from netdsl.elaborate.corrections import without
 from netdsl.elaborate.evaluate import evaluate, name_span
 from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
+from netdsl.habits.training import is_usual
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -144,6 +146,8 @@ class _Reader:
             error.diagnostic.span = error.diagnostic.span or place
             if error.respelling is not None:
                 error.diagnostic.fix = _respelled(*error.respelling, error.diagnostic.span)
+            elif error.code == "unknown-argument" and part is not None:
+                error.diagnostic.fix = _left_out(exprs, part)
             self.errors += error.diagnostics
         except NetdslError as error:
             error.diagnostic.span = error.diagnostic.span or span
@@ -172,6 +176,19 @@ def place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:
                     return argument.span
             return name_span(expr)
     return Span(exprs[0].span.file, exprs[0].span.start, exprs[-1].span.end)
+
+
+def _left_out(exprs: tuple[ast.Expr, ...], part: EntryPart) -> tuple[Edit, ...]:
+    """The fix for an argument with the value that training has without it."""
+    for expr in _items(exprs):
+        if not isinstance(expr, ast.Function) or expr.name != part.call:
+            continue
+        for number, argument in enumerate(expr.arguments):
+            if argument.name != part.argument:
+                continue
+            if is_usual(str(argument.name), argument.value.span.text, expr.span.file.text):
+                return (without(expr, number),)
+    return ()
 
 
 def _items(exprs: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:

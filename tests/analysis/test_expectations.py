@@ -45,3 +45,11 @@ def test_an_error_that_ends_the_work_comes_with_those_before_it() -> None:
     with pytest.raises(NetdslError) as caught:
         compile_picked(program, None)
     assert [d.code for d in caught.value.diagnostics] == ["unknown-name", "no-net"]
+
+
+def test_in_is_the_input_of_the_block_with_the_line() -> None:
+    """Each call of a block has its own input, whose sizes are those that `at` gives."""
+    lines = "expect params(c) == in.channels * width\n expect in.height == 8 * width at 3x24x10\n"
+    block = f"block B(width) {{\n c: conv(width, 1, bias = false)\n {lines}}}\n"
+    text = block + "net N {\n input x: 3xHxW\n B(3) -> upsample(2) -> B(6)\n}\n"
+    assert checked(text, "N") == (4, [])

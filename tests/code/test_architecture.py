@@ -231,6 +231,7 @@ BOUNDARY = {
     "elaborate.bodies",
     "elaborate.builder",
     "elaborate.called_nets",
+    "elaborate.calls",
     "elaborate.ends",
     "elaborate.layers",
     "elaborate.loader",

@@ -167,15 +167,12 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "concat(@x1, @x2, axis = 2)",
             ("2x3", "2x4", "5x3"),
-            (
-                "shape-mismatch: `concat` joins 2x3 and 2x4 and 5x3: axis 1 is 2 in one and 5 in"
-                " another"
-            ),
+            "shape-mismatch: `concat` joins 2x3 and 2x4 and 5x3: axis 1 has 2 against 5",
         ),
         (
             "concat(@x1)",
             ("2x3x4", "2x3x5"),
-            "shape-mismatch: `concat` joins 2x3x4 and 2x3x5: axis 3 is 4 in one and 5 in another",
+            "shape-mismatch: `concat` joins 2x3x4 and 2x3x5: axis 3 has 4 against 5",
         ),
         (
             "add(" + ", ".join(f"@x{i}" for i in range(1, 6)) + ")",

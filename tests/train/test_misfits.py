@@ -51,7 +51,7 @@ MISFITS = {
         "conv(10, 3)",
         "data = fashion_mnist",
         "data-mismatch",
-        "flatten -> dense",
+        "gap -> flatten",
     ),
     "top": (
         "1x28x28",

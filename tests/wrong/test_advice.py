@@ -79,8 +79,8 @@ CORRECTED = {
     ),
     "sequences joined side by side": (
         "input x: 5x8\nconcat { | dense(4) | identity }",
-        "end the first arm with `-> dense(8)`",
-        "input x: 5x8\nconcat { | dense(4) -> dense(8) | identity }",
+        "write `concat(axis = 2) {`",
+        "input x: 5x8\nconcat(axis = 2) { | dense(4) | identity }",
     ),
     "maps that are added to a reference": (
         "input x: 8x8x8\nconv(16, 3, stride = 2, pad = 1) -> add(@x)",
@@ -367,7 +367,12 @@ def test_the_padding_of_a_dataset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "layers"), [((12,), "`dense(10)`"), ((10, 4, 4), "`flatten -> dense(10)`")]
+    ("outputs", "layers"),
+    [
+        ((12,), "`dense(10)`"),
+        ((12, 4, 4), "`flatten -> dense(10)`"),
+        ((10, 4, 4), "`gap -> flatten`"),
+    ],
 )
 def test_the_classes_of_a_dataset(outputs: tuple[int, ...], layers: str) -> None:
     """The help for wrong outputs names the layers that give one number for each class."""

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.elaborate.notes import call_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,16 +29,23 @@ def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the layers of a net, each on its own."""
     examined: set[tuple[object, ...]] = set()  # layers of repeated blocks are alike
     for node in graph.nodes:
-        if node.op.family in ("convolution", "pooling"):
-            key = (node.op, node.span, node.inputs[0].type)
-            if key not in examined:
-                examined.add(key)
-                yield from _skipped_input(node)
-                yield from _argument_order(node)
-        elif node.op.family in ("normalisation", "sequence"):
-            yield from _other_order(node)
-        elif node.op.family == "activation":
-            yield from _double_activation(node)
+        for warning in _of_layer(node, examined):
+            warning.notes += call_notes(node.output.site)
+            yield warning
+
+
+def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnostic]:
+    """The warnings about one layer."""
+    if node.op.family in ("convolution", "pooling"):
+        key = (node.op, node.span, node.inputs[0].type)
+        if key not in examined:
+            examined.add(key)
+            yield from _skipped_input(node)
+            yield from _argument_order(node)
+    elif node.op.family in ("normalisation", "sequence"):
+        yield from _other_order(node)
+    elif node.op.family == "activation":
+        yield from _double_activation(node)
 
 
 def _skipped_input(node: Node) -> Iterator[Diagnostic]:
@@ -79,13 +87,21 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
         )
 
 
+def _before_eps(node: Node) -> str:
+    """The call of a layer with only the arguments that come before `eps`."""
+    names = [declared.name for declared in node.op.args]
+    given = node.span.text.partition("(")[2].removesuffix(")").split(",")
+    kept = [text.strip() for text in given[: names.index("eps")]]
+    return f"{node.op.kind}({', '.join(kept)})".removesuffix("()")
+
+
 def _other_order(node: Node) -> Iterator[Diagnostic]:
     """`bn(64)` and `lstm(64, 128)`, which begin with the length of the input in PyTorch."""
     op, text = node.op, node.span.text
     kind, eps, layers = op.kind, op.given.get("eps", 0), op.given.get("layers", 1)
     if (eps > LARGEST_EPS or eps in MOMENTA) and "eps" not in text:
         message = f"this `{kind}` has an `eps` of {eps:g}, which is usually a small number"
-        help_ = f"the channels of the input are known: leave them out, as in `{op.examples[0][1]}`"
+        help_ = f"the channels of the input are known: leave them out, as in `{_before_eps(node)}`"
         if kind == "layernorm" and len(node.types[0].shape) > 2:
             help_ = "the channels of the input are known: write `layernorm(axis = 1)`"
         if eps in MOMENTA:

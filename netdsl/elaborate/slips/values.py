@@ -74,6 +74,8 @@ def advise_name(
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
+    elif (loop := _ended_loop(span)) is not None:
+        diagnostic.help = f"`{name}` of the loop in line {loop} ends with it: write its value"
     elif name in IN and diagnostic.help is None:
         written, subject = IN[name], "a block's input"
         openings = _OPENINGS.findall(span.file.text[: span.start])
@@ -104,6 +106,19 @@ def advise_name(
         fix_closest(diagnostic, span)
         if diagnostic.help is None and name.isidentifier():
             _without_value(diagnostic, name, call, argument)
+
+
+def _ended_loop(span: Span) -> int | None:
+    """The line of an earlier loop of the same body whose variable has this name, or None."""
+    before = span.file.text[: span.start]
+    openings = list(_OPENINGS.finditer(before))
+    start = openings[-1].start() if openings else 0
+    name = re.escape(span.text)
+    head = rf"\bfor\b[^{{}}\n]*\b{name}\b[^{{}}\n]*\bin\b|\brepeat\b[^{{}}\n]*\bas\s+{name}\b"
+    loops = list(re.finditer(head, before[start:]))
+    if not loops:
+        return None
+    return before.count("\n", 0, start + loops[-1].start()) + 1
 
 
 def _pads(diagnostic: Diagnostic, call: ast.Call, argument: ast.Argument) -> bool:

@@ -1,0 +1,57 @@
+"""Advice for layers of sequences: axes in another order, and tables with swapped sizes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.corrections import inserted
+from netdsl.elaborate.join_repairs import Repair
+from netdsl.elaborate.join_ways import line, takes, way
+
+if TYPE_CHECKING:
+    from netdsl.elaborate.invocation import Invocation
+    from netdsl.errors import OpError
+    from netdsl.ir.graph import Value
+    from netdsl.ir.op import Op
+
+SEQUENCE = 2  # axes of T x D, and of C x L
+_TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()]*)\)")
+
+
+def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
+    """Advice for an open size at the place of the channels, where the other axis has them."""
+    if error.code != "open-size" or len(x.type.shape) != SEQUENCE:
+        return None
+    steps, length = x.type.shape
+    moved = x.type._replace(shape=(length, steps))
+    if not takes(op, [moved]):
+        return None
+    call = invocation.call
+    begin = call.span if call.label is None else call.label.span
+    name = {"convolution": "channels", "pooling": "channels"}.get(op.family, "vectors")
+    order = "come first" if name == "channels" else "come last"
+    written = call.span.file.text[call.name_span.start : call.span.end]
+    help_ = f"the {name} {order} in `{call.name}`, {moved}: write `permute([2, 1]) -> {written}`"
+    return Repair(help_, (inserted(begin, "permute([2, 1]) -> "),))
+
+
+def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:
+    """Advice for vectors of an `embedding(dim, n)`, whose arguments are in another order."""
+    if error.code != "bad-groups" or op.family != "sequence":
+        return None
+    length = x.type.shape[-1]
+    node = next((n for n in way(x) if n.op.kind == "embedding"), None)
+    if node is None or node.op.given["dim"] != length:
+        return None
+    rows, table = node.op.given["n"], _TABLE.fullmatch(node.span.text)
+    vectors = x.type._replace(shape=(*x.type.shape[:-1], rows))
+    if table is None or rows >= length or not takes(op, [vectors]):
+        return None
+    written = f"embedding({table['dim']}, {table['n']}{table['rest']})"
+    return Repair(
+        f"the vectors come from `{node.span.text}` in line {line(node.span)}, whose second argument"
+        f" is their length: write `{written}`",
+        (Edit(node.span, written),),
+    )
