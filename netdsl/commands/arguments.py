@@ -177,8 +177,9 @@ def _train(add: Add) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="train.KEY=VALUE",
-        help="replace an entry of the section, such as train.epochs=3; can be given several times",
+        metavar="train.PATH=VALUE",
+        help="replace an entry of the section, such as train.epochs=3, or a part of one, such as"
+        " train.optimizer.lr=0.1; can be given several times",
     )
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"

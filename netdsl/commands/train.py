@@ -56,12 +56,15 @@ def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnosti
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:
-    """The values of `--set train.KEY=VALUE`, as texts, by key; raises `UsageError`."""
+    """The values of `--set train.PATH=VALUE`, as texts, by path; raises `UsageError`."""
     settings = {}
     for item in items:
         name, equals, value = item.partition("=")
         section, _, key = name.strip().partition(".")
-        if not equals or section != "train" or not key.isidentifier():
-            raise UsageError(f"--set takes train.KEY=VALUE such as train.epochs=3, found `{item}`")
+        if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
+            raise UsageError(
+                "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1,"
+                f" found `{item}`"
+            )
         settings[key] = value.strip()
     return settings

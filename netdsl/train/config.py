@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show
-from netdsl.data.catalog import check_dataset
+from netdsl.data.catalog import DATASETS, check_dataset
 from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
@@ -27,6 +27,13 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "metrics": ("metric", METRICS),
 }
 LISTS = ("augment", "metrics")
+# What these entries are if a section leaves them out.
+DEFAULT_CALLS: dict[str, SettingCall] = {
+    "data": SettingCall("fashion_mnist_sample"),
+    "loss": SettingCall("cross_entropy"),
+    "optimizer": SettingCall("sgd", (), {"lr": 0.05, "momentum": 0.9}),
+    "schedule": SettingCall("cosine"),
+}
 INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural}
 
 
@@ -99,6 +106,13 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
         kept = f", pad = {pad}" if pad else ""
         help_ += f": `random_crop({height}{kept})`"
     raise SettingError("data-mismatch", message, "augment", help_)
+
+
+def registry_of(key: str) -> Mapping[str, Callable[..., object]]:
+    """The calls that an entry takes, by their names; none for an entry that takes no calls."""
+    if key == "data":
+        return DATASETS
+    return KINDS[key][1] if key in KINDS else {}
 
 
 def check_entry(key: str, value: object) -> object:
