@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netdsl.cli import run
-from netdsl.driver import compile_net, program_of
 from netdsl.data.metrics import Accuracy
+from netdsl.driver import compile_net, program_of
 from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
 from netdsl.train.section import read_config
