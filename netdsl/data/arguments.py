@@ -3,8 +3,9 @@
 import inspect
 import math
 import re
+import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
@@ -30,6 +31,18 @@ class Constraint:
     allows: Callable[[Any], bool]
 
 
+class Word(str):
+    """A name that is not in quotes, such as that of a layer or one of a few choices."""
+
+    __slots__ = ()
+
+
+def one_of(*words: str) -> Constraint:
+    """The constraint of a `Word` that is one of a few."""
+    listed = [f"`{word}`" for word in words]
+    return Constraint(f"{', '.join(listed[:-1])} or {listed[-1]}", words.__contains__)
+
+
 MOST = 10**9  # fits into every integer type of PyTorch and numpy
 LARGEST = 3.4e38  # a little less than the largest float32
 Count = Annotated[int, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
@@ -48,6 +61,10 @@ Counts = Annotated[
     tuple[int, ...],
     Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
+# Layers, or kinds of weights; and a number for all weights, or a list with one for each of those.
+Names = tuple[Word, ...]
+Pairs = tuple[tuple[Word, float], ...]
+PerWeight = float | Pairs
 
 TYPE_TEXT: dict[object, str] = {
     int: "an integer",
@@ -57,6 +74,10 @@ TYPE_TEXT: dict[object, str] = {
     str | None: "a text",
     tuple[int, ...]: "a list of integers",
     tuple[float, ...]: "a list of numbers",
+    Names: "a list of names, such as [conv1, bias]",
+    Word: "a word",
+    int | Pairs: "a number, or a list of pairs such as [(fc, 5), (conv1, 10)]",
+    PerWeight: "a number, or a list of pairs such as [(fc, 0.1), (rest, 0.01)]",
 }
 
 
@@ -148,8 +169,7 @@ def convert(
         raise SettingError("wrong-type", message, key, help_, respelling, part)
     if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key, _example(label), part=part)
-    numbers = result if isinstance(result, tuple) else (result,)
-    if any(isinstance(n, float) and abs(n) > LARGEST for n in numbers):
+    if any(isinstance(n, float) and abs(n) > LARGEST for n in _leaves(result)):
         raise SettingError(
             "bad-argument",
             f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32",
@@ -158,6 +178,15 @@ def convert(
             part=part,
         )
     return result
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """The values in tuples of tuples."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | None]:
@@ -203,8 +232,13 @@ _WRONG = object()
 
 def _as_type(value: object, base: object) -> object:
     """`value` as the type `base`, or `_WRONG` if it has another type."""
+    if isinstance(base, types.UnionType) and base != (str | None):
+        results = (_as_type(value, part) for part in typing.get_args(base))
+        return next((result for result in results if result is not _WRONG), _WRONG)
     if typing.get_origin(base) is tuple:
-        return _as_tuple(value, typing.get_args(base)[0])
+        return _as_tuple(value, typing.get_args(base))
+    if base is Word:
+        return _as_word(value)
     if isinstance(value, bool) and base in (int, float):
         return _WRONG
     if base is float:
@@ -214,10 +248,21 @@ def _as_type(value: object, base: object) -> object:
     return _WRONG
 
 
-def _as_tuple(value: object, element: object) -> object:
+def _as_word(value: object) -> object:
+    if isinstance(value, SettingCall) and not value.args and not value.kwargs:
+        return Word(value.name)
+    return Word(value) if isinstance(value, str) else _WRONG
+
+
+def _as_tuple(value: object, elements: tuple[object, ...]) -> object:
+    """A list as a tuple: of any length if the types end with `...`, or else of theirs."""
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
         return _WRONG
-    items = tuple(_as_type(item, element) for item in value)
+    if elements[-1] is ...:
+        elements = elements[:1] * len(value)
+    if len(elements) != len(value):
+        return _WRONG
+    items = tuple(_as_type(item, element) for item, element in zip(value, elements, strict=True))
     return _WRONG if _WRONG in items else items
 
 

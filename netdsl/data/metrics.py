@@ -26,6 +26,11 @@ class Accuracy:
         """Its name in logs and results: `accuracy`, or `top5_accuracy`."""
         return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
 
+    @property
+    def rises(self) -> bool:
+        """Whether higher values are better."""
+        return True
+
     def check(self, classes: int) -> None:
         """Raise SettingError `bad-argument` if `top` is above the number of classes."""
         if self.top > classes:

@@ -18,7 +18,9 @@ WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 CURVES = "curves.png"
-FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES)
+BEST = "best.safetensors"
+EPOCH = "epoch-{}.safetensors"
+FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES, BEST, EPOCH.format("*"))  # patterns
 _LOCK = ".lock"
 
 
@@ -49,7 +51,7 @@ def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
 
     Raises SettingError `run-exists` if the folder has a run and the user asked for neither.
     """
-    found = [folder / name for name in FILES if (folder / name).exists()]
+    found = [path for pattern in FILES for path in folder.glob(pattern)]
     if overwrite:
         for path in found:
             path.unlink()

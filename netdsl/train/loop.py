@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from rich.console import Console
@@ -16,10 +17,14 @@ from netdsl.process.stops import Stopped
 from netdsl.train import checkpoint, report
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.finite import CALMER, Watch
-from netdsl.train.folder import CURVES, LOG, WEIGHTS, locked, prepare
+from netdsl.train.folder import BEST, CURVES, EPOCH, LOG, WEIGHTS, locked, prepare
 from netdsl.train.identity import Identity, settings_of
+from netdsl.train.monitor import best_epoch, check_monitored, stops_early
+from netdsl.train.numerics import options_of
 from netdsl.train.run import Run, torch_device
+from netdsl.train.selection import ANY, Ends
 from netdsl.train.stopping import StopRequest
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,6 +76,7 @@ def train(
     device: str = "cpu",
     start: Start = Start.NEW,
     layers: Mapping[str, str] | None = None,
+    ends: Ends = ANY,
     about: Mapping[str, str] | None = None,
     console: Console | None = None,
     name: str | None = None,
@@ -78,7 +84,8 @@ def train(
     """Train `module` in place; write checkpoint, weights, log and curves to the folder `out`.
 
     `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `layers`
-    describes its layers by name, for the comparison with the run that is resumed. `about` is what
+    describes its layers by name, for the comparison with the run that is resumed. `ends` has its
+    outputs, and the kinds of layers that the settings can name. `about` is what
     the weights carry besides. In training mode, the module may return a tuple: the logits, and the
     logits of auxiliary heads, whose losses are added with the weights `module.aux_weights`. The
     caller determines the initial weights: seed torch before building the module. Every step reseeds
@@ -90,25 +97,35 @@ def train(
     `diverged`, and the codes of `folder` and of `checkpoint.load`. Raises OSError if a file cannot
     be written, and `Stopped` after a signal.
     """
-    run = Run(module, config.adapt(dataset), config, torch_device(device))
+    dataset = config.adapt(dataset)
+    check_monitored(config, dataset)
     identity: Identity = {
         "net": dict(layers or {}),
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
     about = {**(about or {}), "net": name or type(module).__name__}
-    files = _Files(out, run, identity, about, console or Console())
-    with locked(out), StopRequest() as stop:
-        if prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE):
-            progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
-        else:
-            progress = Progress(total=torch.zeros((), device=run.device))
-            if start.resumes:
-                files.say(f"{out} has no checkpoint: the run starts at the beginning")
-        if progress.epoch >= config.epochs:
-            files.say(f"{out} has all {config.epochs} epochs already")
-        _train(files, progress, stop)
+    with options_of(config):
+        run = Run(module, dataset, config, torch_device(device), ends)
+        files = _Files(out, run, identity, about, console or Console())
+        with locked(out), StopRequest() as stop:
+            progress = _begin(files, start)
+            _train(files, progress, stop)
     return Result(tuple(progress.history), out / WEIGHTS)
+
+
+def _begin(files: _Files, start: Start) -> Progress:
+    """The progress of the run in the folder, or that of a new one."""
+    out, config = files.out, files.run.config
+    if prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE):
+        progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
+    else:
+        progress = Progress(total=torch.zeros((), device=files.run.device))
+        if start.resumes:
+            files.say(f"{out} has no checkpoint: the run starts at the beginning")
+    if progress.epoch >= config.epochs:
+        files.say(f"{out} has all {config.epochs} epochs already")
+    return progress
 
 
 def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
@@ -117,7 +134,7 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
         with Bar(
             console=files.console, transient=True, disable=not files.console.is_terminal
         ) as bar:
-            while progress.epoch < files.run.config.epochs:
+            while not files.is_finished(progress):
                 _train_epoch(files, progress, stop, bar)
     except Stopped:
         files.save_checkpoint(progress)
@@ -133,12 +150,14 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, bar: Bar)
     run, number = files.run, progress.epoch + 1
     count = len(run.steps(progress.epoch))
     task = bar.add_task(f"epoch {number}/{run.config.epochs}", total=count, completed=progress.step)
+    run.begin_epoch(progress.epoch)
     watch = Watch(run.module, progress.first)
 
     def after_step() -> None:
         progress.first = watch.first
         bar.advance(task)
         stop.check()
+        files.save_if_due(progress)
 
     run.train_epoch(progress, watch, after_step)
     record = run.record(progress, stop.check)
@@ -160,6 +179,7 @@ class _Files:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console = console
         self._keys = [metric.key for metric in run.config.metrics]
+        self._saved = time.monotonic()
 
     def say(self, line: str) -> None:
         """Print a line as it is."""
@@ -168,25 +188,51 @@ class _Files:
     def load(self, *, allow_changes: bool) -> Progress:
         """The progress of the checkpoint, which is loaded into the run."""
         run = self.run
-        return checkpoint.load(
-            self.out, run.module, run.optimizer, self.identity, allow_changes=allow_changes
-        )
+        return checkpoint.load(self.out, run.parts, self.identity, allow_changes=allow_changes)
+
+    def is_finished(self, progress: Progress) -> bool:
+        """Whether all epochs are done, or the run stops early; the latter is printed."""
+        config = self.run.config
+        if progress.epoch >= config.epochs:
+            return True
+        if not stops_early(config, progress.history):
+            return False
+        waited = counted(cast("int", config.early_stopping), "epoch")
+        best = cast("int", best_epoch(config, progress.history))
+        self.say(f"stopped early: {waited} without a better result than in epoch {best + 1}")
+        return True
 
     def save_epoch(self, progress: Progress) -> None:
         """Write the files after an epoch, and print its line.
 
         The checkpoint comes last: if the process ends before it, the epoch is repeated.
         """
-        run = self.run
-        checkpoint.save_weights(self.out / WEIGHTS, run.module, run.dataset, self.about)
+        run, history = self.run, progress.history
+        every = run.config.checkpoint_epochs
+        self._save_weights(WEIGHTS)
+        if best_epoch(run.config, history) == progress.epoch - 1:
+            self._save_weights(BEST)
+        if every is not None and progress.epoch % every == 0:
+            width = len(str(run.config.epochs))
+            self._save_weights(EPOCH.format(f"{progress.epoch:0{width}}"))
         report.write_log(self.out / LOG, progress.history)
         self.save_checkpoint(progress)
         self.say(report.epoch_line(progress.history[-1], run.config.epochs, self._keys))
 
     def save_checkpoint(self, progress: Progress) -> None:
         """Write the state of the run."""
+        checkpoint.save(self.out, self.run.parts, progress, self.identity)
+        self._saved = time.monotonic()
+
+    def save_if_due(self, progress: Progress) -> None:
+        """Write the state of the run if the last time is `checkpoint_minutes` ago."""
+        minutes = self.run.config.checkpoint_minutes
+        if minutes is not None and time.monotonic() - self._saved >= 60 * minutes:
+            self.save_checkpoint(progress)
+
+    def _save_weights(self, name: str) -> None:
         run = self.run
-        checkpoint.save(self.out, run.module, run.optimizer, progress, self.identity)
+        checkpoint.save_weights(self.out / name, run.tested, run.dataset, self.about)
 
     def write_curves(self, progress: Progress) -> None:
         """Draw the epochs that are done."""

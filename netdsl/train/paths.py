@@ -59,10 +59,10 @@ def _replaced_item(
 
 def _name(item: object) -> str | None:
     """The name of a part of a list: that of a call, or the first value of a pair."""
-    if isinstance(item, list | tuple) and len(item) > 1:
-        item = item[0]
     if isinstance(item, SettingCall):
         return item.name
+    if isinstance(item, list | tuple):
+        return _name(item[0]) if len(item) > 1 else None
     return item if isinstance(item, str) else None
 
 

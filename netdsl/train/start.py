@@ -16,6 +16,7 @@ from netdsl.train.fit import check_ends, check_images
 from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.train.selection import ends_of
 from netdsl.version import __version__
 from netdsl.words import counted
 
@@ -66,6 +67,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             device=wishes.device,
             start=wishes.start,
             layers=layers_of(compiled.graph),
+            ends=ends_of(compiled.graph),
             about=_about(compiled, config),
             console=console,
             name=name,

@@ -13,8 +13,9 @@ from netdsl.data.metrics import Accuracy
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
+from netdsl.train.recipe.optimizers import SGD, Adam
 from netdsl.train.section import read_config
-from netdsl.train.settings import SGD, Adam, HFlip, Rotation
+from netdsl.train.settings import HFlip, Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
