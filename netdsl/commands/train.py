@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
@@ -24,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
     compiled = load_one(arguments)
     settings = parse_settings(arguments.set)
+    if arguments.weights is not None:
+        settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
     if not printing().quiet:
         print_diagnostics(_warnings(compiled, settings))
     start = _start(arguments)

@@ -87,10 +87,12 @@ def check_shape(
     raise SettingError("data-mismatch", message, "data", advice)
 
 
-def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
+def check_classes(
+    images: ImageData, outputs: tuple[int | Sym, ...], head: str | None = None
+) -> None:
     """Raise SettingError `data-mismatch` unless a net gives one number per class.
 
-    `outputs` is the shape of its output for one image.
+    `outputs` is the shape of its output for one image, or of that of the auxiliary head `head`.
     """
     classes = images.class_count
     if tuple(outputs) == (classes,):
@@ -98,11 +100,12 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     gives = f"{shape_text(outputs)} numbers"
     if tuple(outputs) == (1,):
         gives = "1 number"
-    message = f"the net gives {gives} per image, {images.name} has {classes} classes"
+    subject = "the net" if head is None else f"the auxiliary head `{head}`"
+    message = f"{subject} gives {gives} per image, {images.name} has {classes} classes"
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"
-    raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
+    raise SettingError("data-mismatch", message, "data", f"end {subject} with `{end}`")
 
 
 def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from netdsl.errors import SettingError
 from netdsl.train.recipe import losses
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ class Objective:
         targets: Sequence[str],
         heads: Sequence[float] = (),
     ) -> None:
-        names = target_names([part.output for part in parts], targets)
+        names = losses.target_names([part.output for part in parts], targets)
         self._count = len(outputs)
         self._terms = [
             _Term(outputs.index(part.output), name, build_loss(part.loss), part.weight)
@@ -73,21 +72,6 @@ class Objective:
     def of_main(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """The loss of the main output only."""
         return self._terms[0].loss(scores, targets[self._terms[0].target])
-
-
-def target_names(outputs: Sequence[str], targets: Sequence[str]) -> Sequence[str]:
-    """The target of each output that is trained: that of its name, or the only one.
-
-    Raises SettingError `data-mismatch` if the names are not the same.
-    """
-    if len(outputs) == len(targets) == 1:
-        return targets
-    if set(outputs) <= set(targets):
-        return outputs
-    listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
-    message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
-    help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
-    raise SettingError("data-mismatch", message, "loss", help_)
 
 
 def build_loss(loss: losses.Loss) -> LossFunction:

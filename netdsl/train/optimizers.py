@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from netdsl.errors import EntryPart, SettingError
-from netdsl.train.recipe.optimizers import OPTIMIZERS, REST, SGD, Adam, AdamW, Muon, RMSprop
+from netdsl.errors import SettingError
+from netdsl.train.recipe.optimizers import SGD, Adam, AdamW, Muon, RMSprop, weight_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,24 +55,6 @@ def check_trainable(parameters: Mapping[str, nn.Parameter]) -> None:
         help = "remove `frozen` from the layers that training is to change"
         message = "all weights of the net are frozen"
         raise SettingError("nothing-to-train", message, "optimizer", help)
-
-
-def weight_values(optimizer: Optimizer, selection: Selection) -> dict[str, tuple[float, float]]:
-    """The learning rate and the weight decay of each weight; raises as `Selection` does."""
-    name = next(name for name, kind in OPTIMIZERS.items() if kind is type(optimizer))
-    if isinstance(optimizer.lr, float):
-        rates = dict.fromkeys(selection.kinds, optimizer.lr)
-    else:
-        rates = selection.values(optimizer.lr, "optimizer", EntryPart(name, "lr"), REST)
-    spared = {
-        weight
-        for chosen in optimizer.no_decay
-        for weight in selection.weights(chosen, "optimizer", EntryPart(name, "no_decay"))
-    }
-    return {
-        weight: (rate, 0.0 if weight in spared else optimizer.weight_decay)
-        for weight, rate in rates.items()
-    }
 
 
 def _groups(

@@ -23,13 +23,12 @@ from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import Step, seed_draws, steps_of
 from netdsl.train.parts import build_input
 from netdsl.train.rates import rate_factor
-from netdsl.train.recipe.losses import parts_of
+from netdsl.train.recipe.losses import TARGET, parts_of
 from netdsl.train.selection import ANY, Ends, Selection
 
 Indices = npt.NDArray[np.int64]
 CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
 AfterStep = Callable[[], None]
-TARGET = "label"  # the name of the only target of a dataset
 
 
 class Run:

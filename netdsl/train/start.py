@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +13,10 @@ import torch
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
-from netdsl.train.fit import check_ends, check_images
+from netdsl.train.fit import check_images, check_recipe, check_scores, check_statistics
 from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
+from netdsl.train.pretrained import load_pretrained
 from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.train.selection import ends_of
 from netdsl.version import __version__
@@ -51,16 +53,26 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     """
     name = compiled.graph.name
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
-    check_ends(compiled.graph, "`netdsl train`")
+    check_alone(os.environ)
     try:
+        check_recipe(compiled.graph, config)
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
-        check_images(compiled, dataset)
+        sized = check_images(compiled, dataset).graph
+        check_scores(sized, config, dataset)
+        if len(dataset.train.labels) == 1:
+            check_statistics(sized, f"{dataset.name} has 1 training image")
         torch.manual_seed(config.seed)
+        module = lower(compiled.graph)
+        if config.weights is not None:
+            for line in load_pretrained(module, compiled.graph, config.weights).lines(
+                config.weights
+            ):
+                console.print(line, soft_wrap=True)
         return train(
-            lower(compiled.graph),
+            module,
             dataset,
             config,
             Path(wishes.out or f"runs/{name}"),
@@ -77,6 +89,19 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def check_alone(environment: Mapping[str, str]) -> None:
+    """Raise SettingError `no-distribution` if a launcher has started this process as one of many.
+
+    Launchers such as `torchrun` pass the number of processes and that of this one.
+    """
+    for name, alone in (("WORLD_SIZE", "1"), ("RANK", "0")):
+        value = environment.get(name, alone)
+        if value != alone:
+            message = f"{name} is {value} in the environment, and `netdsl train` is one process"
+            help_ = f"start it without a launcher, or `unset {name}`"
+            raise SettingError("no-distribution", message, None, help_)
 
 
 def _defaults(name: str, config: TrainConfig) -> str:

@@ -1,6 +1,6 @@
 """The losses of a `train` section; imports no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -88,6 +88,7 @@ class OutputLoss:
     weight: float = 1.0
 
 
+TARGET = "label"  # the name of the target of images with classes
 LossEntry = Loss | tuple[OutputLoss, ...]
 
 
@@ -111,6 +112,21 @@ def parts_of(entry: LossEntry, outputs: tuple[str, ...]) -> tuple[OutputLoss, ..
             found = "its output is" if len(outputs) == 1 else "its outputs are"
             raise SettingError("bad-argument", message, "loss", f"{found} {listed}")
     return entry
+
+
+def target_names(outputs: Sequence[str], targets: Sequence[str]) -> Sequence[str]:
+    """The target of each output that is trained: that of its name, or the only one.
+
+    Raises SettingError `data-mismatch` if the names are not the same.
+    """
+    if len(outputs) == len(targets) == 1:
+        return targets
+    if set(outputs) <= set(targets):
+        return outputs
+    listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
+    message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
+    help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
+    raise SettingError("data-mismatch", message, "loss", help_)
 
 
 def check_classes_of(loss: Loss, classes: int, data: str) -> None:

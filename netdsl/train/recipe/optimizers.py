@@ -6,6 +6,7 @@ from typing import Annotated
 
 from netdsl.data.arguments import Constraint, Names, NonNegative, PerWeight
 from netdsl.errors import EntryPart, SettingError
+from netdsl.train.selection import Selection
 
 REST = "rest"  # the weights that no pair of `lr` names
 
@@ -100,3 +101,21 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": RMSprop,
     "muon": Muon,
 }
+
+
+def weight_values(optimizer: Optimizer, selection: Selection) -> dict[str, tuple[float, float]]:
+    """The learning rate and the weight decay of each weight; raises as `Selection` does."""
+    name = next(name for name, kind in OPTIMIZERS.items() if kind is type(optimizer))
+    if isinstance(optimizer.lr, float):
+        rates = dict.fromkeys(selection.kinds, optimizer.lr)
+    else:
+        rates = selection.values(optimizer.lr, "optimizer", EntryPart(name, "lr"), REST)
+    spared = {
+        weight
+        for chosen in optimizer.no_decay
+        for weight in selection.weights(chosen, "optimizer", EntryPart(name, "no_decay"))
+    }
+    return {
+        weight: (rate, 0.0 if weight in spared else optimizer.weight_decay)
+        for weight, rate in rates.items()
+    }
