@@ -9,6 +9,7 @@ from netdsl.commands.common import load_one
 from netdsl.commands.output import note, printing, say, say_json
 from netdsl.data.catalog import open_dataset
 from netdsl.data.evaluate import evaluate
+from netdsl.data.metrics import metric_text
 from netdsl.data.trained import trained_on
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             "metrics": results,
         }
         say_json({"nets": [net], "diagnostics": []}, indent=2)
-    metrics = [f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()]
+    metrics = [metric_text(key, value) for key, value in results.items()]
     say(f"{name} with {arguments.weights} in {arguments.engine}: {', '.join(metrics)}")
     return 0
 

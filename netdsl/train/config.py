@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Names, Pairs, Positive, Word, convert, invoke, respelled, show
 from netdsl.data.catalog import DATASETS, check_dataset
-from netdsl.data.metrics import METRICS, Accuracy
+from netdsl.data.metrics import METRICS, Accuracy, Metric
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
@@ -57,7 +57,7 @@ class TrainConfig:
     schedule: Schedule = Cosine()
     epochs: int = 10
     batch: int = 128
-    metrics: tuple[Accuracy, ...] = (Accuracy(),)
+    metrics: tuple[Metric, ...] = (Accuracy(),)
     seed: int = 0
     accumulate: int = 1
     clip_norm: float | None = None

@@ -18,9 +18,10 @@ WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 CURVES = "curves.png"
+CONFUSION = "confusion.csv"
 BEST = "best.safetensors"
 EPOCH = "epoch-{}.safetensors"
-FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES, BEST, EPOCH.format("*"))  # patterns
+FILES = (WEIGHTS, CHECKPOINT, LOG, CURVES, CONFUSION, BEST, EPOCH.format("*"))  # patterns
 _LOCK = ".lock"
 
 

@@ -17,7 +17,7 @@ from netdsl.process.stops import Stopped
 from netdsl.train import checkpoint, report
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.finite import CALMER, Watch
-from netdsl.train.folder import BEST, CURVES, EPOCH, LOG, WEIGHTS, locked, prepare
+from netdsl.train.folder import BEST, CONFUSION, CURVES, EPOCH, LOG, WEIGHTS, locked, prepare
 from netdsl.train.identity import Identity, settings_of
 from netdsl.train.monitor import best_epoch, check_monitored, stops_early
 from netdsl.train.numerics import options_of
@@ -178,7 +178,7 @@ class _Files:
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console = console
-        self._keys = [metric.key for metric in run.config.metrics]
+        self._keys = [metric.key for metric in run.scores]
         self._saved = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -216,6 +216,8 @@ class _Files:
             width = len(str(run.config.epochs))
             self._save_weights(EPOCH.format(f"{progress.epoch:0{width}}"))
         report.write_log(self.out / LOG, progress.history)
+        if run.confusion is not None:
+            report.write_confusion(self.out / CONFUSION, run.confusion, run.dataset.classes)
         self.save_checkpoint(progress)
         self.say(report.epoch_line(progress.history[-1], run.config.epochs, self._keys))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.data.metrics import scores_of
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ def best_epoch(config: TrainConfig, history: Sequence[Record]) -> int | None:
     if not history or "val_loss" not in history[0]:
         return None
     key, sign = "val_loss", -1
-    if config.metrics:
-        metric = config.metrics[0]
+    for metric in scores_of(config.metrics)[:1]:
         key, sign = f"val_{metric.key}", 1 if metric.rises else -1
     scores = [sign * record[key] for record in history]
     return scores.index(max(scores))

@@ -1,5 +1,6 @@
 """Reports of a run: a line for each epoch, a log, and curves."""
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from netdsl.data.metrics import metric_text
 from netdsl.files import replacing
 from netdsl.train.checkpoint import Record
 
@@ -19,7 +21,7 @@ def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
         f"epoch {int(record['epoch']):{width}}/{epochs}",
         f"train loss {record['train_loss']:.4f}",
         f"test loss {record['test_loss']:.4f}",
-        *(f"{name} {record[name]:.2%}".replace("%", " %") for name in metrics),
+        *(metric_text(name, record[name]) for name in metrics),
         f"{record['seconds']:.1f} s",
         f"{record['images_per_second']:,.0f} images/s",
     ]
@@ -32,6 +34,14 @@ def write_log(path: Path, history: Sequence[Record]) -> None:
         temporary.write_text(
             "".join(json.dumps(record) + "\n" for record in history), encoding="utf-8"
         )
+
+
+def write_confusion(path: Path, counts: Sequence[Sequence[int]], classes: Sequence[str]) -> None:
+    """Write a CSV with a row for each true class, and a column for each predicted one."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["class", *classes])
+        table.writerows([name, *row] for name, row in zip(classes, counts, strict=True))
 
 
 def write_curves(path: Path, history: Sequence[Record], metrics: Sequence[str], title: str) -> None:

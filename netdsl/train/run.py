@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset, Floats, Split
 from netdsl.data.evaluate import predict
+from netdsl.data.metrics import Confusion, scores_of
 from netdsl.errors import SettingError
 from netdsl.train.checkpoint import Parts, Progress, Record
 from netdsl.train.config import TrainConfig
@@ -44,6 +45,8 @@ class Run:
     ) -> None:
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
+        self.scores = scores_of(config.metrics)
+        self.confusion: list[list[int]] | None = None  # of the split that was tested last
         self.prepare = build_input(config.augment, dataset, device)
         self._build(ends)
         self.images = torch.from_numpy(dataset.train.images).to(device)
@@ -80,7 +83,7 @@ class Run:
         """Run two images, so that a mismatch of net, data and metrics is found at once."""
         logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
         self.config.check_loss(self.dataset.class_count, self.dataset.name)
-        for metric in self.config.metrics:
+        for metric in self.scores:
             metric(logits, self.dataset.test.labels[:2])
 
     def steps(self, epoch: int) -> Sequence[Step]:
@@ -207,7 +210,10 @@ class Run:
             return self._logits(images)
 
         logits = predict(forward, split.images, self.dataset, self.config.batch)
-        metrics = {f"{prefix}{m.key}": m(logits, split.labels) for m in self.config.metrics}
+        metrics = {f"{prefix}{m.key}": m(logits, split.labels) for m in self.scores}
+        for metric in self.config.metrics:
+            if isinstance(metric, Confusion):
+                self.confusion = metric.matrix(logits, split.labels)
         if prefix == "train_":  # its loss is that of the steps
             return metrics
         targets = {TARGET: torch.from_numpy(split.labels)}

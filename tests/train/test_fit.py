@@ -60,11 +60,10 @@ MISFITS = {
 
 UNTRAINABLE = {
     "a head with other classes": (
-        "input image: 1x28x28\n flatten\n aux side(weight = 0.3) { dense(7) }\n"
-        " output y: dense(10)",
+        "input image: 1x28x28\n flatten\n aux s(weight = 0.3) { dense(7) }\n output y: dense(10)",
         [],
         "data-mismatch",
-        "the auxiliary head `side` gives 7 numbers per image, fashion_mnist_sample has 10 classes",
+        "the auxiliary head `s` gives 7 numbers per image, fashion_mnist_sample has 10 classes",
     ),
     "a batch of one image": (
         "input image: 1x28x28\n flatten -> dense(8) -> bn\n output y: dense(10)",

@@ -413,3 +413,26 @@ def test_another_optimizer_starts_without_state(tmp_path: Path) -> None:
     result = run(net(), tmp_path, changed, start=Start.RESUME_CHANGED)
     assert len(result.history) == 2
     assert CPU == torch.device("cpu")
+
+
+def test_a_run_with_other_metrics(tmp_path: Path) -> None:
+    """Each score is in the records; the confusion matrix is a table with the names of classes."""
+    names = ("f1", "precision", "recall", "auc", "mse", "mae", "confusion")
+    result = run(net(), tmp_path, config(metrics=[SettingCall(name) for name in names]))
+    assert set(names) - result.final.keys() == {"confusion"}
+    header, *rows = (tmp_path / "confusion.csv").read_text().splitlines()
+    assert header == "class,a,b,c"
+    assert [row[0] for row in rows] == ["a", "b", "c"]
+    counts = np.array([[int(n) for n in row.split(",")[1:]] for row in rows])
+    assert counts.sum(1).tolist() == [32, 32, 32]
+    recall = (counts.diagonal() / counts.sum(1)).mean()
+    assert result.final["recall"] == pytest.approx(recall)
+
+
+def test_the_first_metric_decides_the_best_epoch(tmp_path: Path) -> None:
+    """An error is better if it is lower."""
+    setup = config(epochs=4, metrics=[SettingCall("mae")], checkpoint_epochs=1)
+    result = run(net(), tmp_path, setup, with_val())
+    errors = [record["val_mae"] for record in result.history]
+    best = tmp_path / f"epoch-{1 + errors.index(min(errors))}.safetensors"
+    assert best.read_bytes() == (tmp_path / "best.safetensors").read_bytes()
