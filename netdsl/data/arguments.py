@@ -31,14 +31,14 @@ class Constraint:
     allows: Callable[[Any], bool]
 
 
-class Word(str):
+class BareWord(str):
     """A name that is not in quotes, such as that of a layer or one of a few choices."""
 
     __slots__ = ()
 
 
 def one_of(*words: str) -> Constraint:
-    """The constraint of a `Word` that is one of a few."""
+    """The constraint of a `BareWord` that is one of a few."""
     listed = [f"`{word}`" for word in words]
     return Constraint(f"{', '.join(listed[:-1])} or {listed[-1]}", words.__contains__)
 
@@ -62,8 +62,8 @@ Counts = Annotated[
     Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
 # Layers, or kinds of weights; and a number for all weights, or a list with one for each of those.
-Names = tuple[Word, ...]
-Pairs = tuple[tuple[Word, float], ...]
+Names = tuple[BareWord, ...]
+Pairs = tuple[tuple[BareWord, float], ...]
 PerWeight = float | Pairs
 
 TYPE_TEXT: dict[object, str] = {
@@ -75,7 +75,7 @@ TYPE_TEXT: dict[object, str] = {
     tuple[int, ...]: "a list of integers",
     tuple[float, ...]: "a list of numbers",
     Names: "a list of names, such as [conv1, bias]",
-    Word: "a word",
+    BareWord: "a word",
     int | Pairs: "a number, or a list of pairs such as [(fc, 5), (conv1, 10)]",
     PerWeight: "a number, or a list of pairs such as [(fc, 0.1), (rest, 0.01)]",
 }
@@ -237,7 +237,7 @@ def _as_type(value: object, base: object) -> object:
         return next((result for result in results if result is not _WRONG), _WRONG)
     if typing.get_origin(base) is tuple:
         return _as_tuple(value, typing.get_args(base))
-    if base is Word:
+    if base is BareWord:
         return _as_word(value)
     if isinstance(value, bool) and base in (int, float):
         return _WRONG
@@ -250,8 +250,8 @@ def _as_type(value: object, base: object) -> object:
 
 def _as_word(value: object) -> object:
     if isinstance(value, SettingCall) and not value.args and not value.kwargs:
-        return Word(value.name)
-    return Word(value) if isinstance(value, str) else _WRONG
+        return BareWord(value.name)
+    return BareWord(value) if isinstance(value, str) else _WRONG
 
 
 def _as_tuple(value: object, elements: tuple[object, ...]) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from netdsl.data.arguments import Count, Natural, Word, one_of
+from netdsl.data.arguments import BareWord, Count, Natural, one_of
 from netdsl.errors import SettingError
 from netdsl.words import counted
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from netdsl.data.dataset import Floats, Labels
 
-Average = Annotated[Word, one_of("macro", "micro", "weighted")]
-MACRO = Word("macro")
+Average = Annotated[BareWord, one_of("macro", "micro", "weighted")]
+MACRO = BareWord("macro")
 NO_CLASS = -1  # no data have it
 NUMBERS = ("mse", "mae")  # the keys of the metrics that are no shares of 1
 

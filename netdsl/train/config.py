@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Names, Pairs, Positive, Word, convert, invoke, respelled, show
+from netdsl.data.arguments import BareWord, Names, Pairs, Positive, convert, invoke, respelled, show
 from netdsl.data.catalog import DATASETS, check_dataset
 from netdsl.data.metrics import METRICS, Accuracy, Metric
 from netdsl.diagnostics import did_you_mean
@@ -66,7 +66,7 @@ class TrainConfig:
     early_stopping: int | None = None
     checkpoint_epochs: int | None = None
     checkpoint_minutes: float | None = None
-    precision: Word = FP32
+    precision: BareWord = FP32
     compile: bool = False
     channels_last: bool = False
     threads: int | None = None
@@ -198,7 +198,7 @@ def _output_loss(pair: object) -> OutputLoss:
         message = f"`loss` has {show(pair)}; it must be an output and its loss"
         help_ = "write pairs: `loss = [(logits, cross_entropy), (boxes, l1, 0.5)]`"
         raise SettingError("wrong-type", message, "loss", help_)
-    output = convert(pair[0], Word, "the output in `loss`", "loss")
+    output = convert(pair[0], BareWord, "the output in `loss`", "loss")
     loss = invoke(_call("loss", pair[1]), LOSSES, "loss", "loss")
     weight = convert(
         (pair[2:] or [1.0])[0], Positive, f"the weight of `{output}` in `loss`", "loss"

@@ -67,7 +67,9 @@ class Freezing:
     def _stop(self, name: str, weights: Mapping[str, float]) -> None:
         """Put a part into evaluation mode: the module of that name, or those of its weights."""
         modules = dict(self._module.named_modules())
-        names = [name] if name in modules else [weight.rpartition(".")[0] for weight in weights]
+        names = [weight.rpartition(".")[0] for weight in weights]
+        if name in modules:
+            names = [name]
         for own in names:
             if own:
                 modules[own].eval()

@@ -22,7 +22,7 @@ from netdsl.train.identity import Identity, settings_of
 from netdsl.train.monitor import best_epoch, check_monitored, stops_early
 from netdsl.train.numerics import options_of
 from netdsl.train.run import Run, torch_device
-from netdsl.train.selection import ANY, Ends
+from netdsl.train.selection import ANY, NetNames
 from netdsl.train.stopping import StopRequest
 from netdsl.words import counted
 
@@ -76,7 +76,7 @@ def train(
     device: str = "cpu",
     start: Start = Start.NEW,
     layers: Mapping[str, str] | None = None,
-    ends: Ends = ANY,
+    ends: NetNames = ANY,
     about: Mapping[str, str] | None = None,
     console: Console | None = None,
     name: str | None = None,

@@ -73,7 +73,9 @@ class Scaler:
         self.scaler.step(optimizer)
         self.scaler.update()
         is_taken = self.scaler.get_scale() >= before
-        self.overflows = 0 if is_taken else self.overflows + 1
+        self.overflows += 1
+        if is_taken:
+            self.overflows = 0
         return is_taken
 
     def check(self, place: str) -> None:

@@ -60,14 +60,11 @@ class Objective:
     ) -> Tensor:
         """The loss of the results of the net, a scalar."""
         values = (results,) if isinstance(results, Tensor) else results
-        terms = self._terms + (self._heads if len(values) > self._count else [])
-        total: Tensor | None = None
-        for output, target, loss, weight in terms:
-            part = loss(values[output].float(), targets[target])
-            part = part if weight == 1 else weight * part
-            total = part if total is None else total + part
-        assert total is not None
-        return total
+        terms = [*self._terms]
+        if len(values) > self._count:
+            terms += self._heads
+        losses = [t.weight * t.loss(values[t.output].float(), targets[t.target]) for t in terms]
+        return torch.stack(losses).sum()
 
     def of_main(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """The loss of the main output only."""

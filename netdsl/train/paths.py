@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.config import SettingCall
 from netdsl.data.arguments import show, suggest
 from netdsl.errors import EntryPart, SettingError
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,13 +28,13 @@ def replaced(
     step, rest = path[0], path[1:]
     if isinstance(value, SettingCall):
         call = _with_names(value, registry)
-        inner = replaced(call.kwargs[step], rest, new, registry) if step in call.kwargs else new
         if rest and step not in call.kwargs:
             raise _nothing(f"`{call.name}` is not given `{step}`", step, call.kwargs, call.name)
+        inner = replaced(call.kwargs.get(step), rest, new, registry)
         return call._replace(kwargs={**call.kwargs, step: inner})
     if isinstance(value, list | tuple):
         return _replaced_item(list(value), step, rest, new, registry)
-    raise _nothing(f"{show(value)} has no part `{step}`", step, (), None)
+    raise _nothing(f"{show(value)} has no part `{step}`", step, (), "")
 
 
 def _replaced_item(
@@ -45,9 +46,8 @@ def _replaced_item(
 ) -> list[object]:
     names = [_name(item) for item in items]
     if names.count(step) != 1:
-        count = "twice" if step in names else "no part"
-        message = f"{show(items)} has {count} `{step}`"
-        raise _nothing(message, step, [name for name in names if name], None)
+        message = f"{show(items)} has {counted(names.count(step), 'part')} `{step}`, not one"
+        raise _nothing(message, step, [name for name in names if name], "")
     index = names.index(step)
     item = items[index]
     if isinstance(item, SettingCall):
@@ -76,8 +76,9 @@ def _with_names(call: SettingCall, registry: Mapping[str, Callable[..., object]]
 
 
 def _nothing(
-    message: str, step: str, known: Sequence[str] | Mapping[str, object], call: str | None
+    message: str, step: str, known: Sequence[str] | Mapping[str, object], call: str
 ) -> SettingError:
-    part = None if call is None else EntryPart(call, step)
-    help_ = suggest(step, known) if known else None
-    return SettingError("unknown-argument", message, help=help_, part=part)
+    help_ = None
+    if known:
+        help_ = suggest(step, known)
+    return SettingError("unknown-argument", message, help=help_, part=EntryPart(call, step))

@@ -25,7 +25,7 @@ from netdsl.train.order import Step, seed_draws, steps_of
 from netdsl.train.parts import build_input
 from netdsl.train.rates import rate_factor
 from netdsl.train.recipe.losses import TARGET, parts_of
-from netdsl.train.selection import ANY, Ends, Selection
+from netdsl.train.selection import ANY, NetNames, Selection
 
 Indices = npt.NDArray[np.int64]
 CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
@@ -41,7 +41,7 @@ class Run:
         dataset: Dataset,
         config: TrainConfig,
         device: torch.device,
-        ends: Ends = ANY,
+        ends: NetNames = ANY,
     ) -> None:
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
@@ -53,7 +53,7 @@ class Run:
         self.labels = torch.from_numpy(dataset.train.labels).to(device)
         self._probe()
 
-    def _build(self, ends: Ends) -> None:
+    def _build(self, ends: NetNames) -> None:
         """Build the parts that the recipe names."""
         config, module = self.config, self.module
         if config.channels_last:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BIAS = "bias"
 
 
-class Ends(NamedTuple):
+class NetNames(NamedTuple):
     """What a run has to know of a net besides its module.
 
     `outputs` are the names of the outputs, and `kinds` the kinds of the layers by their weights.
@@ -25,12 +25,12 @@ class Ends(NamedTuple):
     kinds: Mapping[str, str]
 
 
-ANY = Ends(("output",), {})  # of a module without a text
+ANY = NetNames(("output",), {})  # of a module without a text
 
 
-def ends_of(graph: Graph) -> Ends:
+def names_of(graph: Graph) -> NetNames:
     """The outputs and the kinds of a graph."""
-    return Ends(tuple(output.name for output in graph.outputs), kinds_of(graph))
+    return NetNames(tuple(output.name for output in graph.outputs), kinds_of(graph))
 
 
 def kinds_of(graph: Graph) -> dict[str, str]:

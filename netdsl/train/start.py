@@ -18,7 +18,7 @@ from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.pretrained import load_pretrained
 from netdsl.train.section import COMMAND, placed, read_config
-from netdsl.train.selection import ends_of
+from netdsl.train.selection import names_of
 from netdsl.version import __version__
 from netdsl.words import counted
 
@@ -79,7 +79,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             device=wishes.device,
             start=wishes.start,
             layers=layers_of(compiled.graph),
-            ends=ends_of(compiled.graph),
+            ends=names_of(compiled.graph),
             about=_about(compiled, config),
             console=console,
             name=name,

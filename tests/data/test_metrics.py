@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from netdsl.data.arguments import Word
+from netdsl.data.arguments import BareWord
 from netdsl.data.metrics import (
     AUC,
     F1,
@@ -37,8 +37,8 @@ F1S = (3 / 4, 4 / 5, 0)
         (Precision(), PRECISION, "precision"),
         (Recall(), RECALL, "recall"),
         (F1(), sum(F1S) / 3, "f1"),
-        (F1(Word("weighted")), (4 * F1S[0] + 2 * F1S[1]) / 7, "weighted_f1"),
-        (F1(Word("micro")), 5 / 7, "micro_f1"),
+        (F1(BareWord("weighted")), (4 * F1S[0] + 2 * F1S[1]) / 7, "weighted_f1"),
+        (F1(BareWord("micro")), 5 / 7, "micro_f1"),
     ],
 )
 def test_metrics_of_classes(metric: Accuracy | F1, expected: float, key: str) -> None:

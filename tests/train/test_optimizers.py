@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import netdsl
-from netdsl.data.arguments import Word
+from netdsl.data.arguments import BareWord
 from netdsl.errors import SettingError
 from netdsl.train.optimizers import build_optimizer
 from netdsl.train.recipe.optimizers import SGD, Adam, AdamW, Muon, Optimizer, RMSprop
@@ -48,12 +48,12 @@ def settings_of(optimizer: torch.optim.Optimizer) -> dict[str, tuple[float, floa
     }
 
 
-def words(*names: str) -> tuple[Word, ...]:
-    return tuple(map(Word, names))
+def words(*names: str) -> tuple[BareWord, ...]:
+    return tuple(map(BareWord, names))
 
 
-def pairs(**values: float) -> tuple[tuple[Word, float], ...]:
-    return tuple((Word(name), value) for name, value in values.items())
+def pairs(**values: float) -> tuple[tuple[BareWord, float], ...]:
+    return tuple((BareWord(name), value) for name, value in values.items())
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_optimizers_get_their_settings(
 def test_a_rate_for_each_layer() -> None:
     """A pair names a layer or a block, and `rest` all other weights; a later pair wins."""
     rates = pairs(layer1=0.1, fc=0.5, rest=0.01)
-    found = settings_of(build(SGD((*rates, (Word("layer1.norm"), 0.2)))))
+    found = settings_of(build(SGD((*rates, (BareWord("layer1.norm"), 0.2)))))
     assert {name: rate for name, (rate, _) in found.items()} == {
         "layer1.conv1.weight": 0.1,
         "layer1.conv1.bias": 0.1,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from netdsl.data.arguments import (
+    BareWord,
     Constraint,
     Count,
     Counts,
@@ -12,12 +13,11 @@ from netdsl.data.arguments import (
     NonNegative,
     Positive,
     Probability,
-    Word,
     one_of,
 )
 
-By = Annotated[Word, one_of("epoch", "step")]
-EPOCH, STEP = Word("epoch"), Word("step")
+By = Annotated[BareWord, one_of("epoch", "step")]
+EPOCH, STEP = BareWord("epoch"), BareWord("step")
 Share = Annotated[float, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)]
 AtLeast1 = Annotated[float, Constraint("a number of at least 1", lambda v: v >= 1)]
 
