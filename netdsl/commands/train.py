@@ -10,7 +10,9 @@ from netdsl.analysis.lint.training import ABOUT_THE_DATA
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.train.fit import late_schedule
 from netdsl.train.loop import Start
+from netdsl.train.section import placed, read_config
 from netdsl.train.start import Wishes, train_net
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.weights is not None:
         settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
     if not printing().quiet:
+        config = read_config(compiled, arguments.data, settings)
+        late = late_schedule(config)
+        if late is not None:
+            print_diagnostics([placed(late, compiled, settings).diagnostic])
         print_diagnostics(_warnings(compiled, settings))
     start = _start(arguments)
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start)
@@ -52,7 +58,8 @@ def _start(arguments: argparse.Namespace) -> Start:
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
     """The warnings about the net; those about its loss only if the text names the loss."""
-    silent: tuple[str, ...] = ABOUT_THE_DATA  # without its folder, data is an error
+    # Without its folder, data is an error; the schedule is checked with the settings of the user.
+    silent: tuple[str, ...] = (*ABOUT_THE_DATA, "late-schedule")
     if "loss" in settings:
         silent += ABOUT_THE_LOSS
     return [warning for warning in compiled.warnings if warning.code not in silent]

@@ -15,6 +15,7 @@ from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
 from netdsl.train.recipe.losses import TARGET, parts_of, target_names
 from netdsl.train.recipe.optimizers import weight_values
+from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
 from netdsl.train.section import entry_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
 from netdsl.words import counted
@@ -168,6 +169,28 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
                     Annotation(f"the images of this data are {sizes}", named.span),
                 )
             yield from error.diagnostics
+
+
+def late_schedule(config: TrainConfig) -> SettingError | None:
+    """The warning for a schedule that changes the rate only after the last epoch, if it does."""
+    schedule, epochs = config.schedule, config.epochs
+    late: list[str] = []
+    if schedule.warmup >= epochs:
+        late.append("the rate only rises")
+    elif getattr(schedule, "by", STEP) == EPOCH:
+        match schedule:
+            case StepDecay(every=every) if every >= epochs:
+                late.append("the rate never changes")
+            case MultiStep(at=at) if at[-1] >= epochs:
+                numbers = ", ".join(str(number) for number in at if number >= epochs)
+                late.append(f"the rate does not change at {numbers}")
+    if not late:
+        return None
+    message = f"training has {counted(epochs, 'epoch')}: {late[0]}"
+    help_ = f"write numbers below {epochs}, or more `epochs`"
+    error = SettingError("late-schedule", message, "schedule", help_)
+    error.diagnostic.severity = "warning"
+    return error
 
 
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
