@@ -205,7 +205,8 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
     elif isinstance(value, list):
         value = tuple(value)
     text = args.meant(as_base, value)
-    if text is None and typing.get_origin(base) is tuple and args.is_integer(value):
+    is_list = base in (tuple[int, ...], tuple[float, ...])
+    if text is None and is_list and args.is_integer(value):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
 
@@ -275,6 +276,7 @@ def _as_float(value: object) -> object:
 def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
+    ordered = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     if _is_spread(call, list(parameters.values())):
         named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
         written = ", ".join([show(call.args), *named])
@@ -283,15 +285,15 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         advice = f"write a list: `{call.name}({written})`"
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
-    if len(call.args) > len(names):
+    if len(call.args) > len(ordered):
         message = (
-            f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
+            f"`{call.name}` takes at most {counted(len(ordered), 'argument')}, {len(call.args)}"
             f" {are(len(call.args))} given"
         )
-        help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
-        part = EntryPart(call.name, len(names))
+        help_ = f"they are {', '.join(f'`{name}`' for name in ordered)}" if ordered else None
+        part = EntryPart(call.name, len(ordered))
         raise SettingError("unknown-argument", message, key, help_, part=part)
-    given = dict(zip(names, call.args, strict=False))
+    given = dict(zip(ordered, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():
         _check_name(call, name, names, given, key)

@@ -73,6 +73,10 @@ REMOVED_ENTRIES = {
         "leave it out, and name the folder in the command: `netdsl train FILE --out DIR`",
     ),
     **dict.fromkeys(
+        ("train", "training"),
+        "leave it out: `netdsl train` trains, and `netdsl test` only tests",
+    ),
+    **dict.fromkeys(
         ("resume",), "leave it out, and write in the command: `netdsl train FILE --resume`"
     ),
 }

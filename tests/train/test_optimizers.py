@@ -102,7 +102,7 @@ def test_a_rate_for_each_layer() -> None:
 )
 def test_no_decay_names_layers_kinds_and_biases(names: tuple[str, ...], spared: set[str]) -> None:
     """A label comes before a kind of the same name, and `bias` means all biases."""
-    found = settings_of(build(AdamW(0.1, 0.5, words(*names))))
+    found = settings_of(build(AdamW(0.1, 0.5, no_decay=words(*names))))
     assert {name for name, (_, decay) in found.items() if not decay} == spared
 
 

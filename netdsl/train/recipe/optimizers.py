@@ -1,7 +1,7 @@
 """The optimizers of a `train` section; imports no torch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from netdsl.data.arguments import Constraint, Names, NonNegative, PerWeight
@@ -21,10 +21,7 @@ def _are_rates(value: PerWeight) -> bool:
 Momentum = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
 Rates = Annotated[
     PerWeight,
-    Constraint(
-        "a number above 0, or a list with one for each name, such as [(fc, 0.1), (rest, 0.01)]",
-        _are_rates,
-    ),
+    Constraint("a number above 0, or a list of pairs with such numbers", _are_rates),
 ]
 
 
@@ -36,7 +33,7 @@ class SGD:
     momentum: Momentum = 0.0
     weight_decay: NonNegative = 0.0
     nesterov: bool = False
-    no_decay: Names = ()
+    no_decay: Names = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
@@ -54,7 +51,7 @@ class Adam:
 
     lr: Rates = 1e-3
     weight_decay: NonNegative = 0.0
-    no_decay: Names = ()
+    no_decay: Names = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ class AdamW:
 
     lr: Rates = 1e-3
     weight_decay: NonNegative = 0.01
-    no_decay: Names = ()
+    no_decay: Names = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class RMSprop:
     alpha: Momentum = 0.99
     momentum: Momentum = 0.0
     weight_decay: NonNegative = 0.0
-    no_decay: Names = ()
+    no_decay: Names = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class Muon:
     momentum: Momentum = 0.95
     weight_decay: NonNegative = 0.1
     nesterov: bool = True
-    no_decay: Names = ()
+    no_decay: Names = field(default=(), kw_only=True)
 
 
 Optimizer = SGD | Adam | AdamW | RMSprop | Muon
