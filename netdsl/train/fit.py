@@ -134,7 +134,11 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
         try:
             check_recipe(graph, config)
         except SettingError as error:
-            yield placed(error, compiled).diagnostic
+            diagnostic = placed(error, compiled).diagnostic
+            entry = entry_of(compiled, error.key)
+            if entry is not None and error.part is not None:
+                diagnostic.span = place_in(entry.values, error.part)
+            yield diagnostic
             return
         except NetdslError as error:
             yield from error.diagnostics

@@ -14,6 +14,7 @@ from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_images, check_recipe, check_scores, check_statistics
+from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.pretrained import load_pretrained
@@ -66,16 +67,16 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
             check_statistics(sized, f"{dataset.name} has 1 training image")
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
-        if config.weights is not None:
-            for line in load_pretrained(module, compiled.graph, config.weights).lines(
-                config.weights
-            ):
-                console.print(line, soft_wrap=True)
+        out = Path(wishes.out or f"runs/{name}")
+        goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
+        if config.weights is not None and not goes_on:
+            loaded = load_pretrained(module, compiled.graph, config.weights)
+            console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
         return train(
             module,
             dataset,
             config,
-            Path(wishes.out or f"runs/{name}"),
+            out,
             device=wishes.device,
             start=wishes.start,
             layers=layers_of(compiled.graph),

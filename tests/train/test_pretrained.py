@@ -110,6 +110,22 @@ def test_the_command_fine_tunes(
     assert same == own
 
 
+def test_a_run_that_goes_on_does_not_need_the_file(
+    file: dict[str, torch.Tensor], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The checkpoint has the weights, so the file may be gone by then."""
+    assert file
+    command = ["train", "small.net", "--weights", "w.safetensors", "--resume"]
+    schedule = ["--set", "train.schedule=constant"]
+    assert run([*command, *schedule]) == 0
+    (folder / "w.safetensors").unlink()
+    capsys.readouterr()
+    assert run([*command, *schedule, "--set", "train.epochs=2"]) == 0
+    printed = capsys.readouterr().out
+    assert "tensors loaded" not in printed
+    assert "epoch 2/2" in printed
+
+
 def test_a_missing_file(file: dict[str, torch.Tensor], capsys: pytest.CaptureFixture[str]) -> None:
     """The message names the file, and nothing is trained."""
     assert len(file) > 1
