@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from netdsl.train.recipe import losses
@@ -92,28 +92,31 @@ def build_loss(loss: losses.Loss) -> LossFunction:
             return _of_values(lambda x, t: F.smooth_l1_loss(x, t, beta=beta))
 
 
-class _CrossEntropy:
+class _CrossEntropy(nn.Module):
     def __init__(self, loss: losses.CrossEntropy) -> None:
+        super().__init__()
         self._weights = _class_weights(loss.weights)
         self._ignore = loss.ignore
         self._smoothing = loss.label_smoothing
 
-    def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of scores and targets, a scalar."""
+        weights = self._weights
+        if weights is not None:
+            weights = weights.to(scores.device)
+        ignore, smoothing = self._ignore, self._smoothing
         return F.cross_entropy(
-            scores,
-            targets,
-            weight=None if self._weights is None else self._weights.to(scores.device),
-            ignore_index=self._ignore,
-            label_smoothing=self._smoothing,
+            scores, targets, weight=weights, ignore_index=ignore, label_smoothing=smoothing
         )
 
 
-class _BinaryCrossEntropy:
+class _BinaryCrossEntropy(nn.Module):
     def __init__(self, loss: losses.BinaryCrossEntropy) -> None:
+        super().__init__()
         self._weights = _class_weights(loss.weights)
         self._ignore = loss.ignore
 
-    def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         values, counts = _values_of(scores, targets, self._ignore)
         errors = F.binary_cross_entropy_with_logits(scores, values, reduction="none")
         if self._weights is not None:
@@ -123,11 +126,12 @@ class _BinaryCrossEntropy:
         return (errors * counts).sum() / counts.expand_as(errors).sum()
 
 
-class _Dice:
+class _Dice(nn.Module):
     def __init__(self, loss: losses.Dice) -> None:
+        super().__init__()
         self._smooth, self._ignore = loss.smooth, loss.ignore
 
-    def __call__(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         values, counts = _values_of(scores, targets, self._ignore)
         chances = scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(1)
         if counts is not None:

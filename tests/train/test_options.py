@@ -19,7 +19,7 @@ from netdsl.train.checkpoint import Progress
 from netdsl.train.loop import Start
 from netdsl.train.run import Run
 from netdsl.train.stopping import StopRequest
-from tests.support.training import CPU, config, net, run, tiny
+from tests.support.training import config, net, run, tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,8 +177,6 @@ def test_early_stopping_and_the_best_epoch(tmp_path: Path) -> None:
     scores = [record["val_accuracy"] for record in result.history]
     best = scores.index(max(scores))
     assert len(scores) == best + 4 < 30
-    shorter = replace(setup, epochs=best + 1, schedule=setup.schedule)
-    assert shorter.epochs == best + 1
     saved = load_file(tmp_path / "best.safetensors")
     assert saved.keys() == load_file(result.weights).keys()
     again = run(net(), tmp_path, setup, with_val(), start=Start.RESUME)
@@ -412,7 +410,6 @@ def test_another_optimizer_starts_without_state(tmp_path: Path) -> None:
     changed = config(epochs=2, optimizer=SettingCall("adam"))
     result = run(net(), tmp_path, changed, start=Start.RESUME_CHANGED)
     assert len(result.history) == 2
-    assert CPU == torch.device("cpu")
 
 
 def test_a_run_with_other_metrics(tmp_path: Path) -> None:
