@@ -63,12 +63,19 @@ class Objective:
         terms = [*self._terms]
         if len(values) > self._count:
             terms += self._heads
-        losses = [t.weight * t.loss(values[t.output].float(), targets[t.target]) for t in terms]
-        return torch.stack(losses).sum()
+        first, *others = (_weighted(term, values, targets) for term in terms)
+        return sum(others, start=first)
 
     def of_main(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """The loss of the main output only."""
         return self._terms[0].loss(scores, targets[self._terms[0].target])
+
+
+def _weighted(term: _Term, values: Sequence[Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    loss = term.loss(values[term.output].float(), targets[term.target])
+    if term.weight == 1:
+        return loss  # without a step for autograd, which a small net would notice
+    return term.weight * loss
 
 
 def build_loss(loss: losses.Loss) -> LossFunction:

@@ -132,9 +132,11 @@ class Run:
         self.optimizer.zero_grad()
         seed_draws(step.seed, self.device)
         total = torch.zeros((), device=self.device)
-        for chosen in _pieces(step.indices, self.config.batch):
-            share = len(chosen) / len(step.indices)
-            loss = self._forward(chosen) * share
+        pieces = _pieces(step.indices, self.config.batch)
+        for chosen in pieces:
+            loss = self._forward(chosen)
+            if len(pieces) > 1:
+                loss = loss * (len(chosen) / len(step.indices))
             torch.autograd.backward(self.scaler.scaler.scale(loss))
             total += loss.detach()
         self.scaler.scaler.unscale_(self.optimizer)
@@ -229,8 +231,15 @@ class Run:
 
 
 def _pieces(indices: Indices, most: int) -> list[Indices]:
-    """A batch in pieces of nearly equal size, each of at most `most` samples."""
-    return np.array_split(indices, -(-len(indices) // most))
+    """A batch in pieces of nearly equal size, each of about `most` samples.
+
+    No piece has a single sample unless `most` is 1 or there is only one: batch normalisation cannot
+    be trained on it.
+    """
+    count = -(-len(indices) // most)
+    if most > 1:
+        count = max(1, min(count, len(indices) // 2))
+    return np.array_split(indices, count)
 
 
 def gradient_norms(module: nn.Module) -> dict[str, float]:

@@ -128,10 +128,11 @@ def test_accumulation_is_a_larger_batch(tmp_path: Path) -> None:
 
 
 def test_pieces_of_a_batch_have_no_single_image(tmp_path: Path) -> None:
-    """A batch of 33 in pieces of at most 32 has no piece of 1, which a batch norm refuses."""
+    """33 images in pieces of 32, and 3 in pieces of 2, give no piece of 1 to a batch norm."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.BatchNorm1d(3))
-    setup = config(epochs=1, batch=32, accumulate=2)
-    assert len(run(module, tmp_path, setup, tiny(33)).history) == 1
+    for batch, count in ((32, 33), (2, 3)):
+        setup = config(epochs=1, batch=batch, accumulate=2)
+        assert len(run(module, tmp_path / str(count), setup, tiny(count)).history) == 1
 
 
 @pytest.mark.parametrize("kind", ["clip_norm", "clip_value"])
