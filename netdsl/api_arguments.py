@@ -200,6 +200,19 @@ def string_of(name: str, text: str) -> str:
     return f'"{text}"'
 
 
+def by_path(values: Mapping[str, object]) -> dict[str, object]:
+    """Values by their paths: `{"optimizer": {"lr": 0.1}}` gives `{"optimizer.lr": 0.1}`."""
+    paths: dict[str, object] = {}
+    for name, value in values.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the keys of a dict must be str, not {type(name).__name__}")
+        if isinstance(value, Mapping):
+            paths |= {f"{name}.{path}": part for path, part in by_path(value).items()}
+        else:
+            paths[name] = value
+    return paths
+
+
 def texts_of(
     values: Mapping[str, object], write: Callable[[str, str], str] = string_of
 ) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, overload
 
-from netdsl.api_arguments import checked, texts_of
+from netdsl.api_arguments import by_path, checked, texts_of
 from netdsl.api_figures import Figures
 from netdsl.api_parts import Drawing
 from netdsl.api_values import check_shapes
@@ -337,7 +337,8 @@ class Net(Figures):
 
         `out` is the folder of the results, by default `runs/NET`. `entries` replace those of the
         section: numbers, lists, or texts as the section has them, such as `epochs=3` and
-        `optimizer="adam(lr = 0.001)"`. `data` replaces the data set, as `--data` does. `resume`
+        `optimizer="adam(lr = 0.001)"`. A dict replaces parts of an entry: `optimizer={"lr": 0.1}`,
+        or `**{"optimizer.lr": 0.1}`. `data` replaces the data set, as `--data` does. `resume`
         continues from the last checkpoint in the folder, with `allow_changes` even if the net, the
         settings or the data have changed. `overwrite` replaces the run in the folder. `log` is a
         list of other logs than JSON lines to write: "csv", "tensorboard". `quiet` prints nothing.
@@ -361,7 +362,7 @@ class Net(Figures):
         if device == "tensorrt":
             raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
-        settings = texts_of(entries, lambda _, text: text)
+        settings = texts_of(by_path(entries), lambda _, text: text)
         folder = None if out is None else fspath(out)
         if overwrite and resume:
             raise ValueError(

@@ -3,6 +3,12 @@
 from typing import Any, NamedTuple
 
 
+class BareWord(str):
+    """A name that is not in quotes, such as that of a layer or one of a few choices."""
+
+    __slots__ = ()
+
+
 class SettingCall(NamedTuple):
     """A call such as `cifar10(root = "DIR")`, in a `train` section or after `--data`."""
 
@@ -25,6 +31,8 @@ def text_of(value: object) -> str:
             return str(value).lower()
         case list() | tuple():
             return f"[{', '.join(map(text_of, value))}]"
+        case BareWord():
+            return str(value)
         case str():
             return f'"{value}"'  # the language has no escapes, so a text contains no quotes
     return str(value)

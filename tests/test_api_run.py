@@ -194,6 +194,10 @@ def test_train_continues_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]
         ({"epochs": "many"}, netdsl.CompileError, "`epochs`"),
         ({"optimizer": "adm()"}, netdsl.CompileError, "did you mean `adam`"),
         ({"data": "mnst"}, netdsl.CompileError, "did you mean `mnist`"),
+        ({"optimizer": {"lr": -1}}, netdsl.CompileError, "`lr` of `sgd` is -1"),
+        ({"optimizer.lr": -1}, netdsl.CompileError, "`lr` of `sgd` is -1"),
+        ({"optimizer": {3: 1}}, TypeError, "the keys of a dict must be str, not int"),
+        ({"lr": 0.5}, netdsl.CompileError, 'write `train(optimizer={"lr": 0.5})`'),
         ({"epochs": object()}, TypeError, "epochs must be a number, a bool, a str, or a list"),
     ],
 )

@@ -168,6 +168,7 @@ def _train(add: Add) -> None:
         """
         netdsl train lenet5
         netdsl train lenet5 --data fashion_mnist --set train.epochs=3
+        netdsl train lenet5 --set train.optimizer.lr=0.1 --out runs/fast
         netdsl train lenet5 --out runs/first --resume
         """,
     )
@@ -177,8 +178,15 @@ def _train(add: Add) -> None:
         "--set",
         action="append",
         default=[],
-        metavar="train.KEY=VALUE",
-        help="replace an entry of the section, such as train.epochs=3; can be given several times",
+        metavar="train.PATH=VALUE",
+        help="replace an entry of the section, such as train.epochs=3, or a part of one, such as"
+        " train.optimizer.lr=0.1; can be given several times",
+    )
+    command.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="begin with the weights of a file or of a training run; layers that give the outputs"
+        " get fresh weights if their sizes differ",
     )
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"

@@ -12,6 +12,7 @@ from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
 from netdsl.train.fit import check_ends, check_images
+from netdsl.train.records import shown
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.weights.record import record_of
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
             "metrics": results,
         }
         say_json({"nets": [net], "diagnostics": []}, indent=2)
-    metrics = [f"{key.replace('_', ' ')} {100 * value:.2f} %" for key, value in results.items()]
+    metrics = [f"{key.replace('_', ' ')} {shown(key, value)}" for key, value in results.items()]
     say(f"{name} with {arguments.weights} in {arguments.engine}: {', '.join(metrics)}")
     return 0
 

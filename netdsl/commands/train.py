@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
@@ -9,9 +10,10 @@ from netdsl.analysis.lint.training import ABOUT_THE_DATA
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.train.fit import late_schedule
 from netdsl.train.folder import REPORT
 from netdsl.train.loop import Start
-from netdsl.train.section import COMMAND
+from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.train.start import Wishes, train_net
 
 if TYPE_CHECKING:
@@ -26,7 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
     compiled = load_one(arguments)
     settings = parse_settings(arguments.set)
+    if arguments.weights is not None:
+        settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
     if not printing().quiet:
+        config = read_config(compiled, arguments.data, settings)
+        late = late_schedule(config)
+        if late is not None:
+            print_diagnostics([placed(late, compiled, settings).diagnostic])
         print_diagnostics(_warnings(compiled, settings))
     start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
@@ -51,19 +59,23 @@ def _start(arguments: argparse.Namespace) -> Start:
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
     """The warnings about the net; those about its loss only if the text names the loss."""
-    silent: tuple[str, ...] = ABOUT_THE_DATA  # without its folder, data is an error
+    # Without its folder, data is an error; the schedule is checked with the settings of the user.
+    silent: tuple[str, ...] = (*ABOUT_THE_DATA, "late-schedule")
     if "loss" in settings:
         silent += ABOUT_THE_LOSS
     return [warning for warning in compiled.warnings if warning.code not in silent]
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:
-    """The values of `--set train.KEY=VALUE`, as texts, by key; raises `UsageError`."""
+    """The values of `--set train.PATH=VALUE`, as texts, by path; raises `UsageError`."""
     settings = {}
     for item in items:
         name, equals, value = item.partition("=")
         section, _, key = name.strip().partition(".")
-        if not equals or section != "train" or not key.isidentifier():
-            raise UsageError(f"--set takes train.KEY=VALUE such as train.epochs=3, found `{item}`")
+        if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
+            raise UsageError(
+                "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1,"
+                f" found `{item}`"
+            )
         settings[key] = value.strip()
     return settings

@@ -3,13 +3,14 @@
 import inspect
 import math
 import re
+import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
-from netdsl.config import SettingCall
+from netdsl.config import BareWord, SettingCall
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
@@ -30,6 +31,12 @@ class Constraint:
     allows: Callable[[Any], bool]
 
 
+def one_of(*words: str) -> Constraint:
+    """The constraint of a `BareWord` that is one of a few."""
+    listed = [f"`{word}`" for word in words]
+    return Constraint(f"{', '.join(listed[:-1])} or {listed[-1]}", words.__contains__)
+
+
 MOST = 10**9  # fits into every integer type of PyTorch and numpy
 LARGEST = 3.4e38  # a little less than the largest float32
 Count = Annotated[int, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
@@ -48,6 +55,10 @@ Counts = Annotated[
     tuple[int, ...],
     Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
+# Layers, or kinds of weights; and a number for all weights, or a list with one for each of those.
+Names = tuple[BareWord, ...]
+Pairs = tuple[tuple[BareWord, float], ...]
+PerWeight = float | Pairs
 
 TYPE_TEXT: dict[object, str] = {
     int: "an integer",
@@ -57,6 +68,10 @@ TYPE_TEXT: dict[object, str] = {
     str | None: "a text",
     tuple[int, ...]: "a list of integers",
     tuple[float, ...]: "a list of numbers",
+    Names: "a list of names, such as [conv1, bias]",
+    BareWord: "a word",
+    int | Pairs: "a number, or a list of pairs such as [(fc, 5), (conv1, 10)]",
+    PerWeight: "a number, or a list of pairs such as [(fc, 0.1), (rest, 0.01)]",
 }
 
 
@@ -136,9 +151,9 @@ def convert(
     the `Constraint` or exceeds the range of float32. `label` names the value in messages, and
     `part` is its place.
     """
-    base, constraint = annotation, None
-    if typing.get_origin(annotation) is Annotated:
-        base, constraint = typing.get_args(annotation)
+    base, constraint = _without_none(annotation), None
+    if typing.get_origin(base) is Annotated:
+        base, constraint = typing.get_args(base)
     expected = constraint.text if constraint else TYPE_TEXT[base]
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
@@ -148,8 +163,7 @@ def convert(
         raise SettingError("wrong-type", message, key, help_, respelling, part)
     if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key, _example(label), part=part)
-    numbers = result if isinstance(result, tuple) else (result,)
-    if any(isinstance(n, float) and abs(n) > LARGEST for n in numbers):
+    if any(isinstance(n, float) and abs(n) > LARGEST for n in _leaves(result)):
         raise SettingError(
             "bad-argument",
             f"{label} is {show(value)}, beyond {LARGEST:g}, the largest float32",
@@ -158,6 +172,23 @@ def convert(
             part=part,
         )
     return result
+
+
+def _without_none(annotation: object) -> object:
+    """The type of a parameter that may be left out: `Natural` for `Natural | None`."""
+    parts = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+    if types.NoneType in typing.get_args(annotation) and len(parts) == 1 and parts[0] is not str:
+        return parts[0]
+    return annotation
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """The values in tuples of tuples."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | None]:
@@ -176,7 +207,8 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
     elif isinstance(value, list):
         value = tuple(value)
     text = args.meant(as_base, value)
-    if text is None and typing.get_origin(base) is tuple and args.is_integer(value):
+    is_list = base in (tuple[int, ...], tuple[float, ...])
+    if text is None and is_list and args.is_integer(value):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
 
@@ -203,8 +235,13 @@ _WRONG = object()
 
 def _as_type(value: object, base: object) -> object:
     """`value` as the type `base`, or `_WRONG` if it has another type."""
+    if isinstance(base, types.UnionType) and base != (str | None):
+        results = (_as_type(value, part) for part in typing.get_args(base))
+        return next((result for result in results if result is not _WRONG), _WRONG)
     if typing.get_origin(base) is tuple:
-        return _as_tuple(value, typing.get_args(base)[0])
+        return _as_tuple(value, typing.get_args(base))
+    if base is BareWord:
+        return _as_word(value)
     if isinstance(value, bool) and base in (int, float):
         return _WRONG
     if base is float:
@@ -214,10 +251,21 @@ def _as_type(value: object, base: object) -> object:
     return _WRONG
 
 
-def _as_tuple(value: object, element: object) -> object:
+def _as_word(value: object) -> object:
+    if isinstance(value, SettingCall) and not value.args and not value.kwargs:
+        return BareWord(value.name)
+    return BareWord(value) if isinstance(value, str) else _WRONG
+
+
+def _as_tuple(value: object, elements: tuple[object, ...]) -> object:
+    """A list as a tuple: of any length if the types end with `...`, or else of theirs."""
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
         return _WRONG
-    items = tuple(_as_type(item, element) for item in value)
+    if elements[-1] is ...:
+        elements = elements[:1] * len(value)
+    if len(elements) != len(value):
+        return _WRONG
+    items = tuple(_as_type(item, element) for item, element in zip(value, elements, strict=True))
     return _WRONG if _WRONG in items else items
 
 
@@ -230,6 +278,7 @@ def _as_float(value: object) -> object:
 def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
+    ordered = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     if _is_spread(call, list(parameters.values())):
         named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
         written = ", ".join([show(call.args), *named])
@@ -238,15 +287,15 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         advice = f"write a list: `{call.name}({written})`"
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
-    if len(call.args) > len(names):
+    if len(call.args) > len(ordered):
         message = (
-            f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
+            f"`{call.name}` takes at most {counted(len(ordered), 'argument')}, {len(call.args)}"
             f" {are(len(call.args))} given"
         )
-        help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
-        part = EntryPart(call.name, len(names))
+        help_ = f"they are {', '.join(f'`{name}`' for name in ordered)}" if ordered else None
+        part = EntryPart(call.name, len(ordered))
         raise SettingError("unknown-argument", message, key, help_, part=part)
-    given = dict(zip(names, call.args, strict=False))
+    given = dict(zip(ordered, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():
         _check_name(call, name, names, given, key)

@@ -35,7 +35,7 @@ class Dataset:
 
     `mean` and `std` have one value per channel and normalise pixels scaled to 0..1. `note`
     describes the dataset in one line. `pad` is the number of zero pixels on each side of the
-    images.
+    images. `val` is a part of the training images that is left out of training, or None.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     pad: int = 0
+    val: Split | None = None
 
     @property
     def class_count(self) -> int:

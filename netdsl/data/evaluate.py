@@ -6,7 +6,7 @@ import numpy as np
 
 from netdsl.data.dataset import Dataset, Floats, Images, Split
 from netdsl.data.images import check_classes
-from netdsl.data.metrics import Accuracy
+from netdsl.data.metrics import Metric, scores_of
 
 Forward = Callable[[Floats], Floats]
 
@@ -26,11 +26,11 @@ def predict(forward: Forward, images: Images, dataset: Dataset, batch: int) -> F
 
 
 def evaluate(
-    forward: Forward, split: Split, dataset: Dataset, metrics: Sequence[Accuracy], batch: int = 256
+    forward: Forward, split: Split, dataset: Dataset, metrics: Sequence[Metric], batch: int = 256
 ) -> dict[str, float]:
     """Each metric of `forward` over `split`, by its `key`.
 
     `forward` maps normalised images, float32 N x C x H x W, to logits N x K. Raises as `predict`.
     """
     logits = predict(forward, split.images, dataset, batch)
-    return {metric.key: metric(logits, split.labels) for metric in metrics}
+    return {metric.key: metric(logits, split.labels) for metric in scores_of(metrics)}

@@ -88,10 +88,12 @@ def check_shape(
     raise SettingError("data-mismatch", message, "data", advice)
 
 
-def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
+def check_classes(
+    images: ImageData, outputs: tuple[int | Sym, ...], head: str | None = None
+) -> None:
     """Raise SettingError `data-mismatch` unless a net gives one number per class.
 
-    `outputs` is the shape of its output for one image.
+    `outputs` is the shape of its output for one image, or of that of the auxiliary head `head`.
     """
     classes = images.class_count
     if tuple(outputs) == (classes,):
@@ -99,11 +101,12 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     gives = f"{shape_text(outputs)} numbers"
     if tuple(outputs) == (1,):
         gives = "1 number"
-    message = f"the net gives {gives} per image, {images.name} has {classes} classes"
-    raise SettingError("data-mismatch", message, "data", _ending(images, tuple(outputs)))
+    subject = "the net" if head is None else f"the auxiliary head `{head}`"
+    message = f"{subject} gives {gives} per image, {images.name} has {classes} classes"
+    raise SettingError("data-mismatch", message, "data", _ending(images, tuple(outputs), subject))
 
 
-def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
+def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> str:
     """Advice for a net that does not give one number per class."""
     classes = images.class_count
     if outputs == images.shape:
@@ -115,7 +118,7 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
         end = "gap -> flatten"
         if set(outputs[1:]) == {1}:
             end = "flatten"
-        return f"end the net with `{end}`, which leaves {classes} numbers"
+        return f"end {subject} with `{end}`, which leaves {classes} numbers"
     if len(outputs) == SEQUENCE and outputs[-1] == classes:
         return (
             f"each of the {outputs[0]} steps has {classes} numbers: keep one vector, with"
@@ -124,7 +127,7 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"
-    return f"end the net with `{end}`"
+    return f"end {subject} with `{end}`"
 
 
 def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:

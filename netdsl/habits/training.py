@@ -18,19 +18,38 @@ ENTRIES = {
     **dict.fromkeys(("optim", "opt", "solver"), "optimizer"),
     **dict.fromkeys(("randomseed", "manualseed", "rng", "randomstate"), "seed"),
     **dict.fromkeys(("metric",), "metrics"),
+    **dict.fromkeys(
+        ("accumulategradbatches", "gradientaccumulationsteps", "accumulation", "accumsteps"),
+        "accumulate",
+    ),
+    **dict.fromkeys(
+        ("gradientclipval", "maxgradnorm", "clipgradnorm", "clip", "gradclip", "clipnorm"),
+        "clip_norm",
+    ),
+    **dict.fromkeys(("clipgradvalue", "clipvalue"), "clip_value"),
+    **dict.fromkeys(("earlystop", "earlystopping"), "early_stopping"),
+    **dict.fromkeys(("mixedprecision", "dtype"), "precision"),
+    **dict.fromkeys(("pretrained", "initialweights", "loadweights", "finetune"), "weights"),
+    **dict.fromkeys(("emadecay", "modelema", "averaging"), "ema"),
+    **dict.fromkeys(("frozen", "freezelayers"), "freeze"),
+    **dict.fromkeys(("numthreads", "nthreads"), "threads"),
+    **dict.fromkeys(("torchcompile",), "compile"),
+    **dict.fromkeys(("saveperiod", "saveevery", "checkpointevery"), "checkpoint_epochs"),
 }
 # Entries that are arguments here, and the entry whose call has them.
 ARGUMENTS = {
-    **dict.fromkeys(("lr", "momentum", "weight_decay", "nesterov"), "optimizer"),
-    **dict.fromkeys(("warmup", "gamma", "every", "at"), "schedule"),
+    **dict.fromkeys(("lr", "momentum", "weight_decay", "nesterov", "no_decay"), "optimizer"),
+    **dict.fromkeys(("warmup", "gamma", "every", "at", "power", "patience"), "schedule"),
     **dict.fromkeys(("root", "pad"), "data"),
     "label_smoothing": "loss",
     "top": "metrics",
 }
+_AMP = "name the type: `precision = bf16`, or `precision = fp16`"
 _NO_DEVICE = "leave it out, and name the device in the command: `netdsl train FILE --device cuda`"
 _SHUFFLED = "leave it out: the images are in memory, and shuffled in every epoch"
 # Entries that have no counterpart here, and what to do instead.
 REMOVED_ENTRIES = {
+    **dict.fromkeys(("amp", "half", "fp16", "bf16"), _AMP),
     **dict.fromkeys(("device", "gpu", "gpus", "cuda", "accelerator"), _NO_DEVICE),
     **dict.fromkeys(("shuffle", "workers", "numworkers", "pinmemory", "droplast"), _SHUFFLED),
     **dict.fromkeys(
@@ -54,6 +73,10 @@ REMOVED_ENTRIES = {
         "leave it out, and name the folder in the command: `netdsl train FILE --out DIR`",
     ),
     **dict.fromkeys(
+        ("train", "training"),
+        "leave it out: `netdsl train` trains, and `netdsl test` only tests",
+    ),
+    **dict.fromkeys(
         ("resume",), "leave it out, and write in the command: `netdsl train FILE --resume`"
     ),
 }
@@ -69,9 +92,16 @@ VALUES: dict[str, dict[str, str]] = {
             "cross_entropy",
         ),
         **dict.fromkeys(("mseloss", "meansquarederror", "l2", "l2loss", "euclidean"), "mse"),
+        **dict.fromkeys(
+            ("bceloss", "bcewithlogits", "bcewithlogitsloss", "binarycrossentropy"), "bce"
+        ),
+        **dict.fromkeys(("l1loss", "mae", "meanabsoluteerror"), "l1"),
+        **dict.fromkeys(("smoothl1loss", "huber", "huberloss"), "smooth_l1"),
+        **dict.fromkeys(("diceloss", "softdice"), "dice"),
     },
     "optimizer": {
         **dict.fromkeys(("stochasticgradientdescent", "gradientdescent", "gd"), "sgd"),
+        "rmspropoptimizer": "rmsprop",
         "adamoptimizer": "adam",
     },
     "schedule": {
@@ -79,8 +109,20 @@ VALUES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("steplr", "stepdecay"), "step"),
         **dict.fromkeys(("multisteplr", "multistepdecay", "piecewiseconstantdecay"), "multistep"),
         **dict.fromkeys(("constantlr", "none", "fixed", "const"), "constant"),
+        **dict.fromkeys(("exponentiallr", "exponentialdecay", "exp"), "exponential"),
+        **dict.fromkeys(("onecycle", "onecyclelr"), "one_cycle"),
+        **dict.fromkeys(("polynomiallr", "poly", "polynomialdecay", "linear"), "polynomial"),
+        **dict.fromkeys(("reducelronplateau",), "plateau"),
     },
-    "metric": dict.fromkeys(("acc", "accuracies", "categoricalaccuracy", "top1"), "accuracy"),
+    "metric": {
+        **dict.fromkeys(("acc", "accuracies", "categoricalaccuracy", "top1"), "accuracy"),
+        **dict.fromkeys(("f1score", "fscore"), "f1"),
+        **dict.fromkeys(("auroc", "rocauc"), "auc"),
+        **dict.fromkeys(("iou", "miou", "jaccard", "jaccardindex"), "mean_iou"),
+        **dict.fromkeys(("meansquarederror",), "mse"),
+        **dict.fromkeys(("meanabsoluteerror",), "mae"),
+        **dict.fromkeys(("confusionmatrix",), "confusion"),
+    },
     "augmentation": {
         **dict.fromkeys(
             ("randomhorizontalflip", "horizontalflip", "fliplr", "flip", "mirror"), "hflip"
@@ -98,14 +140,11 @@ _NO_TENSORS = "leave it out: images are scaled to 0..1, and normalised after the
 # Values by the kind of entry that have no counterpart here, and what to write instead.
 REMOVED_VALUES: dict[str, dict[str, str]] = {
     "loss": dict.fromkeys(
-        (
-            *("bce", "bceloss", "bcewithlogits", "bcewithlogitsloss", "binarycrossentropy"),
-            *("nll", "nllloss", "hinge", "focal", "focalloss", "kldivloss", "kldivergence"),
-        ),
+        (*("nll", "nllloss", "hinge", "focal", "focalloss", "kldivloss", "kldivergence"),),
         _SCORES,
     ),
     "optimizer": dict.fromkeys(
-        ("rmsprop", "adagrad", "adadelta", "adamax", "nadam", "radam", "lamb", "lion"), _ADAPTIVE
+        ("adagrad", "adadelta", "adamax", "nadam", "radam", "lamb", "lion"), _ADAPTIVE
     )
     | {
         "momentum": "it is an argument of `sgd`: `optimizer = sgd(lr = 0.1, momentum = 0.9)`",
@@ -113,16 +152,8 @@ REMOVED_VALUES: dict[str, dict[str, str]] = {
     },
     "schedule": {
         **dict.fromkeys(
-            ("exponential", "exponentiallr", "exponentialdecay"),
-            "write `step(every = 1, gamma = 0.9)`, which multiplies the rate in every epoch",
-        ),
-        **dict.fromkeys(
-            ("onecycle", "onecyclelr", "warmup", "linearwarmup", "cosinewarmup", "linear"),
+            ("warmup", "linearwarmup", "cosinewarmup"),
             "write `cosine(warmup = 5)`: the rate rises for 5 epochs, then falls to 0",
-        ),
-        **dict.fromkeys(
-            ("reducelronplateau", "plateau"),
-            "name the epochs: `multistep(at = [30, 60], gamma = 0.1)`",
         ),
     },
     "metric": {
@@ -158,6 +189,12 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("k", "topk"), ("top",)),
     **dict.fromkeys(("cropsize", "outputsize", "height", "width"), ("size",)),
     **dict.fromkeys(("factor", "decayrate", "lrdecay"), ("gamma",)),
+    **dict.fromkeys(("weight", "classweight", "classweights", "posweight"), ("weights",)),
+    **dict.fromkeys(("ignoreindex", "ignorelabel"), ("ignore",)),
+    **dict.fromkeys(("pctstart",), ("rise",)),
+    **dict.fromkeys(("divfactor",), ("start_divisor",)),
+    **dict.fromkeys(("finaldivfactor",), ("end_divisor",)),
+    **dict.fromkeys(("etamin", "minlr", "lrf"), ("end",)),
 }
 _USUAL = "leave it out: the usual numbers are used, 0.9 and 0.999, and 1e-8 for `eps`"
 # Arguments that have no counterpart here, and what to do instead.
@@ -165,7 +202,7 @@ REMOVED_ARGUMENTS = {
     **dict.fromkeys(("betas", "beta1", "beta2", "eps", "epsilon", "amsgrad"), _USUAL),
     **dict.fromkeys(("params", "parameters", "model"), "leave it out: all weights are trained"),
     **dict.fromkeys(
-        ("tmax", "totalepochs", "etamin", "lastepoch", "optimizer"),
+        ("tmax", "totalepochs", "lastepoch", "optimizer"),
         "leave it out: the rate follows the `epochs` of the section",
     ),
     **dict.fromkeys(
@@ -173,7 +210,7 @@ REMOVED_ARGUMENTS = {
         "leave it out: the training and the test images are read from the folder `root`",
     ),
     **dict.fromkeys(
-        ("reduction", "fromlogits", "weight"),
+        ("reduction", "fromlogits"),
         "leave it out: the loss is the mean over the images of a batch",
     ),
 }
@@ -207,6 +244,14 @@ EXAMPLES = {
     "label_smoothing": "0.1",
     "top": "5",
     "root": '"DIR"',
+    "no_decay": "[bias, bn]",
+    "power": "0.9",
+    "patience": "5",
+    "weights": "[1, 2, 1]",
+    "ignore": "255",
+    "freeze": "[layer1, layer2]",
+    "unfreeze": "5",
+    "precision": "bf16",
     "epochs": "10",
     "batch": "128",
     "seed": "0",

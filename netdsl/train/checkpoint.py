@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,11 +14,12 @@ from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import Identity, check_same
+from netdsl.train.numerics import Scaler
 from netdsl.train.records import Record
 from netdsl.weights.sums import DamagedError, check_sums
 from netdsl.weights.write import write_tensors
 
-MODEL, OPTIMIZER = "model.", "optimizer."
+MODEL, OPTIMIZER, AVERAGE = "model.", "optimizer.", "average."
 TOTAL, CORRECT = "loss.total", "accuracy.correct"
 
 
@@ -28,7 +29,8 @@ class Progress:
 
     `step` counts the steps of that epoch that are done, `total` is the sum of the losses of its
     `seen` samples, `correct` how many of these were classified correctly, and `seconds` the time
-    that it has taken. `first` is the loss of the run's first step.
+    that it has taken. `norms` are those of the gradients of its last step, by layer, if they are
+    wanted. `first` is the loss of the run's first step.
     """
 
     history: list[Record] = field(default_factory=list)
@@ -38,6 +40,7 @@ class Progress:
     seen: int = 0
     seconds: float = 0.0
     first: float | None = None
+    norms: dict[str, float] = field(default_factory=dict)
 
     @property
     def epoch(self) -> int:
@@ -55,43 +58,46 @@ class Progress:
         self.total = torch.zeros_like(self.total)
         self.correct = torch.zeros_like(self.correct)
         self.seconds = 0.0
+        self.norms = {}
 
 
-def save(
-    out: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    identity: Identity,
-) -> None:
+class Parts(NamedTuple):
+    """What the steps of a run change: the module, the optimizer, and what belongs to these.
+
+    `average` is the module with averaged weights, if there is one, and `scaler` scales the loss.
+    """
+
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module | None
+    scaler: Scaler
+
+
+def save(out: Path, parts: Parts, progress: Progress, identity: Identity) -> None:
     """Write the checkpoint file of the folder `out`, replacing the previous one.
 
     It contains no state of a random generator: every step seeds the generators from the seed of
     the run. Raises OSError if it cannot be written.
     """
-    tensors = {f"{MODEL}{name}": value for name, value in module.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors |= {
-            f"{OPTIMIZER}{index}.{name}": value
-            for name, value in state.items()
-            if isinstance(value, Tensor)
-        }
+    tensors = {f"{MODEL}{name}": value for name, value in parts.module.state_dict().items()}
+    if parts.average is not None:
+        average = parts.average.state_dict()
+        tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
+    tensors |= _optimizer_tensors(parts.optimizer)
     tensors |= {TOTAL: progress.total, CORRECT: progress.correct}
-    names = ("step", "seen", "seconds", "first")
+    names = ("step", "seen", "seconds", "first", "norms")
     numbers = {name: getattr(progress, name) for name in names}
-    state = {"history": progress.history, "progress": numbers, "identity": identity}
+    state: _State = {
+        "history": progress.history,
+        "progress": numbers,
+        "scaler": parts.scaler.state(),
+        "identity": identity,
+    }
     write_tensors(out / CHECKPOINT, tensors, {"state": json.dumps(state)})
 
 
-def load(
-    out: Path,
-    module: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    identity: Identity,
-    *,
-    allow_changes: bool = False,
-) -> Progress:
-    """Load the checkpoint of the folder `out` into `module` and `optimizer`.
+def load(out: Path, parts: Parts, identity: Identity, *, allow_changes: bool = False) -> Progress:
+    """Load the checkpoint of the folder `out` into the parts of a run.
 
     Raises SettingError: `corrupt-checkpoint`, or `resume-mismatch` if another net or other settings
     wrote it, which `allow_changes` permits as long as the weights have the same shapes.
@@ -101,9 +107,14 @@ def load(
     if not allow_changes:
         check_same(path, state["identity"], identity)
     model = _part(tensors, MODEL)
-    _check_model(path, model, module)
-    module.load_state_dict(model)
-    _load_optimizer(optimizer, _part(tensors, OPTIMIZER))
+    _check_model(path, model, parts.module)
+    parts.module.load_state_dict(model)
+    average = _part(tensors, AVERAGE)
+    if parts.average is not None and average:
+        parts.average.load_state_dict(average)
+    if _kind(state["identity"]) == _kind(identity):
+        _load_optimizer(parts.optimizer, _part(tensors, OPTIMIZER))
+    parts.scaler.load(state["scaler"])
     total, correct = tensors[TOTAL], tensors[CORRECT]
     return Progress(state["history"], total=total, correct=correct, **state["progress"])
 
@@ -126,6 +137,7 @@ class _State(TypedDict):
 
     history: list[Record]
     progress: dict[str, Any]
+    scaler: dict[str, float]
     identity: Identity
 
 
@@ -161,11 +173,33 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
             raise SettingError("resume-mismatch", message, None, help_)
 
 
+def _kind(identity: Identity) -> str:
+    """The kind of optimizer: another one has another state, so it starts without any."""
+    return identity["settings"].get("optimizer", "").partition("(")[0]
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of an optimizer, by the names of the parameters and of their tensors."""
+    names = _names(optimizer)
+    return {
+        f"{OPTIMIZER}{names[index]}.{key}": value
+        for index, state in optimizer.state_dict()["state"].items()
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _names(optimizer: torch.optim.Optimizer) -> list[str]:
+    """The names of the parameters, in the order of their numbers in the optimizer's state."""
+    return [name for group in optimizer.param_groups for name in group["param_names"]]
+
+
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}  # by the index of the parameter
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = value
+    numbers = {name: number for number, name in enumerate(_names(optimizer))}
+    state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
+    for path, value in tensors.items():
+        name, _, key = path.rpartition(".")
+        state.setdefault(numbers[name], {})[key] = value
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

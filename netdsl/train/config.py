@@ -2,16 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard, cast
 
-from netdsl.config import SettingCall
-from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show
-from netdsl.data.catalog import check_dataset
-from netdsl.data.metrics import METRICS, Accuracy
+from netdsl.config import BareWord, SettingCall
+from netdsl.data.arguments import Names, Pairs, Positive, convert, invoke, respelled, show
+from netdsl.data.catalog import DATASETS, check_dataset
+from netdsl.data.metrics import METRICS, Accuracy, Metric
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
 from netdsl.train import settings
+from netdsl.train.recipe.losses import (
+    LOSSES,
+    CrossEntropy,
+    LossEntry,
+    OutputLoss,
+    check_classes_of,
+)
+from netdsl.train.recipe.optimizers import OPTIMIZERS, SGD, Optimizer
+from netdsl.train.recipe.options import FP32, PLAIN
+from netdsl.train.recipe.schedules import SCHEDULES, Cosine, Schedule
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -21,13 +31,19 @@ if TYPE_CHECKING:
 # The entries that name something, each with the noun for messages and the names that it takes.
 KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "augment": ("augmentation", settings.AUGMENTS),
-    "loss": ("loss", settings.LOSSES),
-    "optimizer": ("optimizer", settings.OPTIMIZERS),
-    "schedule": ("schedule", settings.SCHEDULES),
+    "loss": ("loss", LOSSES),
+    "optimizer": ("optimizer", OPTIMIZERS),
+    "schedule": ("schedule", SCHEDULES),
     "metrics": ("metric", METRICS),
 }
-LISTS = ("augment", "metrics")
-INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural}
+LISTS = ("augment", "metrics", "freeze")
+# What these entries are if a section leaves them out.
+DEFAULT_CALLS: dict[str, SettingCall] = {
+    "data": SettingCall("fashion_mnist_sample"),
+    "loss": SettingCall("cross_entropy"),
+    "optimizer": SettingCall("sgd", (), {"lr": 0.05, "momentum": 0.9}),
+    "schedule": SettingCall("cosine"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +52,30 @@ class TrainConfig:
 
     data: SettingCall = SettingCall("fashion_mnist_sample")
     augment: tuple[settings.Augment, ...] = ()
-    loss: settings.Loss = settings.CrossEntropy()
-    optimizer: settings.Optimizer = settings.SGD(lr=0.05, momentum=0.9)
-    schedule: settings.Schedule = settings.Cosine()
+    loss: LossEntry = CrossEntropy()
+    optimizer: Optimizer = SGD(lr=0.05, momentum=0.9)
+    schedule: Schedule = Cosine()
     epochs: int = 10
     batch: int = 128
-    metrics: tuple[Accuracy, ...] = (Accuracy(),)
+    metrics: tuple[Metric, ...] = (Accuracy(),)
     seed: int = 0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    ema: float = 0.0
+    early_stopping: int | None = None
+    checkpoint_epochs: int | None = None
+    checkpoint_minutes: float | None = None
+    precision: BareWord = FP32
+    compile: bool = False
+    channels_last: bool = False
+    threads: int | None = None
+    deterministic: bool = False
+    weights: str | None = None
+    freeze: Names = ()
+    unfreeze: int | Pairs | None = None
+    train_metrics: bool = False
+    gradient_norms: bool = False
 
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.
@@ -67,6 +100,12 @@ class TrainConfig:
                     _check_constants(images, {"mean": mean, "std": std})
                 case settings.RandomCrop(size=size, pad=pad):
                     _check_crop(images, size, pad)
+
+    def check_loss(self, classes: int, data: str) -> None:
+        """Raise SettingError `bad-argument` for a loss that is not for this number of classes."""
+        losses = self.loss if isinstance(self.loss, tuple) else (OutputLoss("", self.loss),)
+        for part in losses:
+            check_classes_of(part.loss, classes, data)
 
     def check_metrics(self, classes: int) -> None:
         """Raise SettingError `bad-argument` for a metric that needs more classes."""
@@ -101,6 +140,13 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
     raise SettingError("data-mismatch", message, "augment", help_)
 
 
+def registry_of(key: str) -> Mapping[str, Callable[..., object]]:
+    """The calls that an entry takes, by their names; none for an entry that takes no calls."""
+    if key == "data":
+        return DATASETS
+    return KINDS[key][1] if key in KINDS else {}
+
+
 def check_entry(key: str, value: object) -> object:
     """The value of one entry, with the type of that field of `TrainConfig`.
 
@@ -115,12 +161,49 @@ def check_entry(key: str, value: object) -> object:
         call = _call(key, value)
         check_dataset(call)
         return call
-    if key in INTEGERS:
-        return convert(value, INTEGERS[key], f"`{key}`", key)
+    if key in PLAIN:
+        return convert(value, PLAIN[key], f"`{key}`", key)
+    if key == "loss" and is_mapping(value):
+        return losses_of(value)
     if key in LISTS:
         return _check_list(key, value)
     kind, registry = KINDS[key]
     return invoke(_call(key, value), registry, kind, key)
+
+
+def is_mapping(value: object) -> TypeGuard[list[object]]:
+    """Whether a value is a list of pairs, or a pair that begins with no loss."""
+    if not isinstance(value, list) or not value:
+        return False
+    first = value[0]
+    return isinstance(first, list) or (
+        isinstance(first, SettingCall) and first.name not in LOSSES and len(value) > 1
+    )
+
+
+def losses_of(value: list[object]) -> tuple[OutputLoss, ...]:
+    """The losses of a list of pairs of an output and its loss, each with a weight or without."""
+    pairs = value if isinstance(value[0], list) else [value]
+    found = [_output_loss(pair) for pair in pairs]
+    names = [part.output for part in found]
+    for name in names:
+        if names.count(name) > 1:
+            message = f"`loss` has the output `{name}` {counted(names.count(name), 'time')}"
+            raise SettingError("bad-argument", message, "loss", "keep one of them")
+    return tuple(found)
+
+
+def _output_loss(pair: object) -> OutputLoss:
+    if not isinstance(pair, list) or len(pair) not in (2, 3):
+        message = f"`loss` has {show(pair)}; it must be an output and its loss"
+        help_ = "write pairs: `loss = [(logits, cross_entropy), (boxes, l1, 0.5)]`"
+        raise SettingError("wrong-type", message, "loss", help_)
+    output = convert(pair[0], BareWord, "the output in `loss`", "loss")
+    loss = invoke(_call("loss", pair[1]), LOSSES, "loss", "loss")
+    weight = convert(
+        (pair[2:] or [1.0])[0], Positive, f"the weight of `{output}` in `loss`", "loss"
+    )
+    return OutputLoss(cast("str", output), loss, cast("float", weight))
 
 
 def _unknown_entry(key: str, known: list[str]) -> SettingError:

@@ -12,7 +12,12 @@ from netdsl.driver import compile_net
 from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
-from netdsl.train.section import entry_of, place_in, read_config
+from netdsl.train.freezing import frozen_until
+from netdsl.train.recipe.losses import TARGET, parts_of, target_names
+from netdsl.train.recipe.optimizers import weight_values
+from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
+from netdsl.train.section import entry_of, place_in, placed, read_config
+from netdsl.train.selection import Selection, kinds_of
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -30,6 +35,15 @@ def check_ends(graph: Graph, command: str) -> None:
 
     `command` is the work that needs this, for the message.
     """
+    check_input(graph, command)
+    if len(graph.outputs) > 1:
+        has = counted(len(graph.outputs), "output")
+        place = graph.outputs[1].value
+        raise _cannot(graph, f"has {has}, and {command} takes only nets with one", place)
+
+
+def check_input(graph: Graph, command: str) -> None:
+    """Raise `NetdslError` unless the net takes one float32 tensor."""
     image = graph.inputs[0]
     if len(graph.inputs) > 1:
         has = counted(len(graph.inputs), "input")
@@ -37,10 +51,50 @@ def check_ends(graph: Graph, command: str) -> None:
     if image.type.dtype != "float32":
         takes = f"takes {image.type.dtype}, and {command} gives it images of float32"
         raise _cannot(graph, takes, image)
-    if len(graph.outputs) > 1:
-        has = counted(len(graph.outputs), "output")
+
+
+def check_recipe(graph: Graph, config: TrainConfig) -> None:
+    """Raise an error unless the net can be trained with a recipe, whatever the data are.
+
+    It is a `NetdslError` at a place in the net, or a SettingError about an entry.
+    """
+    check_input(graph, "`netdsl train`")
+    outputs = [output.name for output in graph.outputs]
+    if len(outputs) > 1 and not isinstance(config.loss, tuple):
+        has = counted(len(outputs), "output")
+        help_ = f"name those that are trained: `loss = [({outputs[0]}, cross_entropy)]`"
         place = graph.outputs[1].value
-        raise _cannot(graph, f"has {has}, and {command} takes only nets with one", place)
+        raise _cannot(graph, f"has {has}, and `loss` names none of them", place, help_)
+    target_names([part.output for part in parts_of(config.loss, tuple(outputs))], [TARGET])
+    selection = Selection(kinds_of(graph))
+    frozen_until(config, selection)
+    weight_values(config.optimizer, selection)
+    if config.batch == 1:
+        check_statistics(graph, "`batch` is 1")
+
+
+def check_statistics(graph: Graph, cause: str) -> None:
+    """Raise `NetdslError` `cannot-train` for a batch norm that normalises single values.
+
+    `cause` is why batches have one image.
+    """
+    for node in graph.nodes:
+        sizes = node.types[0].shape[1:] if node.types else ()
+        if node.op.kind != "bn" or node.frozen or any(size != 1 for size in sizes):
+            continue
+        fact = f"{cause}, so `bn` has one value of each channel to normalise"
+        help_ = "a batch norm is trained on at least 2 values: use larger batches, or `layernorm`"
+        raise NetdslError("cannot-train", fact, node.span, help=help_)
+
+
+def check_scores(graph: Graph, config: TrainConfig, images: ImageData) -> None:
+    """Raise SettingError unless each output that is trained, and each head, has all classes."""
+    config.check_loss(images.class_count, images.name)
+    shapes = {output.name: output.value.type.shape for output in graph.outputs}
+    for part in parts_of(config.loss, tuple(shapes)):
+        check_classes(images, shapes[part.output])
+    for head in graph.aux:
+        check_classes(images, head.value.type.shape, head.name)
 
 
 def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
@@ -78,7 +132,14 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     is_given = compiled.inputs or compiled.program.defines
     if is_own:
         try:
-            check_ends(graph, "`netdsl train`")
+            check_recipe(graph, config)
+        except SettingError as error:
+            diagnostic = placed(error, compiled).diagnostic
+            entry = entry_of(compiled, error.key)
+            if entry is not None and error.part is not None:
+                diagnostic.span = place_in(entry.values, error.part)
+            yield diagnostic
+            return
         except NetdslError as error:
             yield from error.diagnostics
             return
@@ -89,7 +150,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     output = Annotation("the output is here", graph.outputs[0].value.site.span)
     checks: tuple[tuple[Callable[[], object], tuple[Annotation, ...]], ...] = (
         (lambda: check_images(compiled, data), (image,)),
-        (lambda: check_classes(data, graph.outputs[0].value.type.shape), (output,)),
+        (lambda: check_scores(graph, config, data), (output,)),
         (lambda: config.check_augment(data), ()),
         (lambda: config.check_metrics(data.class_count), ()),
     )
@@ -114,6 +175,28 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             yield from error.diagnostics
 
 
+def late_schedule(config: TrainConfig) -> SettingError | None:
+    """The warning for a schedule that changes the rate only after the last epoch, if it does."""
+    schedule, epochs = config.schedule, config.epochs
+    late: list[str] = []
+    if schedule.warmup >= epochs:
+        late.append("the rate only rises")
+    elif getattr(schedule, "by", STEP) == EPOCH:
+        match schedule:
+            case StepDecay(every=every) if every >= epochs:
+                late.append("the rate never changes")
+            case MultiStep(at=at) if at[-1] >= epochs:
+                numbers = ", ".join(str(number) for number in at if number >= epochs)
+                late.append(f"the rate does not change at {numbers}")
+    if not late:
+        return None
+    message = f"training has {counted(epochs, 'epoch')}: {late[0]}"
+    help_ = f"write numbers below {epochs}, or more `epochs`"
+    error = SettingError("late-schedule", message, "schedule", help_)
+    error.diagnostic.severity = "warning"
+    return error
+
+
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
     """Advice with the folder that the section gives for the same data."""
     root = re.search(r'root\s*=\s*("[^"]*")', named.span.text)
@@ -122,6 +205,6 @@ def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
     return help.replace(f'{data}(root = "DIR"', f"{data}(root = {root[1]}")
 
 
-def _cannot(graph: Graph, fact: str, place: Value) -> NetdslError:
-    advice = "use it from Python: `netdsl.load(...).torch()`"
+def _cannot(graph: Graph, fact: str, place: Value, advice: str | None = None) -> NetdslError:
+    advice = advice or "use it from Python: `netdsl.load(...).torch()`"
     return NetdslError("cannot-train", f"`{graph.name}` {fact}", place.site.span, help=advice)

@@ -22,10 +22,15 @@ TENSORBOARD = "tensorboard"  # a folder
 EVENTS = "events.out.tfevents.*"  # the files in it
 CURVES = "curves.png"
 CONFUSION = "confusion.csv"
+BEST = "best.safetensors"
+EPOCH = "epoch-{}.safetensors"
 REPORT = "report.html"
 RUN = "run.json"
 TEXT = "net.net"  # it may also be a file of the user
-FILES = (WEIGHTS, CHECKPOINT, LOG, CSV, CURVES, CONFUSION, REPORT, RUN)
+FILES = (  # patterns
+    *(WEIGHTS, CHECKPOINT, BEST, EPOCH.format("*")),
+    *(LOG, CSV, CURVES, CONFUSION, REPORT, RUN),
+)
 _LOCK = ".lock"
 PATIENCE = 0.2  # seconds to wait for a process that only looks whether the folder is locked
 
@@ -76,7 +81,7 @@ def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
 
     Raises SettingError `run-exists` if the folder has a run and the user asked for neither.
     """
-    found = [folder / name for name in FILES if (folder / name).exists()]
+    found = [path for pattern in FILES for path in folder.glob(pattern)]
     if overwrite:
         for path in (*found, *events_of(folder)):
             path.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 from netdsl.errors import SettingError
-from netdsl.train import settings
+from netdsl.train.recipe.schedules import SPREAD
 from netdsl.weights.record import differences
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from netdsl.train.config import TrainConfig
 
 # Settings that change nothing in the steps of training.
-FREE = ("metrics",)
+FREE = (
+    *("metrics", "train_metrics", "gradient_norms"),
+    *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads"),
+)
 ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
     " from the beginning"
@@ -36,7 +39,7 @@ def settings_of(config: TrainConfig) -> dict[str, str]:
     """
     texts = {name: repr(getattr(config, name)) for name in config.__dataclass_fields__}
     free = set(FREE)
-    if not isinstance(config.schedule, settings.Cosine):
+    if not isinstance(config.schedule, SPREAD):
         free.add("epochs")
     return {name: text for name, text in texts.items() if name not in free}
 
@@ -48,7 +51,7 @@ def check_same(path: Path, saved: Identity, now: Identity) -> None:
         if before != text:
             message = f"`{name}` is {text}, and {path} was written with {before}"
             if name == "epochs":
-                message += "; the learning rate follows a cosine over all epochs"
+                message += "; the learning rate follows a curve over all epochs"
             raise SettingError("resume-mismatch", message, name, ALLOW)
     if saved["net"] != now["net"]:
         message = f"{path} was written by another net: {differences(saved['net'], now['net'])}"

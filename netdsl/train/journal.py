@@ -88,7 +88,7 @@ class Journal:
 
     def __init__(self, out: Path, run: Run, subject: Subject, name: str, data_sum: str) -> None:
         self._out, self._run, self._subject = out, run, subject
-        self._metrics = [metric.key for metric in run.config.metrics]
+        self._metrics = [metric.key for metric in run.scores]
         self._file = self._described(name, data_sum)
         self._pace = Pace()
         self._confusion: Confusion | None = None

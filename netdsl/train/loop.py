@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 
@@ -16,13 +17,17 @@ from netdsl.train import checkpoint
 from netdsl.train.checkpoint import Progress
 from netdsl.train.display import Display, epoch_line
 from netdsl.train.finite import CALMER, Watch
-from netdsl.train.folder import WEIGHTS, locked, prepare
+from netdsl.train.folder import BEST, EPOCH, WEIGHTS, locked, prepare
 from netdsl.train.identity import Identity, settings_of
 from netdsl.train.journal import Journal, Subject, check_foreign
 from netdsl.train.logs import check_logs
+from netdsl.train.monitor import best_epoch, check_monitored, stops_early
+from netdsl.train.numerics import options_of
 from netdsl.train.run import Run, torch_device
 from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
+from netdsl.train.selection import ANY, NetNames
 from netdsl.train.stopping import StopRequest
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +81,7 @@ def train(
     device: str = "cpu",
     start: Start = Start.NEW,
     layers: Mapping[str, str] | None = None,
+    ends: NetNames = ANY,
     about: Mapping[str, str] | None = None,
     subject: Subject | None = None,
     console: Console | None = None,
@@ -84,11 +90,12 @@ def train(
     """Train `module` in place; write checkpoint, weights and reports to the folder `out`.
 
     `device` is `cpu`, `cuda` or `auto`. `name` is the name of the net for the files, and `layers`
-    describes its layers by name, for the comparison with the run that is resumed. `about` is what
-    the weights carry besides, and `subject` is the net for the reports. In training mode, the
-    module may return a tuple: the logits, and the logits of auxiliary heads, whose losses are added
-    with the weights `module.aux_weights`. The caller determines the initial weights: seed torch
-    before building the module. Every step reseeds torch's generators.
+    describes its layers by name, for the comparison with the run that is resumed. `ends` has its
+    outputs, and the kinds of layers that the settings can name. `about` is what the weights carry
+    besides, and `subject` is the net for the reports. In training mode, the module may return a
+    tuple: the outputs, and the scores of auxiliary heads, whose losses are added with the weights
+    `module.aux_weights`. The caller determines the initial weights: seed torch before building the
+    module. Every step reseeds torch's generators.
 
     A signal that asks the process to stop ends the run after the step at hand, with a checkpoint.
 
@@ -98,30 +105,40 @@ def train(
     """
     subject, name = subject or Subject(), name or type(module).__name__
     check_logs(subject.logs)
-    run = Run(module, config.adapt(dataset), config, torch_device(device))
+    dataset = config.adapt(dataset)
+    check_monitored(config, dataset)
     identity: Identity = {
         "net": dict(layers or {}),
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
     about = {**(about or {}), "net": name}
-    journal = Journal(out, run, subject, name, identity["data"])
-    files = _Files(out, run, identity, about, console or Console(), journal)
-    with locked(out), StopRequest() as stop:
-        check_foreign(out, subject.texts)
-        resumed = prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE)
-        if resumed:
-            progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
-        else:
-            progress = Progress()
-            if start.resumes:
-                files.say(f"{out} has no checkpoint: the run starts at the beginning")
-        progress.move_to(run.device)
-        journal.begin(progress.history, resumed=resumed)
-        if progress.epoch >= config.epochs:
-            files.say(f"{out} has all {config.epochs} epochs already")
-        _train(files, progress, stop)
+    with options_of(config):
+        run = Run(module, dataset, config, torch_device(device), ends)
+        journal = Journal(out, run, subject, name, identity["data"])
+        files = _Files(out, run, identity, about, console or Console(), journal)
+        with locked(out), StopRequest() as stop:
+            check_foreign(out, subject.texts)
+            progress = _begin(files, start)
+            _train(files, progress, stop)
     return Result(tuple(progress.history), out / WEIGHTS)
+
+
+def _begin(files: _Files, start: Start) -> Progress:
+    """The progress of the run in the folder, or that of a new one."""
+    out, config = files.out, files.run.config
+    resumed = prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE)
+    if resumed:
+        progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
+    else:
+        progress = Progress()
+        if start.resumes:
+            files.say(f"{out} has no checkpoint: the run starts at the beginning")
+    progress.move_to(files.run.device)
+    files.journal.begin(progress.history, resumed=resumed)
+    if progress.epoch >= config.epochs:
+        files.say(f"{out} has all {config.epochs} epochs already")
+    return progress
 
 
 def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
@@ -129,7 +146,7 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
     history, journal = progress.history, files.journal
     try:
         with Display(files.console, files.run.config.epochs) as display:
-            while progress.epoch < files.run.config.epochs:
+            while not files.is_finished(progress):
                 _train_epoch(files, progress, stop, display)
     except Stopped as stopped:
         files.save_checkpoint(progress)
@@ -149,12 +166,14 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
 def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: Display) -> None:
     run, number = files.run, progress.epoch + 1
     display.begin_epoch(progress, len(run.steps(progress.epoch)))
+    run.begin_epoch(progress.epoch)
     watch = Watch(run.module, progress.first)
 
     def after_step() -> None:
         progress.first = watch.first
         display.after_step(progress)
         stop.check()
+        files.save_if_due(progress)
 
     run.train_epoch(progress, watch, after_step)
     record = run.record(progress, stop.check)
@@ -181,7 +200,8 @@ class _Files:
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console, self.journal = console, journal
-        self._keys = [metric.key for metric in run.config.metrics]
+        self._keys = [metric.key for metric in run.scores]
+        self._saved = time.monotonic()
 
     def say(self, line: str) -> None:
         """Print a line as it is."""
@@ -190,9 +210,19 @@ class _Files:
     def load(self, *, allow_changes: bool) -> Progress:
         """The progress of the checkpoint, which is loaded into the run."""
         run = self.run
-        return checkpoint.load(
-            self.out, run.module, run.optimizer, self.identity, allow_changes=allow_changes
-        )
+        return checkpoint.load(self.out, run.parts, self.identity, allow_changes=allow_changes)
+
+    def is_finished(self, progress: Progress) -> bool:
+        """Whether all epochs are done, or the run stops early; the latter is printed."""
+        config = self.run.config
+        if progress.epoch >= config.epochs:
+            return True
+        if not stops_early(config, progress.history):
+            return False
+        waited = counted(cast("int", config.early_stopping), "epoch")
+        best = cast("int", best_epoch(config, progress.history))
+        self.say(f"stopped early: {waited} without a better result than in epoch {best + 1}")
+        return True
 
     def save_epoch(self, progress: Progress) -> None:
         """Write the files after an epoch, and print its line.
@@ -200,13 +230,29 @@ class _Files:
         If the process ends before the checkpoint is written, the epoch is repeated. The reports
         come after it: they are written again when the run goes on.
         """
-        run = self.run
-        checkpoint.save_weights(self.out / WEIGHTS, run.module, run.dataset, self.about)
+        run, history = self.run, progress.history
+        every = run.config.checkpoint_epochs
+        self._save_weights(WEIGHTS)
+        if best_epoch(run.config, history) == progress.epoch - 1:
+            self._save_weights(BEST)
+        if every is not None and progress.epoch % every == 0:
+            width = len(str(run.config.epochs))
+            self._save_weights(EPOCH.format(f"{progress.epoch:0{width}}"))
         self.save_checkpoint(progress)
         self.journal.add(progress.history)
         self.say(epoch_line(progress.history[-1], run.config.epochs, self._keys))
 
     def save_checkpoint(self, progress: Progress) -> None:
         """Write the state of the run."""
+        checkpoint.save(self.out, self.run.parts, progress, self.identity)
+        self._saved = time.monotonic()
+
+    def save_if_due(self, progress: Progress) -> None:
+        """Write the state of the run if the last time is `checkpoint_minutes` ago."""
+        minutes = self.run.config.checkpoint_minutes
+        if minutes is not None and time.monotonic() - self._saved >= 60 * minutes:
+            self.save_checkpoint(progress)
+
+    def _save_weights(self, name: str) -> None:
         run = self.run
-        checkpoint.save(self.out, run.module, run.optimizer, progress, self.identity)
+        checkpoint.save_weights(self.out / name, run.tested, run.dataset, self.about)

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from typing import TYPE_CHECKING
 
-from netdsl.data.catalog import DATASETS
+from netdsl.config import SettingCall, text_of
 from netdsl.diagnostics import Diagnostic, Edit
 from netdsl.habits import training
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
-from netdsl.train.config import KINDS, TrainConfig
+from netdsl.train.config import DEFAULT_CALLS, TrainConfig, registry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # The call that an argument is added to if the section does not have the entry.
-_DEFAULTS = {
-    "optimizer": ("sgd", {"lr": "0.05", "momentum": "0.9"}),
-    "schedule": ("cosine", {}),
-    "loss": ("cross_entropy", {}),
-    "metrics": ("accuracy", {}),
-    "data": ("fashion_mnist", {}),
-}
+_ADDED_TO = {**DEFAULT_CALLS, "metrics": SettingCall("accuracy")}
+_ADDED_TO["data"] = SettingCall("fashion_mnist")
 
 
 def argument_of(name: str) -> str | None:
@@ -75,19 +71,21 @@ def misplaced_setting(
     if argument is None:
         return None
     entry = training.ARGUMENTS[argument]
-    name, arguments = _call_of(entry, next((e for e in entries if e.name == entry), None))
-    parameters, given = _parameters(entry, name), {**arguments, argument: text}
-    written = ", ".join(f"{a} = {given[a]}" for a in parameters if a in given)
+    name, _ = _call_of(entry, next((e for e in entries if e.name == entry), None))
     message = f"`{key}` is an argument of the {entry}, not an entry"
     help_ = f"write it in the parentheses of `{entry} = {training.CALLS[entry]}`"
-    if argument in parameters and text:
-        setting = given_as.format(entry).replace("...", f'"{name}({written})"')
-        if setting.startswith("--"):
-            option, _, path = setting.partition(" ")
-            setting = f"{option} '{path}={name}({written})'"
-        help_ = f"write `{setting}`"
+    if argument in _parameters(entry, name) and text:
+        help_ = f"write `{_setting(entry, argument, text, given_as)}`"
     source = SourceFile(given_as.format(key), text)
     return Diagnostic("unknown-entry", message, Span(source, 0, len(text)), help=help_)
+
+
+def _setting(entry: str, argument: str, text: str, given_as: str) -> str:
+    """The text that gives an argument by its path, in the command or in Python."""
+    if not given_as.startswith("--"):
+        return f"train({entry}={{{argument!r}: {text}}})".replace("'", '"')
+    option, _, path = given_as.format(f"{entry}.{argument}={text}").partition(" ")
+    return f"{option} {shlex.quote(path)}"
 
 
 def name_of(entry: ast.Entry) -> Span:
@@ -98,7 +96,8 @@ def name_of(entry: ast.Entry) -> Span:
 def _call_of(key: str, target: ast.Entry | None) -> tuple[str, Mapping[str, str]]:
     """The name of an entry's call, and the texts of its arguments by name."""
     if target is None:
-        return _DEFAULTS[key]
+        call = _ADDED_TO[key]
+        return call.name, {name: text_of(value) for name, value in call.kwargs.items()}
     value = target.values[0]
     if len(target.values) > 1 or not isinstance(value, ast.Function):
         return value.span.text, {}
@@ -111,7 +110,7 @@ def _call_of(key: str, target: ast.Entry | None) -> tuple[str, Mapping[str, str]
 
 def _parameters(key: str, name: str) -> dict[str, None]:
     """The parameters of a call by its name, in order; empty if there is no such call."""
-    registry = DATASETS if key == "data" else KINDS[key][1]
+    registry = registry_of(key)
     if name not in registry:
         return {}
     return dict.fromkeys(inspect.signature(registry[name]).parameters)

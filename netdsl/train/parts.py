@@ -1,85 +1,15 @@
-"""Builds the parts of a run from its settings: loss, optimizer, learning rate, augmentation."""
+"""Builds the augmentations of a run, and its input."""
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import kornia.augmentation as kornia
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from netdsl.data.dataset import Dataset
-from netdsl.errors import SettingError
 from netdsl.train import settings
 
 Stage = Callable[[Tensor], Tensor]
-LossFunction = Callable[[Tensor, Tensor], Tensor]
-
-
-class OneHotMSE(nn.Module):
-    """Mean squared error between logits N x K and the one-hot encoding of labels N."""
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean over all N x K values, a scalar."""
-        target = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        return nn.functional.mse_loss(logits, target)
-
-
-def build_loss(loss: settings.Loss) -> LossFunction:
-    """A function that takes logits N x K and labels N and gives the mean loss, a scalar."""
-    if isinstance(loss, settings.MSE):
-        return OneHotMSE()
-    return nn.CrossEntropyLoss(label_smoothing=loss.label_smoothing)
-
-
-def build_optimizer(
-    optimizer: settings.Optimizer, parameters: Iterable[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """The torch optimizer over `parameters`.
-
-    Raises SettingError `nothing-to-train` if there are no parameters, or all of them are frozen.
-    """
-    parameters = list(parameters)
-    if not parameters:
-        raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
-    if not any(parameter.requires_grad for parameter in parameters):
-        help = "remove `frozen` from the layers that training is to change"
-        message = "all weights of the net are frozen"
-        raise SettingError("nothing-to-train", message, "optimizer", help)
-    lr, decay = optimizer.lr, optimizer.weight_decay
-    match optimizer:
-        case settings.SGD(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(
-                parameters,
-                lr=lr,
-                momentum=momentum,
-                weight_decay=decay,
-                nesterov=nesterov,
-                fused=True,
-            )
-        case settings.AdamW():
-            return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay, fused=True)
-        case settings.Adam():
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=decay, fused=True)
-
-
-def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: int) -> float:
-    """The factor of the learning rate at batch `step` of the run, counted from 0.
-
-    An epoch has `per_epoch` batches. `Cosine` is the annealing of Loshchilov and Hutter, "SGDR",
-    2017, equation 5, without restarts.
-    """
-    epoch = step // per_epoch
-    match schedule:
-        case settings.Cosine(warmup=warmup):
-            rise = warmup * per_epoch
-            if step < rise:
-                return (step + 1) / rise
-            return (1 + math.cos(math.pi * (step - rise) / (epochs * per_epoch - rise))) / 2
-        case settings.StepDecay(every=every, gamma=gamma):
-            return gamma ** (epoch // every)
-        case settings.MultiStep(at=at, gamma=gamma):
-            return gamma ** sum(epoch >= milestone for milestone in at)
-    return 1.0
 
 
 def build_input(

@@ -12,6 +12,7 @@ Record = dict[str, float]
 # The start of a key names the data that a number is computed on; a metric without it is of the
 # test data.
 SPLITS = {"train_": "training", "val_": "validation", "test_": "test"}
+NORM = "gradient_norm."  # and the name of a layer
 UNBOUNDED = ("loss", "mse", "mae", "rmse")  # numbers that are no share, and better if lower
 
 
@@ -39,7 +40,7 @@ def split_of(key: str) -> str:
 
 def is_share(quantity: str) -> bool:
     """Whether a number is a share, which is shown in percent, and better if higher."""
-    return quantity not in UNBOUNDED
+    return quantity not in UNBOUNDED and not quantity.startswith(NORM)
 
 
 def words(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.config import SettingCall
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
@@ -15,8 +15,9 @@ from netdsl.habits.training import is_usual
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
-from netdsl.train.config import LISTS, TrainConfig, check_entry
+from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
+from netdsl.train.paths import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,19 +39,26 @@ def read_config(
 ) -> TrainConfig:
     """The configuration from a net's `train` section and the user's wishes.
 
-    `settings` are texts by entry and replace the entries of the section, and `data` is a text that
-    replaces the dataset, but not its padding. `given_as` are their places in errors. Raises
-    `NetdslError` with an error for every entry that is wrong.
+    `settings` are texts by entry, which replace the entries of the section, or by a path such as
+    `optimizer.lr`, which replace a part of an entry. `data` is a text that replaces the dataset,
+    but not its padding. `given_as` are their places in errors. Raises `NetdslError` with an error
+    for every entry that is wrong.
     """
+    settings = settings or {}
     reader = _Reader(compiled.env)
+    for path, text in settings.items():
+        if "." in path:
+            reader.take_part(path, given_as[0].format(path), text)
     entries = [e for e in _entries(compiled) if reader.is_first(e)]
     outside = misplaced(entries)
     reader.errors += errors_of_misplaced(entries)
     reader.elsewhere = set(outside.values())
     for entry in entries:
-        if entry not in outside and entry.name not in (settings or {}):
+        if entry not in outside and entry.name not in settings:
             reader.take(entry.name, entry.values, name_of(entry))
-    for key, text in (settings or {}).items():
+    for key, text in settings.items():
+        if "." in key:
+            continue
         argument = misplaced_setting(entries, key, text, given_as[0])
         if argument is not None:
             reader.errors.append(argument)
@@ -58,6 +66,7 @@ def read_config(
             reader.take_text(key, given_as[0].format(key), text)
     if data is not None:
         reader.take_text("data", given_as[1], data)
+    reader.take_defaults()
     if reader.errors:
         raise NetdslError.of(reader.errors)
     return TrainConfig(**reader.values)
@@ -96,6 +105,13 @@ def _entries(compiled: Compiled) -> Iterable[ast.Entry]:
     return compiled.train.entries
 
 
+class _Part(NamedTuple):
+    """A value that the user gives for a part of an entry, and the steps that lead to it."""
+
+    steps: tuple[str, ...]
+    value: ast.Expr
+
+
 class _Reader:
     """Collects the checked values of the entries, and the errors in them."""
 
@@ -105,6 +121,7 @@ class _Reader:
         self.errors: list[Diagnostic] = []
         self.elsewhere: set[str] = set()  # arguments that are entries by mistake
         self._first: dict[str, ast.Entry] = {}
+        self._parts: dict[str, list[_Part]] = {}  # by entry
 
     def is_first(self, entry: ast.Entry) -> bool:
         """Whether this is the first entry of its name; a second one is an error."""
@@ -124,24 +141,47 @@ class _Reader:
 
     def take_text(self, key: str, option: str, text: str) -> None:
         """Take a value that an option of the command line gives."""
-        source = SourceFile(option, text)
+        value = self._parsed(option, text)
+        if value is not None:
+            self.take(key, (value,), value.span)
+
+    def take_part(self, path: str, option: str, text: str) -> None:
+        """Remember a value for a part of an entry; it is put there when the entry is taken."""
+        value = self._parsed(option, text)
+        if value is not None:
+            key, *steps = path.split(".")
+            self._parts.setdefault(key, []).append(_Part(tuple(steps), value))
+
+    def take_defaults(self) -> None:
+        """Take the entries that the section leaves out, and of which parts are given."""
+        for key, parts in list(self._parts.items()):
+            self.take(key, (), parts[0].value.span)
+
+    def _parsed(self, option: str, text: str) -> ast.Expr | None:
+        """The expression that an option of the command line gives, or None after an error."""
         try:
-            value = parse_expression(source)
+            return parse_expression(SourceFile(option, text))
         except NetdslError as error:
             self.errors += error.diagnostics
-            return
-        self.take(key, (value,), Span(source, 0, len(text)))
+            return None
 
     def take(self, key: str, exprs: tuple[ast.Expr, ...], span: Span) -> None:
-        """Check and keep the value of an entry; `span` is the place of its name."""
+        """Check and keep the value of an entry; `span` is the place of its name.
+
+        Without expressions, the value is the default of the entry.
+        """
+        parts = self._parts.pop(key, [])
         try:
-            self.values[key] = check_entry(key, self._entry_value(key, exprs))
+            value = self._entry_value(key, exprs) if exprs else _default(key)
+            for given in parts:
+                value = self._with_part(key, value, given)
+            self.values[key] = check_entry(key, value)
         except SettingError as error:
             part = error.part
             if error.code == "missing-argument" and part and part.argument in self.elsewhere:
                 return  # that entry has an error of its own
-            place = span
-            if error.code != "unknown-entry":
+            place = _place_of_part(parts, part) or span
+            if error.code != "unknown-entry" and place is span and exprs:
                 place = place_in(exprs, part)
             error.diagnostic.span = error.diagnostic.span or place
             if error.respelling is not None:
@@ -153,6 +193,15 @@ class _Reader:
             error.diagnostic.span = error.diagnostic.span or span
             self.errors += error.diagnostics
 
+    def _with_part(self, key: str, value: object, given: _Part) -> object:
+        """The value of an entry with a part that the user gives."""
+        try:
+            return replaced(value, given.steps, _value(given.value, self.env), registry_of(key))
+        except SettingError as error:
+            error.key = key
+            error.diagnostic.span = given.value.span
+            raise
+
     def _entry_value(self, key: str, exprs: tuple[ast.Expr, ...]) -> object:
         """The value before its check: several values, or one item for a list, form a list."""
         values = [_value(expr, self.env) for expr in exprs]
@@ -161,6 +210,24 @@ class _Reader:
         if key == "data":
             return _with_padding(values[0], self.values.get(key))
         return values[0]
+
+
+def _default(key: str) -> object:
+    """What an entry is if the section leaves it out, before its check."""
+    if key in DEFAULT_CALLS:
+        return DEFAULT_CALLS[key]
+    if key in LISTS:
+        return [SettingCall("accuracy")] if key == "metrics" else []
+    if key not in TrainConfig.__dataclass_fields__:
+        check_entry(key, None)  # raises the error of an unknown entry
+    return TrainConfig.__dataclass_fields__[key].default
+
+
+def _place_of_part(parts: Iterable[_Part], part: EntryPart | None) -> Span | None:
+    """The place of an argument if the user gives it by its path."""
+    if part is None:
+        return None
+    return next((p.value.span for p in parts if p.steps[-1] == part.argument), None)
 
 
 def place_in(exprs: tuple[ast.Expr, ...], part: EntryPart | None) -> Span:

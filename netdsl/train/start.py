@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from os.path import dirname, join, normpath
+import os.path
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,12 +13,14 @@ import torch
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
 from netdsl.errors import SettingError
-from netdsl.train.fit import check_ends, check_images
-from netdsl.train.folder import TEXT
+from netdsl.train.fit import check_images, check_recipe, check_scores, check_statistics
+from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
 from netdsl.train.loop import Result, Start, train
+from netdsl.train.pretrained import load_pretrained
 from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.train.selection import names_of
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
 from netdsl.words import counted
@@ -57,22 +59,33 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     """
     name = compiled.graph.name
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
-    check_ends(compiled.graph, "`netdsl train`")
+    check_alone(os.environ)
     try:
+        check_recipe(compiled.graph, config)
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
-        check_images(compiled, dataset)
+        sized = check_images(compiled, dataset).graph
+        check_scores(sized, config, dataset)
+        if len(dataset.train.labels) == 1:
+            check_statistics(sized, f"{dataset.name} has 1 training image")
         torch.manual_seed(config.seed)
+        module = lower(compiled.graph)
+        out = Path(wishes.out or f"runs/{name}")
+        goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
+        if config.weights is not None and not goes_on:
+            loaded = load_pretrained(module, compiled.graph, config.weights)
+            console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
         return train(
-            lower(compiled.graph),
+            module,
             dataset,
             config,
-            Path(wishes.out or f"runs/{name}"),
+            out,
             device=wishes.device,
             start=wishes.start,
             layers=layers_of(compiled.graph),
+            ends=names_of(compiled.graph),
             about=_about(compiled, config),
             subject=_subject(compiled, wishes.logs),
             console=console,
@@ -83,6 +96,19 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def check_alone(environment: Mapping[str, str]) -> None:
+    """Raise SettingError `no-distribution` if a launcher has started this process as one of many.
+
+    Launchers such as `torchrun` pass the number of processes and that of this one.
+    """
+    for name, alone in (("WORLD_SIZE", "1"), ("RANK", "0")):
+        value = environment.get(name, alone)
+        if value != alone:
+            message = f"{name} is {value} in the environment, and `netdsl train` is one process"
+            help_ = f"start it without a launcher, or `unset {name}`"
+            raise SettingError("no-distribution", message, None, help_)
 
 
 def _defaults(name: str, config: TrainConfig) -> str:
@@ -124,7 +150,7 @@ def _texts(program: Program) -> dict[str, str]:
     places = {program.source.key: first}
     texts = {first: program.source.text}
     for (importer, target, _), file in own.items():
-        place = normpath(join(dirname(places[importer]), target))
+        place = os.path.normpath(os.path.join(os.path.dirname(places[importer]), target))
         places.setdefault(file.key, place)
         texts[place] = file.text
     return texts

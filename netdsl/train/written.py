@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall, text_of
 from netdsl.train.config import KINDS
+from netdsl.train.recipe.losses import OutputLoss
 
 if TYPE_CHECKING:
     from netdsl.train.config import TrainConfig
@@ -36,7 +37,7 @@ def _text(value: object) -> str:
     if isinstance(value, SettingCall):
         return str(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(_element, value))}]"
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return text_of(value)
     arguments = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -45,3 +46,12 @@ def _text(value: object) -> str:
     if not texts:
         return name
     return f"{name}({', '.join(texts)})"
+
+
+def _element(value: object) -> str:
+    """An element of a list; in a list of pairs, a pair."""
+    if isinstance(value, OutputLoss):
+        value = (value.output, value.loss, value.weight)
+    if isinstance(value, tuple) and not isinstance(value, SettingCall):
+        return f"({', '.join(map(_text, value))})"
+    return _text(value)

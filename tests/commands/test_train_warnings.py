@@ -42,3 +42,34 @@ def test_warnings_come_first(
     monkeypatch.setattr(train, "train_net", stop)
     assert run(["train", "tiny.net", *options]) == 1
     assert ("warning[softmax-before-loss]" in capsys.readouterr().err) == expected
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epochs", "fact"),
+    [
+        ("multistep([1, 5])", "3", "training has 3 epochs: the rate does not change at 5"),
+        ("step(4)", "3", "training has 3 epochs: the rate never changes"),
+        ("constant(warmup = 3)", "3", "training has 3 epochs: the rate only rises"),
+        ("multistep([1, 2])", "3", None),
+        ("multistep([1, 900], by = step)", "3", None),
+        ("cosine(warmup = 2.5)", "3", None),
+    ],
+)
+def test_a_schedule_beyond_the_last_epoch(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    schedule: str,
+    epochs: str,
+    fact: str | None,
+) -> None:
+    """The warning is about the epochs and the schedule that are used, wherever they are given."""
+
+    def stop(*_: object) -> None:
+        raise NetdslError("no-device", "nothing is trained here")
+
+    monkeypatch.setattr(train, "train_net", stop)
+    settings = [f"train.schedule={schedule}", f"train.epochs={epochs}"]
+    assert run(["train", "lenet5", "--set", settings[0], "--set", settings[1]]) == 1
+    messages = capsys.readouterr().err
+    assert ("warning[late-schedule]" in messages) == (fact is not None)
+    assert fact is None or fact in messages

@@ -15,7 +15,7 @@ import netdsl
 from netdsl.habits.arguments import RENAMED
 from netdsl.habits.layers import find
 from netdsl.ops import LAYERS
-from netdsl.train.settings import LOSSES
+from netdsl.train.recipe.losses import LOSSES
 from tests.support.contract import EXAMPLES
 from tests.support.manual import blocks_of
 from tests.support.paths import ROOT

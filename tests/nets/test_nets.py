@@ -29,8 +29,10 @@ from netdsl.ir.types import subs
 from netdsl.library import library_names, resource
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
+from netdsl.train.recipe.optimizers import SGD
+from netdsl.train.recipe.schedules import MultiStep
 from netdsl.train.section import read_config
-from netdsl.train.settings import SGD, HFlip, MultiStep, RandomCrop
+from netdsl.train.settings import HFlip, RandomCrop
 from tests.support.back_ends import assert_back_ends_agree, inputs_for, run_onnx, run_torch
 
 if TYPE_CHECKING:

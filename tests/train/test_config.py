@@ -8,6 +8,9 @@ from netdsl.config import SettingCall
 from netdsl.data.metrics import Accuracy
 from netdsl.train import settings
 from netdsl.train.config import TrainConfig
+from netdsl.train.recipe.losses import CrossEntropy
+from netdsl.train.recipe.optimizers import SGD
+from netdsl.train.recipe.schedules import Cosine, MultiStep
 from tests.support.training import checked, fails
 
 AUGMENT = [
@@ -21,8 +24,8 @@ AUGMENT = [
 def test_empty_section_has_the_defaults() -> None:
     setup = TrainConfig()
     assert setup.data == SettingCall("fashion_mnist_sample")
-    assert setup.optimizer == settings.SGD(lr=0.05, momentum=0.9)
-    assert setup.schedule == settings.Cosine(warmup=0)
+    assert setup.optimizer == SGD(lr=0.05, momentum=0.9)
+    assert setup.schedule == Cosine(warmup=0)
     assert (setup.epochs, setup.batch, setup.metrics) == (10, 128, (Accuracy(top=1),))
 
 
@@ -38,10 +41,10 @@ def test_section_is_read() -> None:
         "seed": 1,
     }
     setup = checked(section)
-    assert setup.optimizer == settings.SGD(1.0, 0.9, 0.0, True)
-    assert setup.schedule == settings.MultiStep((2, 4), 0.1)
+    assert setup.optimizer == SGD(1.0, 0.9, 0.0, True)
+    assert setup.schedule == MultiStep((2, 4), 0.1)
     assert setup.augment[0] == settings.RandomCrop(8, 1)
-    assert setup.loss == settings.CrossEntropy(0.1)
+    assert setup.loss == CrossEntropy(0.1)
     assert [m.key for m in setup.metrics] == ["accuracy", "top5_accuracy"]
     assert (setup.epochs, setup.seed, setup.batch) == (3, 1, 128)
 
@@ -78,7 +81,7 @@ def test_section_is_read() -> None:
             "[4, 2]; it must be a list of increasing integers",
         ),
         (
-            {"schedule": SettingCall("constant", (), {"gamma": 1})},
+            {"loss": SettingCall("mse", (), {"gamma": 1})},
             "unknown-argument",
             "takes no arguments",
         ),

@@ -58,6 +58,111 @@ MISFITS = {
 }
 
 
+UNTRAINABLE = {
+    "a head with other classes": (
+        "input image: 1x28x28\n flatten\n aux s(weight = 0.3) { dense(7) }\n output y: dense(10)",
+        [],
+        "data-mismatch",
+        "the auxiliary head `s` gives 7 numbers per image, fashion_mnist_sample has 10 classes",
+    ),
+    "a batch of one image": (
+        "input image: 1x28x28\n flatten -> dense(8) -> bn\n output y: dense(10)",
+        ["--set", "train.batch=1"],
+        "cannot-train",
+        "`batch` is 1, so `bn` has one value of each channel",
+    ),
+    "a batch of one image of 1x1": (
+        "input image: 1x28x28\n conv(8, 28) -> bn -> flatten\n output y: dense(10)",
+        ["--set", "train.batch=1"],
+        "cannot-train",
+        "`batch` is 1, so `bn` has one value of each channel",
+    ),
+    "only frozen weights": (
+        "input image: 1x28x28\n flatten\n output y: dense(10) -> frozen",
+        [],
+        "nothing-to-train",
+        "all weights of the net are frozen",
+    ),
+    "a loss of an output that is not there": (
+        "input image: 1x28x28\n flatten\n output y: dense(10)",
+        ["--set", "train.loss=[(z, mse)]"],
+        "bad-argument",
+        "`loss` names the output `z`",
+    ),
+    "two outputs and one target": (
+        "input image: 1x28x28\n flatten\n output a: dense(10)\n output b: dense(10)",
+        ["--set", "train.loss=[(a, mse), (b, mse)]"],
+        "data-mismatch",
+        "trains the outputs `a`, `b`, and the data has the targets `label`",
+    ),
+    "weights of classes": (
+        "input image: 1x28x28\n flatten\n output y: dense(10)",
+        ["--set", "train.loss=cross_entropy(weights = [1, 2])"],
+        "bad-argument",
+        "has 2 numbers, and fashion_mnist_sample has 10 classes",
+    ),
+    "a rate for a layer that is not there": (
+        "input image: 1x28x28\n flatten\n output y: dense(10)",
+        ["--set", "train.optimizer.lr=[(fc, 0.1)]"],
+        "unknown-layer",
+        "the label or the kind `fc`",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNTRAINABLE)
+def test_nets_that_cannot_be_trained(
+    folder: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    """A net and a recipe that do not fit each other are refused with a reason, at a place."""
+    body, options, code, reason = UNTRAINABLE[case]
+    (folder / "a.net").write_text(f"net A {{\n {body}\n}}\n")
+    assert run(["train", "a.net", *SAMPLE, *options]) == 1
+    errors = capsys.readouterr().err
+    assert f"error[{code}]: " in errors
+    assert reason in errors
+    assert not list(folder.glob("runs/*/*.safetensors"))
+
+
+def test_a_net_with_two_outputs_trains_the_one_that_the_loss_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The metrics are about that output, and the layers of the other one do not change."""
+    (folder / "a.net").write_text(
+        "net A {\n input image: 1x28x28\n flatten -> dense(32)\n shared: relu\n"
+        " output features: dense(5)\n output kind: @shared -> dense(10)\n}\n"
+        "train A {\n data = fashion_mnist_sample\n loss = [(kind, cross_entropy)]\n"
+        " epochs = 1\n batch = 500\n optimizer = adam\n}\n"
+    )
+    before = netdsl.load("a.net")
+    assert run(["check", "a.net"]) == 0
+    assert run(["train", "a.net"]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    result = netdsl.load("a.net").torch("runs/A").state_dict()
+    torch.manual_seed(0)
+    fresh = before.torch().state_dict()
+    changed = {name for name, value in result.items() if not torch.equal(value, fresh[name])}
+    assert {name.partition(".")[0] for name in changed} == {
+        name.partition(".")[0] for name in result
+    } - {"features"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "2"), ("RANK", "1")])
+def test_a_launcher_of_several_processes_is_refused(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+) -> None:
+    """Several processes would each train the whole run, and write the same folder."""
+    monkeypatch.setenv(name, value)
+    assert run(["train", "lenet5"]) == 1
+    message = f"{name} is {value} in the environment, and `netdsl train` is one process"
+    assert f"error[no-distribution]: {message}" in capsys.readouterr().err
+    assert not list(folder.iterdir())
+
+
 @pytest.mark.parametrize("command", ["train", "test"])
 @pytest.mark.parametrize("case", MISFITS)
 def test_misfits_are_errors_of_the_user(

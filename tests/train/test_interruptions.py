@@ -23,6 +23,9 @@ train Small {
     data = fashion_mnist_sample
     augment = random_crop(28, pad = 2)
     optimizer = adam
+    ema = 0.9
+    accumulate = 2
+    clip_norm = 1
     epochs = 3
     batch = 500
 }

@@ -19,11 +19,13 @@ from netdsl.config import SettingCall
 from netdsl.errors import NetdslError, SettingError
 from netdsl.train import journal
 from netdsl.train import page as page_module
+from netdsl.train.config import TrainConfig
 from netdsl.train.confusion import Confusion, count, read_csv, write_csv
 from netdsl.train.journal import Subject
 from netdsl.train.loop import Start
 from netdsl.train.run import Run
 from netdsl.train.run_file import read_run
+from netdsl.train.written import texts_of_config
 from tests.support.commands import run_command
 from tests.support.training import config, net, run
 
@@ -84,17 +86,20 @@ def test_the_file_describes_the_run(written: Path) -> None:
     """It has every setting, also those that the section leaves out, and how the run went."""
     train("small.net", "-D", "width=6", "--set", "train.epochs=1")
     file = read_run(Path("runs/Small"))
-    assert file["settings"] == {
+    settings = file["settings"]
+    written = {
         "data": "fashion_mnist_sample",
         "augment": "[random_crop(size = 28, pad = 2), rotation(degrees = 5.0)]",
-        "loss": "cross_entropy(label_smoothing = 0.0)",
-        "optimizer": "adam(lr = 0.002, weight_decay = 0.0)",
-        "schedule": "cosine(warmup = 0)",
+        "loss": "cross_entropy(label_smoothing = 0.0, weights = [])",
+        "optimizer": "adam(lr = 0.002, weight_decay = 0.0, no_decay = [])",
+        "schedule": "cosine(warmup = 0.0, end = 0.0, by = step)",
         "epochs": "1",
         "batch": "500",
         "metrics": "[accuracy(top = 1), accuracy(top = 3)]",
         "seed": "0",
     }
+    assert {key: settings[key] for key in written} == written
+    assert settings.keys() == texts_of_config(TrainConfig()).keys()
     assert (file["net"], file["state"], file["reason"]) == ("Small", "finished", "")
     assert (file["epochs"], file["done"], file["defines"]) == (1, 1, {"width": "6"})
     assert (file["data"]["train"], file["data"]["test"]) == (10_000, 2_000)
@@ -162,7 +167,7 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert file["reason"].startswith("the training loss is")
     assert "diverged after 2 of 3 epochs" in (tmp_path / "report.html").read_text()
 
-    def full(self: Run, step: object) -> None:
+    def full(self: Run, step: object, progress: object) -> None:
         raise OSError(28, "No space left on device", "there")
 
     monkeypatch.setattr(Run, "_step", full)
@@ -297,7 +302,7 @@ def test_the_page_has_everything_and_needs_nothing(written: Path) -> None:
     for expected in (
         f"accuracy {100 * file['best'][1]:.2f} %" if file["best"] else "",
         "finished after 2 of 2 epochs",
-        "optimizer = adam(lr = 0.002, weight_decay = 0.0)",
+        "= adam(lr = 0.002, weight_decay = 0.0, no_decay = [])",
         file["data"]["sum"],
         file["versions"]["torch"],
         file["machine"]["processor"],

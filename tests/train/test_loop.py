@@ -22,6 +22,7 @@ from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
 from netdsl.train import loop
+from netdsl.train.checkpoint import Progress
 from netdsl.train.config import TrainConfig
 from netdsl.train.folder import CHECKPOINT, locked
 from netdsl.train.loop import Start
@@ -136,12 +137,14 @@ def test_an_interrupted_run_resumes_exactly(
     steps = 0
     step = Run._step
 
-    def interrupted(self: Run, chosen: Step) -> tuple[torch.Tensor, torch.Tensor]:
+    def interrupted(
+        self: Run, chosen: Step, progress: Progress | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
-        return step(self, chosen)
+        return step(self, chosen, progress)
 
     monkeypatch.setattr(Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -196,7 +199,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     same: Any = {"layers": layers}
     assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1), **same)
     message = refused("resume-mismatch", net(), config(epochs=3), **same)
-    assert "`epochs` is 3" in message and "cosine over all epochs" in message
+    assert "`epochs` is 3" in message and "curve over all epochs" in message
     message = refused("resume-mismatch", net(), config(), layers={**layers, "1": "tanh"})
     assert "`1` was `relu` and is `tanh`" in message
     message = refused("resume-mismatch", net(), config(), data=tiny(seed=1), **same)

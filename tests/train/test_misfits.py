@@ -67,6 +67,27 @@ MISFITS = {
         "data-mismatch",
         "random_crop(28)",
     ),
+    "a name of no layer": (
+        "1x28x28",
+        "dense(10)",
+        "optimizer = adam(no_decay = [bn])",
+        "unknown-layer",
+        "`dense`, `bias`",
+    ),
+    "a frozen layer that is not there": (
+        "1x28x28",
+        "dense(10)",
+        "freeze = [layer1]",
+        "unknown-layer",
+        "`dense`, `bias`",
+    ),
+    "weights of classes": (
+        "1x28x28",
+        "dense(10)",
+        "data = fashion_mnist\nloss = cross_entropy(weights = [1, 1])",
+        "bad-argument",
+        "write one number for each class",
+    ),
     "constants": (
         "1x28x28",
         "dense(10)",

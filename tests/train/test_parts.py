@@ -1,4 +1,4 @@
-"""The parts of training: schedules, losses, optimizers, augmentation and normalisation."""
+"""The augmentations and the normalisation."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,61 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from netdsl.config import SettingCall
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
-from netdsl.train import settings
-from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.parts import build_input
 from tests.support.training import CPU, config, net, run, tiny
-
-
-def rates(schedule: settings.Schedule, epochs: int, per_epoch: int) -> list[float]:
-    return [rate_factor(schedule, step, per_epoch, epochs) for step in range(epochs * per_epoch)]
-
-
-def test_schedules() -> None:
-    assert rates(settings.Constant(), 2, 2) == [1] * 4
-    assert rates(settings.StepDecay(2, 0.5), 5, 1) == [1, 1, 0.5, 0.5, 0.25]
-    assert rates(settings.MultiStep((1, 3), 0.1), 4, 1) == pytest.approx([1, 0.1, 0.1, 0.01])
-    assert rates(settings.Cosine(), 2, 2) == pytest.approx([1, 0.853553, 0.5, 0.146447], abs=1e-6)
-    assert rates(settings.Cosine(1), 3, 2) == pytest.approx(
-        [0.5, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6
-    )
-    assert rates(settings.Cosine(3), 2, 1) == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_losses() -> None:
-    logits = torch.tensor([[2.0, 0.0, -1.0]])
-    labels = torch.tensor([0])
-    log = torch.log_softmax(logits, 1)[0]
-    smooth = -(0.9 * log[0] + 0.1 * log.mean())
-    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(
-        smooth.item()
-    )
-    assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
-
-
-def test_optimizers_get_their_settings() -> None:
-    weights = [nn.Parameter(torch.zeros(1))]
-    sgd = build_optimizer(settings.SGD(0.1, 0.9, 1e-4, True), weights)
-    assert [sgd.defaults[k] for k in ("lr", "momentum", "weight_decay", "nesterov")] == [
-        0.1,
-        0.9,
-        1e-4,
-        True,
-    ]
-    adam = build_optimizer(settings.Adam(0.1, 0.2), weights)
-    adamw = build_optimizer(settings.AdamW(), weights)
-    assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0.2
-    assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 0.01
-    with pytest.raises(SettingError, match="no weights"):
-        build_optimizer(settings.Adam(), [])
-    for weight in weights:
-        weight.requires_grad_(False)
-    with pytest.raises(SettingError, match="frozen"):
-        build_optimizer(settings.Adam(), weights)
 
 
 def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) -> torch.Tensor:

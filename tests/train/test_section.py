@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from netdsl.cli import run
+from netdsl.data.metrics import Accuracy
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
+from netdsl.train.recipe.optimizers import SGD, Adam
 from netdsl.train.section import read_config
-from netdsl.train.settings import SGD, HFlip, Rotation
+from netdsl.train.settings import HFlip, Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,14 +52,14 @@ def places(section: str, settings: Mapping[str, str] | None = None) -> list[tupl
 @pytest.mark.parametrize(
     ("section", "key", "value", "advice"),
     [
-        ("", "lr", "0.5", "--set 'train.optimizer=sgd(lr = 0.5, momentum = 0.9)'"),
-        ("optimizer = adam(0.1)", "lr", "0.5", "--set 'train.optimizer=adam(lr = 0.5)'"),
-        ("", "learning_rate", "0.5", "--set 'train.optimizer=sgd(lr = 0.5, momentum = 0.9)'"),
-        ("", "warmup", "2", "--set 'train.schedule=cosine(warmup = 2)'"),
+        ("", "lr", "0.5", "--set train.optimizer.lr=0.5"),
+        ("optimizer = adam(0.1)", "lr", "0.5", "--set train.optimizer.lr=0.5"),
+        ("", "learning_rate", "0.5", "--set train.optimizer.lr=0.5"),
+        ("", "warmup", "2", "--set train.schedule.warmup=2"),
     ],
 )
 def test_setting_of_an_argument(section: str, key: str, value: str, advice: str) -> None:
-    """The help for `--set train.lr=0.5` is the option with the whole entry."""
+    """The help for `--set train.lr=0.5` is the option with the path of the argument."""
     with pytest.raises(NetdslError) as caught:
         configured(section, {key: value})
     error = caught.value.diagnostic
@@ -180,6 +182,71 @@ def test_wrong_usage_of_set(
     """An option that is not an entry of a section is wrong usage; nothing is trained."""
     assert run(["train", "lenet5", "--set", option]) == 2
     assert (
-        f"--set takes train.KEY=VALUE such as train.epochs=3, found `{option}`"
-        in capsys.readouterr().err
+        "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1, found"
+        f" `{option}`" in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "value", "expected"),
+    [
+        ("", "optimizer.lr", "0.5", ("optimizer", SGD(0.5, 0.9))),
+        ("optimizer = sgd(0.1, 0.8)", "optimizer.lr", "0.5", ("optimizer", SGD(0.5, 0.8))),
+        ("optimizer = sgd(0.1)", "optimizer.momentum", "0.5", ("optimizer", SGD(0.1, 0.5))),
+        (
+            "augment = hflip -> rotation(3)",
+            "augment.rotation.degrees",
+            "rate * 100",
+            ("augment", (HFlip(), Rotation(1.0))),
+        ),
+        ("", "metrics.accuracy.top", "2", ("metrics", (Accuracy(2),))),
+    ],
+)
+def test_a_setting_by_its_path(
+    section: str, path: str, value: str, expected: tuple[str, object]
+) -> None:
+    """A path replaces one argument of an entry, or of its default, and keeps the others."""
+    key, setting = expected
+    assert setting == getattr(configured(section, {path: value}), key)
+
+
+def test_a_path_into_an_entry_from_the_command() -> None:
+    """The path applies to the entry that the command gives, and to the data that it gives."""
+    settings = {"optimizer.weight_decay": "0.5", "optimizer": "adam"}
+    assert settings_adam(0.5) == configured("optimizer = sgd(0.1)", settings).optimizer
+    assert configured("", {"data.pad": "2"}, "fashion_mnist").data.kwargs == {"pad": 2}
+
+
+def settings_adam(weight_decay: float) -> Adam:
+    return Adam(weight_decay=weight_decay)
+
+
+@pytest.mark.parametrize(
+    ("section", "path", "value", "code", "place", "text"),
+    [
+        ("", "optimizer.lr", "-1", "bad-argument", "--set train.optimizer.lr", "above 0"),
+        ("", "optimizer.lrr", "1", "unknown-argument", "--set train.optimizer.lrr", "`lr`"),
+        ("", "optimizer.lr.x", "1", "unknown-argument", "--set train.optimizer.lr.x", "no part"),
+        ("", "optimiser.lr", "1", "unknown-entry", "--set train.optimiser.lr", "`optimizer`"),
+        ("", "epochs.n", "1", "unknown-argument", "--set train.epochs.n", "no part `n`"),
+        (
+            "",
+            "augment.hflip.p",
+            "1",
+            "unknown-argument",
+            "--set train.augment.hflip.p",
+            "has 0 parts",
+        ),
+        ("", "optimizer.lr", "1 +", "syntax-error", "--set train.optimizer.lr", ""),
+        ("optimizer = sgd(0)", "optimizer.momentum", "0.5", "bad-argument", "a.net", "above 0"),
+    ],
+)
+def test_a_wrong_path(
+    section: str, path: str, value: str, code: str, place: str, text: str
+) -> None:
+    """The error is at the option if that is wrong, and in the text if that is."""
+    with pytest.raises(NetdslError) as caught:
+        configured(section, {path: value})
+    (error,) = caught.value.diagnostics
+    assert (error.code, error.file) == (code, place)
+    assert text in f"{error.message} {error.help}"

@@ -1,0 +1,75 @@
+"""Freezes parts of a net for all epochs of a run or for the first ones."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from netdsl.data.arguments import suggest
+from netdsl.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+    from netdsl.train.config import TrainConfig
+    from netdsl.train.selection import Selection
+
+
+def frozen_until(config: TrainConfig, selection: Selection) -> dict[str, dict[str, float]]:
+    """The number of epochs for which each weight is frozen, by the names in `freeze`.
+
+    Raises SettingError: `unknown-layer`, and `bad-argument` for an `unfreeze` that has no effect.
+    """
+    given = config.unfreeze
+    names: list[str] = [*config.freeze]
+    if given is not None and not names:
+        message = "`unfreeze` has no effect, because nothing is frozen"
+        raise SettingError("bad-argument", message, "unfreeze", "name layers: `freeze = [conv1]`")
+    ends: dict[str, float] = dict.fromkeys(names, math.inf)
+    pairs: Sequence[tuple[str, float]] = given if isinstance(given, tuple) else ()
+    if isinstance(given, int):
+        pairs = [(name, given) for name in names]
+    for name, epoch in pairs:
+        if name not in ends:
+            message = f"`unfreeze` names `{name}`, which is not in `freeze`"
+            raise SettingError("bad-argument", message, "unfreeze", suggest(name, names))
+        ends[name] = epoch
+    for name, epoch in ends.items():
+        if math.isfinite(epoch) and epoch >= config.epochs:
+            message = f"`{name}` stays frozen for {epoch:g} epochs, and the run has {config.epochs}"
+            help_ = f"give `unfreeze` a number below {config.epochs}, or leave it out"
+            raise SettingError("bad-argument", message, "unfreeze", help_)
+    return {
+        name: dict.fromkeys(selection.weights(name, "freeze"), end) for name, end in ends.items()
+    }
+
+
+class Freezing:
+    """The frozen parts of a module; they are in evaluation mode, as the layers in a text are."""
+
+    def __init__(self, module: nn.Module, parts: Mapping[str, Mapping[str, float]]) -> None:
+        self._module, self._parts = module, parts
+        self._fixed = {n for n, p in module.named_parameters() if not p.requires_grad}
+
+    def apply(self, epoch: int) -> None:
+        """Freeze what is frozen in an epoch, counted from 0; the module is in training mode."""
+        frozen = {
+            weight for part in self._parts.values() for weight, end in part.items() if epoch < end
+        }
+        for name, parameter in self._module.named_parameters():
+            parameter.requires_grad_(name not in frozen and name not in self._fixed)
+        for name, part in self._parts.items():
+            if part.keys() <= frozen:
+                self._stop(name, part)
+
+    def _stop(self, name: str, weights: Mapping[str, float]) -> None:
+        """Put a part into evaluation mode: the module of that name, or those of its weights."""
+        modules = dict(self._module.named_modules())
+        names = [weight.rpartition(".")[0] for weight in weights]
+        if name in modules:
+            names = [name]
+        for own in names:
+            if own:
+                modules[own].eval()

@@ -1,0 +1,181 @@
+"""The loss of a net: the sum of the losses of its outputs, with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from netdsl.train.recipe import losses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+NO_CLASS = -100  # no data have it
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+class _Term(NamedTuple):
+    output: int  # its number
+    target: str
+    loss: LossFunction
+    weight: float
+
+
+class Objective:
+    """The loss of the outputs of a net, for targets by name.
+
+    In training, the outputs of a net are followed by the scores of its auxiliary heads, which have
+    the loss and the target of the first part, with weights of their own.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[losses.OutputLoss],
+        outputs: Sequence[str],
+        targets: Sequence[str],
+        heads: Sequence[float] = (),
+    ) -> None:
+        names = losses.target_names([part.output for part in parts], targets)
+        self._count = len(outputs)
+        self._terms = [
+            _Term(outputs.index(part.output), name, build_loss(part.loss), part.weight)
+            for part, name in zip(parts, names, strict=True)
+        ]
+        first = self._terms[0]
+        self._heads = [
+            first._replace(output=len(outputs) + number, weight=weight)
+            for number, weight in enumerate(heads)
+        ]
+
+    @property
+    def main(self) -> int:
+        """The number of the output that the metrics are about: the first that is trained."""
+        return self._terms[0].output
+
+    def __call__(
+        self, results: Tensor | tuple[Tensor, ...], targets: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The loss of the results of the net, a scalar."""
+        values = (results,) if isinstance(results, Tensor) else results
+        terms = [*self._terms]
+        if len(values) > self._count:
+            terms += self._heads
+        first, *others = (_weighted(term, values, targets) for term in terms)
+        return sum(others, start=first)
+
+    def of_main(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """The loss of the main output only."""
+        return self._terms[0].loss(scores, targets[self._terms[0].target])
+
+
+def _weighted(term: _Term, values: Sequence[Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+    loss = term.loss(values[term.output].float(), targets[term.target])
+    if term.weight == 1:
+        return loss  # without a step for autograd, which a small net would notice
+    return term.weight * loss
+
+
+def build_loss(loss: losses.Loss) -> LossFunction:
+    """A function that takes scores and targets, and gives the mean loss, a scalar.
+
+    Scores are N x K, or N x K x H x W for pixels. Targets are classes, N or N x H x W, or values
+    with the shape of the scores.
+    """
+    match loss:
+        case losses.CrossEntropy():
+            return _CrossEntropy(loss)
+        case losses.BinaryCrossEntropy():
+            return _BinaryCrossEntropy(loss)
+        case losses.Dice():
+            return _Dice(loss)
+        case losses.MSE():
+            return _of_values(F.mse_loss)
+        case losses.L1():
+            return _of_values(F.l1_loss)
+        case losses.SmoothL1(beta=beta):
+            return _of_values(lambda x, t: F.smooth_l1_loss(x, t, beta=beta))
+
+
+class _CrossEntropy(nn.Module):
+    def __init__(self, loss: losses.CrossEntropy) -> None:
+        super().__init__()
+        self._weights = _class_weights(loss.weights)
+        self._ignore = loss.ignore
+        self._smoothing = loss.label_smoothing
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of scores and targets, a scalar."""
+        weights = self._weights
+        if weights is not None:
+            weights = weights.to(scores.device)
+        smoothing, ignore = self._smoothing, self._ignore
+        if ignore is None:
+            ignore = NO_CLASS
+        return F.cross_entropy(
+            scores, targets, weight=weights, ignore_index=ignore, label_smoothing=smoothing
+        )
+
+
+class _BinaryCrossEntropy(nn.Module):
+    def __init__(self, loss: losses.BinaryCrossEntropy) -> None:
+        super().__init__()
+        self._weights = _class_weights(loss.weights)
+        self._ignore = loss.ignore
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        values, counts = _values_of(scores, targets, self._ignore)
+        errors = F.binary_cross_entropy_with_logits(scores, values, reduction="none")
+        if self._weights is not None:
+            errors = errors * _along_classes(self._weights.to(scores.device), scores)
+        if counts is None:
+            return errors.mean()
+        return (errors * counts).sum() / counts.expand_as(errors).sum()
+
+
+class _Dice(nn.Module):
+    def __init__(self, loss: losses.Dice) -> None:
+        super().__init__()
+        self._smooth, self._ignore = loss.smooth, loss.ignore
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        values, counts = _values_of(scores, targets, self._ignore)
+        chances = scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(1)
+        if counts is not None:
+            values, chances = values * counts, chances * counts
+        axes = [axis for axis in range(scores.dim()) if axis != 1]
+        both = (values * chances).sum(axes)
+        each = values.sum(axes) + chances.sum(axes)
+        return 1 - ((2 * both + self._smooth) / (each + self._smooth)).mean()
+
+
+def _of_values(error: LossFunction) -> LossFunction:
+    return lambda scores, targets: error(scores, _values_of(scores, targets, None)[0])
+
+
+def _values_of(scores: Tensor, targets: Tensor, ignore: int | None) -> tuple[Tensor, Tensor | None]:
+    """The targets as values with the shape of the scores, and which of them count, as 0 or 1.
+
+    A class becomes 1 for that class and 0 for the others; it is the value itself if there is only
+    one score. The second result has one class, and is None if all values count.
+    """
+    if targets.is_floating_point():
+        return targets.to(scores.dtype).reshape(scores.shape), None
+    counts = None
+    if ignore is not None:
+        counts = (targets != ignore).unsqueeze(1).to(scores.dtype)
+        targets = targets.masked_fill(targets == ignore, 0)
+    if scores.shape[1] == 1:
+        return targets.unsqueeze(1).to(scores.dtype), counts
+    return F.one_hot(targets, scores.shape[1]).movedim(-1, 1).to(scores.dtype), counts
+
+
+def _class_weights(weights: tuple[float, ...]) -> Tensor | None:
+    return torch.tensor(weights) if weights else None
+
+
+def _along_classes(weights: Tensor, scores: Tensor) -> Tensor:
+    return weights.reshape(-1, *[1] * (scores.dim() - 2))

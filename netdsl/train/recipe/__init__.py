@@ -1,0 +1,1 @@
+"""The settings of a `train` section besides its data; imports no torch."""

@@ -1,0 +1,141 @@
+"""The losses of a `train` section; imports no torch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from netdsl.data.arguments import Constraint, Natural, Positive
+from netdsl.errors import EntryPart, SettingError
+from netdsl.words import counted
+
+Smoothing = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+ClassWeights = Annotated[
+    tuple[float, ...],
+    Constraint(
+        "a list of numbers of at least 0, one of them above 0", lambda v: min(v, default=0) >= 0
+    ),
+]
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Cross entropy of the softmax of the scores, for each image or pixel.
+
+    `weights` has a weight for each class; targets of the class `ignore` are left out.
+    """
+
+    label_smoothing: Smoothing = 0.0
+    weights: ClassWeights = ()
+    ignore: Natural | None = None
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy:
+    """Binary cross entropy of the sigmoid of each score, with a weight for each class."""
+
+    weights: ClassWeights = ()
+    ignore: Natural | None = None
+
+
+@dataclass(frozen=True)
+class Dice:
+    """1 - the mean Dice coefficient of the classes, over all pixels of a batch.
+
+    The coefficient is (2 sum(p t) + smooth) / (sum(p) + sum(t) + smooth) for probabilities p and
+    targets t: Milletari et al., "V-Net", 2016, without the squares.
+    """
+
+    smooth: Positive = 1.0
+    ignore: Natural | None = None
+
+
+@dataclass(frozen=True)
+class MSE:
+    """Mean squared error; for classes, the target is 1 for the image's class and 0 for others."""
+
+
+@dataclass(frozen=True)
+class L1:
+    """Mean absolute error, with the targets of `mse`."""
+
+
+@dataclass(frozen=True)
+class SmoothL1:
+    """Huber's loss divided by `beta`: squared below an error of `beta`, and absolute above it."""
+
+    beta: Positive = 1.0
+
+
+Loss = CrossEntropy | BinaryCrossEntropy | Dice | MSE | L1 | SmoothL1
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "cross_entropy": CrossEntropy,
+    "bce": BinaryCrossEntropy,
+    "dice": Dice,
+    "mse": MSE,
+    "l1": L1,
+    "smooth_l1": SmoothL1,
+}
+
+
+@dataclass(frozen=True)
+class OutputLoss:
+    """The loss of an output of the net, and its weight in the sum."""
+
+    output: str
+    loss: Loss
+    weight: float = 1.0
+
+
+TARGET = "label"  # the name of the target of images with classes
+LossEntry = Loss | tuple[OutputLoss, ...]
+
+
+def parts_of(entry: LossEntry, outputs: tuple[str, ...]) -> tuple[OutputLoss, ...]:
+    """The loss of each output that is trained, for a net with these outputs.
+
+    Raises SettingError: `bad-argument` for an output that the net does not have, or for one loss
+    and several outputs.
+    """
+    listed = ", ".join(f"`{name}`" for name in outputs)
+    if not isinstance(entry, tuple):
+        if len(outputs) == 1:
+            return (OutputLoss(outputs[0], entry),)
+        first, second, *_ = outputs
+        message = f"the net has the outputs {listed}, and `loss` does not name any"
+        help_ = f"write `loss = [({first}, cross_entropy), ({second}, mse, 0.5)]`, with weights"
+        raise SettingError("bad-argument", message, "loss", help_)
+    for part in entry:
+        if part.output not in outputs:
+            message = f"`loss` names the output `{part.output}`, which the net does not have"
+            found = "its output is" if len(outputs) == 1 else "its outputs are"
+            raise SettingError("bad-argument", message, "loss", f"{found} {listed}")
+    return entry
+
+
+def target_names(outputs: Sequence[str], targets: Sequence[str]) -> Sequence[str]:
+    """The target of each output that is trained: that of its name, or the only one.
+
+    Raises SettingError `data-mismatch` if the names are not the same.
+    """
+    if len(outputs) == len(targets) == 1:
+        return targets
+    if set(outputs) <= set(targets):
+        return outputs
+    listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
+    message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
+    help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
+    raise SettingError("data-mismatch", message, "loss", help_)
+
+
+def check_classes_of(loss: Loss, classes: int, data: str) -> None:
+    """Raise SettingError `bad-argument` unless there is a weight for each class, or none."""
+    weights = getattr(loss, "weights", ())
+    if not weights or len(weights) == classes:
+        return
+    name = next(name for name, kind in LOSSES.items() if kind is type(loss))
+    has = counted(len(weights), "number")
+    message = f"`weights` of `{name}` has {has}, and {data} has {counted(classes, 'class')}"
+    help_ = "write one number for each class"
+    part = EntryPart(name, "weights")
+    raise SettingError("bad-argument", message, "loss", help_, part=part)
