@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             "weights": arguments.weights,
             "engine": arguments.engine,
             "data": dataset.name,
-            "images": len(dataset.test.images),
+            "images": len(dataset.test),
             "metrics": results,
         }
         say_json({"nets": [net], "diagnostics": []}, indent=2)
@@ -91,9 +91,10 @@ def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     set_weights(module, weights, allow_nonfinite=True)
     module.eval().to(chosen)
 
-    def forward(images: np.ndarray) -> np.ndarray:
+    def forward(*inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            outputs: np.ndarray = module(torch.from_numpy(images).to(chosen)).cpu().numpy()
+            moved = (torch.from_numpy(values).to(chosen) for values in inputs)
+            outputs: np.ndarray = module(*moved).cpu().numpy()
         return outputs
 
     return forward
@@ -109,10 +110,10 @@ def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Fo
         session = open_session(path, device)
     if session.chosen:
         note(f"device: {session.device} ({session.chosen})")
-    name = session.inputs[0].name
+    names = [value.name for value in session.inputs]
 
-    def forward(images: np.ndarray) -> np.ndarray:
-        outputs: np.ndarray = session.run({name: images})[0]
+    def forward(*inputs: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = session.run(dict(zip(names, inputs, strict=True)))[0]
         return outputs
 
     return forward

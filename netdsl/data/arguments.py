@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ MOST = 10**9  # fits into every integer type of PyTorch and numpy
 LARGEST = 3.4e38  # a little less than the largest float32
 Count = Annotated[int, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
 Natural = Annotated[int, Constraint(f"an integer from 0 to {MOST:,}", lambda v: 0 <= v <= MOST)]
+Workers = Annotated[int, Constraint("an integer from 0 to 64", lambda v: 0 <= v <= 64)]
 Padding = Annotated[int, Constraint("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
 Positive = Annotated[float, Constraint("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Constraint("a number of at least 0", lambda v: v >= 0)]
@@ -43,6 +45,10 @@ Numbers = Annotated[
 ]
 PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
+]
+Share = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+MaybeCount = Annotated[
+    int | None, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)
 ]
 Counts = Annotated[
     tuple[int, ...],
@@ -203,6 +209,10 @@ _WRONG = object()
 
 def _as_type(value: object, base: object) -> object:
     """`value` as the type `base`, or `_WRONG` if it has another type."""
+    if isinstance(base, types.UnionType):
+        kinds = [kind for kind in typing.get_args(base) if kind is not types.NoneType]
+        results = [_as_type(value, kind) for kind in kinds]
+        return next((result for result in results if result is not _WRONG), _WRONG)
     if typing.get_origin(base) is tuple:
         return _as_tuple(value, typing.get_args(base)[0])
     if isinstance(value, bool) and base in (int, float):
@@ -238,15 +248,10 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         advice = f"write a list: `{call.name}({written})`"
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
-    if len(call.args) > len(names):
-        message = (
-            f"`{call.name}` takes at most {counted(len(names), 'argument')}, {len(call.args)}"
-            f" {are(len(call.args))} given"
-        )
-        help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
-        part = EntryPart(call.name, len(names))
-        raise SettingError("unknown-argument", message, key, help_, part=part)
-    given = dict(zip(names, call.args, strict=False))
+    without_name = [n for n, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
+    if len(call.args) > len(without_name):
+        raise _too_many(call, len(without_name), names, key)
+    given = dict(zip(without_name, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():
         _check_name(call, name, names, given, key)
@@ -265,6 +270,18 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         )
         for name, value in given.items()
     }
+
+
+def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> SettingError:
+    """The error for more arguments without a name than the `most` that a call takes."""
+    found = len(call.args)
+    takes = f"takes at most {counted(most, 'argument')}"
+    if most < len(names):
+        takes += " without a name"
+    message = f"`{call.name}` {takes}, {found} {are(found)} given"
+    help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
+    part = EntryPart(call.name, most)
+    return SettingError("unknown-argument", message, key, help_, part=part)
 
 
 def _is_spread(call: SettingCall, parameters: Sequence[inspect.Parameter]) -> bool:

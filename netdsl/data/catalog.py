@@ -7,20 +7,22 @@ names and arguments.
 import os
 from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Padding, bind, invoke
+from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.errors import SettingError
+from netdsl.data.source import Source
+from netdsl.errors import EntryPart, SettingError
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
 
-# The functions of `DATASETS` have only the arguments that a `train` section can give.
+# A source has only the arguments that a `train` section can give.
 _PROGRESS: ContextVar[bool] = ContextVar("progress", default=True)
 SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
@@ -40,7 +42,7 @@ MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gz
 
 
 def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
-    """Read the dataset that `call` names into memory.
+    """Read the dataset that `call` names.
 
     With `progress`, a download shows a progress bar on a terminal.
 
@@ -49,101 +51,141 @@ def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
     """
     before = _PROGRESS.set(progress)
     try:
-        return invoke(call, DATASETS, "dataset", "data")
+        return source_of(call).open()
+    except SettingError as error:
+        error.key = error.key or "data"
+        error.part = error.part or EntryPart(call.name)
+        raise
     finally:
         _PROGRESS.reset(before)
 
 
-def check_dataset(call: SettingCall) -> None:
-    """Raise SettingError for an unknown dataset or wrong arguments, without reading any data."""
-    bind(call, DATASETS, "dataset", "data")
+def source_of(call: SettingCall) -> Source:
+    """The source that `call` names, without reading any data.
+
+    Raises SettingError for an unknown dataset or wrong arguments.
+    """
+    return invoke(call, DATASETS, "dataset", "data")
 
 
 def describe_dataset(call: SettingCall) -> Described:
     """What is known about the dataset that `call` names, without reading any data."""
-    _, arguments = bind(call, DATASETS, "dataset", "data")
-    return described(call.name, cast("int", arguments.get("pad", 0)))
+    return source_of(call).described()
 
 
-def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
+@dataclass(frozen=True, kw_only=True)
+class Published(Source):
+    """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
+
+    pad: Padding = 0
+
+    def described(self) -> Described:
+        return described(NAMES[type(self)], self.pad)
+
+
+@dataclass(frozen=True)
+class FashionSample(Published):
     """The sample of Fashion-MNIST that is shipped with netdsl."""
-    from netdsl.data.idx import read_idx_folder
 
-    splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
-    title = "Fashion-MNIST sample: {counts} shipped with netdsl"
-    return _dataset(
-        "fashion_mnist_sample", title, splits, pad, FASHION_CLASSES, FASHION_NORMALISATION
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
+
+        splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
+        title = "Fashion-MNIST sample: {counts} shipped with netdsl"
+        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
+@dataclass(frozen=True)
+class _Rooted(Published):
+    """Data in the folder `root`."""
+
+    root: str | None = None
+
+
+@dataclass(frozen=True)
+class FashionMNIST(_Rooted):
     """All of Fashion-MNIST.
 
     It is read from `root`, or else from Debian's package or the user's cache, into which it is
     downloaded if necessary.
     """
-    from netdsl.data.idx import read_idx_folder
 
-    if root is None:
-        folder = _fashion_folder()
-    else:
-        folder = _root(root, FASHION_HELP)
-    splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
-    return _dataset(
-        "fashion_mnist",
-        "Fashion-MNIST: {counts}",
-        splits,
-        pad,
-        FASHION_CLASSES,
-        FASHION_NORMALISATION,
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
+
+        if self.root is None:
+            folder = _fashion_folder()
+        else:
+            folder = _root(self.root, FASHION_HELP)
+        splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
+        title = "Fashion-MNIST: {counts}"
+        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
+@dataclass(frozen=True)
+class MNIST(_Rooted):
     """MNIST from the four IDX files in `root`."""
-    from netdsl.data.idx import read_idx_folder
 
-    splits = read_idx_folder(_root(root, MNIST_HELP), 10, MNIST_HELP)
-    return _dataset(
-        "mnist", "MNIST: {counts}", splits, pad, tuple("0123456789"), MNIST_NORMALISATION
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
+
+        splits = read_idx_folder(_root(self.root, MNIST_HELP), 10, MNIST_HELP)
+        return _dataset(self, "MNIST: {counts}", splits, tuple("0123456789"), MNIST_NORMALISATION)
 
 
-def cifar10(root: str | None = None, pad: Padding = 0) -> "Dataset":
+@dataclass(frozen=True)
+class CIFAR10(_Rooted):
     """CIFAR-10 from its binary files in `root` or in `root`/cifar-10-batches-bin."""
-    from netdsl.data import cifar
 
-    splits = cifar.read_cifar_folder(_root(root, cifar.HELP))
-    return _dataset(
-        "cifar10", "CIFAR-10: {counts}", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data import cifar
+
+        splits = cifar.read_cifar_folder(_root(self.root, cifar.HELP))
+        return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES, CIFAR_NORMALISATION)
 
 
-DATASETS: dict[str, Callable[..., "Dataset"]] = {
-    "fashion_mnist_sample": fashion_mnist_sample,
-    "fashion_mnist": fashion_mnist,
-    "mnist": mnist,
-    "cifar10": cifar10,
+DATASETS: dict[str, Callable[..., Source]] = {
+    "fashion_mnist_sample": FashionSample,
+    "fashion_mnist": FashionMNIST,
+    "mnist": MNIST,
+    "cifar10": CIFAR10,
 }
+NAMES = {source: name for name, source in DATASETS.items()}
 
 
 def _dataset(
-    name: str,
+    source: Published,
     title: str,
     splits: "tuple[Split, Split]",
-    pad: int,
     classes: tuple[str, ...],
     normalisation: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> "Dataset":
-    from netdsl.data.dataset import Dataset
+    from netdsl.data.dataset import Dataset, Input, Target
 
     train, test = splits
-    counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
-    note = title.format(counts=counts)
-    if pad:
-        note += f", padded by {pad} on each side"
+    note = title.format(counts=f"{len(train):,} training and {len(test):,} test images")
+    if source.pad:
+        note += f", padded by {source.pad} on each side"
     mean, std = normalisation
-    return Dataset(name, classes, train.padded(pad), test.padded(pad), note, mean, std, pad)
+    return Dataset(
+        NAMES[type(source)],
+        note,
+        {"image": Input(mean=mean, std=std)},
+        {"label": Target(classes)},
+        _padded(train, source.pad),
+        _padded(test, source.pad),
+        pad=source.pad,
+    )
+
+
+def _padded(split: "Split", pad: int) -> "Split":
+    """A split with `pad` zero pixels on each side of every image."""
+    import numpy as np
+
+    if not pad:
+        return split
+    sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+    return type(split).of(np.pad(split.images, sides), split.labels)
 
 
 def _root(root: str | None, help: str) -> Path:

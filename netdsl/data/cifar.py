@@ -39,7 +39,7 @@ def read_cifar_folder(root: Path) -> tuple[Split, Split]:
 def _read(folder: Path, names: tuple[str, ...]) -> Split:
     records = np.concatenate([_records(folder / name) for name in names])
     images = np.ascontiguousarray(records[:, 1:]).reshape(-1, 3, 32, 32)
-    return Split(images, records[:, 0].astype(np.int64))
+    return Split.of(images, records[:, 0].astype(np.int64))
 
 
 def _records(path: Path) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:

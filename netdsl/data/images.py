@@ -23,7 +23,7 @@ class ImageData(Protocol):
         """The name of the dataset in a `train` section."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image, with its padding."""
 
     @property
@@ -31,17 +31,17 @@ class ImageData(Protocol):
         """The zero pixels on each side of an image."""
 
     @property
-    def class_count(self) -> int:
-        """The number of classes."""
+    def class_count(self) -> int | None:
+        """The number of classes, or None if it is not known or there are no classes."""
 
 
 class Described(NamedTuple):
     """A dataset that has not been read."""
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     pad: int
-    class_count: int
+    class_count: int | None
 
 
 # Channels, height and width of the images, and the number of classes.
@@ -93,7 +93,7 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     `outputs` is the shape of its output for one image.
     """
     classes = images.class_count
-    if tuple(outputs) == (classes,):
+    if classes is None or tuple(outputs) == (classes,):
         return
     gives = f"{shape_text(outputs)} numbers"
     if tuple(outputs) == (1,):

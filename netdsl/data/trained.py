@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError, SettingError
@@ -35,7 +34,7 @@ class Trained(NamedTuple):
             )
             help_ = f"leave `--data` out: it was trained on `{self.data}`"
             raise SettingError("data-mismatch", message, "data", help_)
-        return replace(dataset, mean=self.mean, std=self.std)
+        return dataset.normalised_by(self.mean, self.std)
 
 
 def trained_on(weights: Weights) -> Trained | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.arrays import open_array, type_name
 from netdsl.errors import NetdslError
-from netdsl.runtime.pictures import decode
+from netdsl.pictures import decode
 from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:

@@ -1,12 +1,12 @@
 """The checked configuration of a training run, and the check of its entries; imports no torch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Count, Natural, convert, invoke, respelled, show
-from netdsl.data.catalog import check_dataset
+from netdsl.data.arguments import Count, Natural, Workers, convert, invoke, respelled, show
+from netdsl.data.catalog import source_of
 from netdsl.data.metrics import METRICS, Accuracy
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "metrics": ("metric", METRICS),
 }
 LISTS = ("augment", "metrics")
-INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural}
+INTEGERS: dict[str, object] = {"epochs": Count, "batch": Count, "seed": Natural, "workers": Workers}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class TrainConfig:
     batch: int = 128
     metrics: tuple[Accuracy, ...] = (Accuracy(),)
     seed: int = 0
+    workers: int | None = None  # processes that decode pictures; by default, by the number of cores
 
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.
@@ -52,7 +53,7 @@ class TrainConfig:
         self.check_augment(dataset)
         for chosen in self.augment:
             if isinstance(chosen, settings.Normalize):
-                return replace(dataset, mean=chosen.mean, std=chosen.std)
+                return dataset.normalised_by(chosen.mean, chosen.std)
         return dataset
 
     def check_augment(self, images: "ImageData") -> None:
@@ -68,10 +69,11 @@ class TrainConfig:
                 case settings.RandomCrop(size=size, pad=pad):
                     _check_crop(images, size, pad)
 
-    def check_metrics(self, classes: int) -> None:
-        """Raise SettingError `bad-argument` for a metric that needs more classes."""
-        for metric in self.metrics:
-            metric.check(classes)
+    def check_metrics(self, classes: int | None) -> None:
+        """Raise SettingError `bad-argument` for a metric that needs more classes, if known."""
+        if classes is not None:
+            for metric in self.metrics:
+                metric.check(classes)
 
 
 def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, ...]]) -> None:
@@ -113,7 +115,7 @@ def check_entry(key: str, value: object) -> object:
         raise _unknown_entry(key, known)
     if key == "data":
         call = _call(key, value)
-        check_dataset(call)
+        source_of(call)
         return call
     if key in INTEGERS:
         return convert(value, INTEGERS[key], f"`{key}`", key)

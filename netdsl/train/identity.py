@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netdsl.train.config import TrainConfig
 
 # Settings that change nothing in the steps of training.
-FREE = ("metrics",)
+FREE = ("metrics", "workers")
 ALLOW = "`--allow-changes` resumes all the same; `--overwrite` starts from the beginning"
 MOST = 3  # differences in a message
 

@@ -7,11 +7,13 @@ import kornia.augmentation as kornia
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset
+from netdsl.data.dataset import Dataset, Input
 from netdsl.errors import SettingError
 from netdsl.train import settings
+from netdsl.train.feed import Batch
 
 Stage = Callable[[Tensor], Tensor]
+Prepare = Callable[[Batch], tuple[list[Tensor], Tensor]]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -79,15 +81,31 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
 
 def build_input(
     augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device
-) -> Stage:
-    """A function that turns uint8 images into the input of the net in training.
+) -> Prepare:
+    """A function that turns a batch into the inputs of the net in training, and the targets.
 
-    It maps N x C x H x W to float32 of the same shape. Pixels are scaled to 0..1, then the
-    augmentations run in the order of the list; normalisation is the last one unless the list
-    contains it.
+    It maps images N x C x H x W of bytes to float32 of the same shape. Pixels are scaled to 0..1,
+    then the augmentations run in the order of the list; normalisation is the last one unless the
+    list contains it.
     """
-    mean = torch.tensor(dataset.mean, device=device)[:, None, None]
-    std = torch.tensor(dataset.std, device=device)[:, None, None]
+    stages = {
+        name: _stages(augment, given, device)
+        for name, given in dataset.inputs.items()
+        if given.is_image
+    }
+
+    def run(batch: Batch) -> tuple[list[Tensor], Tensor]:
+        inputs = []
+        for name, values in batch.inputs.items():
+            inputs.append(stages[name](values) if name in stages else values)
+        return inputs, next(iter(batch.targets.values()))
+
+    return run
+
+
+def _stages(augment: tuple[settings.Augment, ...], given: Input, device: torch.device) -> Stage:
+    """All that is done to the images of one input."""
+    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (given.mean, given.std))
     stages = [_stage(item, mean, std) for item in augment]
     if not any(isinstance(item, settings.Normalize) for item in augment):
         stages.append(_normalise(mean, std))

@@ -4,19 +4,22 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Floats
+from netdsl.data.dataset import Dataset, Floats, Split
 from netdsl.data.evaluate import predict
 from netdsl.errors import SettingError
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.config import TrainConfig
+from netdsl.train.feed import Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.order import Step, seed_draws, steps_of
 from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
 
 AfterStep = Callable[[], None]
+CPU = torch.device("cpu")
 
 
 class Run:
@@ -30,20 +33,19 @@ class Run:
         self.loss = build_loss(config.loss)
         self.optimizer = build_optimizer(config.optimizer, module.parameters())
         self.prepare = build_input(config.augment, dataset, device)
-        self.images = torch.from_numpy(dataset.train.images).to(device)
-        self.labels = torch.from_numpy(dataset.train.labels).to(device)
-        self.test_labels = torch.from_numpy(dataset.test.labels)
+        self.feed = Feed(dataset.train, device, config.workers)
         self._probe()
 
     def _probe(self) -> None:
-        """Run two images, so that a mismatch of net, data and metrics is found at once."""
-        logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
+        """Run two samples, so that a mismatch of net, data and metrics is found at once."""
+        split = self.dataset.test.take(np.arange(min(2, len(self.dataset.test))))
+        logits = predict(self._logits, split.batches(2), self.dataset)
         for metric in self.config.metrics:
-            metric(logits, self.dataset.test.labels[:2])
+            metric(logits, split.labels)
 
     def steps(self, epoch: int) -> Sequence[Step]:
         """The steps of an epoch, counted from 0."""
-        return steps_of(self.config.seed, epoch, len(self.images), self.config.batch)
+        return steps_of(self.config.seed, epoch, len(self.dataset.train), self.config.batch)
 
     def train_epoch(self, progress: Progress, watch: Watch, after_step: AfterStep) -> None:
         """Train the steps of the epoch at hand that are not done yet.
@@ -53,12 +55,13 @@ class Run:
         epoch, steps = progress.epoch, self.steps(progress.epoch)
         start = time.perf_counter() - progress.seconds
         self.module.train()
-        for index in range(progress.step, len(steps)):
-            step = steps[index]
+        left = steps[progress.step :]
+        batches = self.feed.batches([step.indices for step in left])
+        for index, (step, batch) in enumerate(zip(left, batches, strict=True), progress.step):
             self._set_rate(epoch, index, len(steps))
-            loss = self._step(step)
+            loss = self._step(step, batch)
             place = f"in step {index + 1} of epoch {epoch + 1}"
-            watch.check(loss, place, partial(self._forward, step))
+            watch.check(loss, place, partial(self._forward, step, batch))
             progress.total += loss * len(step.indices)
             progress.seen += len(step.indices)
             progress.step += 1
@@ -70,20 +73,19 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.optimizer.lr * factor
 
-    def _step(self, step: Step) -> Tensor:
+    def _step(self, step: Step, batch: Batch) -> Tensor:
         """Train on a batch and return its mean loss."""
-        loss = self._forward(step)
+        loss = self._forward(step, batch)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
         return loss.detach()
 
-    def _forward(self, step: Step) -> Tensor:
+    def _forward(self, step: Step, batch: Batch) -> Tensor:
         """The mean loss of a batch."""
         seed_draws(step.seed, self.device)
-        chosen = torch.from_numpy(step.indices).to(self.device)
-        outputs = self.module(self.prepare(self.images[chosen]))
-        return self._total_loss(outputs, self.labels[chosen])
+        inputs, targets = self.prepare(batch)
+        return self._total_loss(self.module(*inputs), targets)
 
     def _total_loss(self, outputs: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
         if isinstance(outputs, Tensor):
@@ -101,29 +103,46 @@ class Run:
         `check_stop` is called before each batch; what it raises ends the test.
         """
         start = time.perf_counter()
-
-        def forward(images: Floats) -> Floats:
-            check_stop()
-            return self._logits(images)
-
-        split = self.dataset.test
-        logits = predict(forward, split.images, self.dataset, self.config.batch)
-        loss = self.loss(torch.from_numpy(logits), self.test_labels).item()
-        seconds = progress.seconds + time.perf_counter() - start
-        return {
+        tested = self._evaluated(self.dataset.test, check_stop)
+        record = {
             "epoch": progress.epoch + 1,
             "train_loss": progress.total.item() / progress.seen,
-            "test_loss": loss,
-            **{metric.key: metric(logits, split.labels) for metric in self.config.metrics},
+            "test_loss": tested.pop("loss"),
+            **tested,
+        }
+        if self.dataset.val is not None:
+            validated = self._evaluated(self.dataset.val, check_stop)
+            record |= {f"val_{key}": value for key, value in validated.items()}
+        seconds = progress.seconds + time.perf_counter() - start
+        return {
+            **record,
             "lr": self.optimizer.param_groups[0]["lr"],
             "seconds": round(seconds, 3),
             "images_per_second": round(progress.seen / progress.seconds, 1),
         }
 
-    def _logits(self, images: Floats) -> Floats:
+    def _evaluated(self, split: Split, check_stop: AfterStep) -> dict[str, float]:
+        """The `loss` over a split, and each metric by its key."""
+
+        def forward(*inputs: np.ndarray) -> Floats:
+            check_stop()
+            return self._logits(*inputs)
+
+        feed = Feed(split, CPU, self.config.workers)
+        size = self.config.batch
+        order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
+        batches = (
+            {name: value.numpy() for name, value in batch.inputs.items()}
+            for batch in feed.batches(order)
+        )
+        logits, labels = predict(forward, batches, self.dataset), split.labels
+        loss = self.loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
+        return {"loss": loss, **{m.key: m(logits, labels) for m in self.config.metrics}}
+
+    def _logits(self, *inputs: np.ndarray) -> Floats:
         self.module.eval()
         with torch.inference_mode():
-            outputs = self.module(torch.from_numpy(images).to(self.device))
+            outputs = self.module(*(torch.from_numpy(i).to(self.device) for i in inputs))
         logits = outputs if isinstance(outputs, Tensor) else outputs[0]
         return logits.float().cpu().numpy()
 

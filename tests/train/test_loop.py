@@ -23,6 +23,7 @@ from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
 from netdsl.train import loop
 from netdsl.train.config import TrainConfig
+from netdsl.train.feed import Batch
 from netdsl.train.folder import CHECKPOINT, locked
 from netdsl.train.loop import Start
 from netdsl.train.order import Step
@@ -135,12 +136,12 @@ def test_an_interrupted_run_resumes_exactly(
     steps = 0
     step = Run._step
 
-    def interrupted(self: Run, chosen: Step) -> torch.Tensor:
+    def interrupted(self: Run, chosen: Step, batch: Batch) -> torch.Tensor:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
-        return step(self, chosen)
+        return step(self, chosen, batch)
 
     monkeypatch.setattr(Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -203,7 +204,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     message = refused("resume-mismatch", wider, config(), start=Start.RESUME_CHANGED)
     assert "`1.weight`" in message
-    changed = {"start": Start.RESUME_CHANGED, "layers": {}}
+    changed: dict[str, Any] = {"start": Start.RESUME_CHANGED, "layers": {}}
     assert len(run(net(), tmp_path, config(epochs=3), **changed).history) == 3
 
 
