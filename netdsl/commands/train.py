@@ -29,10 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
     start = _start(arguments)
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start)
     screen = console()
-    result = train_net(compiled, wishes, screen)
+    result = train_net(compiled, wishes, screen, _warn)
     curves = result.weights.parent / "curves.png"
     screen.print(f"weights: {result.weights}  curves: {curves}", soft_wrap=True)
     return 0
+
+
+def _warn(warnings: list[Diagnostic]) -> None:
+    if not printing().quiet:
+        print_diagnostics(warnings)
 
 
 def _start(arguments: argparse.Namespace) -> Start:

@@ -47,6 +47,9 @@ PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
 ]
 Share = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+MaybeShare = Annotated[
+    float | None, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
+]
 MaybeCount = Annotated[
     int | None, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)
 ]
@@ -172,7 +175,7 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
     def as_base(candidate: object) -> object:
         result = _as_type(candidate, base)
         if result is _WRONG:
-            raise args.WrongType(TYPE_TEXT[base])
+            raise args.WrongType(TYPE_TEXT.get(base, ""))
         return result
 
     if isinstance(value, SettingCall):

@@ -4,9 +4,9 @@ The modules that read files are imported only when a dataset is read: `netdsl ch
 names and arguments.
 """
 
+import inspect
 import os
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,13 @@ import platformdirs
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.data.source import Source
+from netdsl.data.own import Folder
+from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
 
-# A source has only the arguments that a `train` section can give.
-_PROGRESS: ContextVar[bool] = ContextVar("progress", default=True)
 SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FASHION_CLASSES = (
@@ -49,7 +48,7 @@ def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
     Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`,
     `corrupt-data`, `bad-checksum`.
     """
-    before = _PROGRESS.set(progress)
+    before = PROGRESS.set(progress)
     try:
         return source_of(call).open()
     except SettingError as error:
@@ -57,15 +56,21 @@ def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
         error.part = error.part or EntryPart(call.name)
         raise
     finally:
-        _PROGRESS.reset(before)
+        PROGRESS.reset(before)
 
 
-def source_of(call: SettingCall) -> Source:
+def source_of(call: SettingCall) -> DataSource:
     """The source that `call` names, without reading any data.
 
     Raises SettingError for an unknown dataset or wrong arguments.
     """
     return invoke(call, DATASETS, "dataset", "data")
+
+
+def takes_padding(name: str) -> bool:
+    """Whether the dataset of that name has an argument `pad`."""
+    source = DATASETS.get(name)
+    return source is None or "pad" in inspect.signature(source).parameters
 
 
 def describe_dataset(call: SettingCall) -> Described:
@@ -74,7 +79,7 @@ def describe_dataset(call: SettingCall) -> Described:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published(Source):
+class Published(DataSource):
     """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
@@ -144,11 +149,12 @@ class CIFAR10(_Rooted):
         return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES, CIFAR_NORMALISATION)
 
 
-DATASETS: dict[str, Callable[..., Source]] = {
+DATASETS: dict[str, Callable[..., DataSource]] = {
     "fashion_mnist_sample": FashionSample,
     "fashion_mnist": FashionMNIST,
     "mnist": MNIST,
     "cifar10": CIFAR10,
+    "folder": Folder,
 }
 NAMES = {source: name for name, source in DATASETS.items()}
 
@@ -160,7 +166,7 @@ def _dataset(
     classes: tuple[str, ...],
     normalisation: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> "Dataset":
-    from netdsl.data.dataset import Dataset, Input, Target
+    from netdsl.data.dataset import Dataset, InputData, TargetData
 
     train, test = splits
     note = title.format(counts=f"{len(train):,} training and {len(test):,} test images")
@@ -170,8 +176,8 @@ def _dataset(
     return Dataset(
         NAMES[type(source)],
         note,
-        {"image": Input(mean=mean, std=std)},
-        {"label": Target(classes)},
+        {"image": InputData(mean=mean, std=std)},
+        {"label": TargetData(classes)},
         _padded(train, source.pad),
         _padded(test, source.pad),
         pad=source.pad,
@@ -207,5 +213,5 @@ def _fashion_folder() -> Path:
     if has_idx(DEBIAN_FOLDER):
         return DEBIAN_FOLDER
     cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
-    download(cache, FASHION_HELP, progress=_PROGRESS.get())
+    download(cache, FASHION_HELP, progress=PROGRESS.get())
     return cache

@@ -68,7 +68,7 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Input:
+class InputData:
     """How the values of an input are prepared.
 
     Images, C x H x W with bytes, are scaled to 0..1. Then the `mean` is subtracted, and the result
@@ -89,7 +89,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetData:
     """What the values of a target are.
 
     With `classes`, they are class indices: one for each sample, or for each pixel of a mask. Pixels
@@ -111,12 +111,13 @@ class Dataset:
 
     name: str
     note: str
-    inputs: Mapping[str, Input]
-    targets: Mapping[str, Target]
+    inputs: Mapping[str, InputData]
+    targets: Mapping[str, TargetData]
     train: Split
     test: Split
     val: Split | None = None
     pad: int = 0
+    is_resized: bool = False  # pictures that are decoded to the size that the section gives
     skipped: tuple[str, ...] = field(default=())  # why files were left out, a line for each
 
     @property
@@ -126,12 +127,12 @@ class Dataset:
         return {name: split for name, split in found.items() if split is not None}
 
     @property
-    def input(self) -> Input:
+    def input(self) -> InputData:
         """The first input."""
         return next(iter(self.inputs.values()))
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TargetData:
         """The first target."""
         return next(iter(self.targets.values()))
 

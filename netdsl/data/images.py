@@ -31,6 +31,10 @@ class ImageData(Protocol):
         """The zero pixels on each side of an image."""
 
     @property
+    def is_resized(self) -> bool:
+        """Whether the images are pictures that are decoded to the size that the section gives."""
+
+    @property
     def class_count(self) -> int | None:
         """The number of classes, or None if it is not known or there are no classes."""
 
@@ -42,6 +46,7 @@ class Described(NamedTuple):
     shape: tuple[int, ...]
     pad: int
     class_count: int | None
+    is_resized: bool = False
 
 
 # Channels, height and width of the images, and the number of classes.
@@ -78,7 +83,7 @@ def check_shape(
         return
     sizes = shape_text(images.shape)
     message = f"the images of {images.name} are {sizes}, the net takes {shape_text(expects)}"
-    advice = _padding_help(images, expects)
+    advice = _size_help(images, expects) or _padding_help(images, expects)
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
     elif advice is None:
@@ -105,9 +110,23 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
 
 
+def _size_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:
+    """Advice to decode pictures to the size that the net takes."""
+    if not images.is_resized or len(expects) != 3 or expects[0] not in (1, 3):
+        return None
+    given = []
+    if expects[0] != images.shape[0]:
+        given.append(f"`channels = {expects[0]}`")
+    if any(size != own for size, own in zip(expects[1:], images.shape[1:], strict=True)):
+        sizes = [own if not isinstance(s, int) else s for s, own in zip(expects[1:], images.shape[1:], strict=True)]
+        size = sizes[0] if sizes[0] == sizes[1] else sizes
+        given.append(f"`size = {size}`")
+    return f"give the data {' and '.join(given)}"
+
+
 def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:
     """Advice to pad the images, if that is enough."""
-    if len(expects) != 3 or expects[0] != images.shape[0]:
+    if len(expects) != 3 or expects[0] != images.shape[0] or images.name not in KNOWN:
         return None
     sides = zip(expects[1:], images.shape[1:], strict=True)
     gap, *others = {size - actual for size, actual in sides if isinstance(size, int)}

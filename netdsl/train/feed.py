@@ -79,7 +79,7 @@ class _Order:
         return iter(self.batches)
 
 
-class _Reader:
+class _Columns:
     """Reads columns in a worker."""
 
     def __init__(self, columns: Mapping[str, Column]) -> None:
@@ -97,7 +97,7 @@ def _loader(
     if workers is None:
         workers = min(cores() - 1, MOST_WORKERS)
     return DataLoader(
-        _Reader(columns),  # type: ignore[arg-type]
+        _Columns(columns),  # type: ignore[arg-type]
         batch_sampler=order,  # type: ignore[arg-type]
         collate_fn=_same,  # type: ignore[arg-type]
         num_workers=workers,

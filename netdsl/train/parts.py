@@ -7,7 +7,7 @@ import kornia.augmentation as kornia
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Input
+from netdsl.data.dataset import Dataset, InputData
 from netdsl.errors import SettingError
 from netdsl.train import settings
 from netdsl.train.feed import Batch
@@ -103,7 +103,7 @@ def build_input(
     return run
 
 
-def _stages(augment: tuple[settings.Augment, ...], given: Input, device: torch.device) -> Stage:
+def _stages(augment: tuple[settings.Augment, ...], given: InputData, device: torch.device) -> Stage:
     """All that is done to the images of one input."""
     mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (given.mean, given.std))
     stages = [_stage(item, mean, std) for item in augment]

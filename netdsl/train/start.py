@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,11 +13,14 @@ import torch
 
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import open_dataset
+from netdsl.data.findings import warnings_about
+from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
+from netdsl.render import render_all
 from netdsl.train.fit import check_ends, check_images
 from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
-from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.version import __version__
 from netdsl.words import counted
 
@@ -26,6 +31,9 @@ if TYPE_CHECKING:
 
     from netdsl.driver import Compiled
     from netdsl.train.config import TrainConfig
+
+
+Warn = Callable[[list[Diagnostic]], None]
 
 
 class Wishes(NamedTuple):
@@ -43,8 +51,12 @@ class Wishes(NamedTuple):
     given_as: tuple[str, str] = COMMAND
 
 
-def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
+def train_net(
+    compiled: Compiled, wishes: Wishes, console: Console, warn: Warn | None = None
+) -> Result:
     """Train the net with fresh weights, and print the progress; raises as `train` does.
+
+    `warn` gets the warnings about the data; without it, they are printed like the progress.
 
     Raises `NetdslError` for a wrong section or setting, at its place in the text.
     """
@@ -57,6 +69,7 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         check_images(compiled, dataset)
+        _warn(warnings_about(dataset), compiled, wishes, warn or partial(_print, console))
         torch.manual_seed(config.seed)
         return train(
             lower(compiled.graph),
@@ -75,6 +88,23 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def _warn(
+    warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: Warn
+) -> None:
+    """Give the warnings about the data the place of its entry, and pass them on."""
+    entry = entry_of(compiled, "data")
+    for warning in warnings:
+        warning.file = wishes.data
+        if wishes.data is None and entry is not None:
+            warning.span = entry.span
+    warn(warnings)
+
+
+def _print(console: Console, warnings: list[Diagnostic]) -> None:
+    if warnings:
+        console.print(render_all(warnings), soft_wrap=True)
 
 
 def _defaults(name: str, config: TrainConfig) -> str:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from netdsl.data.dataset import Dataset, Input, Split, Target
+from netdsl.data.dataset import Dataset, InputData, Split, TargetData
 from netdsl.errors import SettingError
 from netdsl.train import loop
 from netdsl.train.config import TrainConfig, check_entry
@@ -27,8 +27,8 @@ def tiny(count: int = 96, channels: int = 1, seed: int = 0) -> Dataset:
     for image, label in zip(images, labels, strict=True):
         image[:, 3 * label : 3 * label + 2] += 90
     split = Split.of(images, labels)
-    image = Input(mean=(0.3,) * channels, std=(0.2,) * channels)
-    classes = Target(("a", "b", "c"))
+    image = InputData(mean=(0.3,) * channels, std=(0.2,) * channels)
+    classes = TargetData(("a", "b", "c"))
     return Dataset("tiny", "", {"image": image}, {"label": classes}, split, split)
 
 
