@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.common import load_one
 from netdsl.commands.output import note, printing, say, say_json
-from netdsl.data.catalog import open_dataset
+from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.data.trained import trained_on
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.fit import check_ends, check_images
+from netdsl.train.fit import check_ends, fitted
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     compiled = load_one(arguments)
-    check_ends(compiled.graph, "`netdsl test`")
     read = read_weights(arguments.weights)
     trained = trained_on(read)
     data = arguments.data or (None if trained is None else trained.data)
     config = read_config(compiled, data)
+    check_ends(compiled.graph, "`netdsl test`", describe_dataset(config.data))
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
@@ -74,7 +74,7 @@ def _evaluate(
 ) -> dict[str, float]:
     """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
     say(dataset.note)
-    check_images(compiled, dataset)
+    _, dataset = fitted(compiled, dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
     forward = engine(compiled.graph, weights, arguments.device)
     return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)

@@ -65,6 +65,7 @@ TYPE_TEXT: dict[object, str] = {
     str: "a text",
     str | None: "a text",
     tuple[int, ...]: "a list of integers",
+    tuple[str, ...]: "a list of texts",
     tuple[float, ...]: "a list of numbers",
 }
 

@@ -16,7 +16,7 @@ import platformdirs
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.data.own import Folder
+from netdsl.data.own import Archive, ArrayFolder, Folder, Segments, Table
 from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
 
@@ -73,8 +73,8 @@ def takes_padding(name: str) -> bool:
     return source is None or "pad" in inspect.signature(source).parameters
 
 
-def describe_dataset(call: SettingCall) -> Described:
-    """What is known about the dataset that `call` names, without reading any data."""
+def describe_dataset(call: SettingCall) -> Described | None:
+    """What is known about the dataset that `call` names, without reading any data, if anything."""
     return source_of(call).described()
 
 
@@ -155,6 +155,10 @@ DATASETS: dict[str, Callable[..., DataSource]] = {
     "mnist": MNIST,
     "cifar10": CIFAR10,
     "folder": Folder,
+    "csv": Table,
+    "segments": Segments,
+    "npz": Archive,
+    "npy": ArrayFolder,
 }
 NAMES = {source: name for name, source in DATASETS.items()}
 

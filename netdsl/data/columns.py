@@ -55,11 +55,12 @@ class Column(ABC):
 
     def sums(self) -> list[bytes]:
         """A sum of each value, which tells whether two of them are equal."""
-        return [
-            hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).digest()
-            for piece in self.pieces()
-            for value in self.read(piece)
-        ]
+        return [sum_of(value) for piece in self.pieces() for value in self.read(piece)]
+
+
+def sum_of(value: np.ndarray) -> bytes:
+    """A sum of the bytes of an array."""
+    return hashlib.blake2b(np.ascontiguousarray(value).data, digest_size=16).digest()
 
 
 @dataclass(frozen=True, eq=False)

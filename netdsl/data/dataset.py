@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
+Constants = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each channel
 Floats = npt.NDArray[np.float32]
 
 
@@ -81,11 +82,11 @@ class InputData:
     std: tuple[float, ...] = ()
 
     def prepare(self, values: np.ndarray) -> np.ndarray:
-        """The values N x shape as float32 of the same shape; integers that are no image stay."""
+        """The values N x shape as float32, or int64 for integers that are no image."""
         if self.is_image:
             mean, std = (np.asarray(v, np.float32)[:, None, None] for v in (self.mean, self.std))
             return (values.astype(np.float32) / np.float32(255) - mean) / std
-        return values.astype(np.float32) if values.dtype.kind == "f" else values
+        return values.astype(np.float32 if values.dtype.kind == "f" else np.int64)
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class Dataset:
     """The training and test samples, those of the validation if there are any, and their meaning.
 
     `note` describes the dataset in one line. `pad` is the number of zero pixels on each side of the
-    images. The short cuts `shape`, `mean`, `std` and `classes` are those of the first input and
-    target; most datasets have no others.
+    images. The short cuts `shape`, `mean`, `std` and `classes` are those of the first input,
+    image and target; most datasets have no others.
     """
 
     name: str
@@ -127,9 +128,10 @@ class Dataset:
         return {name: split for name, split in found.items() if split is not None}
 
     @property
-    def input(self) -> InputData:
-        """The first input."""
-        return next(iter(self.inputs.values()))
+    def image(self) -> InputData:
+        """The first input that is an image, or the first input."""
+        images = [given for given in self.inputs.values() if given.is_image]
+        return (images or list(self.inputs.values()))[0]
 
     @property
     def target(self) -> TargetData:
@@ -139,12 +141,12 @@ class Dataset:
     @property
     def mean(self) -> tuple[float, ...]:
         """The mean of each channel of the images, scaled to 0..1."""
-        return self.input.mean
+        return self.image.mean
 
     @property
     def std(self) -> tuple[float, ...]:
         """The standard deviation of each channel of the images, scaled to 0..1."""
-        return self.input.std
+        return self.image.std
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -161,6 +163,12 @@ class Dataset:
         """The shape of one sample: channels, height and width of an image."""
         return next(iter(self.train.inputs.values())).shape
 
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The shape that the net's output for one sample has to have."""
+        column = next(iter(self.train.targets.values()))
+        return (*((self.class_count,) if self.class_count else ()), *column.shape)
+
     def sum(self) -> str:
         """A sum of all samples, which tells whether the data are the same."""
         digest = hashlib.blake2b(digest_size=16)
@@ -171,17 +179,25 @@ class Dataset:
                     digest.update(value)
         return digest.hexdigest()
 
-    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Dataset:
-        """The dataset with other constants for its images."""
-        inputs = {
-            name: replace(given, mean=mean, std=std) if given.is_image else given
-            for name, given in self.inputs.items()
-        }
+    @property
+    def constants(self) -> dict[str, Constants]:
+        """The mean and the deviation of each input that is an image, by name."""
+        return {name: (i.mean, i.std) for name, i in self.inputs.items() if i.is_image}
+
+    def with_constants(self, constants: Mapping[str, Constants]) -> Dataset:
+        """The dataset with other constants for the inputs of these names."""
+        inputs = dict(self.inputs)
+        for name, (mean, std) in constants.items():
+            inputs[name] = InputData(mean=mean, std=std)
         return replace(self, inputs=inputs)
+
+    def normalised_by(self, mean: tuple[float, ...], std: tuple[float, ...]) -> Dataset:
+        """The dataset with other constants for all its images."""
+        return self.with_constants(dict.fromkeys(self.constants, (mean, std)))
 
     def normalise(self, images: np.ndarray) -> np.ndarray:
         """Values of the first input, N x shape, as the net takes them."""
-        return self.input.prepare(images)
+        return self.image.prepare(images)
 
     def prepared(self, batch: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """The inputs of a batch as the net takes them, in the order of `inputs`."""

@@ -45,7 +45,7 @@ def class_counts(dataset: Dataset, split: Split) -> np.ndarray | None:
 
 
 def warnings_about(dataset: Dataset) -> list[Diagnostic]:
-    """Warnings about files left out, missing classes, imbalance, and equal samples in two splits."""
+    """Warnings about files left out, missing classes, imbalance, and samples in two splits."""
     found = [*_skipped(dataset), *_missing(dataset), *_imbalance(dataset), *_shared(dataset)]
     return [Diagnostic(code, text, None, "warning", help=help_) for code, text, help_ in found]
 
@@ -100,9 +100,7 @@ def _shared(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
                 continue
             samples = counted(len(splits[second]), f"{second} sample")
             occur = "occurs" if count == 1 else "occur"
-            message = (
-                f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
-            )
+            message = f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
             help_ = f"results on the {second} set are too good; remove them from one of the two"
             yield "shared-samples", message, help_
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.data.dataset import Dataset, InputData, Split, TargetData
 from netdsl.data.columns import ArrayColumn
+from netdsl.data.dataset import Dataset, InputData, Split, TargetData
 from netdsl.data.pictures import Form, examine
 from netdsl.data.split import parted
 from netdsl.errors import SettingError
@@ -45,7 +45,7 @@ def read_folder(source: Folder) -> Dataset:
         Labelled(path, label, part)
         for part in parts or [""]
         for label, name in enumerate(classes)
-        for path in _pictures(root / part / name)
+        for path in pictures_in(root / part / name)
     ]
     examined = examine([f.path for f in files], Form(*source.form), source.unreadable, source.path)
     kept = [file for number, file in enumerate(files) if number not in examined.errors]
@@ -64,9 +64,7 @@ def existing_folder(name: str) -> Path:
     return Path(folder)
 
 
-def split_numbers(
-    parts: list[str], groups: np.ndarray, source: OwnData
-) -> dict[str, np.ndarray]:
+def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:
     """The numbers of the samples of `train`, `val` and `test`.
 
     `parts` is the split that each sample belongs to, or "" for all. Without test samples, the share
@@ -103,7 +101,9 @@ def _dataset(
         name,
         {"image": InputData(mean=mean, std=std)},
         {"label": TargetData(tuple(classes))},
-        **splits,
+        splits["train"],
+        splits["test"],
+        splits.get("val"),
         is_resized=True,
         skipped=tuple(examined.errors.values()),
     )
@@ -117,7 +117,7 @@ def _classes(folder: Path) -> list[str]:
     return sorted(name for name in names if not name.startswith("."))
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
     """The picture files in a folder and below, in order of their names."""
     return sorted(
         Path(inside, name)

@@ -39,6 +39,14 @@ class ImageData(Protocol):
         """The number of classes, or None if it is not known or there are no classes."""
 
 
+class OutputData(ImageData, Protocol):
+    """The properties of a dataset that the output of a net must fit."""
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The shape that the net's output for one sample has to have."""
+
+
 class Described(NamedTuple):
     """A dataset that has not been read."""
 
@@ -110,15 +118,40 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
     raise SettingError("data-mismatch", message, "data", f"end the net with `{end}`")
 
 
+def check_outputs(dataset: OutputData, outputs: tuple[int, ...]) -> None:
+    """Raise SettingError `data-mismatch` unless a net gives what the targets need.
+
+    `outputs` is the shape of its output for one sample.
+    """
+    wanted = dataset.wanted
+    if tuple(outputs) == wanted:
+        return
+    if dataset.class_count == wanted[0] and len(wanted) == 1:
+        check_classes(dataset, outputs)
+    message = (
+        f"the net gives {shape_text(outputs)} for each sample, the targets of {dataset.name} need"
+        f" {shape_text(wanted)}"
+    )
+    help_ = f"end the net with `dense({wanted[0]})`"
+    if len(wanted) == 3:
+        help_ = (
+            f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
+            f" end the net with `conv({wanted[0]}, 1)` and resize it"
+        )
+    raise SettingError("data-mismatch", message, "data", help_)
+
+
 def _size_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:
     """Advice to decode pictures to the size that the net takes."""
     if not images.is_resized or len(expects) != 3 or expects[0] not in (1, 3):
         return None
+    channels, *own = images.shape
+    pairs = zip(expects[1:], own, strict=True)
+    sizes = [size if isinstance(size, int) else actual for size, actual in pairs]
     given = []
-    if expects[0] != images.shape[0]:
+    if expects[0] != channels:
         given.append(f"`channels = {expects[0]}`")
-    if any(size != own for size, own in zip(expects[1:], images.shape[1:], strict=True)):
-        sizes = [own if not isinstance(s, int) else s for s, own in zip(expects[1:], images.shape[1:], strict=True)]
+    if sizes != own:
         size = sizes[0] if sizes[0] == sizes[1] else sizes
         given.append(f"`size = {size}`")
     return f"give the data {' and '.join(given)}"

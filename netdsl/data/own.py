@@ -19,6 +19,8 @@ Size = Annotated[
         lambda v: all(0 < n <= MOST_SIZE for n in sizes_of(v)) and len(sizes_of(v)) == 2,
     ),
 ]
+Byte = Annotated[int, Constraint("an integer from 0 to 255", lambda v: 0 <= v <= 255)]
+Names = Annotated[tuple[str, ...], Constraint("a list of names", lambda v: len(v) > 0)]
 Channels = Annotated[int, Constraint("1 (grey) or 3 (colour)", lambda v: v in (1, 3))]
 
 
@@ -75,3 +77,83 @@ class Folder(PictureFiles):
         from netdsl.data.folder import read_folder
 
         return read_folder(self)
+
+
+@dataclass(frozen=True)
+class Table(PictureFiles):
+    """Pictures in the folder `images`, with their targets in a CSV file.
+
+    The first column is the file. The column `target` is the class, or the number to predict if
+    `numbers`. A column `split` with `train`, `val` and `test` gives the splits.
+    """
+
+    path: str
+    images: str
+    target: str | None = None
+    numbers: bool = False
+
+    def described(self) -> Described:
+        return Described("csv", self.form, 0, None, is_resized=True)
+
+    def read(self) -> "Dataset":
+        from netdsl.data.table import read_table
+
+        return read_table(self)
+
+
+@dataclass(frozen=True)
+class Segments(PictureFiles):
+    """Pictures in the folder `images`, and masks of the same names in the folder `masks`.
+
+    The pixels of a mask are the numbers of classes. Those with the number `ignored` have no class.
+    """
+
+    images: str
+    masks: str
+    classes: tuple[str, ...] = ()
+    ignored: Byte = 255
+
+    def described(self) -> Described:
+        return Described("segments", self.form, 0, None, is_resized=True)
+
+    def read(self) -> "Dataset":
+        from netdsl.data.segments import read_segments
+
+        return read_segments(self)
+
+
+@dataclass(frozen=True)
+class Arrays(OwnData, ABC):
+    """Arrays for the `inputs` and `targets` of these names.
+
+    For a name such as `x` there are `x_train`, `x_test` and perhaps `x_val`, or `x` for all
+    samples. `classes` names the classes of a target of integers.
+    """
+
+    path: str
+    inputs: Names = ("x",)
+    targets: Names = ("y",)
+    classes: tuple[str, ...] = ()
+
+    def described(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Archive(Arrays):
+    """The arrays of a `.npz` file."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data.array_files import read_archive
+
+        return read_archive(self)
+
+
+@dataclass(frozen=True)
+class ArrayFolder(Arrays):
+    """The `.npy` files of a folder, whose inputs stay on the disk and are read as needed."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data.array_files import read_array_folder
+
+        return read_array_folder(self)

@@ -41,8 +41,8 @@ class DataSource(ABC):
     limit: MaybeCount = None
 
     @abstractmethod
-    def described(self) -> Described:
-        """What is known without reading any data."""
+    def described(self) -> Described | None:
+        """What is known about the images without reading any data; None if nothing is."""
 
     @abstractmethod
     def read(self) -> "Dataset":

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.errors import NetdslError, SettingError
 
 if TYPE_CHECKING:
-    from netdsl.data.dataset import Dataset
+    from netdsl.data.dataset import Constants, Dataset
     from netdsl.weights.checkpoints import Weights
 
 SHOWN = 4  # classes in a message
 
 
 class Trained(NamedTuple):
-    """The data set as a `train` section names it, its classes, and its normalisation."""
+    """The data set as a `train` section names it, its classes, and the constants of its images.
+
+    The constants are the mean and the deviation, by the name of the input.
+    """
 
     data: str
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    constants: dict[str, Constants]
 
     def applied_to(self, dataset: Dataset, weights: str) -> Dataset:
         """A data set with this normalisation; `weights` is their name for messages.
@@ -34,7 +36,9 @@ class Trained(NamedTuple):
             )
             help_ = f"leave `--data` out: it was trained on `{self.data}`"
             raise SettingError("data-mismatch", message, "data", help_)
-        return dataset.normalised_by(self.mean, self.std)
+        if len(self.constants) == len(dataset.constants) == 1:
+            return dataset.normalised_by(*next(iter(self.constants.values())))
+        return dataset.with_constants(self.constants)
 
 
 def trained_on(weights: Weights) -> Trained | None:
@@ -46,9 +50,10 @@ def trained_on(weights: Weights) -> Trained | None:
     if "data" not in metadata or "settings" not in metadata:
         return None
     try:
-        classes, mean, std = (json.loads(metadata[key]) for key in ("classes", "mean", "std"))
-        return Trained(metadata["data"], tuple(classes), tuple(mean), tuple(std))
-    except (KeyError, TypeError, ValueError) as error:
+        classes, constants = (json.loads(metadata[key]) for key in ("classes", "constants"))
+        pairs = {name: (tuple(mean), tuple(std)) for name, (mean, std) in constants.items()}
+        return Trained(metadata["data"], tuple(classes), pairs)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"the metadata of {weights.name} do not describe its data: {error}"
         raise NetdslError("bad-metadata", message) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.data.catalog import describe_dataset
@@ -13,28 +14,30 @@ from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.section import entry_of, place_in, read_config
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netdsl.data.images import ImageData
+    from netdsl.data.dataset import Dataset
+    from netdsl.data.images import Described, ImageData
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph, Value
     from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
 
 
-def check_ends(graph: Graph, command: str) -> None:
-    """Raise `NetdslError` unless the net takes one float32 tensor and gives one.
+def check_ends(graph: Graph, command: str, data: Described | None) -> None:
+    """Raise `NetdslError` unless the net gives one tensor, and takes one of float32 for images.
 
-    `command` is the work that needs this, for the message.
+    `command` is the work that needs this, for the message. If nothing is known about the data yet,
+    its inputs are compared with those of the net when it has been read.
     """
     image = graph.inputs[0]
-    if len(graph.inputs) > 1:
+    if len(graph.inputs) > 1 and data is not None:
         has = counted(len(graph.inputs), "input")
-        raise _cannot(graph, f"has {has}, and {command} takes only nets with one", graph.inputs[1])
-    if image.type.dtype != "float32":
+        raise _cannot(graph, f"has {has}, and {data.name} has only one", graph.inputs[1])
+    if image.type.dtype != "float32" and data is not None:
         takes = f"takes {image.type.dtype}, and {command} gives it images of float32"
         raise _cannot(graph, takes, image)
     if len(graph.outputs) > 1:
@@ -55,6 +58,61 @@ def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
     if not graph.symbols:
         return compiled
     return compile_net(compiled.program, graph.name, {image.name: dataset.shape})
+
+
+def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
+    """The net for the samples of a dataset, whose inputs get the order of the net's.
+
+    A single input fits that of the net whatever its name; several are matched by their names.
+    Raises `NetdslError` unless they have the shapes and types of the net's inputs.
+    """
+    columns, inputs = dataset.train.inputs, compiled.graph.inputs
+    names = {value.name: value.name for value in inputs}
+    if len(columns) == len(inputs) == 1:
+        names = {inputs[0].name: next(iter(columns))}
+    if set(names.values()) != set(columns):
+        has = f"{dataset.name} has the inputs {listed([f'`{name}`' for name in columns])}"
+        takes = listed([f"`{value.name}`" for value in inputs])
+        help_ = "rename one of them, so that the names are equal"
+        raise SettingError("data-mismatch", f"{has}, the net takes {takes}", "data", help_)
+    for value in inputs:
+        _check_type(dataset, names[value.name], value)
+    ordered = {names[value.name]: dataset.inputs[names[value.name]] for value in inputs}
+    dataset = replace(dataset, inputs=ordered)
+    if len(inputs) == 1:
+        return check_images(compiled, dataset), dataset
+    for value in inputs:
+        shape = columns[value.name].shape
+        _check_sizes(dataset, value, shape)
+    if compiled.graph.symbols:
+        sizes = {value.name: columns[value.name].shape for value in inputs}
+        compiled = compile_net(compiled.program, compiled.graph.name, sizes)
+    return compiled, dataset
+
+
+def _check_sizes(dataset: Dataset, value: Value, shape: tuple[int, ...]) -> None:
+    expects = value.type.shape
+    pairs = zip(expects, shape, strict=False)
+    if len(expects) == len(shape) and all(a == b or not isinstance(a, int) for a, b in pairs):
+        return
+    message = (
+        f"the samples of `{value.name}` of {dataset.name} are {shape_text(shape)}, the net takes"
+        f" {shape_text(expects)}"
+    )
+    help_ = f"write `input {value.name}: {shape_text(shape)}`"
+    raise SettingError("data-mismatch", message, "data", help_)
+
+
+def _check_type(dataset: Dataset, name: str, value: Value) -> None:
+    column = dataset.train.inputs[name]
+    takes, gives = value.type.dtype, "float32"
+    if column.dtype.kind in "iub" and not dataset.inputs[name].is_image:
+        gives = "int64"
+    if takes == gives:
+        return
+    message = f"`{name}` of {dataset.name} has {column.dtype}, the input `{value.name}` is {takes}"
+    help_ = "store floats" if takes == "float32" else f"write `input {value.name}: ... {gives}`"
+    raise SettingError("data-mismatch", message, "data", help_)
 
 
 def errors_of_section(compiled: Compiled) -> list[Diagnostic]:
@@ -78,13 +136,15 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     is_given = compiled.inputs or compiled.program.defines
     if is_own:
         try:
-            check_ends(graph, "`netdsl train`")
+            check_ends(graph, "`netdsl train`", describe_dataset(config.data))
         except NetdslError as error:
             yield from error.diagnostics
             return
     if named is None or not is_own or is_given:
         return
     data = describe_dataset(config.data)
+    if data is None:
+        return
     image = Annotation("the input is here", graph.inputs[0].site.span)
     output = Annotation("the output is here", graph.outputs[0].value.site.span)
     checks: tuple[tuple[Callable[[], object], tuple[Annotation, ...]], ...] = (

@@ -159,7 +159,7 @@ class _Files:
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console = console
-        self._keys = [metric.key for metric in run.config.metrics]
+        self._keys = [m.key for m in run.config.metrics] if run.dataset.classes else []
 
     def say(self, line: str) -> None:
         """Print a line as it is."""

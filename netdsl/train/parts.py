@@ -7,7 +7,7 @@ import kornia.augmentation as kornia
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, InputData
+from netdsl.data.dataset import Dataset, InputData, TargetData
 from netdsl.errors import SettingError
 from netdsl.train import settings
 from netdsl.train.feed import Batch
@@ -26,11 +26,22 @@ class OneHotMSE(nn.Module):
         return nn.functional.mse_loss(logits, target)
 
 
-def build_loss(loss: settings.Loss) -> LossFunction:
-    """A function that takes logits N x K and labels N and gives the mean loss, a scalar."""
+def build_loss(loss: settings.Loss, target: TargetData) -> LossFunction:
+    """A function that takes the outputs and targets of a batch and gives the mean loss, a scalar.
+
+    The outputs are logits N x K and the targets labels N, or N x K x H x W and N x H x W for masks;
+    without classes, both are numbers of the same shape. Raises SettingError `data-mismatch` for
+    cross entropy without classes.
+    """
     if isinstance(loss, settings.MSE):
-        return OneHotMSE()
-    return nn.CrossEntropyLoss(label_smoothing=loss.label_smoothing)
+        return OneHotMSE() if target.classes else nn.MSELoss()
+    if not target.classes:
+        message = (
+            "the loss is `cross_entropy`, and the targets of the data are numbers, not classes"
+        )
+        raise SettingError("data-mismatch", message, "loss", "write `loss = mse`")
+    ignored = -100 if target.ignored is None else target.ignored
+    return nn.CrossEntropyLoss(label_smoothing=loss.label_smoothing, ignore_index=ignored)
 
 
 def build_optimizer(
@@ -96,11 +107,20 @@ def build_input(
 
     def run(batch: Batch) -> tuple[list[Tensor], Tensor]:
         inputs = []
-        for name, values in batch.inputs.items():
-            inputs.append(stages[name](values) if name in stages else values)
-        return inputs, next(iter(batch.targets.values()))
+        for name in dataset.inputs:
+            values = batch.inputs[name]
+            if name in stages:
+                inputs.append(stages[name](values))
+            else:
+                inputs.append(values.float() if values.is_floating_point() else values.long())
+        return inputs, as_target(next(iter(batch.targets.values())))
 
     return run
+
+
+def as_target(values: Tensor) -> Tensor:
+    """A target as losses take it: classes as int64, numbers as they are."""
+    return values if values.is_floating_point() else values.long()
 
 
 def _stages(augment: tuple[settings.Augment, ...], given: InputData, device: torch.device) -> Stage:

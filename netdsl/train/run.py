@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset, Floats, Split
-from netdsl.data.evaluate import predict
+from netdsl.data.evaluate import measured, predict
 from netdsl.errors import SettingError
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.order import Step, seed_draws, steps_of
-from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.parts import as_target, build_input, build_loss, build_optimizer, rate_factor
 
 AfterStep = Callable[[], None]
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ class Run:
     ) -> None:
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
-        self.loss = build_loss(config.loss)
+        self.loss = build_loss(config.loss, dataset.target)
         self.optimizer = build_optimizer(config.optimizer, module.parameters())
         self.prepare = build_input(config.augment, dataset, device)
         self.feed = Feed(dataset.train, device, config.workers)
@@ -40,8 +40,7 @@ class Run:
         """Run two samples, so that a mismatch of net, data and metrics is found at once."""
         split = self.dataset.test.take(np.arange(min(2, len(self.dataset.test))))
         logits = predict(self._logits, split.batches(2), self.dataset)
-        for metric in self.config.metrics:
-            metric(logits, split.labels)
+        measured(logits, split.labels, self.dataset, self.config.metrics)
 
     def steps(self, epoch: int) -> Sequence[Step]:
         """The steps of an epoch, counted from 0."""
@@ -136,8 +135,8 @@ class Run:
             for batch in feed.batches(order)
         )
         logits, labels = predict(forward, batches, self.dataset), split.labels
-        loss = self.loss(torch.from_numpy(logits), torch.from_numpy(labels)).item()
-        return {"loss": loss, **{m.key: m(logits, labels) for m in self.config.metrics}}
+        loss = self.loss(torch.from_numpy(logits), as_target(torch.from_numpy(labels))).item()
+        return {"loss": loss, **measured(logits, labels, self.dataset, self.config.metrics)}
 
     def _logits(self, *inputs: np.ndarray) -> Floats:
         self.module.eval()

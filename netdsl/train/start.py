@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from netdsl.backends.torch.module import lower
-from netdsl.data.catalog import open_dataset
+from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.data.findings import warnings_about
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
 from netdsl.render import render_all
-from netdsl.train.fit import check_ends, check_images
+from netdsl.train.fit import check_ends, fitted
 from netdsl.train.identity import layers_of, settings_of
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
@@ -62,13 +62,13 @@ def train_net(
     """
     name = compiled.graph.name
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
-    check_ends(compiled.graph, "`netdsl train`")
+    check_ends(compiled.graph, "`netdsl train`", describe_dataset(config.data))
     try:
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
-        check_images(compiled, dataset)
+        _, dataset = fitted(compiled, dataset)
         _warn(warnings_about(dataset), compiled, wishes, warn or partial(_print, console))
         torch.manual_seed(config.seed)
         return train(
@@ -90,14 +90,13 @@ def train_net(
         raise placed(error, compiled, replaced) from None
 
 
-def _warn(
-    warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: Warn
-) -> None:
+def _warn(warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: Warn) -> None:
     """Give the warnings about the data the place of its entry, and pass them on."""
     entry = entry_of(compiled, "data")
     for warning in warnings:
-        warning.file = wishes.data
-        if wishes.data is None and entry is not None:
+        if wishes.data is not None:
+            warning.file = wishes.data
+        elif entry is not None:
             warning.span = entry.span
     warn(warnings)
 

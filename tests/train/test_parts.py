@@ -37,10 +37,10 @@ def test_losses() -> None:
     labels = torch.tensor([0])
     log = torch.log_softmax(logits, 1)[0]
     smooth = -(0.9 * log[0] + 0.1 * log.mean())
-    assert build_loss(settings.CrossEntropy(0.1))(logits, labels).item() == pytest.approx(
-        smooth.item()
-    )
-    assert build_loss(settings.MSE())(logits, labels).item() == pytest.approx(2 / 3)
+    assert build_loss(settings.CrossEntropy(0.1), tiny().target)(
+        logits, labels
+    ).item() == pytest.approx(smooth.item())
+    assert build_loss(settings.MSE(), tiny().target)(logits, labels).item() == pytest.approx(2 / 3)
 
 
 def test_optimizers_get_their_settings() -> None:
