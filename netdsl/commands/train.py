@@ -54,7 +54,7 @@ def _start(arguments: argparse.Namespace) -> Start:
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
     """The warnings about the net; those about its loss only if the text names the loss."""
-    silent: tuple[str, ...] = ABOUT_THE_DATA  # without its folder, data is an error
+    silent: tuple[str, ...] = ABOUT_THE_DATA  # misfits are errors
     if "loss" in settings:
         silent += ABOUT_THE_LOSS
     return [warning for warning in compiled.warnings if warning.code not in silent]

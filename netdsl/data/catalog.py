@@ -33,11 +33,17 @@ FASHION_NORMALISATION = ((0.2860,), (0.3530,))
 MNIST_NORMALISATION = ((0.1307,), (0.3081,))
 # These are ImageNet's constants: published weights of CIFAR-10 ResNets were trained with them.
 CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CIFAR_100_NORMALISATION = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+DIGITS_NORMALISATION = ((0.3050,), (0.3757,))
 FASHION_HELP = (
     'run `apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder'
     " with its four IDX files, or use `fashion_mnist_sample()`, which is shipped with netdsl"
 )
-MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
+MNIST_HELP = (
+    "download the four IDX files of MNIST, gzipped or not, for example from"
+    " https://ossci-datasets.s3.amazonaws.com/mnist/, and put them into that folder, or give the"
+    ' folder that has them: `root = "DIR"`'
+)
 
 
 def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
@@ -101,52 +107,85 @@ class FashionSample(Published):
 
 
 @dataclass(frozen=True)
-class _Rooted(Published):
-    """Data in the folder `root`."""
+class Stored(Published):
+    """Data in the folder `root`, or else in the folder of its name in `data_folder`."""
 
     root: str | None = None
 
+    def folder(self, help_: str) -> Path:
+        """The folder; raises SettingError with the advice `help_` if there is none."""
+        name = self.root
+        if name is None:
+            name = str(data_folder() / NAMES[type(self)])
+        # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
+        found = os.path.expanduser(name)
+        if not os.path.isdir(found):
+            raise SettingError("data-not-found", f"there is no folder {found}", "data", help_)
+        return Path(found)
+
 
 @dataclass(frozen=True)
-class FashionMNIST(_Rooted):
+class FashionMNIST(Stored):
     """All of Fashion-MNIST.
 
-    It is read from `root`, or else from Debian's package or the user's cache, into which it is
-    downloaded if necessary.
+    Without `root`, it is read from the folder of all data, from Debian's package or from the user's
+    cache, into which it is downloaded if necessary.
     """
 
     def read(self) -> "Dataset":
         from netdsl.data.idx import read_idx_folder
 
-        if self.root is None:
-            folder = _fashion_folder()
-        else:
-            folder = _root(self.root, FASHION_HELP)
+        folder = _fashion_folder() if self.root is None else self.folder(FASHION_HELP)
         splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
         title = "Fashion-MNIST: {counts}"
         return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
 @dataclass(frozen=True)
-class MNIST(_Rooted):
-    """MNIST from the four IDX files in `root`."""
+class MNIST(Stored):
+    """MNIST from its four IDX files."""
 
     def read(self) -> "Dataset":
         from netdsl.data.idx import read_idx_folder
 
-        splits = read_idx_folder(_root(self.root, MNIST_HELP), 10, MNIST_HELP)
+        splits = read_idx_folder(self.folder(MNIST_HELP), 10, MNIST_HELP)
         return _dataset(self, "MNIST: {counts}", splits, tuple("0123456789"), MNIST_NORMALISATION)
 
 
 @dataclass(frozen=True)
-class CIFAR10(_Rooted):
-    """CIFAR-10 from its binary files in `root` or in `root`/cifar-10-batches-bin."""
+class CIFAR10(Stored):
+    """CIFAR-10 from its binary files, or from the archive that has them."""
 
     def read(self) -> "Dataset":
         from netdsl.data import cifar
 
-        splits = cifar.read_cifar_folder(_root(self.root, cifar.HELP))
+        splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR10.help), cifar.CIFAR10)
         return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES, CIFAR_NORMALISATION)
+
+
+@dataclass(frozen=True)
+class CIFAR100(Stored):
+    """CIFAR-100 from its binary files, or from the archive that has them."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data import cifar
+
+        splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR100.help), cifar.CIFAR100)
+        title, constants = "CIFAR-100: {counts}", CIFAR_100_NORMALISATION
+        return _dataset(self, title, splits, cifar.CLASSES_100, constants)
+
+
+@dataclass(frozen=True)
+class Digits(Stored):
+    """The handwritten digits of scikit-learn, of which a fifth is the test set."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data import digits
+
+        folder = None if self.root else digits.packaged_folder()
+        splits = digits.read_digits(folder or self.folder(digits.HELP))
+        classes, constants = tuple("0123456789"), DIGITS_NORMALISATION
+        return _dataset(self, "Digits of scikit-learn: {counts}", splits, classes, constants)
 
 
 DATASETS: dict[str, Callable[..., DataSource]] = {
@@ -154,6 +193,8 @@ DATASETS: dict[str, Callable[..., DataSource]] = {
     "fashion_mnist": FashionMNIST,
     "mnist": MNIST,
     "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "digits": Digits,
     "folder": Folder,
     "csv": Table,
     "segments": Segments,
@@ -198,24 +239,19 @@ def _padded(split: "Split", pad: int) -> "Split":
     return type(split).of(np.pad(split.images, sides), split.labels)
 
 
-def _root(root: str | None, help: str) -> Path:
-    """The folder `root`; raises SettingError with the advice `help` if it is not a folder."""
-    if root is None:
-        raise SettingError("data-not-found", "no folder is given for the data", "data", help)
-    # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
-    folder = os.path.expanduser(root)
-    if not os.path.isdir(folder):
-        raise SettingError("data-not-found", f"there is no folder {folder}", "data", help)
-    return Path(folder)
+def data_folder() -> Path:
+    """The folder of all data: `NETDSL_DATA` in the environment, or else the user's data folder."""
+    return Path(os.environ.get("NETDSL_DATA") or platformdirs.user_data_path("netdsl"))
 
 
 def _fashion_folder() -> Path:
-    """The folder of Debian's package if it is installed, else the user's cache, filled."""
+    """The folder that has the files, or else the user's cache, filled."""
     from netdsl.data.download import download
     from netdsl.data.idx import has_idx
 
-    if has_idx(DEBIAN_FOLDER):
-        return DEBIAN_FOLDER
+    for folder in (data_folder() / "fashion_mnist", DEBIAN_FOLDER):
+        if has_idx(folder):
+            return folder
     cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
     download(cache, FASHION_HELP, progress=PROGRESS.get())
     return cache

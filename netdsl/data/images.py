@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from netdsl.analysis.lint.training import NEED_ROOT
 from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
 
@@ -63,6 +62,8 @@ KNOWN = {
     "fashion_mnist": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
     "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "digits": ((1, 8, 8), 10),
 }
 
 
@@ -178,7 +179,4 @@ def _other_data(expects: tuple[int | Sym, ...]) -> str:
 
 def _written(name: str, pad: int) -> str:
     """A dataset as a `train` section names it."""
-    arguments = ['root = "DIR"'] if name in NEED_ROOT else []
-    if pad:
-        arguments.append(f"pad = {pad}")
-    return f"{name}({', '.join(arguments)})" if arguments else name
+    return f"{name}(pad = {pad})" if pad else name

@@ -179,7 +179,7 @@ def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
     root = re.search(r'root\s*=\s*("[^"]*")', named.span.text)
     if help is None or root is None:
         return help
-    return help.replace(f'{data}(root = "DIR"', f"{data}(root = {root[1]}")
+    return help.replace(f"{data}(pad", f"{data}(root = {root[1]}, pad")
 
 
 def _cannot(graph: Graph, fact: str, place: Value) -> NetdslError:

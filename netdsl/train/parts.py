@@ -1,29 +1,26 @@
-"""Builds the parts of a run from its settings: loss, optimizer, learning rate, augmentation."""
+"""Builds the parts of a run from its settings: loss, optimizer, learning rate."""
 
 import math
 from collections.abc import Callable, Iterable
 
-import kornia.augmentation as kornia
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, InputData, TargetData
+from netdsl.data.dataset import TargetData
 from netdsl.errors import SettingError
 from netdsl.train import settings
-from netdsl.train.feed import Batch
 
-Stage = Callable[[Tensor], Tensor]
-Prepare = Callable[[Batch], tuple[list[Tensor], Tensor]]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
 
 class OneHotMSE(nn.Module):
-    """Mean squared error between logits N x K and the one-hot encoding of labels N."""
+    """Mean squared error between logits N x K and labels N in one-hot encoding, or shares N x K."""
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean over all N x K values, a scalar."""
-        target = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-        return nn.functional.mse_loss(logits, target)
+        if not labels.is_floating_point():
+            labels = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+        return nn.functional.mse_loss(logits, labels)
 
 
 def build_loss(loss: settings.Loss, target: TargetData) -> LossFunction:
@@ -88,72 +85,3 @@ def rate_factor(schedule: settings.Schedule, step: int, per_epoch: int, epochs: 
         case settings.MultiStep(at=at, gamma=gamma):
             return gamma ** sum(epoch >= milestone for milestone in at)
     return 1.0
-
-
-def build_input(
-    augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device
-) -> Prepare:
-    """A function that turns a batch into the inputs of the net in training, and the targets.
-
-    It maps images N x C x H x W of bytes to float32 of the same shape. Pixels are scaled to 0..1,
-    then the augmentations run in the order of the list; normalisation is the last one unless the
-    list contains it.
-    """
-    stages = {
-        name: _stages(augment, given, device)
-        for name, given in dataset.inputs.items()
-        if given.is_image
-    }
-
-    def run(batch: Batch) -> tuple[list[Tensor], Tensor]:
-        inputs = []
-        for name in dataset.inputs:
-            values = batch.inputs[name]
-            if name in stages:
-                inputs.append(stages[name](values))
-            else:
-                inputs.append(values.float() if values.is_floating_point() else values.long())
-        return inputs, as_target(next(iter(batch.targets.values())))
-
-    return run
-
-
-def as_target(values: Tensor) -> Tensor:
-    """A target as losses take it: classes as int64, numbers as they are."""
-    return values if values.is_floating_point() else values.long()
-
-
-def _stages(augment: tuple[settings.Augment, ...], given: InputData, device: torch.device) -> Stage:
-    """All that is done to the images of one input."""
-    mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (given.mean, given.std))
-    stages = [_stage(item, mean, std) for item in augment]
-    if not any(isinstance(item, settings.Normalize) for item in augment):
-        stages.append(_normalise(mean, std))
-
-    def run(images: Tensor) -> Tensor:
-        values = images.float() / 255
-        for stage in stages:
-            values = stage(values)
-        return values
-
-    return run
-
-
-def _stage(item: settings.Augment, mean: Tensor, std: Tensor) -> Stage:
-    stage: Stage
-    match item:
-        case settings.RandomCrop(size=size, pad=pad):
-            stage = kornia.RandomCrop((size, size), padding=pad or None)
-        case settings.HFlip():
-            stage = kornia.RandomHorizontalFlip(p=0.5)
-        case settings.RandomErasing(p=p):
-            stage = kornia.RandomErasing(p=p)
-        case settings.Rotation(degrees=degrees):
-            stage = kornia.RandomRotation(degrees, p=1.0)
-        case settings.Normalize():
-            stage = _normalise(mean, std)
-    return stage
-
-
-def _normalise(mean: Tensor, std: Tensor) -> Stage:
-    return lambda images: (images - mean) / std

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from netdsl.data.dataset import Dataset, Floats, Split
 from netdsl.data.evaluate import measured, predict
 from netdsl.errors import SettingError
+from netdsl.train.augment import as_target, build_input
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.order import Step, seed_draws, steps_of
-from netdsl.train.parts import as_target, build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.parts import build_loss, build_optimizer, rate_factor
 
 AfterStep = Callable[[], None]
 CPU = torch.device("cpu")

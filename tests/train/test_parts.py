@@ -11,9 +11,10 @@ from netdsl.config import SettingCall
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
 from netdsl.train import settings
+from netdsl.train.augment import build_input
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import Batch
-from netdsl.train.parts import build_input, build_loss, build_optimizer, rate_factor
+from netdsl.train.parts import build_loss, build_optimizer, rate_factor
 from tests.support.training import CPU, config, net, run, tiny
 
 
