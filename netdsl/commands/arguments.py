@@ -173,13 +173,7 @@ def _train(add: Add) -> None:
     )
     add_net(command)
     _add_data(command)
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="train.KEY=VALUE",
-        help="replace an entry of the section, such as train.epochs=3; can be given several times",
-    )
+    _add_set(command)
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
     )
@@ -231,12 +225,48 @@ def _test(add: Add) -> None:
     add_format(command)
 
 
+def _data(add: Add) -> None:
+    command = add(
+        "data",
+        "print the data of a `train` section; draw augmented samples",
+        "[options] FILE[:NET]",
+        "Print the data of a `train` section: samples, classes, sizes, mean and deviation. Warns of"
+        " unreadable files, missing and rare classes, and samples in two splits. Draws training"
+        " samples as they are stored, and as the net gets them in training.",
+        """
+        netdsl data lenet5
+        netdsl data small.net --data 'folder("photos", size = 64)' -o photos.png
+        """,
+    )
+    add_net(command)
+    _add_data(command)
+    _add_set(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        default="samples.png",
+        metavar="FILE",
+        help="the PNG to write with samples (default: samples.png)",
+    )
+    add_format(command)
+
+
+def _add_set(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="train.KEY=VALUE",
+        help="replace an entry of the section, such as train.epochs=3; can be given several times",
+    )
+
+
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         metavar="DATA",
-        help="use this data set instead of the one in the `train` section: fashion_mnist_sample,"
-        ' fashion_mnist, mnist(root="DIR") or cifar10(root="DIR")',
+        help="use this data set instead of the one in the `train` section, such as fashion_mnist"
+        ' or folder("photos", size = 64)',
     )
 
 
@@ -334,6 +364,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     **MODEL_COMMANDS,
     "train": _train,
     "test": _test,
+    "data": _data,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

@@ -46,11 +46,14 @@ def class_counts(dataset: Dataset, split: Split) -> np.ndarray | None:
 
 def warnings_about(dataset: Dataset) -> list[Diagnostic]:
     """Warnings about files left out, missing classes, imbalance, and samples in two splits."""
-    found = [*_skipped(dataset), *_missing(dataset), *_imbalance(dataset), *_shared(dataset)]
-    return [Diagnostic(code, text, None, "warning", help=help_) for code, text, help_ in found]
+    return [*_skipped(dataset), *_missing(dataset), *_imbalance(dataset), *_shared(dataset)]
 
 
-def _skipped(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+def _warning(code: str, message: str, help: str) -> Diagnostic:
+    return Diagnostic(code, message, None, "warning", help=help)
+
+
+def _skipped(dataset: Dataset) -> Iterator[Diagnostic]:
     files = dataset.skipped
     if not files:
         return
@@ -59,10 +62,10 @@ def _skipped(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         names += f"; and {len(files) - SHOWN:,} more"
     left = "picture is" if len(files) == 1 else "pictures are"
     message = f"{len(files):,} {left} left out of {dataset.name}: {names}"
-    yield "unreadable-pictures", message, "remove or replace these files"
+    yield _warning("unreadable-pictures", message, "remove or replace these files")
 
 
-def _missing(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
     for name, split in dataset.splits.items():
         counts = class_counts(dataset, split)
         if counts is None or counts.all():
@@ -72,10 +75,10 @@ def _missing(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
             missing = [*missing[:SHOWN], f"{len(missing) - SHOWN:,} more"]
         message = f"{dataset.name} has no {name} samples of {listed(missing)}"
         help_ = f"add {name} samples of it, or remove the class from the data"
-        yield "missing-class", message, help_
+        yield _warning("missing-class", message, help_)
 
 
-def _imbalance(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
     counts = class_counts(dataset, dataset.train)
     if counts is None or not counts.any():
         return
@@ -86,10 +89,10 @@ def _imbalance(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
     small, large = dataset.classes[least], dataset.classes[most]
     samples = counted(int(counts[least]), "training sample")
     message = f"{dataset.name} has {samples} of `{small}`, and {counts[most]:,} of `{large}`"
-    yield "class-imbalance", message, "the accuracy hides errors of the small class"
+    yield _warning("class-imbalance", message, "the accuracy hides errors of the small class")
 
 
-def _shared(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
     splits = {name: sample_sums(split) for name, split in dataset.splits.items()}
     names = list(splits)
     for number, first in enumerate(names):
@@ -102,7 +105,7 @@ def _shared(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
             occur = "occurs" if count == 1 else "occur"
             message = f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
             help_ = f"results on the {second} set are too good; remove them from one of the two"
-            yield "shared-samples", message, help_
+            yield _warning("shared-samples", message, help_)
 
 
 def sample_sums(split: Split) -> list[bytes]:

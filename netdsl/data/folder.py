@@ -136,6 +136,6 @@ def _check_classes(root: Path, parts: list[str], classes: list[str]) -> None:
     for part in parts[1:]:
         others = [name for name in _classes(root / part) if name not in classes]
         if others:
-            message = f"{root / part} has the class {listed(others)}, and {root / 'train'} has not"
+            message = f"{root / part} has the class {listed(others)}, and {root / 'train'} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
             raise SettingError("unknown-class", message, "data", help_)

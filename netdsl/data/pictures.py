@@ -14,7 +14,7 @@ from netdsl.errors import NetdslError, SettingError
 from netdsl.limits import limit
 from netdsl.pictures import MODES, decode
 from netdsl.process.cores import cores
-from netdsl.words import are, counted
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +160,7 @@ def _check_share(errors: dict[int, str], count: int, unreadable: float, name: st
         return
     message = (
         f"{len(errors):,} of the {counted(count, 'picture')} of {name} cannot be read, and"
-        f" {unreadable:.3g} of them {are(1)} allowed: {'; '.join(list(errors.values())[:SHOWN])}"
+        f" {unreadable:.3g} of them is allowed: {'; '.join(list(errors.values())[:SHOWN])}"
     )
     if len(errors) > SHOWN:
         message += f"; and {len(errors) - SHOWN:,} more"

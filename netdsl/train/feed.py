@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Split
 
 MOST_WORKERS = 8
+CPU = torch.device("cpu")
 
 
 class Batch(NamedTuple):

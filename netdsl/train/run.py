@@ -14,13 +14,12 @@ from netdsl.errors import SettingError
 from netdsl.train.augment import as_target, build_input
 from netdsl.train.checkpoint import Progress, Record
 from netdsl.train.config import TrainConfig
-from netdsl.train.feed import Batch, Feed
+from netdsl.train.feed import CPU, Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.order import Step, seed_draws, steps_of
 from netdsl.train.parts import build_loss, build_optimizer, rate_factor
 
 AfterStep = Callable[[], None]
-CPU = torch.device("cpu")
 
 
 class Run:
