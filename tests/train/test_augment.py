@@ -116,7 +116,7 @@ def test_masks_move_with_their_images(call: SettingCall) -> None:
     images, masks = prepared(call, with_masks())
     values = images[:, 0]
     assert masks.dtype == torch.int64
-    assert set(masks.unique().tolist()) <= {0, 1, 255}
+    assert set(masks.flatten().tolist()) <= {0, 1, 255}
     assert (values[masks == 1] > 0.7).float().mean() > 0.9
     inside = (masks == 0) & (values > 0.25)
     assert ((values[inside] - 128 / 255).abs() < 0.15).float().mean() > 0.85

@@ -128,6 +128,7 @@ def test_several_ends_and_members() -> None:
 def test_default_data() -> None:
     """What `check` takes for the default data and epochs are those of `netdsl train`."""
     data = describe_dataset(TrainConfig().data)
+    assert data is not None
     assert (data.name, data.shape, data.class_count) == (
         lint.DEFAULT_DATA,
         lint.DEFAULT_IMAGES,
