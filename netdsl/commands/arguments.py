@@ -171,9 +171,7 @@ def _train(add: Add) -> None:
         netdsl train lenet5 --out runs/first --resume
         """,
     )
-    add_net(command)
-    _add_data(command)
-    _add_set(command)
+    _add_section(command)
     command.add_argument(
         "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
     )
@@ -238,9 +236,7 @@ def _data(add: Add) -> None:
         netdsl data small.net --data 'folder("photos", size = 64)' -o photos.png
         """,
     )
-    add_net(command)
-    _add_data(command)
-    _add_set(command)
+    _add_section(command)
     command.add_argument(
         "-o",
         "--output",
@@ -251,7 +247,10 @@ def _data(add: Add) -> None:
     add_format(command)
 
 
-def _add_set(command: argparse.ArgumentParser) -> None:
+def _add_section(command: argparse.ArgumentParser) -> None:
+    """Add the net, and the options that change its `train` section."""
+    add_net(command)
+    _add_data(command)
     command.add_argument(
         "--set",
         action="append",

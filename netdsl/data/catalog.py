@@ -6,8 +6,9 @@ names and arguments.
 
 import inspect
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import platformdirs
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.data.own import Archive, ArrayFolder, Folder, Segments, Table
+from netdsl.data.own import Archive, ArrayFolder, Folder, PictureTable, Segments
 from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
 
@@ -56,13 +57,42 @@ def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
     """
     before = PROGRESS.set(progress)
     try:
-        return source_of(call).open()
+        return _opened(source_of(call))
     except SettingError as error:
         error.key = error.key or "data"
         error.part = error.part or EntryPart(call.name)
         raise
     finally:
         PROGRESS.reset(before)
+
+
+def _opened(source: DataSource) -> "Dataset":
+    """The dataset of a source, with its validation set and its limit; raises SettingError."""
+    from netdsl.data.findings import described_counts
+    from netdsl.data.split import divided
+
+    if isinstance(source, Published):
+        return divided(source.read(), source.val, source.limit)
+    dataset = divided(_read(source), source.val, source.limit)
+    return replace(dataset, note=described_counts(dataset))
+
+
+def _read(source: DataSource) -> "Dataset":
+    """All samples of the user's own data; raises SettingError."""
+    from netdsl.data import array_files, folder, segments, table
+
+    match source:
+        case Folder():
+            return folder.read_folder(source)
+        case PictureTable():
+            return table.read_table(source)
+        case Segments():
+            return segments.read_segments(source)
+        case Archive():
+            return array_files.read_archive(source)
+        case ArrayFolder():
+            return array_files.read_array_folder(source)
+    raise TypeError(source)
 
 
 def source_of(call: SettingCall) -> DataSource:
@@ -85,13 +115,17 @@ def describe_dataset(call: SettingCall) -> Described | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published(DataSource):
+class Published(DataSource, ABC):
     """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
 
     def described(self) -> Described:
         return described(NAMES[type(self)], self.pad)
+
+    @abstractmethod
+    def read(self) -> "Dataset":
+        """All samples; raises SettingError."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +141,7 @@ class FashionSample(Published):
 
 
 @dataclass(frozen=True)
-class Stored(Published):
+class StoredData(Published):
     """Data in the folder `root`, or else in the folder of its name in `data_folder`."""
 
     root: str | None = None
@@ -125,7 +159,7 @@ class Stored(Published):
 
 
 @dataclass(frozen=True)
-class FashionMNIST(Stored):
+class FashionMNIST(StoredData):
     """All of Fashion-MNIST.
 
     Without `root`, it is read from the folder of all data, from Debian's package or from the user's
@@ -142,7 +176,7 @@ class FashionMNIST(Stored):
 
 
 @dataclass(frozen=True)
-class MNIST(Stored):
+class MNIST(StoredData):
     """MNIST from its four IDX files."""
 
     def read(self) -> "Dataset":
@@ -153,7 +187,7 @@ class MNIST(Stored):
 
 
 @dataclass(frozen=True)
-class CIFAR10(Stored):
+class CIFAR10(StoredData):
     """CIFAR-10 from its binary files, or from the archive that has them."""
 
     def read(self) -> "Dataset":
@@ -164,7 +198,7 @@ class CIFAR10(Stored):
 
 
 @dataclass(frozen=True)
-class CIFAR100(Stored):
+class CIFAR100(StoredData):
     """CIFAR-100 from its binary files, or from the archive that has them."""
 
     def read(self) -> "Dataset":
@@ -176,7 +210,7 @@ class CIFAR100(Stored):
 
 
 @dataclass(frozen=True)
-class Digits(Stored):
+class Digits(StoredData):
     """The handwritten digits of scikit-learn, of which a fifth is the test set."""
 
     def read(self) -> "Dataset":
@@ -196,7 +230,7 @@ DATASETS: dict[str, Callable[..., DataSource]] = {
     "cifar100": CIFAR100,
     "digits": Digits,
     "folder": Folder,
-    "csv": Table,
+    "csv": PictureTable,
     "segments": Segments,
     "npz": Archive,
     "npy": ArrayFolder,

@@ -30,7 +30,7 @@ CLASSES_100 = tuple(
 PIXELS = 3 * 32 * 32
 
 
-class Layout(NamedTuple):
+class CifarLayout(NamedTuple):
     """The files of a data set, and their records."""
 
     folder: str
@@ -57,7 +57,7 @@ class Layout(NamedTuple):
         )
 
 
-CIFAR10 = Layout(
+CIFAR10 = CifarLayout(
     "cifar-10-batches-bin",
     "cifar-10-binary.tar.gz",
     "CIFAR-10 binary version",
@@ -67,7 +67,7 @@ CIFAR10 = Layout(
     1,
     10_000,
 )
-CIFAR100 = Layout(
+CIFAR100 = CifarLayout(
     "cifar-100-binary",
     "cifar-100-binary.tar.gz",
     "CIFAR-100 binary version",
@@ -79,7 +79,7 @@ CIFAR100 = Layout(
 )
 
 
-def read_cifar_folder(root: Path, layout: Layout) -> tuple[Split, Split]:
+def read_cifar_folder(root: Path, layout: CifarLayout) -> tuple[Split, Split]:
     """The training and test split from the files in `root`, its subfolder, or the archive there.
 
     Images are N x 3 x 32 x 32. Raises SettingError: `data-not-found` for a missing file,
@@ -97,13 +97,13 @@ def read_cifar_folder(root: Path, layout: Layout) -> tuple[Split, Split]:
     return _read(folder, layout.train, layout), _read(folder, layout.test, layout)
 
 
-def _read(folder: Path, names: tuple[str, ...], layout: Layout) -> Split:
+def _read(folder: Path, names: tuple[str, ...], layout: CifarLayout) -> Split:
     records = np.concatenate([_records(folder / name, layout) for name in names])
     images = np.ascontiguousarray(records[:, layout.labels :]).reshape(-1, 3, 32, 32)
     return Split.of(images, records[:, layout.labels - 1].astype(np.int64))
 
 
-def _records(path: Path, layout: Layout) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+def _records(path: Path, layout: CifarLayout) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """The bytes of one file, one row for each image."""
     try:
         _check_size(path, path.stat().st_size, layout)
@@ -115,7 +115,7 @@ def _records(path: Path, layout: Layout) -> np.ndarray[tuple[int, int], np.dtype
     return records
 
 
-def _check_size(path: Path, size: int, layout: Layout) -> None:
+def _check_size(path: Path, size: int, layout: CifarLayout) -> None:
     most = layout.most * layout.record
     if size > most:
         expected = f"at most {most:,}"

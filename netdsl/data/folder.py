@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.data.columns import ArrayColumn
-from netdsl.data.dataset import Dataset, InputData, Split, TargetData
-from netdsl.data.pictures import Form, examine
+from netdsl.data.dataset import TargetData
+from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.data.split import parted
 from netdsl.errors import SettingError
 from netdsl.pictures import SUFFIXES
 from netdsl.words import listed
 
 if TYPE_CHECKING:
+    from netdsl.data.dataset import Dataset
     from netdsl.data.own import Folder, OwnData
-    from netdsl.data.pictures import Examined
 
 DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
 PARTS = ("train", "val", "test")
@@ -47,11 +46,14 @@ def read_folder(source: Folder) -> Dataset:
         for label, name in enumerate(classes)
         for path in pictures_in(root / part / name)
     ]
-    examined = examine([f.path for f in files], Form(*source.form), source.unreadable, source.path)
+    examined = examine(
+        [f.path for f in files], PictureForm(*source.form), source.unreadable, source.path
+    )
     kept = [file for number, file in enumerate(files) if number not in examined.errors]
     labels = np.array([file.label for file in kept], np.int64)
     numbers = split_numbers([file.part for file in kept], labels, source)
-    return _dataset(source.path, classes, examined, labels, numbers)
+    target = ("label", TargetData(tuple(classes)))
+    return picture_dataset(source.path, examined, target, labels, numbers)
 
 
 def existing_folder(name: str) -> Path:
@@ -75,38 +77,12 @@ def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict
         found["train"] = np.flatnonzero([p == "" for p in parts])
     train = found["train"]
     if not len(found["test"]):
-        share = DEFAULT_TEST if source.test is None else source.test
-        rest, chosen = parted(groups[train], share, "test")
+        rest, chosen = parted(groups[train], source.test or DEFAULT_TEST, "test")
         found |= {"train": train[rest], "test": train[chosen]}
     elif source.test is not None:
         message = f"`test` is {source.test:g}, and the data has a test set of its own"
         raise SettingError("bad-argument", message, "data", "leave out `test`")
     return {part: numbers for part, numbers in found.items() if len(numbers)}
-
-
-def _dataset(
-    name: str,
-    classes: list[str],
-    examined: Examined,
-    labels: np.ndarray,
-    numbers: dict[str, np.ndarray],
-) -> Dataset:
-    splits = {
-        part: Split({"image": examined.column(own)}, {"label": ArrayColumn(labels[own])})
-        for part, own in numbers.items()
-    }
-    mean, std = examined.constants(numbers["train"])
-    return Dataset(
-        name,
-        name,
-        {"image": InputData(mean=mean, std=std)},
-        {"label": TargetData(tuple(classes))},
-        splits["train"],
-        splits["test"],
-        splits.get("val"),
-        is_resized=True,
-        skipped=tuple(examined.errors.values()),
-    )
 
 
 def _classes(folder: Path) -> list[str]:

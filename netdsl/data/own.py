@@ -1,15 +1,12 @@
 """The data of a user's own that a `train` section can name: folders, tables and arrays."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from abc import ABC
+from dataclasses import dataclass
+from typing import Annotated
 
 from netdsl.data.arguments import Constraint, MaybeShare, Share
 from netdsl.data.images import Described
 from netdsl.data.source import DataSource
-
-if TYPE_CHECKING:
-    from netdsl.data.dataset import Dataset
 
 MOST_SIZE = 8192
 Size = Annotated[
@@ -34,16 +31,6 @@ class OwnData(DataSource, ABC):
     """A user's own data, of which the share `test` is the test set if it has none of its own."""
 
     test: MaybeShare = None
-
-    @abstractmethod
-    def read(self) -> "Dataset":
-        """The whole dataset; its note is only the name."""
-
-    def open(self) -> "Dataset":
-        from netdsl.data.findings import described_counts
-
-        dataset = super().open()
-        return replace(dataset, note=described_counts(dataset))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +60,9 @@ class Folder(PictureFiles):
     def described(self) -> Described:
         return Described("folder", self.form, 0, None, is_resized=True)
 
-    def read(self) -> "Dataset":
-        from netdsl.data.folder import read_folder
-
-        return read_folder(self)
-
 
 @dataclass(frozen=True)
-class Table(PictureFiles):
+class PictureTable(PictureFiles):
     """Pictures in the folder `images`, with their targets in a CSV file.
 
     The first column is the file. The column `target` is the class, or the number to predict if
@@ -94,11 +76,6 @@ class Table(PictureFiles):
 
     def described(self) -> Described:
         return Described("csv", self.form, 0, None, is_resized=True)
-
-    def read(self) -> "Dataset":
-        from netdsl.data.table import read_table
-
-        return read_table(self)
 
 
 @dataclass(frozen=True)
@@ -115,11 +92,6 @@ class Segments(PictureFiles):
 
     def described(self) -> Described:
         return Described("segments", self.form, 0, None, is_resized=True)
-
-    def read(self) -> "Dataset":
-        from netdsl.data.segments import read_segments
-
-        return read_segments(self)
 
 
 @dataclass(frozen=True)
@@ -143,17 +115,7 @@ class Arrays(OwnData, ABC):
 class Archive(Arrays):
     """The arrays of a `.npz` file."""
 
-    def read(self) -> "Dataset":
-        from netdsl.data.array_files import read_archive
-
-        return read_archive(self)
-
 
 @dataclass(frozen=True)
 class ArrayFolder(Arrays):
     """The `.npy` files of a folder, whose inputs stay on the disk and are read as needed."""
-
-    def read(self) -> "Dataset":
-        from netdsl.data.array_files import read_array_folder
-
-        return read_array_folder(self)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netdsl.data.columns import ArrayColumn, Column, sum_of
+from netdsl.data.dataset import Dataset, InputData, Split
 from netdsl.data.source import tracked
 from netdsl.errors import NetdslError, SettingError
 from netdsl.limits import limit
@@ -17,16 +18,17 @@ from netdsl.process.cores import cores
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from netdsl.data.columns import Indices
+    from netdsl.data.dataset import TargetData
 
 SHOWN = 3  # unreadable files that an error names
 TOGETHER = 64  # pictures that are examined between two looks at signals
 
 
-class Form(NamedTuple):
+class PictureForm(NamedTuple):
     """The channels of decoded pictures, 1 or 3, their height and their width."""
 
     channels: int
@@ -34,7 +36,7 @@ class Form(NamedTuple):
     width: int
 
 
-class Picture(NamedTuple):
+class DecodedPicture(NamedTuple):
     """A picture that can be decoded: a sum of its pixels, and their moments.
 
     The moments are the sum of the pixels and the sum of their squares for each channel, 2 x C.
@@ -49,8 +51,8 @@ class Picture(NamedTuple):
 class PictureColumn(Column):
     """Pictures that are decoded whenever they are read, as C x H x W with bytes."""
 
-    pictures: tuple[Picture, ...]
-    form: Form
+    pictures: tuple[DecodedPicture, ...]
+    form: PictureForm
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -79,10 +81,10 @@ class Examined(NamedTuple):
     `errors` are by the number of the file.
     """
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[DecodedPicture, ...]
     errors: dict[int, str]
     array: np.ndarray | None
-    form: Form
+    form: PictureForm
 
     def column(self, kept: Indices) -> Column:
         """The column of the pictures with these numbers, of those that can be decoded."""
@@ -95,14 +97,44 @@ class Examined(NamedTuple):
         return constants_of(np.stack([self.pictures[i].moments for i in kept]), self.form)
 
 
-def pixels(path: Path, form: Form) -> np.ndarray:
+def picture_dataset(
+    name: str,
+    examined: Examined,
+    target: tuple[str, TargetData],
+    values: np.ndarray,
+    numbers: Mapping[str, Indices],
+) -> Dataset:
+    """The dataset of examined pictures with the `values` of a target, by its name.
+
+    `numbers` are those of the pictures in `train`, `test` and perhaps `val`.
+    """
+    label, meaning = target
+    splits = {
+        part: Split({"image": examined.column(own)}, {label: ArrayColumn(values[own])})
+        for part, own in numbers.items()
+    }
+    mean, std = examined.constants(numbers["train"])
+    return Dataset(
+        name,
+        name,
+        {"image": InputData(mean=mean, std=std)},
+        {label: meaning},
+        splits["train"],
+        splits["test"],
+        splits.get("val"),
+        is_resized=True,
+        skipped=tuple(examined.errors.values()),
+    )
+
+
+def pixels(path: Path, form: PictureForm) -> np.ndarray:
     """A decoded picture, C x H x W with bytes; raises `NetdslError`."""
     picture = decode(path, MODES[form.channels], (form.width, form.height))
     values = np.asarray(picture, np.uint8).reshape(form.height, form.width, form.channels)
     return np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
-def examine(paths: Sequence[Path], form: Form, unreadable: float, name: str) -> Examined:
+def examine(paths: Sequence[Path], form: PictureForm, unreadable: float, name: str) -> Examined:
     """Decode all pictures once, to find those that cannot be, and equal ones.
 
     Raises SettingError `unreadable-pictures` if more than the share `unreadable` cannot be decoded;
@@ -110,17 +142,17 @@ def examine(paths: Sequence[Path], form: Form, unreadable: float, name: str) -> 
     """
     is_small = len(paths) * form.channels * form.height * form.width <= limit("decoded_bytes")
     array = np.empty((len(paths), *form), np.uint8) if is_small else None
-    pictures: list[Picture] = []
+    pictures: list[DecodedPicture] = []
     errors: dict[int, str] = {}
 
-    def one(number: int) -> Picture | str:
+    def one(number: int) -> DecodedPicture | str:
         try:
             values = pixels(paths[number], form)
         except NetdslError as error:
             return error.message
         if array is not None:
             array[number] = values
-        return Picture(paths[number], sum_of(values), moments(values))
+        return DecodedPicture(paths[number], sum_of(values), moments(values))
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in tracked(range(0, len(paths), TOGETHER), "reading pictures"):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from netdsl.data.columns import ArrayColumn
-from netdsl.data.dataset import Dataset, InputData, Split, TargetData
+from netdsl.data.dataset import TargetData
 from netdsl.data.folder import existing_folder, pictures_in, split_numbers
 from netdsl.data.labels import checked_labels, class_names
-from netdsl.data.pictures import Form, examine
+from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from netdsl.data.dataset import Dataset
     from netdsl.data.own import Segments
 
 MODES = ("L", "P", "1")
@@ -28,7 +28,7 @@ def read_segments(source: Segments) -> Dataset:
     by_stem = {path.relative_to(masks).with_suffix(""): path for path in pictures_in(masks)}
     files = pictures_in(root)
     _check_pairs(source, root, files, by_stem)
-    form = Form(*source.form)
+    form = PictureForm(*source.form)
     examined = examine(files, form, source.unreadable, source.images)
     kept = [file for number, file in enumerate(files) if number not in examined.errors]
     paths = [by_stem[file.relative_to(root).with_suffix("")] for file in kept]
@@ -37,22 +37,8 @@ def read_segments(source: Segments) -> Dataset:
     for path, mask in zip(paths, array, strict=True):
         checked_labels(mask[None], len(classes), str(path), source.ignored)
     numbers = split_numbers([""] * len(kept), np.zeros(len(kept), np.int64), source)
-    splits = {
-        part: Split({"image": examined.column(own)}, {"mask": ArrayColumn(array[own])})
-        for part, own in numbers.items()
-    }
-    mean, std = examined.constants(numbers["train"])
-    return Dataset(
-        source.images,
-        source.images,
-        {"image": InputData(mean=mean, std=std)},
-        {"mask": TargetData(classes, source.ignored)},
-        splits["train"],
-        splits["test"],
-        splits.get("val"),
-        is_resized=True,
-        skipped=tuple(examined.errors.values()),
-    )
+    target = ("mask", TargetData(classes, source.ignored))
+    return picture_dataset(source.images, examined, target, array, numbers)
 
 
 def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Path, Path]) -> None:
@@ -66,7 +52,7 @@ def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Pa
         raise SettingError("data-not-found", message, "data", help_)
 
 
-def _mask(path: Path, form: Form) -> np.ndarray:
+def _mask(path: Path, form: PictureForm) -> np.ndarray:
     """The class numbers of a mask in the size of the pictures, without mixing of neighbours."""
     try:
         with Image.open(path, formats=("PNG", "BMP", "GIF", "TIFF")) as opened:

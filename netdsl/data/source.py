@@ -5,13 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from netdsl.data.arguments import MaybeCount, Share
 from netdsl.data.images import Described
-
-if TYPE_CHECKING:
-    from netdsl.data.dataset import Dataset
 
 T = TypeVar("T")
 # Sources have only the arguments that a `train` section can give.
@@ -43,13 +40,3 @@ class DataSource(ABC):
     @abstractmethod
     def described(self) -> Described | None:
         """What is known about the images without reading any data; None if nothing is."""
-
-    @abstractmethod
-    def read(self) -> "Dataset":
-        """The whole dataset; raises SettingError."""
-
-    def open(self) -> "Dataset":
-        """The dataset with its validation set and its limit; raises SettingError."""
-        from netdsl.data.split import divided
-
-        return divided(self.read(), self.val, self.limit)

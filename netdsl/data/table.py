@@ -9,57 +9,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netdsl.data.columns import ArrayColumn
-from netdsl.data.dataset import Dataset, InputData, Split, TargetData
+from netdsl.data.dataset import TargetData
 from netdsl.data.folder import PARTS, existing_folder, split_numbers
-from netdsl.data.pictures import Form, examine
+from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
 from netdsl.words import listed
 
 if TYPE_CHECKING:
-    from netdsl.data.own import Table
+    from netdsl.data.dataset import Dataset
+    from netdsl.data.own import PictureTable
 
 SPLIT = "split"
 MOST_ROW = 1 << 16  # characters in a field
 
 
-def read_table(source: Table) -> Dataset:
+def read_table(source: PictureTable) -> Dataset:
     """The pictures of a table, C x H x W with bytes; raises SettingError."""
     path = Path(source.path).expanduser()
-    values: np.ndarray
     names, rows = _rows(path)
     target = _column(path, names, source.target)
     root = existing_folder(source.images)
     parts = [_part(path, number, row) for number, row in enumerate(rows, 2)]
-    if source.numbers:
-        predicted = [[_number(path, n, row[target])] for n, row in enumerate(rows, 2)]
-        values, groups = np.array(predicted, np.float32), np.zeros(len(rows), np.int64)
-        classes = []
-    else:
-        classes = sorted({row[target] for row in rows}, key=_order)
-        indices = {name: index for index, name in enumerate(classes)}
-        values = groups = np.array([indices[row[target]] for row in rows], np.int64)
+    classes, values = _targets(source, path, [row[target] for row in rows])
     files = [_file(path, n, root, row[names[0]]) for n, row in enumerate(rows, 2)]
-    examined = examine(files, Form(*source.form), source.unreadable, source.path)
+    examined = examine(files, PictureForm(*source.form), source.unreadable, source.path)
     kept = [number for number in range(len(rows)) if number not in examined.errors]
-    numbers = split_numbers([parts[i] for i in kept], groups[kept], source)
-    splits = {
-        part: Split({"image": examined.column(own)}, {target: ArrayColumn(values[kept][own])})
-        for part, own in numbers.items()
-    }
-    mean, std = examined.constants(numbers["train"])
-    return Dataset(
-        source.path,
-        source.path,
-        {"image": InputData(mean=mean, std=std)},
-        {target: TargetData(tuple(classes))},
-        splits["train"],
-        splits["test"],
-        splits.get("val"),
-        is_resized=True,
-        skipped=tuple(examined.errors.values()),
-    )
+    groups = np.zeros(len(kept), np.int64)
+    if classes:
+        groups = values[kept]
+    numbers = split_numbers([parts[i] for i in kept], groups, source)
+    meaning = (target, TargetData(tuple(classes)))
+    return picture_dataset(source.path, examined, meaning, values[kept], numbers)
+
+
+def _targets(source: PictureTable, path: Path, texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """The classes, and the number of each row's class; or no classes, and numbers N x 1."""
+    if source.numbers:
+        predicted = [[_number(path, row, text)] for row, text in enumerate(texts, 2)]
+        return [], np.array(predicted, np.float32)
+    classes = sorted(set(texts), key=_order)
+    indices = {name: index for index, name in enumerate(classes)}
+    return classes, np.array([indices[text] for text in texts], np.int64)
 
 
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:

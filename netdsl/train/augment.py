@@ -6,7 +6,7 @@ Everything random is drawn from PyTorch's generators, which every step seeds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kornia.augmentation as kornia
 import torch
@@ -167,7 +167,8 @@ def _with_mask(change: nn.Module, target: TargetData) -> Stage:
     """Move a mask, N x H x W, with its images; places from outside get the ignored class."""
     if target.ignored is None:
         return _images_only(change)
-    both = kornia.AugmentationSequential(change, data_keys=["input", "mask"])  # type: ignore[arg-type]
+    parts: list[Any] = [change]  # kornia's annotations leave out its own policies
+    both = kornia.AugmentationSequential(*parts, data_keys=["input", "mask"])
     ignored = target.ignored
 
     def run(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:

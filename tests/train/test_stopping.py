@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from netdsl.process.stops import Stopped, raise_on_stop
+from netdsl.process.stops import STOPS, Stopped, raise_on_stop
 from netdsl.train import stopping
 from netdsl.train.stopping import StopRequest
 
@@ -17,7 +17,7 @@ def test_a_signal_that_comes_twice_stops_after_the_step(monkeypatch: pytest.Monk
 
     The second one does not end the step at hand. One that comes later does.
     """
-    before = {number: signal.getsignal(number) for number in stopping.STOPS}
+    before = {number: signal.getsignal(number) for number in STOPS}
     raise_on_stop()
     try:
         with StopRequest() as stop:
