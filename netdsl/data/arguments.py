@@ -306,8 +306,9 @@ def _base(annotation: object) -> object:
 
 def _missing(call: SettingCall, name: str, key: str) -> SettingError:
     """The error for an argument that a call needs; the help has those that it is given."""
+    first = [show(value) for value in call.args]
     given = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
-    written = ", ".join([f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
+    written = ", ".join([*first, f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
     message = f"`{call.name}` needs the argument `{name}`"
     help_ = f"write `{call.name}({written})`"
     return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))

@@ -7,6 +7,7 @@ which draw nothing at random, so that results do not depend on their number.
 from __future__ import annotations
 
 import signal
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -47,7 +48,10 @@ class Feed:
         }
         self._order = _Order()
         read = {name: column for name, column in columns.items() if name not in self._stored}
-        self._loader = _loader(read, self._order, workers) if read else None
+        self._loader = None
+        if read:
+            with warnings.catch_warnings(action="ignore"):
+                self._loader = _loader(read, self._order, workers)
 
     def batches(self, order: Sequence[Indices]) -> Iterator[Batch]:
         """The samples with these indices, one batch after the other."""
@@ -56,7 +60,9 @@ class Feed:
                 yield self._batch(self._chosen(indices))
             return
         self._order.batches = order
-        for indices, read in zip(order, self._loader, strict=True):
+        with warnings.catch_warnings(action="ignore"):  # the user may want more than the cores
+            batches = iter(self._loader)
+        for indices, read in zip(order, batches, strict=True):
             moved = {name: value.to(self.device) for name, value in read.items()}
             yield self._batch({**self._chosen(indices), **moved})
 

@@ -218,3 +218,9 @@ def test_workers_do_not_change_results(
         assert run(["train", "small.net", *options]) == 0
         found = (folder / f"workers{workers}" / "weights.safetensors").read_bytes()
         assert found == expected
+
+
+def test_the_help_for_a_missing_size_has_the_folder() -> None:
+    """What the user has given stays in the call that the help shows."""
+    error = fails("missing-argument", SettingCall("folder", ("photos",)))
+    assert error.help == 'write `folder("photos", size = 28)`'
