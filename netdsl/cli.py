@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 STOPPED = 128  # the exit code is this plus the number of the signal that ended a command
-CLEANS_UP = ("draw", "fmt", "train")  # after a signal, these save or remove what they have begun
+CLEANS_UP = (
+    "data",
+    "draw",
+    "fmt",
+    "train",
+)  # after a signal, these save or remove what they have begun
 # A signal ends these at once: there is nothing to clean up.
 UNWATCHED = ("check", "completion", "explain", "help", "layers", "nets", "runs")
 

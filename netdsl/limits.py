@@ -20,6 +20,7 @@ DEFAULTS = {
     "steps": 400_000,  # statements and rounds of loops when one net is unrolled
     "list_length": 100_000,
     "array_bytes": 1 << 32,  # of one array in memory, from a `.npy` or `.npz` file
+    "decoded_bytes": 1 << 30,  # of the pictures of a dataset that stay in memory
     "model_nodes": 20_000,  # of an ONNX model, with its function calls expanded
     "model_steps": 100_000_000,  # nodes that an ONNX model runs, including repeats in loops
     "model_depth": 100,  # nested functions and bodies of an ONNX model

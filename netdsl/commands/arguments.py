@@ -172,16 +172,7 @@ def _train(add: Add) -> None:
         netdsl train lenet5 --out runs/first --resume
         """,
     )
-    add_net(command)
-    _add_data(command)
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="train.PATH=VALUE",
-        help="replace an entry of the section, such as train.epochs=3, or a part of one, such as"
-        " train.optimizer.lr=0.1; can be given several times",
-    )
+    _add_section(command)
     command.add_argument(
         "--weights",
         metavar="FILE",
@@ -278,12 +269,50 @@ def _runs(add: Add) -> None:
     add_format(command)
 
 
+def _data(add: Add) -> None:
+    command = add(
+        "data",
+        "print the data of a `train` section; draw augmented samples",
+        "[options] FILE[:NET]",
+        "Print the data of a `train` section: samples, classes, sizes, mean and deviation. Warns of"
+        " unreadable files, missing and rare classes, and samples in two splits. Draws training"
+        " samples as they are stored, and as the net gets them in training.",
+        """
+        netdsl data lenet5
+        netdsl data small.net --data 'folder("photos", size = 64)' -o photos.png
+        """,
+    )
+    _add_section(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        default="samples.png",
+        metavar="FILE",
+        help="the PNG to write with samples (default: samples.png)",
+    )
+    add_format(command)
+
+
+def _add_section(command: argparse.ArgumentParser) -> None:
+    """Add the net, and the options that change its `train` section."""
+    add_net(command)
+    _add_data(command)
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="train.PATH=VALUE",
+        help="replace an entry of the section, such as train.epochs=3, or a part of one, such as"
+        " train.optimizer.lr=0.1; can be given several times",
+    )
+
+
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data",
         metavar="DATA",
-        help="use this data set instead of the one in the `train` section: fashion_mnist_sample,"
-        ' fashion_mnist, mnist(root="DIR") or cifar10(root="DIR")',
+        help="use this data set instead of the one in the `train` section, such as fashion_mnist"
+        ' or folder("photos", size = 64)',
     )
 
 
@@ -382,6 +411,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "train": _train,
     "test": _test,
     "runs": _runs,
+    "data": _data,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

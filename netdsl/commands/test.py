@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.common import load_one, warn_of_other_net
 from netdsl.commands.output import note, printing, say, say_json
-from netdsl.data.catalog import open_dataset
+from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.fit import check_ends, check_images
+from netdsl.train.fit import check_ends, fitted
 from netdsl.train.records import shown
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
     compiled = load_one(arguments)
-    check_ends(compiled.graph, "`netdsl test`")
     read = read_weights(arguments.weights)
     record = record_of(read)
     data = arguments.data
     if data is None and record is not None:
         data = record.data
     config = read_config(compiled, data)
+    check_ends(compiled.graph, "`netdsl test`", describe_dataset(config.data))
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             "weights": arguments.weights,
             "engine": arguments.engine,
             "data": dataset.name,
-            "images": len(dataset.test.images),
+            "images": len(dataset.test),
             "metrics": results,
         }
         say_json({"nets": [net], "diagnostics": []}, indent=2)
@@ -78,7 +78,7 @@ def _evaluate(
 ) -> dict[str, float]:
     """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
     say(dataset.note)
-    check_images(compiled, dataset)
+    _, dataset = fitted(compiled, dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
     forward = engine(compiled.graph, weights, arguments.device)
     return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
@@ -95,9 +95,10 @@ def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     set_weights(module, weights, allow_nonfinite=True)
     module.eval().to(chosen)
 
-    def forward(images: np.ndarray) -> np.ndarray:
+    def forward(*inputs: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            outputs: np.ndarray = module(torch.from_numpy(images).to(chosen)).cpu().numpy()
+            moved = (torch.from_numpy(values).to(chosen) for values in inputs)
+            outputs: np.ndarray = module(*moved).cpu().numpy()
         return outputs
 
     return forward
@@ -113,10 +114,10 @@ def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Fo
         session = open_session(path, device)
     if session.chosen:
         note(f"device: {session.device} ({session.chosen})")
-    name = session.inputs[0].name
+    names = [value.name for value in session.inputs]
 
-    def forward(images: np.ndarray) -> np.ndarray:
-        outputs: np.ndarray = session.run({name: images})[0]
+    def forward(*inputs: np.ndarray) -> np.ndarray:
+        outputs: np.ndarray = session.run(dict(zip(names, inputs, strict=True)))[0]
         return outputs
 
     return forward

@@ -39,10 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
     screen = console()
-    result = train_net(compiled, wishes, screen)
+    result = train_net(compiled, wishes, screen, _warn)
     report = result.weights.parent / REPORT
     screen.print(f"weights: {result.weights}  report: {report}", soft_wrap=True)
     return 0
+
+
+def _warn(warnings: list[Diagnostic]) -> None:
+    if not printing().quiet:
+        print_diagnostics(warnings)
 
 
 def _start(arguments: argparse.Namespace) -> Start:
@@ -59,7 +64,7 @@ def _start(arguments: argparse.Namespace) -> Start:
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
     """The warnings about the net; those about its loss only if the text names the loss."""
-    # Without its folder, data is an error; the schedule is checked with the settings of the user.
+    # Misfits of the data are errors; the schedule is checked with the settings of the user.
     silent: tuple[str, ...] = (*ABOUT_THE_DATA, "late-schedule")
     if "loss" in settings:
         silent += ABOUT_THE_LOSS

@@ -41,6 +41,7 @@ MOST = 10**9  # fits into every integer type of PyTorch and numpy
 LARGEST = 3.4e38  # a little less than the largest float32
 Count = Annotated[int, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)]
 Natural = Annotated[int, Constraint(f"an integer from 0 to {MOST:,}", lambda v: 0 <= v <= MOST)]
+Workers = Annotated[int, Constraint("an integer from 0 to 64", lambda v: 0 <= v <= 64)]
 Padding = Annotated[int, Constraint("an integer from 0 to 256", lambda v: 0 <= v <= 256)]
 Positive = Annotated[float, Constraint("a number above 0", lambda v: v > 0)]
 NonNegative = Annotated[float, Constraint("a number of at least 0", lambda v: v >= 0)]
@@ -50,6 +51,13 @@ Numbers = Annotated[
 ]
 PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
+]
+Share = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+MaybeShare = Annotated[
+    float | None, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
+]
+MaybeCount = Annotated[
+    int | None, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)
 ]
 Counts = Annotated[
     tuple[int, ...],
@@ -67,6 +75,7 @@ TYPE_TEXT: dict[object, str] = {
     str: "a text",
     str | None: "a text",
     tuple[int, ...]: "a list of integers",
+    tuple[str, ...]: "a list of texts",
     tuple[float, ...]: "a list of numbers",
     Names: "a list of names, such as [conv1, bias]",
     BareWord: "a word",
@@ -197,7 +206,7 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
     def as_base(candidate: object) -> object:
         result = _as_type(candidate, base)
         if result is _WRONG:
-            raise args.WrongType(TYPE_TEXT[base])
+            raise args.WrongType(TYPE_TEXT.get(base, ""))
         return result
 
     if isinstance(value, SettingCall):
@@ -235,8 +244,9 @@ _WRONG = object()
 
 def _as_type(value: object, base: object) -> object:
     """`value` as the type `base`, or `_WRONG` if it has another type."""
-    if isinstance(base, types.UnionType) and base != (str | None):
-        results = (_as_type(value, part) for part in typing.get_args(base))
+    if isinstance(base, types.UnionType):
+        kinds = [kind for kind in typing.get_args(base) if kind is not types.NoneType]
+        results = (_as_type(value, kind) for kind in kinds)
         return next((result for result in results if result is not _WRONG), _WRONG)
     if typing.get_origin(base) is tuple:
         return _as_tuple(value, typing.get_args(base))
@@ -316,6 +326,18 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     }
 
 
+def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> SettingError:
+    """The error for more arguments without a name than the `most` that a call takes."""
+    found = len(call.args)
+    takes = f"takes at most {counted(most, 'argument')}"
+    if most < len(names):
+        takes += " without a name"
+    message = f"`{call.name}` {takes}, {found} {are(found)} given"
+    help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
+    part = EntryPart(call.name, most)
+    return SettingError("unknown-argument", message, key, help_, part=part)
+
+
 def _is_spread(call: SettingCall, parameters: Sequence[inspect.Parameter]) -> bool:
     """Whether the numbers of a list are arguments of their own: `multistep(5, 8)`."""
     bases = [_base(parameter.annotation) for parameter in parameters[:2]]
@@ -334,8 +356,9 @@ def _base(annotation: object) -> object:
 
 def _missing(call: SettingCall, name: str, key: str) -> SettingError:
     """The error for an argument that a call needs; the help has those that it is given."""
+    first = [show(value) for value in call.args]
     given = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
-    written = ", ".join([f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
+    written = ", ".join([*first, f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
     message = f"`{call.name}` needs the argument `{name}`"
     help_ = f"write `{call.name}({written})`"
     return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))

@@ -4,24 +4,26 @@ The modules that read files are imported only when a dataset is read: `netdsl ch
 names and arguments.
 """
 
+import inspect
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Padding, bind, invoke
+from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.errors import SettingError
+from netdsl.data.own import Archive, ArrayFolder, Folder, PictureTable, Segments
+from netdsl.data.source import PROGRESS, DataSource
+from netdsl.errors import EntryPart, SettingError
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
 
-# The functions of `DATASETS` have only the arguments that a `train` section can give.
-_PROGRESS: ContextVar[bool] = ContextVar("progress", default=True)
 SAMPLE_FOLDER = Path(__file__).parent / "fashion_mnist_sample"
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FASHION_CLASSES = (
@@ -32,138 +34,258 @@ FASHION_NORMALISATION = ((0.2860,), (0.3530,))
 MNIST_NORMALISATION = ((0.1307,), (0.3081,))
 # These are ImageNet's constants: published weights of CIFAR-10 ResNets were trained with them.
 CIFAR_NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CIFAR_100_NORMALISATION = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
+DIGITS_NORMALISATION = ((0.3050,), (0.3757,))
 FASHION_HELP = (
     'run `apt install dataset-fashion-mnist` on Debian or Ubuntu, or give `root = "DIR"`, a folder'
     " with its four IDX files, or use `fashion_mnist_sample()`, which is shipped with netdsl"
 )
-MNIST_HELP = 'give `root = "DIR"`, a folder with the four IDX files of MNIST, gzipped or not'
+MNIST_HELP = (
+    "download the four IDX files of MNIST, gzipped or not, for example from"
+    " https://ossci-datasets.s3.amazonaws.com/mnist/, and put them into that folder, or give the"
+    ' folder that has them: `root = "DIR"`'
+)
 
 
 def open_dataset(call: SettingCall, *, progress: bool = True) -> "Dataset":
-    """Read the dataset that `call` names into memory.
+    """Read the dataset that `call` names.
 
     With `progress`, a download shows a progress bar on a terminal.
 
     Raises SettingError: `unknown-dataset`, `unknown-argument`, `wrong-type`, `data-not-found`,
     `corrupt-data`, `bad-checksum`.
     """
-    before = _PROGRESS.set(progress)
+    before = PROGRESS.set(progress)
     try:
-        return invoke(call, DATASETS, "dataset", "data")
+        return _opened(source_of(call))
+    except SettingError as error:
+        error.key = error.key or "data"
+        error.part = error.part or EntryPart(call.name)
+        raise
     finally:
-        _PROGRESS.reset(before)
+        PROGRESS.reset(before)
 
 
-def check_dataset(call: SettingCall) -> None:
-    """Raise SettingError for an unknown dataset or wrong arguments, without reading any data."""
-    bind(call, DATASETS, "dataset", "data")
+def _opened(source: DataSource) -> "Dataset":
+    """The dataset of a source, with its validation set and its limit; raises SettingError."""
+    from netdsl.data.findings import described_counts
+    from netdsl.data.split import divided
+
+    if isinstance(source, Published):
+        return divided(source.read(), source.val, source.limit)
+    dataset = divided(_read(source), source.val, source.limit)
+    return replace(dataset, note=described_counts(dataset))
 
 
-def describe_dataset(call: SettingCall) -> Described:
-    """What is known about the dataset that `call` names, without reading any data."""
-    _, arguments = bind(call, DATASETS, "dataset", "data")
-    return described(call.name, cast("int", arguments.get("pad", 0)))
+def _read(source: DataSource) -> "Dataset":
+    """All samples of the user's own data; raises SettingError."""
+    from netdsl.data import array_files, folder, segments, table
+
+    match source:
+        case Folder():
+            return folder.read_folder(source)
+        case PictureTable():
+            return table.read_table(source)
+        case Segments():
+            return segments.read_segments(source)
+        case Archive():
+            return array_files.read_archive(source)
+        case ArrayFolder():
+            return array_files.read_array_folder(source)
+    raise TypeError(source)
 
 
-def fashion_mnist_sample(pad: Padding = 0) -> "Dataset":
+def source_of(call: SettingCall) -> DataSource:
+    """The source that `call` names, without reading any data.
+
+    Raises SettingError for an unknown dataset or wrong arguments.
+    """
+    return invoke(call, DATASETS, "dataset", "data")
+
+
+def takes_padding(name: str) -> bool:
+    """Whether the dataset of that name has an argument `pad`."""
+    source = DATASETS.get(name)
+    return source is None or "pad" in inspect.signature(source).parameters
+
+
+def describe_dataset(call: SettingCall) -> Described | None:
+    """What is known about the dataset that `call` names, without reading any data, if anything."""
+    return source_of(call).described()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published(DataSource, ABC):
+    """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
+
+    pad: Padding = 0
+
+    def described(self) -> Described:
+        return described(NAMES[type(self)], self.pad)
+
+    @abstractmethod
+    def read(self) -> "Dataset":
+        """All samples; raises SettingError."""
+
+
+@dataclass(frozen=True)
+class FashionSample(Published):
     """The sample of Fashion-MNIST that is shipped with netdsl."""
-    from netdsl.data.idx import read_idx_folder
 
-    splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
-    title = "Fashion-MNIST sample: {counts} shipped with netdsl"
-    return _dataset(
-        "fashion_mnist_sample", title, splits, pad, FASHION_CLASSES, FASHION_NORMALISATION
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
+
+        splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
+        title = "Fashion-MNIST sample: {counts} shipped with netdsl"
+        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def fashion_mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
+@dataclass(frozen=True)
+class StoredData(Published):
+    """Data in the folder `root`, or else in the folder of its name in `data_folder`."""
+
+    root: str | None = None
+
+    def folder(self, help_: str) -> Path:
+        """The folder; raises SettingError with the advice `help_` if there is none."""
+        name = self.root
+        if name is None:
+            name = str(data_folder() / NAMES[type(self)])
+        # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
+        found = os.path.expanduser(name)
+        if not os.path.isdir(found):
+            raise SettingError("data-not-found", f"there is no folder {found}", "data", help_)
+        return Path(found)
+
+
+@dataclass(frozen=True)
+class FashionMNIST(StoredData):
     """All of Fashion-MNIST.
 
-    It is read from `root`, or else from Debian's package or the user's cache, into which it is
-    downloaded if necessary.
+    Without `root`, it is read from the folder of all data, from Debian's package or from the user's
+    cache, into which it is downloaded if necessary.
     """
-    from netdsl.data.idx import read_idx_folder
 
-    if root is None:
-        folder = _fashion_folder()
-    else:
-        folder = _root(root, FASHION_HELP)
-    splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
-    return _dataset(
-        "fashion_mnist",
-        "Fashion-MNIST: {counts}",
-        splits,
-        pad,
-        FASHION_CLASSES,
-        FASHION_NORMALISATION,
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
+
+        folder = _fashion_folder() if self.root is None else self.folder(FASHION_HELP)
+        splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
+        title = "Fashion-MNIST: {counts}"
+        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
 
 
-def mnist(root: str | None = None, pad: Padding = 0) -> "Dataset":
-    """MNIST from the four IDX files in `root`."""
-    from netdsl.data.idx import read_idx_folder
+@dataclass(frozen=True)
+class MNIST(StoredData):
+    """MNIST from its four IDX files."""
 
-    splits = read_idx_folder(_root(root, MNIST_HELP), 10, MNIST_HELP)
-    return _dataset(
-        "mnist", "MNIST: {counts}", splits, pad, tuple("0123456789"), MNIST_NORMALISATION
-    )
+    def read(self) -> "Dataset":
+        from netdsl.data.idx import read_idx_folder
 
-
-def cifar10(root: str | None = None, pad: Padding = 0) -> "Dataset":
-    """CIFAR-10 from its binary files in `root` or in `root`/cifar-10-batches-bin."""
-    from netdsl.data import cifar
-
-    splits = cifar.read_cifar_folder(_root(root, cifar.HELP))
-    return _dataset(
-        "cifar10", "CIFAR-10: {counts}", splits, pad, cifar.CLASSES, CIFAR_NORMALISATION
-    )
+        splits = read_idx_folder(self.folder(MNIST_HELP), 10, MNIST_HELP)
+        return _dataset(self, "MNIST: {counts}", splits, tuple("0123456789"), MNIST_NORMALISATION)
 
 
-DATASETS: dict[str, Callable[..., "Dataset"]] = {
-    "fashion_mnist_sample": fashion_mnist_sample,
-    "fashion_mnist": fashion_mnist,
-    "mnist": mnist,
-    "cifar10": cifar10,
+@dataclass(frozen=True)
+class CIFAR10(StoredData):
+    """CIFAR-10 from its binary files, or from the archive that has them."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data import cifar
+
+        splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR10.help), cifar.CIFAR10)
+        return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES, CIFAR_NORMALISATION)
+
+
+@dataclass(frozen=True)
+class CIFAR100(StoredData):
+    """CIFAR-100 from its binary files, or from the archive that has them."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data import cifar
+
+        splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR100.help), cifar.CIFAR100)
+        title, constants = "CIFAR-100: {counts}", CIFAR_100_NORMALISATION
+        return _dataset(self, title, splits, cifar.CLASSES_100, constants)
+
+
+@dataclass(frozen=True)
+class Digits(StoredData):
+    """The handwritten digits of scikit-learn, of which a fifth is the test set."""
+
+    def read(self) -> "Dataset":
+        from netdsl.data import digits
+
+        folder = None if self.root else digits.packaged_folder()
+        splits = digits.read_digits(folder or self.folder(digits.HELP))
+        classes, constants = tuple("0123456789"), DIGITS_NORMALISATION
+        return _dataset(self, "Digits of scikit-learn: {counts}", splits, classes, constants)
+
+
+DATASETS: dict[str, Callable[..., DataSource]] = {
+    "fashion_mnist_sample": FashionSample,
+    "fashion_mnist": FashionMNIST,
+    "mnist": MNIST,
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "digits": Digits,
+    "folder": Folder,
+    "csv": PictureTable,
+    "segments": Segments,
+    "npz": Archive,
+    "npy": ArrayFolder,
 }
+NAMES = {source: name for name, source in DATASETS.items()}
 
 
 def _dataset(
-    name: str,
+    source: Published,
     title: str,
     splits: "tuple[Split, Split]",
-    pad: int,
     classes: tuple[str, ...],
     normalisation: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> "Dataset":
-    from netdsl.data.dataset import Dataset
+    from netdsl.data.dataset import Dataset, InputData, TargetData
 
     train, test = splits
-    counts = f"{len(train.labels):,} training and {len(test.labels):,} test images"
-    note = title.format(counts=counts)
-    if pad:
-        note += f", padded by {pad} on each side"
+    note = title.format(counts=f"{len(train):,} training and {len(test):,} test images")
+    if source.pad:
+        note += f", padded by {source.pad} on each side"
     mean, std = normalisation
-    return Dataset(name, classes, train.padded(pad), test.padded(pad), note, mean, std, pad)
+    return Dataset(
+        NAMES[type(source)],
+        note,
+        {"image": InputData(mean=mean, std=std)},
+        {"label": TargetData(classes)},
+        _padded(train, source.pad),
+        _padded(test, source.pad),
+        pad=source.pad,
+    )
 
 
-def _root(root: str | None, help: str) -> Path:
-    """The folder `root`; raises SettingError with the advice `help` if it is not a folder."""
-    if root is None:
-        raise SettingError("data-not-found", "no folder is given for the data", "data", help)
-    # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
-    folder = os.path.expanduser(root)
-    if not os.path.isdir(folder):
-        raise SettingError("data-not-found", f"there is no folder {folder}", "data", help)
-    return Path(folder)
+def _padded(split: "Split", pad: int) -> "Split":
+    """A split with `pad` zero pixels on each side of every image."""
+    import numpy as np
+
+    if not pad:
+        return split
+    sides = ((0, 0), (0, 0), (pad, pad), (pad, pad))
+    return type(split).of(np.pad(split.images, sides), split.labels)
+
+
+def data_folder() -> Path:
+    """The folder of all data: `NETDSL_DATA` in the environment, or else the user's data folder."""
+    return Path(os.environ.get("NETDSL_DATA") or platformdirs.user_data_path("netdsl"))
 
 
 def _fashion_folder() -> Path:
-    """The folder of Debian's package if it is installed, else the user's cache, filled."""
+    """The folder that has the files, or else the user's cache, filled."""
     from netdsl.data.download import download
     from netdsl.data.idx import has_idx
 
-    if has_idx(DEBIAN_FOLDER):
-        return DEBIAN_FOLDER
+    for folder in (data_folder() / "fashion_mnist", DEBIAN_FOLDER):
+        if has_idx(folder):
+            return folder
     cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
-    download(cache, FASHION_HELP, progress=_PROGRESS.get())
+    download(cache, FASHION_HELP, progress=PROGRESS.get())
     return cache

@@ -116,7 +116,7 @@ def _read_split(folder: Path, prefix: str, classes: int) -> Split:
     labels = read_idx(labels_path, 1).astype(np.int64)
     check_labels(labels, classes, labels_path)
     images = read_idx(images_path, 3, len(labels))
-    return Split(images[:, None], labels)
+    return Split.of(images[:, None], labels)
 
 
 def _corrupt(path: Path, expected: str, found: str) -> NoReturn:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from netdsl.analysis.lint.training import NEED_ROOT
 from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.ir.types import Sym
 
 
 SEQUENCE = 2  # axes of T x D
+MASK = 3  # axes of K x H x W
+TARGET = "label"  # the name of the target of images with classes
 MOST_PADDING = 0.5  # on each side, as a share of the image
 
 
@@ -24,7 +27,7 @@ class ImageData(Protocol):
         """The name of the dataset in a `train` section."""
 
     @property
-    def shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Channels, height and width of an image, with its padding."""
 
     @property
@@ -32,17 +35,42 @@ class ImageData(Protocol):
         """The zero pixels on each side of an image."""
 
     @property
-    def class_count(self) -> int:
-        """The number of classes."""
+    def is_resized(self) -> bool:
+        """Whether the images are pictures that are decoded to the size that the section gives."""
+
+    @property
+    def class_count(self) -> int | None:
+        """The number of classes, or None if it is not known or there are no classes."""
+
+
+class OutputData(ImageData, Protocol):
+    """The properties of a dataset that the output of a net must fit."""
+
+    @property
+    def target_classes(self) -> Mapping[str, int | None]:
+        """The number of classes of each target, or None if it has numbers."""
+
+    def wanted_for(self, target: str) -> tuple[int, ...]:
+        """The shape that an output for one sample has to have for a target."""
 
 
 class Described(NamedTuple):
     """A dataset that has not been read."""
 
     name: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     pad: int
-    class_count: int
+    class_count: int | None
+    is_resized: bool = False
+
+    @property
+    def target_classes(self) -> Mapping[str, int | None]:
+        """The number of classes of each target."""
+        return {TARGET: self.class_count}
+
+    def wanted_for(self, _: str) -> tuple[int, ...]:
+        """The shape that an output for one sample has to have for a target."""
+        return () if self.class_count is None else (self.class_count,)
 
 
 # Channels, height and width of the images, and the number of classes.
@@ -51,6 +79,8 @@ KNOWN = {
     "fashion_mnist": ((1, 28, 28), 10),
     "mnist": ((1, 28, 28), 10),
     "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "digits": ((1, 8, 8), 10),
 }
 
 
@@ -79,7 +109,7 @@ def check_shape(
         return
     sizes = shape_text(images.shape)
     message = f"the images of {images.name} are {sizes}, the net takes {shape_text(expects)}"
-    advice = _padding_help(images, expects)
+    advice = _size_help(images, expects) or _padding_help(images, expects)
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
     elif advice is None:
@@ -88,22 +118,41 @@ def check_shape(
     raise SettingError("data-mismatch", message, "data", advice)
 
 
-def check_classes(
-    images: ImageData, outputs: tuple[int | Sym, ...], head: str | None = None
+def check_outputs(
+    data: OutputData,
+    outputs: tuple[int | Sym, ...],
+    target: str,
+    head: str | None = None,
+    *,
+    one_score: bool = False,
 ) -> None:
-    """Raise SettingError `data-mismatch` unless a net gives one number per class.
+    """Raise SettingError `data-mismatch` unless a net gives what a target needs.
 
-    `outputs` is the shape of its output for one image, or of that of the auxiliary head `head`.
+    `outputs` is the shape of its output for one sample, or of that of the auxiliary head `head`.
+    With `one_score`, a single score is enough for two classes.
     """
-    classes = images.class_count
-    if tuple(outputs) == (classes,):
+    classes, wanted = data.target_classes[target], data.wanted_for(target)
+    outputs = tuple(outputs)
+    if outputs == wanted or (one_score and classes == 2 and outputs == (1, *wanted[1:])):
         return
-    gives = f"{shape_text(outputs)} numbers"
-    if tuple(outputs) == (1,):
-        gives = "1 number"
     subject = "the net" if head is None else f"the auxiliary head `{head}`"
-    message = f"{subject} gives {gives} per image, {images.name} has {classes} classes"
-    raise SettingError("data-mismatch", message, "data", _ending(images, tuple(outputs), subject))
+    if len(wanted) == 1 and classes is not None:
+        gives = f"{shape_text(outputs)} numbers"
+        if outputs == (1,):
+            gives = "1 number"
+        message = f"{subject} gives {gives} per image, {data.name} has {classes} classes"
+        raise SettingError("data-mismatch", message, "data", _ending(data, outputs, subject))
+    message = (
+        f"{subject} gives {shape_text(outputs)} for each sample, the target `{target}` of"
+        f" {data.name} needs {shape_text(wanted)}"
+    )
+    help_ = f"end {subject} with `dense({wanted[0] if wanted else 1})`"
+    if len(wanted) == MASK:
+        help_ = (
+            f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
+            f" end {subject} with `conv({wanted[0]}, 1)` and resize it"
+        )
+    raise SettingError("data-mismatch", message, "data", help_)
 
 
 def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> str:
@@ -130,9 +179,25 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> 
     return f"end {subject} with `{end}`"
 
 
+def _size_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:
+    """Advice to decode pictures to the size that the net takes."""
+    if not images.is_resized or len(expects) != 3 or expects[0] not in (1, 3):
+        return None
+    channels, *own = images.shape
+    pairs = zip(expects[1:], own, strict=True)
+    sizes = [size if isinstance(size, int) else actual for size, actual in pairs]
+    given = []
+    if expects[0] != channels:
+        given.append(f"`channels = {expects[0]}`")
+    if sizes != own:
+        size = sizes[0] if sizes[0] == sizes[1] else sizes
+        given.append(f"`size = {size}`")
+    return f"give the data {' and '.join(given)}"
+
+
 def _padding_help(images: ImageData, expects: tuple[int | Sym, ...]) -> str | None:
     """Advice to pad the images, if that is enough."""
-    if len(expects) != 3 or expects[0] != images.shape[0]:
+    if len(expects) != 3 or expects[0] != images.shape[0] or images.name not in KNOWN:
         return None
     sides = zip(expects[1:], images.shape[1:], strict=True)
     gap, *others = {size - actual for size, actual in sides if isinstance(size, int)}
@@ -151,7 +216,4 @@ def _other_data(expects: tuple[int | Sym, ...]) -> str:
 
 def _written(name: str, pad: int) -> str:
     """A dataset as a `train` section names it."""
-    arguments = ['root = "DIR"'] if name in NEED_ROOT else []
-    if pad:
-        arguments.append(f"pad = {pad}")
-    return f"{name}({', '.join(arguments)})" if arguments else name
+    return f"{name}(pad = {pad})" if pad else name

@@ -34,11 +34,6 @@ class Accuracy:
         """Its name in logs and results: `accuracy`, or `top5_accuracy`."""
         return "accuracy" if self.top == 1 else f"top{self.top}_accuracy"
 
-    @property
-    def rises(self) -> bool:
-        """Whether higher values are better."""
-        return True
-
     def check(self, classes: int) -> None:
         """Raise SettingError `bad-argument` if `top` is above the number of classes."""
         if self.top > classes:
@@ -74,11 +69,6 @@ class _Averaged:
         """Its name in logs and results, such as `f1` or `weighted_f1`."""
         name = type(self).__name__.lower()
         return name if self.average == MACRO else f"{self.average}_{name}"
-
-    @property
-    def rises(self) -> bool:
-        """Whether higher values are better."""
-        return True
 
     def check(self, classes: int) -> None:
         """Every number of classes is allowed."""
@@ -121,7 +111,6 @@ class AUC:
     """The mean over the classes of the area under the ROC curve of each class against the rest."""
 
     key = "auc"
-    rises = True
 
     def check(self, classes: int) -> None:
         """Every number of classes is allowed."""
@@ -142,7 +131,6 @@ class MeanIoU:
 
     ignore: Natural | None = None
     key = "mean_iou"
-    rises = True
 
     def check(self, classes: int) -> None:
         """Every number of classes is allowed."""
@@ -159,8 +147,6 @@ class MeanIoU:
 @dataclass(frozen=True)
 class _Error:
     """The mean error of all values; for classes, the target is 1 for the class and 0 for others."""
-
-    rises = False
 
     def check(self, classes: int) -> None:
         """Every number of classes is allowed."""
@@ -205,7 +191,6 @@ class Confusion:
     """How many images of each class were put into each class: a table in a file, not a number."""
 
     key = "confusion"
-    rises = True
 
     def check(self, classes: int) -> None:
         """Every number of classes is allowed."""
@@ -227,9 +212,10 @@ METRICS: dict[str, Callable[..., Metric]] = {
 }
 
 
-def scores_of(metrics: Sequence[Metric]) -> list[Score]:
-    """The metrics that are one number."""
-    return [metric for metric in metrics if not isinstance(metric, Confusion)]
+def scores_for(metrics: Sequence[Metric], *, classes: bool) -> list[Score]:
+    """The metrics that are one number; only those of any numbers, unless there are classes."""
+    scores = [metric for metric in metrics if not isinstance(metric, Confusion)]
+    return [metric for metric in scores if classes or isinstance(metric, _Error)]
 
 
 def _tensors(logits: "Floats", labels: "Labels | Floats") -> tuple["Tensor", "Tensor"]:

@@ -35,30 +35,31 @@ ENTRIES = {
     **dict.fromkeys(("numthreads", "nthreads"), "threads"),
     **dict.fromkeys(("torchcompile",), "compile"),
     **dict.fromkeys(("saveperiod", "saveevery", "checkpointevery"), "checkpoint_epochs"),
+    **dict.fromkeys(("numworkers", "nworkers"), "workers"),
 }
 # Entries that are arguments here, and the entry whose call has them.
 ARGUMENTS = {
     **dict.fromkeys(("lr", "momentum", "weight_decay", "nesterov", "no_decay"), "optimizer"),
     **dict.fromkeys(("warmup", "gamma", "every", "at", "power", "patience"), "schedule"),
-    **dict.fromkeys(("root", "pad"), "data"),
+    **dict.fromkeys(("root", "pad", "val", "limit"), "data"),
     "label_smoothing": "loss",
     "top": "metrics",
 }
 _AMP = "name the type: `precision = bf16`, or `precision = fp16`"
 _NO_DEVICE = "leave it out, and name the device in the command: `netdsl train FILE --device cuda`"
-_SHUFFLED = "leave it out: the images are in memory, and shuffled in every epoch"
+_SHUFFLED = "leave it out: the samples are shuffled in every epoch"
 # Entries that have no counterpart here, and what to do instead.
 REMOVED_ENTRIES = {
     **dict.fromkeys(("amp", "half", "fp16", "bf16"), _AMP),
     **dict.fromkeys(("device", "gpu", "gpus", "cuda", "accelerator"), _NO_DEVICE),
-    **dict.fromkeys(("shuffle", "workers", "numworkers", "pinmemory", "droplast"), _SHUFFLED),
+    **dict.fromkeys(("shuffle", "pinmemory", "droplast"), _SHUFFLED),
     **dict.fromkeys(
         ("verbose", "progress", "logging"),
         "leave it out: `netdsl train` prints a line for each epoch, and none with `--quiet`",
     ),
     **dict.fromkeys(
-        ("validationsplit", "valsplit", "validation", "val", "validationdata", "testdata"),
-        "leave it out: every epoch ends with a test on the test images of the data",
+        ("validationsplit", "valsplit", "validation", "validationdata", "testdata"),
+        "write it in the parentheses of the data: `data = fashion_mnist(val = 0.1)`",
     ),
     **dict.fromkeys(
         ("numclasses", "classes", "nclasses"),
@@ -127,8 +128,18 @@ VALUES: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("randomhorizontalflip", "horizontalflip", "fliplr", "flip", "mirror"), "hflip"
         ),
-        **dict.fromkeys(("crop", "randomresizedcrop"), "random_crop"),
+        "crop": "random_crop",
+        **dict.fromkeys(("resizedcrop", "rrc"), "random_resized_crop"),
+        **dict.fromkeys(("randomverticalflip", "verticalflip", "flipud"), "vflip"),
         **dict.fromkeys(("cutout", "erasing"), "random_erasing"),
+        **dict.fromkeys(
+            ("colorjitter", "colourjitter", "jitter", "color", "colour"), "color_jitter"
+        ),
+        **dict.fromkeys(("gaussianblur", "blur"), "gaussian_blur"),
+        **dict.fromkeys(("randaugment", "randaug"), "rand_augment"),
+        **dict.fromkeys(("translate", "translation", "randomtranslate"), "shift"),
+        **dict.fromkeys(("zoom", "randomzoom", "randomscale"), "scale"),
+        **dict.fromkeys(("randomshear",), "shear"),
         **dict.fromkeys(("rotate", "randomrotation", "randomrotate"), "rotation"),
         **dict.fromkeys(("normalise", "normalization"), "normalize"),
     },
@@ -252,6 +263,16 @@ EXAMPLES = {
     "freeze": "[layer1, layer2]",
     "unfreeze": "5",
     "precision": "bf16",
+    "path": '"DIR"',
+    "images": '"DIR"',
+    "masks": '"DIR"',
+    "val": "0.1",
+    "limit": "2000",
+    "test": "0.2",
+    "workers": "4",
+    "range": "[0.8, 1.2]",
+    "share": "0.1",
+    "kernel": "3",
     "epochs": "10",
     "batch": "128",
     "seed": "0",

@@ -9,7 +9,7 @@ import numpy as np
 
 from netdsl.arrays import open_array, type_name
 from netdsl.errors import NetdslError
-from netdsl.runtime.pictures import decode
+from netdsl.pictures import MODES, decode
 from netdsl.runtime.session import DTYPES
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from netdsl.arrays import StoredArray
     from netdsl.runtime.session import Session, Tensor
-
-MODES = {1: "L", 3: "RGB"}  # Pillow's names of pictures by their number of channels
 
 
 def load_input(path: Path, session: Session) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from netdsl.arrays import open_archive
 from netdsl.errors import NetdslError
+from netdsl.pictures import SUFFIXES
 from netdsl.runtime.images import as_batch, load_input
 from netdsl.runtime.session import DTYPES
 from netdsl.words import counted
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from netdsl.arrays import StoredArray
     from netdsl.runtime.session import Session
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
 WILD = set("*?[")
 UNNAMED = "arr_0"  # the name that `numpy.savez` gives to an array without one
 SHOWN = 6  # the most names in a message

@@ -5,10 +5,8 @@ It also finds out which provider runs which node.
 
 from __future__ import annotations
 
-import os
 import re
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import onnxruntime
@@ -16,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from netdsl.backends.onnx.manifest import sha256_of
 from netdsl.errors import NetdslError
+from netdsl.process.cores import cores
 from netdsl.runtime.gpu import (
     CPU,
     CUDA,
@@ -30,6 +29,7 @@ from netdsl.runtime.quiet import quiet_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 ERRORS = (
     states.EPFail,
@@ -58,8 +58,6 @@ _MEMORY = re.compile(
     r" 2:|ALLOC_FAILED|Available memory of \d+ is smaller",
     re.IGNORECASE,
 )
-# A container's limit: microseconds of CPU time in a period, and microseconds of the period.
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _NEWER = f"onnxruntime {onnxruntime.__version__} is installed; a newer one may support it"
 _COMPLETE_ON_CUDA = 21  # CUDA has no kernels of opset 22 for MaxPool and others
 
@@ -287,22 +285,6 @@ def _cpu_nodes_help(opset: int) -> str:
             f" opset; or {advice}"
         )
     return advice
-
-
-# ---- the CPU
-
-
-def cores() -> int:
-    """The number of cores that this process may use; more threads than that only slow it down."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    try:
-        quota, period = QUOTA.read_text(encoding="ascii").split()
-        return max(1, min(count, -(-int(quota) // int(period))))
-    except (OSError, ValueError):  # not Linux, not a container, or without a quota (`max`)
-        return count
 
 
 # ---- onnxruntime's errors

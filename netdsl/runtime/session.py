@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 import numpy as np
 
 from netdsl.errors import NetdslError
+from netdsl.process.cores import cores
 from netdsl.runtime.binding import NO_GRAPH, BoundSession, NoCaptureError
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
@@ -22,7 +23,6 @@ from netdsl.runtime.providers import (
     Settings,
     astray,
     check_placement,
-    cores,
     create,
     is_full,
     message_of,

@@ -127,7 +127,8 @@ def save_weights(path: Path, module: nn.Module, dataset: Dataset, about: Mapping
     """
     metadata = {"format": "pt", "dataset": dataset.name, **about}
     metadata |= {
-        key: json.dumps(getattr(dataset, key)) for key in ("mean", "std", "classes", "shape", "pad")
+        key: json.dumps(getattr(dataset, key))
+        for key in ("mean", "std", "constants", "classes", "shape", "pad")
     }
     write_tensors(path, module.state_dict(), metadata)
 

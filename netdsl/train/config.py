@@ -1,13 +1,13 @@
 """The checked configuration of a training run, and the check of its entries; imports no torch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from netdsl.config import BareWord, SettingCall
 from netdsl.data.arguments import Names, Pairs, Positive, convert, invoke, respelled, show
-from netdsl.data.catalog import DATASETS, check_dataset
-from netdsl.data.metrics import METRICS, Accuracy, Metric
+from netdsl.data.catalog import DATASETS, source_of
+from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
@@ -17,7 +17,6 @@ from netdsl.train.recipe.losses import (
     CrossEntropy,
     LossEntry,
     OutputLoss,
-    check_classes_of,
 )
 from netdsl.train.recipe.optimizers import OPTIMIZERS, SGD, Optimizer
 from netdsl.train.recipe.options import FP32, PLAIN
@@ -36,6 +35,7 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "schedule": ("schedule", SCHEDULES),
     "metrics": ("metric", METRICS),
 }
+DEFAULT_METRICS: tuple[Metric, ...] = (Accuracy(),)
 LISTS = ("augment", "metrics", "freeze")
 # What these entries are if a section leaves them out.
 DEFAULT_CALLS: dict[str, SettingCall] = {
@@ -57,8 +57,9 @@ class TrainConfig:
     schedule: Schedule = Cosine()
     epochs: int = 10
     batch: int = 128
-    metrics: tuple[Metric, ...] = (Accuracy(),)
+    metrics: tuple[Metric, ...] = DEFAULT_METRICS
     seed: int = 0
+    workers: int | None = None  # processes that decode pictures; by default, by the number of cores
     accumulate: int = 1
     clip_norm: float | None = None
     clip_value: float | None = None
@@ -85,7 +86,7 @@ class TrainConfig:
         self.check_augment(dataset)
         for chosen in self.augment:
             if isinstance(chosen, settings.Normalize):
-                return replace(dataset, mean=chosen.mean, std=chosen.std)
+                return dataset.normalised_by(chosen.mean, chosen.std)
         return dataset
 
     def check_augment(self, images: "ImageData") -> None:
@@ -101,16 +102,21 @@ class TrainConfig:
                 case settings.RandomCrop(size=size, pad=pad):
                     _check_crop(images, size, pad)
 
-    def check_loss(self, classes: int, data: str) -> None:
-        """Raise SettingError `bad-argument` for a loss that is not for this number of classes."""
-        losses = self.loss if isinstance(self.loss, tuple) else (OutputLoss("", self.loss),)
-        for part in losses:
-            check_classes_of(part.loss, classes, data)
+    def check_metrics(self, classes: int | None, data: str) -> None:
+        """Raise SettingError `bad-argument` for a metric that needs classes, or more of them.
 
-    def check_metrics(self, classes: int) -> None:
-        """Raise SettingError `bad-argument` for a metric that needs more classes."""
+        `classes` is None for a target of numbers, and `data` is the name of the data. The default,
+        the accuracy, is left out for numbers.
+        """
+        if classes is None and self.metrics == DEFAULT_METRICS:
+            return
         for metric in self.metrics:
-            metric.check(classes)
+            if classes is not None:
+                metric.check(classes)
+            elif metric not in scores_for(self.metrics, classes=False):
+                name = next(name for name, kind in METRICS.items() if type(metric) is kind)
+                message = f"`{name}` is about classes, and the targets of {data} are numbers"
+                raise SettingError("bad-argument", message, "metrics", "write `metrics = mae`")
 
 
 def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, ...]]) -> None:
@@ -159,7 +165,7 @@ def check_entry(key: str, value: object) -> object:
         raise _unknown_entry(key, known)
     if key == "data":
         call = _call(key, value)
-        check_dataset(call)
+        source_of(call)
         return call
     if key in PLAIN:
         return convert(value, PLAIN[key], f"`{key}`", key)

@@ -3,69 +3,72 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.data.catalog import describe_dataset
-from netdsl.data.images import check_classes, check_shape
+from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
-from netdsl.train.recipe.losses import TARGET, parts_of, target_names
+from netdsl.train.recipe.losses import CrossEntropy, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
 from netdsl.train.section import entry_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netdsl.data.images import ImageData
+    from netdsl.data.dataset import Dataset
+    from netdsl.data.images import Described, ImageData, OutputData
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph, Value
     from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
 
 
-def check_ends(graph: Graph, command: str) -> None:
-    """Raise `NetdslError` unless the net takes one float32 tensor and gives one.
+def check_ends(graph: Graph, command: str, data: Described | None) -> None:
+    """Raise `NetdslError` unless the net gives one tensor, and takes one of float32 for images.
 
-    `command` is the work that needs this, for the message.
+    `command` is the work that needs this, for the message. If nothing is known about the data yet,
+    its inputs are compared with those of the net when it has been read.
     """
-    check_input(graph, command)
+    check_input(graph, command, data)
     if len(graph.outputs) > 1:
         has = counted(len(graph.outputs), "output")
         place = graph.outputs[1].value
         raise _cannot(graph, f"has {has}, and {command} takes only nets with one", place)
 
 
-def check_input(graph: Graph, command: str) -> None:
-    """Raise `NetdslError` unless the net takes one float32 tensor."""
+def check_input(graph: Graph, command: str, data: Described | None) -> None:
+    """Raise `NetdslError` unless the net takes one tensor of float32 for images."""
     image = graph.inputs[0]
-    if len(graph.inputs) > 1:
+    if len(graph.inputs) > 1 and data is not None:
         has = counted(len(graph.inputs), "input")
-        raise _cannot(graph, f"has {has}, and {command} takes only nets with one", graph.inputs[1])
-    if image.type.dtype != "float32":
+        raise _cannot(graph, f"has {has}, and {data.name} has only one", graph.inputs[1])
+    if image.type.dtype != "float32" and data is not None:
         takes = f"takes {image.type.dtype}, and {command} gives it images of float32"
         raise _cannot(graph, takes, image)
 
 
-def check_recipe(graph: Graph, config: TrainConfig) -> None:
-    """Raise an error unless the net can be trained with a recipe, whatever the data are.
+def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> None:
+    """Raise an error unless the net can be trained with a recipe, as far as the data are known.
 
     It is a `NetdslError` at a place in the net, or a SettingError about an entry.
     """
-    check_input(graph, "`netdsl train`")
+    check_input(graph, "`netdsl train`", data)
     outputs = [output.name for output in graph.outputs]
     if len(outputs) > 1 and not isinstance(config.loss, tuple):
         has = counted(len(outputs), "output")
         help_ = f"name those that are trained: `loss = [({outputs[0]}, cross_entropy)]`"
         place = graph.outputs[1].value
         raise _cannot(graph, f"has {has}, and `loss` names none of them", place, help_)
-    target_names([part.output for part in parts_of(config.loss, tuple(outputs))], [TARGET])
+    parts_of(config.loss, tuple(outputs))
     selection = Selection(kinds_of(graph))
     frozen_until(config, selection)
     weight_values(config.optimizer, selection)
@@ -87,14 +90,22 @@ def check_statistics(graph: Graph, cause: str) -> None:
         raise NetdslError("cannot-train", fact, node.span, help=help_)
 
 
-def check_scores(graph: Graph, config: TrainConfig, images: ImageData) -> None:
-    """Raise SettingError unless each output that is trained, and each head, has all classes."""
-    config.check_loss(images.class_count, images.name)
+def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> str:
+    """The target of the first output that is trained, which the metrics are about.
+
+    Raises SettingError unless each output that is trained, and each head, fits its target, and the
+    metrics fit it.
+    """
     shapes = {output.name: output.value.type.shape for output in graph.outputs}
-    for part in parts_of(config.loss, tuple(shapes)):
-        check_classes(images, shapes[part.output])
+    parts = parts_of(config.loss, tuple(shapes))
+    targets = targets_of(parts, data.target_classes, data.name)
+    for part, target in zip(parts, targets, strict=True):
+        one_score = not isinstance(part.loss, CrossEntropy)
+        check_outputs(data, shapes[part.output], target, one_score=one_score)
     for head in graph.aux:
-        check_classes(images, head.value.type.shape, head.name)
+        check_outputs(data, head.value.type.shape, targets[0], head.name)
+    config.check_metrics(data.target_classes[targets[0]], data.name)
+    return targets[0]
 
 
 def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
@@ -109,6 +120,61 @@ def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
     if not graph.symbols:
         return compiled
     return compile_net(compiled.program, graph.name, {image.name: dataset.shape})
+
+
+def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
+    """The net for the samples of a dataset, whose inputs get the order of the net's.
+
+    A single input fits that of the net whatever its name; several are matched by their names.
+    Raises `NetdslError` unless they have the shapes and types of the net's inputs.
+    """
+    columns, inputs = dataset.train.inputs, compiled.graph.inputs
+    names = {value.name: value.name for value in inputs}
+    if len(columns) == len(inputs) == 1:
+        names = {inputs[0].name: next(iter(columns))}
+    if set(names.values()) != set(columns):
+        has = f"{dataset.name} has the inputs {listed([f'`{name}`' for name in columns])}"
+        takes = listed([f"`{value.name}`" for value in inputs])
+        help_ = "rename one of them, so that the names are equal"
+        raise SettingError("data-mismatch", f"{has}, the net takes {takes}", "data", help_)
+    for value in inputs:
+        _check_type(dataset, names[value.name], value)
+    ordered = {names[value.name]: dataset.inputs[names[value.name]] for value in inputs}
+    dataset = replace(dataset, inputs=ordered)
+    if len(inputs) == 1:
+        return check_images(compiled, dataset), dataset
+    for value in inputs:
+        shape = columns[value.name].shape
+        _check_sizes(dataset, value, shape)
+    if compiled.graph.symbols:
+        sizes = {value.name: columns[value.name].shape for value in inputs}
+        compiled = compile_net(compiled.program, compiled.graph.name, sizes)
+    return compiled, dataset
+
+
+def _check_sizes(dataset: Dataset, value: Value, shape: tuple[int, ...]) -> None:
+    expects = value.type.shape
+    pairs = zip(expects, shape, strict=False)
+    if len(expects) == len(shape) and all(a == b or not isinstance(a, int) for a, b in pairs):
+        return
+    message = (
+        f"the samples of `{value.name}` of {dataset.name} are {shape_text(shape)}, the net takes"
+        f" {shape_text(expects)}"
+    )
+    help_ = f"write `input {value.name}: {shape_text(shape)}`"
+    raise SettingError("data-mismatch", message, "data", help_)
+
+
+def _check_type(dataset: Dataset, name: str, value: Value) -> None:
+    column = dataset.train.inputs[name]
+    takes, gives = value.type.dtype, "float32"
+    if column.dtype.kind in "iub" and not dataset.inputs[name].is_image:
+        gives = "int64"
+    if takes == gives:
+        return
+    message = f"`{name}` of {dataset.name} has {column.dtype}, the input `{value.name}` is {takes}"
+    help_ = "store floats" if takes == "float32" else f"write `input {value.name}: ... {gives}`"
+    raise SettingError("data-mismatch", message, "data", help_)
 
 
 def errors_of_section(compiled: Compiled) -> list[Diagnostic]:
@@ -132,7 +198,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     is_given = compiled.inputs or compiled.program.defines
     if is_own:
         try:
-            check_recipe(graph, config)
+            check_recipe(graph, config, describe_dataset(config.data))
         except SettingError as error:
             diagnostic = placed(error, compiled).diagnostic
             entry = entry_of(compiled, error.key)
@@ -146,13 +212,14 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     if named is None or not is_own or is_given:
         return
     data = describe_dataset(config.data)
+    if data is None:
+        return
     image = Annotation("the input is here", graph.inputs[0].site.span)
     output = Annotation("the output is here", graph.outputs[0].value.site.span)
     checks: tuple[tuple[Callable[[], object], tuple[Annotation, ...]], ...] = (
         (lambda: check_images(compiled, data), (image,)),
         (lambda: check_scores(graph, config, data), (output,)),
         (lambda: config.check_augment(data), ()),
-        (lambda: config.check_metrics(data.class_count), ()),
     )
     for check, notes in checks:
         try:
@@ -202,7 +269,7 @@ def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
     root = re.search(r'root\s*=\s*("[^"]*")', named.span.text)
     if help is None or root is None:
         return help
-    return help.replace(f'{data}(root = "DIR"', f"{data}(root = {root[1]}")
+    return help.replace(f"{data}(pad", f"{data}(root = {root[1]}, pad")
 
 
 def _cannot(graph: Graph, fact: str, place: Value, advice: str | None = None) -> NetdslError:

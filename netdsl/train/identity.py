@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Settings that change nothing in the steps of training.
 FREE = (
-    *("metrics", "train_metrics", "gradient_norms"),
+    *("metrics", "train_metrics", "gradient_norms", "workers"),
     *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads"),
 )
 ALLOW = (

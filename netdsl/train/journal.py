@@ -88,7 +88,7 @@ class Journal:
 
     def __init__(self, out: Path, run: Run, subject: Subject, name: str, data_sum: str) -> None:
         self._out, self._run, self._subject = out, run, subject
-        self._metrics = [metric.key for metric in run.scores]
+        self._metrics = run.keys
         self._file = self._described(name, data_sum)
         self._pace = Pace()
         self._confusion: Confusion | None = None
@@ -116,9 +116,8 @@ class Journal:
     def add(self, history: Sequence[Record]) -> None:
         """Report an epoch that was just tested, the last record of `history`."""
         run = self._run
-        if run.predicted is not None:
-            guesses, epoch = run.predicted, int(history[-1]["epoch"])
-            labels = run.dataset.test.labels
+        if run.guesses is not None:
+            epoch, (labels, guesses) = int(history[-1]["epoch"]), run.guesses
             self._confusion = confusion.count(epoch, run.dataset.classes, labels, guesses)
         for log in self._logs:
             log.add(history)
@@ -184,8 +183,9 @@ class Journal:
                 "note": dataset.note,
                 "sum": data_sum,
                 "classes": list(dataset.classes),
-                "train": len(dataset.train.labels),
-                "test": len(dataset.test.labels),
+                "train": len(dataset.train),
+                "validation": 0 if dataset.val is None else len(dataset.val),
+                "test": len(dataset.test),
             },
             "command": self._command(name, settings),
             "directory": os.getcwd(),

@@ -200,7 +200,7 @@ class _Files:
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console, self.journal = console, journal
-        self._keys = [metric.key for metric in run.scores]
+        self._keys = run.keys
         self._saved = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -217,10 +217,10 @@ class _Files:
         config = self.run.config
         if progress.epoch >= config.epochs:
             return True
-        if not stops_early(config, progress.history):
+        if not stops_early(config, progress.history, self._keys):
             return False
         waited = counted(cast("int", config.early_stopping), "epoch")
-        best = cast("int", best_epoch(config, progress.history))
+        best = cast("int", best_epoch(progress.history, self._keys))
         self.say(f"stopped early: {waited} without a better result than in epoch {best + 1}")
         return True
 
@@ -233,7 +233,7 @@ class _Files:
         run, history = self.run, progress.history
         every = run.config.checkpoint_epochs
         self._save_weights(WEIGHTS)
-        if best_epoch(run.config, history) == progress.epoch - 1:
+        if best_epoch(history, self._keys) == progress.epoch - 1:
             self._save_weights(BEST)
         if every is not None and progress.epoch % every == 0:
             width = len(str(run.config.epochs))

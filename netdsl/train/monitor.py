@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.data.metrics import scores_of
 from netdsl.errors import SettingError
+from netdsl.train.records import best_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,24 +26,20 @@ def check_monitored(config: TrainConfig, dataset: Dataset) -> None:
         raise SettingError("bad-argument", message, "early_stopping", help_)
 
 
-def best_epoch(config: TrainConfig, history: Sequence[Record]) -> int | None:
-    """The number of the epoch with the best first metric on the validation set, counted from 0.
+def best_epoch(history: Sequence[Record], metrics: Sequence[str]) -> int | None:
+    """The number of the best epoch by the validation set, counted from 0; None without such a set.
 
-    It is the first of equal ones. Without a metric the loss decides, and without a validation set
-    no epoch is the best.
+    `metrics` are the keys of the metrics; the first one decides, or else the loss.
     """
     if not history or "val_loss" not in history[0]:
         return None
-    key, sign = "val_loss", -1
-    for metric in scores_of(config.metrics)[:1]:
-        key, sign = f"val_{metric.key}", 1 if metric.rises else -1
-    scores = [sign * record[key] for record in history]
-    return scores.index(max(scores))
+    best = best_of(history, metrics)
+    return None if best is None else best.epoch - 1
 
 
-def stops_early(config: TrainConfig, history: Sequence[Record]) -> bool:
+def stops_early(config: TrainConfig, history: Sequence[Record], metrics: Sequence[str]) -> bool:
     """Whether the best epoch is as many epochs ago as `early_stopping` allows."""
-    best = best_epoch(config, history)
+    best = best_epoch(history, metrics)
     if config.early_stopping is None or best is None:
         return False
     return len(history) - 1 - best >= config.early_stopping

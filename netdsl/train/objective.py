@@ -14,6 +14,8 @@ from netdsl.train.recipe import losses
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from netdsl.data.dataset import TargetData
+
 NO_CLASS = -100  # no data have it
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,13 +38,17 @@ class Objective:
         self,
         parts: Sequence[losses.OutputLoss],
         outputs: Sequence[str],
-        targets: Sequence[str],
+        targets: Mapping[str, TargetData],
         heads: Sequence[float] = (),
+        data: str = "the data",
     ) -> None:
-        names = losses.target_names([part.output for part in parts], targets)
+        classes = {name: len(target.classes) or None for name, target in targets.items()}
+        names = losses.targets_of(parts, classes, data)
         self._count = len(outputs)
         self._terms = [
-            _Term(outputs.index(part.output), name, build_loss(part.loss), part.weight)
+            _Term(
+                outputs.index(part.output), name, build_loss(part.loss, targets[name]), part.weight
+            )
             for part, name in zip(parts, names, strict=True)
         ]
         first = self._terms[0]
@@ -56,20 +62,23 @@ class Objective:
         """The number of the output that the metrics are about: the first that is trained."""
         return self._terms[0].output
 
-    def __call__(
-        self, results: Tensor | tuple[Tensor, ...], targets: Mapping[str, Tensor]
-    ) -> Tensor:
-        """The loss of the results of the net, a scalar."""
-        values = (results,) if isinstance(results, Tensor) else results
+    @property
+    def takes_one_score(self) -> bool:
+        """Whether one score of that output is enough for two classes."""
+        return not isinstance(self._terms[0].loss, _CrossEntropy)
+
+    @property
+    def target(self) -> str:
+        """The name of the target of that output."""
+        return self._terms[0].target
+
+    def __call__(self, values: Sequence[Tensor], targets: Mapping[str, Tensor]) -> Tensor:
+        """The loss of the outputs of the net, a scalar."""
         terms = [*self._terms]
         if len(values) > self._count:
             terms += self._heads
         first, *others = (_weighted(term, values, targets) for term in terms)
         return sum(others, start=first)
-
-    def of_main(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """The loss of the main output only."""
-        return self._terms[0].loss(scores, targets[self._terms[0].target])
 
 
 def _weighted(term: _Term, values: Sequence[Tensor], targets: Mapping[str, Tensor]) -> Tensor:
@@ -79,19 +88,22 @@ def _weighted(term: _Term, values: Sequence[Tensor], targets: Mapping[str, Tenso
     return term.weight * loss
 
 
-def build_loss(loss: losses.Loss) -> LossFunction:
+def build_loss(loss: losses.Loss, target: TargetData) -> LossFunction:
     """A function that takes scores and targets, and gives the mean loss, a scalar.
 
     Scores are N x K, or N x K x H x W for pixels. Targets are classes, N or N x H x W, or values
-    with the shape of the scores.
+    with the shape of the scores. The class that the target ignores is left out.
     """
+    ignore = getattr(loss, "ignore", None)
+    if ignore is None:
+        ignore = target.ignored
     match loss:
         case losses.CrossEntropy():
-            return _CrossEntropy(loss)
+            return _CrossEntropy(loss, ignore)
         case losses.BinaryCrossEntropy():
-            return _BinaryCrossEntropy(loss)
+            return _BinaryCrossEntropy(loss, ignore)
         case losses.Dice():
-            return _Dice(loss)
+            return _Dice(loss, ignore)
         case losses.MSE():
             return _of_values(F.mse_loss)
         case losses.L1():
@@ -101,10 +113,10 @@ def build_loss(loss: losses.Loss) -> LossFunction:
 
 
 class _CrossEntropy(nn.Module):
-    def __init__(self, loss: losses.CrossEntropy) -> None:
+    def __init__(self, loss: losses.CrossEntropy, ignore: int | None) -> None:
         super().__init__()
         self._weights = _class_weights(loss.weights)
-        self._ignore = loss.ignore
+        self._ignore = NO_CLASS if ignore is None else ignore
         self._smoothing = loss.label_smoothing
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -112,19 +124,17 @@ class _CrossEntropy(nn.Module):
         weights = self._weights
         if weights is not None:
             weights = weights.to(scores.device)
-        smoothing, ignore = self._smoothing, self._ignore
-        if ignore is None:
-            ignore = NO_CLASS
+        ignore, smoothing = self._ignore, self._smoothing
         return F.cross_entropy(
             scores, targets, weight=weights, ignore_index=ignore, label_smoothing=smoothing
         )
 
 
 class _BinaryCrossEntropy(nn.Module):
-    def __init__(self, loss: losses.BinaryCrossEntropy) -> None:
+    def __init__(self, loss: losses.BinaryCrossEntropy, ignore: int | None) -> None:
         super().__init__()
         self._weights = _class_weights(loss.weights)
-        self._ignore = loss.ignore
+        self._ignore = ignore
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         values, counts = _values_of(scores, targets, self._ignore)
@@ -137,9 +147,9 @@ class _BinaryCrossEntropy(nn.Module):
 
 
 class _Dice(nn.Module):
-    def __init__(self, loss: losses.Dice) -> None:
+    def __init__(self, loss: losses.Dice, ignore: int | None) -> None:
         super().__init__()
-        self._smooth, self._ignore = loss.smooth, loss.ignore
+        self._smooth, self._ignore = loss.smooth, ignore
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         values, counts = _values_of(scores, targets, self._ignore)

@@ -3,34 +3,43 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Floats, Labels, Split
-from netdsl.data.evaluate import predict
-from netdsl.data.metrics import scores_of
+from netdsl.data.dataset import Dataset, Labels, Split, TargetData
+from netdsl.data.evaluate import counted, measured
+from netdsl.data.images import check_outputs
+from netdsl.data.metrics import scores_for
 from netdsl.errors import SettingError
+from netdsl.train.augment import build_input
 from netdsl.train.checkpoint import Parts, Progress
 from netdsl.train.config import TrainConfig
+from netdsl.train.feed import CPU, Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.freezing import Freezing, frozen_until
 from netdsl.train.numerics import Scaler, autocast, averaged
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import Step, seed_draws, steps_of
-from netdsl.train.parts import build_input
 from netdsl.train.rates import rate_factor
-from netdsl.train.recipe.losses import TARGET, parts_of
+from netdsl.train.recipe.losses import parts_of
 from netdsl.train.records import NORM, Record
 from netdsl.train.selection import ANY, NetNames, Selection
 
-Indices = npt.NDArray[np.int64]
 CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
 AfterStep = Callable[[], None]
+Forward = Callable[..., Any]  # from the inputs to a tensor, or a tuple of tensors
+
+
+class Guesses(NamedTuple):
+    """The classes of samples or pixels, and those that the net gives them."""
+
+    labels: Labels
+    guesses: Labels
 
 
 class Run:
@@ -46,12 +55,12 @@ class Run:
     ) -> None:
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
-        self.scores = scores_of(config.metrics)
+        self.has_classes = bool(dataset.classes)
+        self.guesses: Guesses | None = None  # of the test samples, by the last test
         self.prepare = build_input(config.augment, dataset, device)
+        self.prepare_plain = build_input((), dataset, device)
         self._build(ends)
-        self.images = torch.from_numpy(dataset.train.images).to(device)
-        self.labels = torch.from_numpy(dataset.train.labels).to(device)
-        self.predicted: Labels | None = None  # the classes of the test images, by the last test
+        self.feed = Feed(dataset.train, device, config.workers)
         self._probe()
 
     def _build(self, ends: NetNames) -> None:
@@ -65,10 +74,15 @@ class Run:
         self.optimizer = build_optimizer(config.optimizer, parameters, selection)
         heads = getattr(module, "aux_weights", ())
         parts = parts_of(config.loss, ends.outputs)
-        self.loss = Objective(parts, ends.outputs, [TARGET], heads)
+        self.loss = Objective(parts, ends.outputs, self.dataset.targets, heads, self.dataset.name)
         self.scaler = Scaler(config.precision, self.device)
         self.average = averaged(module, config.ema) if config.ema else None
-        self.forward: Callable[..., Any] = torch.compile(module) if config.compile else module
+        self.forward: Forward = torch.compile(module) if config.compile else module
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the metrics that are numbers."""
+        return [m.key for m in scores_for(self.config.metrics, classes=self.has_classes)]
 
     @property
     def tested(self) -> nn.Module:
@@ -81,16 +95,14 @@ class Run:
         return Parts(self.module, self.optimizer, self.average, self.scaler)
 
     def _probe(self) -> None:
-        """Run two images, so that a mismatch of net, data and metrics is found at once."""
-        logits = predict(self._logits, self.dataset.test.images[:2], self.dataset, 2)
-        self.config.check_loss(self.dataset.class_count, self.dataset.name)
-        for metric in self.scores:
-            metric(logits, self.dataset.test.labels[:2])
+        """Run two samples, so that a mismatch of net, data and metrics is found at once."""
+        split = self.dataset.test
+        self._test(split.take(np.arange(min(2, len(split)))), "", lambda: None)
 
     def steps(self, epoch: int) -> Sequence[Step]:
         """The steps of an epoch, counted from 0."""
         samples = self.config.batch * self.config.accumulate
-        return steps_of(self.config.seed, epoch, len(self.images), samples)
+        return steps_of(self.config.seed, epoch, len(self.dataset.train), samples)
 
     def begin_epoch(self, epoch: int) -> None:
         """Put the module into training mode, and its frozen parts into evaluation mode."""
@@ -105,18 +117,19 @@ class Run:
         """
         epoch, steps = progress.epoch, self.steps(progress.epoch)
         start = time.perf_counter() - progress.seconds
-        for index in range(progress.step, len(steps)):
-            step = steps[index]
+        left = steps[progress.step :]
+        batches = self.feed.batches([step.indices for step in left])
+        for index, (step, batch) in enumerate(zip(left, batches, strict=True), progress.step):
             self._set_rate(progress, index, len(steps))
             is_last = index + 1 == len(steps)
-            loss, correct = self._step(step, progress if is_last else None)
+            loss, hits = self._step(step, batch, progress if is_last else None)
             place = f"in step {index + 1} of epoch {epoch + 1}"
             if self.scaler.overflows:
                 self.scaler.check(place)
             else:
-                watch.check(loss, place, partial(self._repeat, step))
+                watch.check(loss, place, partial(self._repeat, step, batch))
                 progress.total += loss * len(step.indices)
-                progress.correct += correct
+                progress.correct += hits
                 progress.seen += len(step.indices)
             progress.step += 1
             progress.seconds = time.perf_counter() - start
@@ -129,29 +142,31 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group[RATE] * factor
 
-    def _step(self, step: Step, progress: Progress | None = None) -> tuple[Tensor, Tensor]:
+    def _step(
+        self, step: Step, batch: Batch, progress: Progress | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Train on a batch; gives the results of `_forward`.
 
         The norms of the gradients are noted in the progress, if it is given.
         """
         self.optimizer.zero_grad()
         seed_draws(step.seed, self.device)
-        total, correct = torch.zeros(2, device=self.device)
-        pieces = _pieces(step.indices, self.config.batch)
-        for chosen in pieces:
-            loss, own = self._forward(chosen)
+        total, hits = torch.zeros(2, device=self.device)
+        pieces = _pieces(batch, len(step.indices), self.config.batch)
+        for count, piece in pieces:
+            loss, own = self._forward(piece, self.forward)
             if len(pieces) > 1:
-                loss = loss * (len(chosen) / len(step.indices))
+                loss = loss * (count / len(step.indices))
             torch.autograd.backward(self.scaler.scaler.scale(loss))
             total += loss.detach()
-            correct += own
+            hits += own
         self.scaler.scaler.unscale_(self.optimizer)
         if progress is not None and self.config.gradient_norms:
             progress.norms = gradient_norms(self.module)
         self._clip()
         if self.scaler.take(self.optimizer) and self.average is not None:
             self.average.update_parameters(self.module)
-        return total, correct
+        return total, hits
 
     def _clip(self) -> None:
         parameters = [p for p in self.module.parameters() if p.grad is not None]
@@ -160,26 +175,28 @@ class Run:
         if self.config.clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
 
-    def _repeat(self, step: Step) -> None:
+    def _repeat(self, step: Step, batch: Batch) -> None:
         """Repeat the forward passes of a step, without compiled code, which has no layers."""
         seed_draws(step.seed, self.device)
-        for chosen in _pieces(step.indices, self.config.batch):
-            self._forward(chosen, self.module)
+        for _, piece in _pieces(batch, len(step.indices), self.config.batch):
+            self._forward(piece, self.module)
 
-    def _forward(
-        self, indices: Indices, module: Callable[..., Any] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The mean loss of some images, and how many of them are classified correctly."""
-        chosen = torch.from_numpy(indices).to(self.device)
-        images = self.prepare(self.images[chosen])
-        if self.config.channels_last and images.dim() == CHANNELS_LAST_AXES:
-            images = images.contiguous(memory_format=torch.channels_last)
+    def _forward(self, batch: Batch, forward: Forward) -> tuple[Tensor, Tensor]:
+        """The mean loss of some samples, and how many of them are classified correctly."""
+        inputs, targets = self.prepare(batch)
+        outputs = self._outputs(inputs, forward)
+        loss = self.loss(outputs, targets)
+        if not self.has_classes:
+            return loss, loss.new_zeros(())
+        scores = outputs[self.loss.main].detach()
+        return loss, _hits(scores, targets[self.loss.target], self.dataset.target)
+
+    def _outputs(self, inputs: Sequence[Tensor], forward: Forward) -> tuple[Tensor, ...]:
+        if self.config.channels_last:
+            inputs = [_channels_last(values) for values in inputs]
         with autocast(self.config.precision, self.device):
-            results = (module or self.forward)(images)
-        labels = self.labels[chosen]
-        scores = results if isinstance(results, Tensor) else results[self.loss.main]
-        correct = (scores.detach().argmax(1) == labels).sum()
-        return self.loss(results, {TARGET: labels}), correct
+            outputs = forward(*inputs)
+        return (outputs,) if isinstance(outputs, Tensor) else outputs
 
     def record(self, progress: Progress, check_stop: AfterStep) -> Record:
         """Test the module, and give the record of the epoch whose steps are all done.
@@ -192,10 +209,11 @@ class Run:
             raise SettingError("diverged", message, "precision", "write `precision = bf16`")
         count = len(self.steps(progress.epoch))
         self._set_rate(progress, count - 1, count)  # a resumed run may have no step left
-        tested: Record = {"train_accuracy": progress.correct.item() / progress.seen}
+        tested: Record = {}
+        if self.has_classes:
+            tested["train_accuracy"] = progress.correct.item() / progress.seen
         for prefix, split in self._splits():
             tested |= self._test(split, prefix, check_stop)
-        tested["test_loss"] = tested.pop("loss")
         seconds = progress.seconds + time.perf_counter() - start
         return {
             "epoch": progress.epoch + 1,
@@ -216,40 +234,72 @@ class Run:
         yield "", self.dataset.test
 
     def _test(self, split: Split, prefix: str, check_stop: AfterStep) -> Record:
-        """The loss and the metrics of a split."""
+        """The loss and the metrics of a split; for training data, only the metrics.
 
-        def forward(images: Floats) -> Floats:
+        The loss is the mean over the batches, weighted by their numbers of samples.
+        """
+        module, size, total = self.tested.eval(), self.config.batch, 0.0
+        order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
+        feed = Feed(split, CPU, self.config.workers)
+        parts, target = [], self.dataset.target
+        for indices, batch in zip(order, feed.batches(order), strict=True):
             check_stop()
-            return self._logits(images)
-
-        logits = predict(forward, split.images, self.dataset, self.config.batch)
-        metrics = {f"{prefix}{m.key}": m(logits, split.labels) for m in self.scores}
-        if not prefix:
-            self.predicted = logits.argmax(axis=1)
+            with torch.inference_mode():
+                inputs, targets = self.prepare_plain(batch.on(self.device))
+                outputs = self._outputs(inputs, module)
+                scores = outputs[self.loss.main].float()
+                shape = tuple(scores.shape[1:])
+                check_outputs(
+                    self.dataset, shape, self.loss.target, one_score=self.loss.takes_one_score
+                )
+                total += self.loss(outputs, targets).item() * len(indices)
+            parts.append(scores.cpu().numpy())
+        results, labels = np.concatenate(parts), split.labels
+        metrics = measured(results, labels, target, self.config.metrics)
+        if not prefix and self.has_classes:
+            results, labels = counted(results, labels, target)
+            self.guesses = Guesses(labels, results.argmax(axis=1))
+        tested = {f"{prefix}{key}": value for key, value in metrics.items()}
         if prefix == "train_":  # its loss is that of the steps
-            return metrics
-        targets = {TARGET: torch.from_numpy(split.labels)}
-        loss = self.loss.of_main(torch.from_numpy(logits), targets).item()
-        return {f"{prefix}loss": loss, **metrics}
-
-    def _logits(self, images: Floats) -> Floats:
-        module = self.tested.eval()
-        with torch.inference_mode(), autocast(self.config.precision, self.device):
-            outputs = module(torch.from_numpy(images).to(self.device))
-        logits = outputs if isinstance(outputs, Tensor) else outputs[self.loss.main]
-        return logits.float().cpu().numpy()
+            return tested
+        return {f"{prefix or 'test_'}loss": total / len(split), **tested}
 
 
-def _pieces(indices: Indices, most: int) -> list[Indices]:
-    """A batch in pieces of nearly equal size, each of about `most` samples.
+def _channels_last(values: Tensor) -> Tensor:
+    if values.dim() != CHANNELS_LAST_AXES:
+        return values
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def _hits(scores: Tensor, targets: Tensor, target: TargetData) -> Tensor:
+    """How many samples are classified correctly; for masks, the sum of the shares of their pixels.
+
+    `scores` are N x K x ..., and `targets` classes N x ..., or the shares of the classes N x K.
+    """
+    guesses = scores.argmax(1) if scores.shape[1] > 1 else (scores[:, 0] > 0).long()
+    if targets.is_floating_point():
+        targets = targets.argmax(1)
+    hits = guesses == targets
+    if hits.dim() == 1:
+        return hits.sum()
+    pixels = torch.ones_like(hits) if target.ignored is None else targets != target.ignored
+    pixels = pixels.flatten(1)
+    return ((hits.flatten(1) & pixels).sum(1) / pixels.sum(1).clamp(min=1)).sum()
+
+
+def _pieces(batch: Batch, samples: int, most: int) -> list[tuple[int, Batch]]:
+    """A batch in pieces of nearly equal size, each with its number of about `most` samples.
 
     No piece has a single sample unless `most` is 1 or there is only one: batch normalisation cannot
     be trained on it.
     """
-    count = -(-len(indices) // most)
+    count = -(-samples // most)
     if most > 1:
-        count = max(1, min(count, len(indices) // 2))
-    return np.array_split(indices, count)
+        count = max(1, min(count, samples // 2))
+    if count == 1:
+        return [(samples, batch)]
+    ends = [samples * i // count for i in range(count + 1)]
+    return [(end - start, batch.part(start, end)) for start, end in pairwise(ends)]
 
 
 def gradient_norms(module: nn.Module) -> dict[str, float]:

@@ -31,6 +31,7 @@ class Data(TypedDict):
     sum: str
     classes: list[str]
     train: int
+    validation: int
     test: int
 
 

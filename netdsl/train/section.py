@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.config import SettingCall
+from netdsl.data.catalog import takes_padding
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.corrections import without
 from netdsl.elaborate.evaluate import evaluate, name_span
@@ -288,7 +289,7 @@ def _with_padding(call: object, own: object) -> object:
     """
     if not isinstance(call, SettingCall) or not isinstance(own, SettingCall):
         return call
-    if "pad" not in own.kwargs or "pad" in call.kwargs:
+    if "pad" not in own.kwargs or "pad" in call.kwargs or not takes_padding(call.name):
         return call
     return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os.path
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,15 +13,18 @@ import numpy as np
 import torch
 
 from netdsl.backends.torch.module import lower
-from netdsl.data.catalog import open_dataset
+from netdsl.data.catalog import describe_dataset, open_dataset
+from netdsl.data.findings import warnings_about
+from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
-from netdsl.train.fit import check_images, check_recipe, check_scores, check_statistics
+from netdsl.render import render_all
+from netdsl.train.fit import check_recipe, check_scores, check_statistics, fitted
 from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
 from netdsl.train.loop import Result, Start, train
 from netdsl.train.pretrained import load_pretrained
-from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
     from netdsl.train.config import TrainConfig
+
+
+Warn = Callable[[list[Diagnostic]], None]
 
 
 class Wishes(NamedTuple):
@@ -52,8 +60,12 @@ class Wishes(NamedTuple):
     logs: tuple[str, ...] = ()
 
 
-def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
+def train_net(
+    compiled: Compiled, wishes: Wishes, console: Console, warn: Warn | None = None
+) -> Result:
     """Train the net with fresh weights, and print the progress; raises as `train` does.
+
+    `warn` gets the warnings about the data; without it, they are printed like the progress.
 
     Raises `NetdslError` for a wrong section or setting, at its place in the text.
     """
@@ -61,15 +73,16 @@ def train_net(compiled: Compiled, wishes: Wishes, console: Console) -> Result:
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
     check_alone(os.environ)
     try:
-        check_recipe(compiled.graph, config)
+        check_recipe(compiled.graph, config, describe_dataset(config.data))
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
-        sized = check_images(compiled, dataset).graph
-        check_scores(sized, config, dataset)
-        if len(dataset.train.labels) == 1:
-            check_statistics(sized, f"{dataset.name} has 1 training image")
+        sized, dataset = fitted(compiled, dataset)
+        dataset = dataset.with_first(check_scores(sized.graph, config, dataset))
+        if len(dataset.train) == 1:
+            check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
+        _warn(warnings_about(dataset), compiled, wishes, warn or partial(_print, console))
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
         out = Path(wishes.out or f"runs/{name}")
@@ -109,6 +122,22 @@ def check_alone(environment: Mapping[str, str]) -> None:
             message = f"{name} is {value} in the environment, and `netdsl train` is one process"
             help_ = f"start it without a launcher, or `unset {name}`"
             raise SettingError("no-distribution", message, None, help_)
+
+
+def _warn(warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: Warn) -> None:
+    """Give the warnings about the data the place of its entry, and pass them on."""
+    entry = entry_of(compiled, "data")
+    for warning in warnings:
+        if wishes.data is not None:
+            warning.file = wishes.data
+        elif entry is not None:
+            warning.span = entry.span
+    warn(warnings)
+
+
+def _print(console: Console, warnings: list[Diagnostic]) -> None:
+    if warnings:
+        console.print(render_all(warnings), soft_wrap=True)
 
 
 def _defaults(name: str, config: TrainConfig) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Self
 
 from netdsl.process.stops import STOPS, Stopped
+from netdsl.process.watch import PAUSE
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -15,12 +17,14 @@ if TYPE_CHECKING:
 class StopRequest:
     """While it is entered, the first signal to stop is remembered instead of ending the process.
 
-    Another signal then has its usual effect. Only the main thread can receive signals; in other
-    threads, nothing is changed.
+    More than `PAUSE` seconds later, another signal has its usual effect. Earlier ones do not: a
+    signal to a group of processes comes twice, itself and from the parent that passes it on. Only
+    the main thread can receive signals; in other threads, nothing is changed.
     """
 
     def __init__(self) -> None:
         self.number = 0  # of the signal
+        self.since = 0.0  # its time
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -44,8 +48,11 @@ class StopRequest:
             raise Stopped(self.number)
 
     def _remember(self, number: int, _: object) -> None:
-        self.number = number
-        self._restore()
+        if not self.number:
+            self.number, self.since = number, time.monotonic()
+        elif time.monotonic() - self.since > PAUSE:
+            self._restore()
+            signal.raise_signal(number)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

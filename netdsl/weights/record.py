@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.data.dataset import Dataset
+    from netdsl.data.dataset import Constants, Dataset
     from netdsl.ir.graph import Graph
     from netdsl.weights.checkpoints import Weights
 
@@ -26,14 +25,14 @@ class RunRecord(NamedTuple):
     """The record in a file of weights; `source` is the name of the file.
 
     `data` is the data set as a `train` section names it, `defines` are the values of the net's
-    parameters as texts, and `layers` describes its layers by name.
+    parameters as texts, and `layers` describes its layers by name. `constants` are the mean and the
+    deviation of the images, by the name of the input.
     """
 
     source: str
     data: str
     classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    constants: dict[str, Constants]
     defines: dict[str, str]
     layers: dict[str, str]
 
@@ -49,7 +48,9 @@ class RunRecord(NamedTuple):
             )
             help_ = f"leave `--data` out: it was trained on `{self.data}`"
             raise SettingError("data-mismatch", message, "data", help_)
-        return replace(dataset, mean=self.mean, std=self.std)
+        if len(self.constants) == len(dataset.constants) == 1:
+            return dataset.normalised_by(*next(iter(self.constants.values())))
+        return dataset.with_constants(self.constants)
 
     def other_net(self, graph: Graph) -> str | None:
         """How a net differs from the one that was trained, or None if it does not.
@@ -71,12 +72,11 @@ def record_of(weights: Weights) -> RunRecord | None:
     if "data" not in metadata or "layers" not in metadata:
         return None
     try:
-        names = ("classes", "mean", "std", "defines", "layers")
-        classes, mean, std, defines, layers = (json.loads(metadata[name]) for name in names)
-        return RunRecord(
-            weights.name, metadata["data"], tuple(classes), tuple(mean), tuple(std), defines, layers
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        names = ("classes", "constants", "defines", "layers")
+        classes, constants, defines, layers = (json.loads(metadata[name]) for name in names)
+        pairs = {name: (tuple(mean), tuple(std)) for name, (mean, std) in constants.items()}
+        return RunRecord(weights.name, metadata["data"], tuple(classes), pairs, defines, layers)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"the metadata of {weights.name} do not describe a training run: {error}"
         raise NetdslError("bad-metadata", message) from None
 

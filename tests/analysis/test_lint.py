@@ -35,11 +35,6 @@ WRONG = [
     ("argument-order", [3], "net A {\n input image: 3x99x99\n conv(3, 64, 3) -> relu\n}"),
     ("argument-order", [3], "net A {\n input image: 1x28x28\n conv(1, 16)\n}"),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n deconv(8, 32, 2)\n}"),
-    (
-        "data-without-root",
-        [5],
-        "net A {\n input x: 1x28x28\n flatten -> dense(10)\n}\ntrain A { data = mnist }",
-    ),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(8)\n}"),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(0.9)\n}"),
     ("argument-order", [3], "net A {\n input image: 64x8x8\n groupnorm(32, 64)\n}"),
@@ -292,10 +287,8 @@ def test_correct_programs_cause_none(text: str) -> None:
 
 @pytest.mark.parametrize("name", library_names())
 def test_library(name: str) -> None:
-    """No net of the library causes a warning; only copies miss the folder of their data."""
-    source = open_source(name)
-    places = _places(_warnings(source.text))
-    assert [place for place in places if place[0] != "data-without-root"] == []
+    """No net of the library causes a warning."""
+    assert _places(_warnings(open_source(name).text)) == []
 
 
 def test_manual() -> None:

@@ -74,7 +74,7 @@ def test_a_full_disk_names_the_weights(tmp_path: Path, small_files: None) -> Non
 def test_a_training_run_names_what_cannot_be_written(
     model_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error names the weights, which fail first; no other file is written."""
+    """The error names the weights; no other file of the epoch is written."""
 
     def full(*_: object) -> None:
         raise SafetensorError(
@@ -84,8 +84,9 @@ def test_a_training_run_names_what_cannot_be_written(
     monkeypatch.setattr(write, "save_file", full)
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
     message = capsys.readouterr().err
-    assert message == "error[cannot-write]: t/weights.safetensors: No space left on device\n"
-    assert [path.name for path in (model_folder / "t").iterdir()] == [".lock"]
+    assert message.endswith("error[cannot-write]: t/weights.safetensors: No space left on device\n")
+    written = {path.name for path in (model_folder / "t").iterdir()}
+    assert not {"weights.safetensors", "checkpoint.safetensors"} & written
 
 
 @pytest.mark.parametrize("output", ["folder.onnx", "file/x.onnx", "x" * 300 + ".onnx"])

@@ -56,8 +56,8 @@ def test_padding_adds_zero_pixels_around() -> None:
         (SettingCall("fashion_mnist_sample", (), {"pad": "2"}), "wrong-type", '"2"'),
         (SettingCall("fashion_mnist_sample", (), {"pad": True}), "wrong-type", "true"),
         (SettingCall("fashion_mnist_sample", (), {"pad": -1}), "bad-argument", "-1"),
-        (SettingCall("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 1"),
-        (SettingCall("fashion_mnist_sample", (1,), {"pad": 2}), "duplicate-argument", "twice"),
+        (SettingCall("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 0"),
+        (SettingCall("mnist", ("D",), {"root": "D"}), "duplicate-argument", "twice"),
         (SettingCall("mnist", (3,)), "wrong-type", "a text"),
     ],
 )

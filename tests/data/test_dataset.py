@@ -4,7 +4,7 @@ import pytest
 
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.images import check_classes, check_shape
+from netdsl.data.images import check_outputs, check_shape
 from netdsl.errors import SettingError
 
 
@@ -23,6 +23,6 @@ def test_shape_mismatch_advises_padding() -> None:
 
 def test_class_mismatch_is_explained() -> None:
     data = open_dataset(SettingCall("fashion_mnist_sample"))
-    check_classes(data, (10,))
+    check_outputs(data, (10,), "label")
     with pytest.raises(SettingError, match=r"gives 1000 numbers .* has 10 classes"):
-        check_classes(data, (1000,))
+        check_outputs(data, (1000,), "label")

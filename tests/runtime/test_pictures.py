@@ -15,7 +15,7 @@ from PIL import Image
 import netdsl
 from netdsl.cli import run
 from netdsl.errors import NetdslError
-from netdsl.runtime.pictures import decode
+from netdsl.pictures import decode
 from netdsl.runtime.session import open_session
 
 Say = pytest.CaptureFixture[str]
@@ -256,12 +256,11 @@ def test_resizing_in_the_graph_matches_pillow(
 def test_a_picture_of_its_own_size_is_not_changed(model_folder: Path) -> None:
     """The graph, `run` and the data of training give the same numbers for a picture."""
     from netdsl.data.catalog import MNIST_NORMALISATION
-    from netdsl.data.dataset import Dataset, Split
+    from netdsl.data.dataset import InputData
 
     mean, std = MNIST_NORMALISATION
     picture = np.random.default_rng(0).integers(0, 256, (1, 1, 9, 7), dtype=np.uint8)
-    split = Split(picture, np.zeros(1, np.int64))
-    data = Dataset("one", ("a",), split, split, "", mean, std).normalise(picture)
+    data = InputData(mean=mean, std=std).prepare(picture)
     (model_folder / "same.net").write_text("net Same {\n input image: 1x9x7\n pad(1)\n}\n")
     Image.fromarray(picture[0, 0]).save("x.png")
     options = ["--mean", str(mean[0]), "--std", str(std[0])]

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 
 from netdsl.errors import NetdslError
+from netdsl.process import cores
 from netdsl.runtime import gpu, providers, session
 from netdsl.runtime.providers import Model, options_of
 from netdsl.runtime.session import Settings, open_session
@@ -97,9 +98,9 @@ def test_cores_of_a_container(
     """A quota of CPU time limits the cores; a fraction of a core counts as a whole core."""
     if text is not None:
         (tmp_path / "cpu.max").write_text(text + "\n")
-    monkeypatch.setattr(providers, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(cores, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert providers.cores() == expected
+    assert cores.cores() == expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the names are those of Linux")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from contextlib import chdir
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from safetensors.torch import save_file
 
 import netdsl
 from netdsl.cli import run
+from netdsl.data.cifar import CIFAR10
 from netdsl.data.idx import NAMES
 from tests.support.back_ends import randomise
 from tests.support.datasets import idx_contents
 from tests.support.paths import ROOT
+from tests.support.photos import write_photos
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,6 +132,7 @@ def fill(folder: Path) -> None:
     _write_pictures(folder)
     _write_arrays(folder)
     _write_data(folder)
+    _write_photos(folder)
     with chdir(folder):
         _write_weights()
         _write_models()
@@ -165,6 +169,29 @@ def _write_data(folder: Path) -> None:
         for name, content in idx_contents().items():
             (folder / root / name).write_bytes(content)
     _cut(folder / "mnist" / NAMES[0], folder / "damaged_mnist" / NAMES[0])
+
+
+def _write_photos(folder: Path) -> None:
+    """Write folders of pictures, each with one fault but the first, and labels of arrays."""
+    write_photos(folder / "photos", 6)
+    for name in ("damaged", "unknown", "missing", "shared"):
+        write_photos(folder / f"{name}_photos" / "train", 6)
+        write_photos(folder / f"{name}_photos" / "test", 2, seed=1)
+    _cut(folder / "photos/cat/00.png", folder / "damaged_photos/train/cat/00.png")
+    (folder / "unknown_photos/test/owl").rename(folder / "unknown_photos/test/elk")
+    shutil.rmtree(folder / "missing_photos/test/owl")
+    shutil.copy(folder / "photos/cat/00.png", folder / "shared_photos/test/cat/00.png")
+    write_photos(folder / "rare_photos", 30)
+    for path in sorted((folder / "rare_photos/owl").iterdir())[2:]:
+        path.unlink()
+    for name, last in (("labels", 2), ("wrong_labels", 3)):
+        x = np.random.default_rng(0).random((9, 4), np.float32)
+        np.savez(folder / f"{name}.npz", x=x, y=np.array([0, 1, 2, 0, 1, 2, 0, 1, last]))
+    (folder / "linked").mkdir()
+    with tarfile.open(folder / "linked" / CIFAR10.archive, "w:gz") as archive:
+        link = tarfile.TarInfo("data_batch_1.bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
 
 
 def _write_weights() -> None:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from netdsl.data.dataset import Dataset, Split
+from netdsl.data.dataset import Dataset, InputData, Split, TargetData
 from netdsl.errors import SettingError
 from netdsl.train import loop
 from netdsl.train.config import TrainConfig, check_entry
@@ -26,8 +26,10 @@ def tiny(count: int = 96, channels: int = 1, seed: int = 0) -> Dataset:
     images = rng.integers(0, 120, (count, channels, 8, 8), np.uint8)
     for image, label in zip(images, labels, strict=True):
         image[:, 3 * label : 3 * label + 2] += 90
-    split = Split(images, labels)
-    return Dataset("tiny", ("a", "b", "c"), split, split, "", (0.3,) * channels, (0.2,) * channels)
+    split = Split.of(images, labels)
+    image = InputData(mean=(0.3,) * channels, std=(0.2,) * channels)
+    classes = TargetData(("a", "b", "c"))
+    return Dataset("tiny", "", {"image": image}, {"label": classes}, split, split)
 
 
 def net(seed: int = 0) -> nn.Module:

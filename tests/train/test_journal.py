@@ -167,7 +167,7 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert file["reason"].startswith("the training loss is")
     assert "diverged after 2 of 3 epochs" in (tmp_path / "report.html").read_text()
 
-    def full(self: Run, step: object, progress: object) -> None:
+    def full(self: Run, *arguments: object) -> None:
         raise OSError(28, "No space left on device", "there")
 
     monkeypatch.setattr(Run, "_step", full)

@@ -24,6 +24,7 @@ from netdsl.errors import SettingError
 from netdsl.train import loop
 from netdsl.train.checkpoint import Progress
 from netdsl.train.config import TrainConfig
+from netdsl.train.feed import Batch
 from netdsl.train.folder import CHECKPOINT, locked
 from netdsl.train.loop import Start
 from netdsl.train.order import Step
@@ -138,13 +139,13 @@ def test_an_interrupted_run_resumes_exactly(
     step = Run._step
 
     def interrupted(
-        self: Run, chosen: Step, progress: Progress | None
+        self: Run, chosen: Step, batch: Batch, progress: Progress | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
-        return step(self, chosen, progress)
+        return step(self, chosen, batch, progress)
 
     monkeypatch.setattr(Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):

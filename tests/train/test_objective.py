@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from netdsl.data.dataset import TargetData
 from netdsl.errors import SettingError
 from netdsl.train.objective import Objective, build_loss
 from netdsl.train.recipe.losses import (
@@ -16,17 +17,19 @@ from netdsl.train.recipe.losses import (
     OutputLoss,
     SmoothL1,
     parts_of,
+    targets_of,
 )
 
 SCORES = torch.tensor([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]])
 LABELS = torch.tensor([0, 2])
 ONE_HOT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 PIXELS = torch.arange(24.0).reshape(2, 3, 2, 2).sin()
+CLASSES = TargetData(("a", "b", "c"))
 MASK = torch.tensor([[[0, 1], [2, 255]], [[255, 1], [1, 0]]])
 
 
 def value(loss: Loss, scores: torch.Tensor = SCORES, targets: torch.Tensor = LABELS) -> float:
-    return build_loss(loss)(scores, targets).item()
+    return build_loss(loss, CLASSES)(scores, targets).item()
 
 
 def test_cross_entropy() -> None:
@@ -103,22 +106,21 @@ def test_losses_of_values() -> None:
 def test_the_losses_of_several_outputs() -> None:
     """Each output has its target by name, its loss and its weight; the others are not trained."""
     parts = (OutputLoss("kind", CrossEntropy()), OutputLoss("size", L1(), 0.5))
-    objective = Objective(parts, ["extra", "size", "kind"], ["kind", "size"])
+    objective = Objective(parts, ["extra", "size", "kind"], {"kind": CLASSES, "size": TargetData()})
     results = (torch.tensor(9.0), SCORES[:, :1], SCORES)
     targets = {"kind": LABELS, "size": torch.tensor([1.0, 2.0])}
     expected = value(CrossEntropy()) + 0.5 * (1 + 1.5) / 2
     assert objective(results, targets).item() == pytest.approx(expected)
-    assert objective.main == 2
-    assert objective.of_main(SCORES, targets).item() == pytest.approx(value(CrossEntropy()))
+    assert (objective.main, objective.target) == (2, "kind")
 
 
 def test_outputs_and_targets_match_by_name() -> None:
     """A single output and target match whatever their names; otherwise both sides are listed."""
-    single = Objective([OutputLoss("logits", MSE())], ["a", "logits"], ["label"])
+    single = Objective([OutputLoss("logits", MSE())], ["a", "logits"], {"label": CLASSES})
     assert single.main == 1
     two = [OutputLoss("a", MSE()), OutputLoss("b", MSE())]
     with pytest.raises(SettingError, match=r"trains the outputs `a`, `b`, .* the targets `label`"):
-        Objective(two, ["a", "b"], ["label"])
+        Objective(two, ["a", "b"], {"label": CLASSES})
 
 
 def test_a_loss_names_outputs_of_the_net() -> None:
@@ -128,3 +130,20 @@ def test_a_loss_names_outputs_of_the_net() -> None:
         parts_of(MSE(), ("a", "b"))
     with pytest.raises(SettingError, match="names the output `c`, which the net does not have"):
         parts_of((OutputLoss("c", MSE()),), ("a", "b"))
+
+
+def test_the_class_that_a_target_ignores_is_left_out() -> None:
+    """A loss that names no class ignores that of the data."""
+    target = TargetData(("a", "b", "c"), 255)
+    for loss in (CrossEntropy, BinaryCrossEntropy, Dice):
+        of_data = build_loss(loss(), target)(PIXELS, MASK).item()
+        assert of_data == value(loss(ignore=255), PIXELS, MASK)
+
+
+def test_losses_that_do_not_fit_the_target() -> None:
+    """Numbers have no classes, and weights need one for each class."""
+    with pytest.raises(SettingError, match="`cross_entropy`, and the targets of D are numbers"):
+        targets_of([OutputLoss("a", CrossEntropy())], {"y": None}, "D")
+    with pytest.raises(SettingError, match="has 2 numbers, and D has 3 classes"):
+        targets_of([OutputLoss("a", CrossEntropy(weights=(1.0, 2.0)))], {"y": 3}, "D")
+    assert targets_of([OutputLoss("a", MSE())], {"y": None}, "D") == ["y"]

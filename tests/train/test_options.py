@@ -15,7 +15,6 @@ from torch import nn
 from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.process.stops import Stopped
-from netdsl.train.checkpoint import Progress
 from netdsl.train.loop import Start
 from netdsl.train.run import Run
 from netdsl.train.stopping import StopRequest
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.data.dataset import Dataset
-    from netdsl.train.order import Step
 
 AUGMENT = [SettingCall("random_crop", (8, 1)), SettingCall("hflip")]
 
@@ -79,10 +77,10 @@ def test_a_run_resumes_exactly(
     steps = 0
     step = Run._step
 
-    def counting(self: Run, chosen: Step, progress: Progress | None) -> torch.Tensor:
+    def counting(self: Run, *arguments: Any) -> Any:
         nonlocal steps
         steps += 1
-        return step(self, chosen, progress)
+        return step(self, *arguments)
 
     def check(self: StopRequest) -> None:
         if steps and steps % every == 0:
@@ -152,8 +150,8 @@ def test_averaged_weights_are_tested_and_saved(tmp_path: Path) -> None:
     seen: list[dict[str, torch.Tensor]] = []
     step = Run._step
 
-    def remember(self: Run, chosen: Step, progress: Progress | None) -> torch.Tensor:
-        loss = step(self, chosen, progress)
+    def remember(self: Run, *arguments: Any) -> Any:
+        loss = step(self, *arguments)
         seen.append({n: v.clone() for n, v in self.module.state_dict().items()})
         return loss
 
@@ -210,12 +208,12 @@ def test_checkpoints_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     taken = 0
     step = Run._step
 
-    def killed(self: Run, chosen: Step, progress: Progress | None) -> torch.Tensor:
+    def killed(self: Run, *arguments: Any) -> Any:
         nonlocal taken
         taken += 1
         if taken == 3:
             raise KeyboardInterrupt
-        return step(self, chosen, progress)
+        return step(self, *arguments)
 
     setup = config(epochs=1, checkpoint_minutes=1e-9)
     whole = run(net(), tmp_path / "whole", setup)

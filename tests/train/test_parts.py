@@ -1,6 +1,5 @@
 """The augmentations and the normalisation."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,21 @@ import torch
 from netdsl.config import SettingCall
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
-from netdsl.train.parts import build_input
+from netdsl.train.augment import build_input
+from netdsl.train.config import TrainConfig
+from netdsl.train.feed import Batch
 from tests.support.training import CPU, config, net, run, tiny
 
 
 def prepared(augment: list[SettingCall], images: torch.Tensor, data: Dataset) -> torch.Tensor:
     torch.manual_seed(0)
-    return build_input(config(augment=augment).augment, data, CPU)(images)
+    return prepared_by(config(augment=augment), images, data)
+
+
+def prepared_by(setup: TrainConfig, images: torch.Tensor, data: Dataset) -> torch.Tensor:
+    batch = Batch({"image": images}, {"label": torch.zeros(len(images), dtype=torch.int64)})
+    inputs, _ = build_input(setup.augment, data, CPU)(batch)
+    return inputs[0]
 
 
 def test_input_without_augmentation_is_that_of_the_test() -> None:
@@ -28,7 +35,7 @@ def test_input_without_augmentation_is_that_of_the_test() -> None:
 
 
 def test_augmentations() -> None:
-    data = replace(tiny(), mean=(0.0,), std=(1.0,))
+    data = tiny().normalised_by((0.0,), (1.0,))
     ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).repeat(64, 1, 1, 1) + 100
     plain = ramp / 255
     flipped = prepared([SettingCall("hflip")], ramp, data)
@@ -54,7 +61,7 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     assert (data.mean, data.std) == ((0.5,), (0.25,))
     images = torch.full((4, 1, 8, 8), 255, dtype=torch.uint8)
     # Augmentations after `normalize` work on normalised values: erased pixels are 0, others 2.
-    values = build_input(setup.augment, data, CPU)(images)
+    values = prepared_by(setup, images, data)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
     with pytest.raises(
         SettingError, match="`mean` of `normalize` has 1 value, the images of tiny have 3 channels"

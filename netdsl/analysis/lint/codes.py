@@ -9,7 +9,6 @@ WARNINGS = (
     "batch-in-input",
     "batch-in-reshape",
     "channels-last",
-    "data-without-root",
     "default-data",
     "double-activation",
     "hidden-figure",

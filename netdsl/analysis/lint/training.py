@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 
-# The datasets whose files are in a folder that the user names: `cifar10(root = "DIR")`.
-NEED_ROOT = ("mnist", "cifar10")
 # What a section without `data` is trained on, and its number of epochs without `epochs`.
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 DEFAULT_EPOCHS = 10
 _FIRST = {"multistep": "at", "step": "every", "cosine": "warmup"}  # numbers of epochs
-ABOUT_THE_DATA = ("data-without-root", "default-data")  # the codes that are about the data
+ABOUT_THE_DATA = ("default-data",)  # the codes that are about the data
 
 
 def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnostic]:
@@ -30,26 +28,11 @@ def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnos
     if train is None or is_shipped(train.span.file):
         return
     entries = {entry.name: entry for entry in train.entries}
-    if "data" in entries:
-        yield from _without_root(entries["data"].values[0])
-    elif train.net == graph.name and len(graph.inputs) == len(graph.outputs) == 1:
+    is_simple = len(graph.inputs) == len(graph.outputs) == 1
+    if "data" not in entries and train.net == graph.name and is_simple:
         yield from _default_data(train, graph)
     if "schedule" in entries:
         yield from _late_schedule(entries["schedule"], entries.get("epochs"))
-
-
-def _without_root(value: ast.Expr) -> Iterator[Diagnostic]:
-    """Data whose folder the section leaves to the command."""
-    name = _name(value)
-    if name in NEED_ROOT and not _has_root(value):
-        yield Diagnostic(
-            "data-without-root",
-            f"the files of `{name}` are in a folder, which the section does not name",
-            value.span,
-            "warning",
-            help=f'write `{name}(root = "DIR")`, or give it in the command:'
-            f" `--data '{name}(root = \"DIR\")'`",
-        )
 
 
 def _default_data(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
@@ -59,7 +42,7 @@ def _default_data(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
     if not _fits(image.type.shape, DEFAULT_IMAGES):
         has, takes, place = shape_text(DEFAULT_IMAGES), f"takes {image.type}", image
         message = f"{begin} images of {has}: the net {takes}"
-        help_ = 'name the data, as in `data = cifar10(root = "DIR")`'
+        help_ = "name the data, as in `data = cifar10`"
     elif not _fits(scores.type.shape, (DEFAULT_CLASSES,)):
         message, place = f"{begin} {DEFAULT_CLASSES} classes: the net gives {scores.type}", scores
         help_ = f"end the net with `dense({DEFAULT_CLASSES})`, or name other data with `data`"
@@ -137,16 +120,3 @@ def _listed(numbers: list[int]) -> str:
     if not others:
         return last
     return f"{', '.join(others)} and {last}"
-
-
-def _name(value: ast.Expr) -> str:
-    if isinstance(value, ast.Name):
-        return value.id
-    return value.name if isinstance(value, ast.Function) else ""
-
-
-def _has_root(value: ast.Expr) -> bool:
-    """Whether a call has an argument that is the folder: the first, or `root`."""
-    if not isinstance(value, ast.Function):
-        return False
-    return any(argument.name in (None, "root") for argument in value.arguments)

@@ -1,6 +1,6 @@
 """The losses of a `train` section; imports no torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -87,7 +87,6 @@ class OutputLoss:
     weight: float = 1.0
 
 
-TARGET = "label"  # the name of the target of images with classes
 LossEntry = Loss | tuple[OutputLoss, ...]
 
 
@@ -113,27 +112,38 @@ def parts_of(entry: LossEntry, outputs: tuple[str, ...]) -> tuple[OutputLoss, ..
     return entry
 
 
-def target_names(outputs: Sequence[str], targets: Sequence[str]) -> Sequence[str]:
+def targets_of(
+    parts: Sequence[OutputLoss], classes: Mapping[str, int | None], data: str
+) -> Sequence[str]:
     """The target of each output that is trained: that of its name, or the only one.
 
-    Raises SettingError `data-mismatch` if the names are not the same.
+    `classes` has the number of classes of each target, or None if it has numbers, and `data` is the
+    name of the data. Raises SettingError: `data-mismatch` if the names are not the same, or for a
+    loss of classes and a target of numbers; `bad-argument` unless there is a weight for each class.
     """
+    outputs, targets = [part.output for part in parts], list(classes)
     if len(outputs) == len(targets) == 1:
-        return targets
-    if set(outputs) <= set(targets):
-        return outputs
-    listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
-    message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
-    help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
-    raise SettingError("data-mismatch", message, "loss", help_)
+        names = targets
+    elif set(outputs) <= set(targets):
+        names = outputs
+    else:
+        listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
+        message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
+        help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
+        raise SettingError("data-mismatch", message, "loss", help_)
+    for part, name in zip(parts, names, strict=True):
+        _check_classes(part.loss, classes[name], data)
+    return names
 
 
-def check_classes_of(loss: Loss, classes: int, data: str) -> None:
-    """Raise SettingError `bad-argument` unless there is a weight for each class, or none."""
-    weights = getattr(loss, "weights", ())
-    if not weights or len(weights) == classes:
-        return
+def _check_classes(loss: Loss, classes: int | None, data: str) -> None:
     name = next(name for name, kind in LOSSES.items() if kind is type(loss))
+    if classes is None and isinstance(loss, CrossEntropy | Dice):
+        message = f"the loss is `{name}`, and the targets of {data} are numbers, not classes"
+        raise SettingError("data-mismatch", message, "loss", "write `loss = mse`")
+    weights = getattr(loss, "weights", ())
+    if not weights or classes is None or len(weights) == classes:
+        return
     has = counted(len(weights), "number")
     message = f"`weights` of `{name}` has {has}, and {data} has {counted(classes, 'class')}"
     help_ = "write one number for each class"

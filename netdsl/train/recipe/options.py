@@ -3,7 +3,16 @@
 from typing import Annotated
 
 from netdsl.config import BareWord
-from netdsl.data.arguments import Constraint, Count, Names, Natural, Pairs, Positive, one_of
+from netdsl.data.arguments import (
+    Constraint,
+    Count,
+    Names,
+    Natural,
+    Pairs,
+    Positive,
+    Workers,
+    one_of,
+)
 
 FP32, TF32, BF16, FP16 = map(BareWord, ("fp32", "tf32", "bf16", "fp16"))
 Precision = Annotated[BareWord, one_of(FP32, TF32, BF16, FP16)]
@@ -29,6 +38,7 @@ PLAIN: dict[str, object] = {
     "epochs": Count,
     "batch": Count,
     "seed": Natural,
+    "workers": Workers,
     "accumulate": Count,
     "clip_norm": Positive,
     "clip_value": Positive,

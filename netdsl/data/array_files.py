@@ -1,0 +1,161 @@
+"""Reads inputs and targets from the arrays of `.npz` and `.npy` files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.arrays import open_archive, open_array, type_name
+from netdsl.data.columns import ArrayColumn, MappedColumn
+from netdsl.data.dataset import Dataset, InputData, Split, TargetData
+from netdsl.data.folder import PARTS, existing_folder, split_numbers
+from netdsl.data.labels import checked_labels, class_names
+from netdsl.data.pictures import constants_of, moments
+from netdsl.errors import NetdslError, SettingError
+from netdsl.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from netdsl.arrays import StoredArray
+    from netdsl.data.columns import Column
+    from netdsl.data.own import Archive, ArrayFolder, Arrays
+
+    Make = Callable[[StoredArray], Column]
+    Parts = dict[str, Column]  # of one input or target, by the name of the split, or "" for all
+
+
+def read_archive(source: Archive) -> Dataset:
+    """The dataset of a `.npz` file, in memory; raises SettingError and `NetdslError`."""
+    path = Path(source.path).expanduser()
+    if not path.is_file():
+        raise SettingError("data-not-found", f"there is no file {path}", "data")
+    return _read(source, open_archive(path), _in_memory)
+
+
+def read_array_folder(source: ArrayFolder) -> Dataset:
+    """The dataset of `.npy` files, whose inputs stay on the disk; raises as `read_archive`."""
+    folder = existing_folder(source.path)
+    files = {path.stem: open_array(path) for path in sorted(folder.glob("*.npy"))}
+    return _read(source, files, _mapped)
+
+
+def _in_memory(stored: StoredArray) -> Column:
+    return ArrayColumn(np.ascontiguousarray(stored.read(stored.dtype.newbyteorder("="))))
+
+
+def _mapped(stored: StoredArray) -> Column:
+    return MappedColumn(stored.path, np.arange(stored.shape[0]))
+
+
+def _read(source: Arrays, arrays: Mapping[str, StoredArray], make: Make) -> Dataset:
+    inputs = {name: _parts(source, name, arrays, make) for name in source.inputs}
+    targets = {name: _parts(source, name, arrays, _in_memory) for name in source.targets}
+    lengths = _lengths(source, {**inputs, **targets})
+    meaning = {name: _target(source, name, parts) for name, parts in targets.items()}
+    parts = [part for part, length in lengths.items() for _ in range(length)]
+    first = np.concatenate([_labels(column) for column in next(iter(targets.values())).values()])
+    grouped = first.ndim == 1 and next(iter(meaning.values())).classes
+    groups = first if grouped else np.zeros(len(parts), np.int64)
+    splits = {}
+    for part, numbers in split_numbers(parts, groups, source).items():
+        own = numbers - parts.index(parts[numbers[0]])  # within the array of that split
+        stored = parts[numbers[0]]
+        splits[part] = Split(
+            {name: columns[stored].take(own) for name, columns in inputs.items()},
+            {name: columns[stored].take(own) for name, columns in targets.items()},
+        )
+    for split in splits.values():
+        for name, column in split.inputs.items():
+            for piece in column.pieces():
+                _check_finite(column.read(piece), f"`{name}` of {source.path}")
+    kinds = {name: _input(column) for name, column in splits["train"].inputs.items()}
+    return Dataset(
+        source.path, source.path, kinds, meaning, splits["train"], splits["test"], splits.get("val")
+    )
+
+
+def _parts(source: Arrays, name: str, arrays: Mapping[str, StoredArray], make: Make) -> Parts:
+    """The columns of an input or target by split; the key "" is for all samples."""
+    found = {part: arrays[f"{name}_{part}"] for part in PARTS if f"{name}_{part}" in arrays}
+    if "train" not in found:
+        if name not in arrays:
+            message = f"{source.path} has no array `{name}` or `{name}_train`"
+            has = listed([f"`{own}`" for own in arrays]) if arrays else "none"
+            help_ = f'it has {has}; name others with `inputs = ["..."]` and `targets = ["..."]`'
+            raise SettingError("data-not-found", message, "data", help_)
+        found = {"": arrays[name]}
+    for stored in found.values():
+        _check_numbers(stored)
+    return {part: make(stored) for part, stored in found.items()}
+
+
+def _check_numbers(stored: StoredArray) -> None:
+    """Raise `NetdslError` unless an array has at least one sample of numbers."""
+    if stored.dtype.kind not in "biuf":
+        message = f"{stored.place} contains {type_name(stored.dtype)}, not numbers"
+        raise NetdslError("wrong-dtype", message)
+    if not stored.shape or 0 in stored.shape:
+        sizes = "x".join(map(str, stored.shape)) or "a scalar"
+        raise SettingError("corrupt-data", f"{stored.place} has no samples: it is {sizes}", "data")
+
+
+def _lengths(source: Arrays, columns: Mapping[str, Parts]) -> dict[str, int]:
+    """The number of samples by split; raises SettingError unless all arrays agree."""
+    lengths = {
+        name: {part: len(column) for part, column in parts.items()}
+        for name, parts in columns.items()
+    }
+    first, expected = next(iter(lengths.items()))
+    for name, parts in columns.items():
+        own, shapes = lengths[name], {column.shape for column in parts.values()}
+        if own != expected:
+            message = f"`{name}` of {source.path} has {_counts(own)}, `{first}` {_counts(expected)}"
+            raise SettingError("corrupt-data", message, "data")
+        if len(shapes) > 1:
+            sizes = " and ".join(sorted("x".join(map(str, shape)) for shape in shapes))
+            message = f"`{name}` of {source.path} has samples of {sizes}"
+            raise SettingError("corrupt-data", message, "data")
+    return expected
+
+
+def _counts(lengths: Mapping[str, int]) -> str:
+    return listed([counted(count, f"{part} sample".strip()) for part, count in lengths.items()])
+
+
+def _labels(column: Column) -> np.ndarray:
+    return column.read(np.arange(len(column)))
+
+
+def _input(column: Column) -> InputData:
+    """Bytes C x H x W with 1 or 3 channels are images; anything else is used as it is."""
+    if column.dtype != np.uint8 or len(column.shape) != 3 or column.shape[0] not in (1, 3):
+        return InputData(is_image=False)
+    sums = [moments(value) for piece in column.pieces() for value in column.read(piece)]
+    mean, std = constants_of(np.stack(sums), column.shape)
+    return InputData(mean=mean, std=std)
+
+
+def _check_finite(values: np.ndarray, place: str) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise SettingError("corrupt-data", f"{place} has numbers that are not finite", "data")
+
+
+def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
+    """The meaning of a target: integers are classes, other numbers are values.
+
+    The columns of integers become int64, those of values float32.
+    """
+    place = f"`{name}` of {source.path}"
+    values = {part: _labels(column) for part, column in parts.items()}
+    if next(iter(values.values())).dtype.kind == "f":
+        for part, own in values.items():
+            _check_finite(own, place)
+            parts[part] = ArrayColumn(own.reshape(len(own), *own.shape[1:] or (1,)).astype("f4"))
+        return TargetData()
+    classes = class_names(source.classes, list(values.values()), place)
+    for part, own in values.items():
+        parts[part] = ArrayColumn(checked_labels(own, len(classes), place))
+    return TargetData(classes)

@@ -1,0 +1,114 @@
+"""What is remarkable about a dataset: its counts, missing classes, equal samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.ir.types import shape_text
+from netdsl.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.data.dataset import Dataset, Split
+
+SHOWN = 5  # classes and files in a message
+MOST_IMBALANCE = 10  # samples of the largest class for each of the smallest
+
+
+def described_counts(dataset: Dataset) -> str:
+    """A line with the sizes of the splits, the shape of a sample, and the classes."""
+    counts = listed([f"{len(split):,} {name}" for name, split in dataset.splits.items()])
+    line = f"{dataset.name}: {counts} samples of {shape_text(dataset.shape)}"
+    if not dataset.classes:
+        return line
+    line += f" in {counted(len(dataset.classes), 'class')}"
+    numbers = class_counts(dataset, dataset.train)
+    if numbers is None:
+        return line
+    least, most = int(numbers.argmin()), int(numbers.argmax())
+    if numbers[least] == numbers[most]:
+        return f"{line}, {numbers[least]:,} training samples each"
+    smallest, largest = (f"{numbers[i]:,} ({dataset.classes[i]})" for i in (least, most))
+    return f"{line}, from {smallest} to {largest} training samples"
+
+
+def class_counts(dataset: Dataset, split: Split) -> np.ndarray | None:
+    """The number of samples of each class, or None if samples do not have a single class."""
+    labels = next(iter(split.targets.values()))
+    if not dataset.classes or labels.shape:
+        return None
+    return np.bincount(split.labels, minlength=len(dataset.classes))
+
+
+def warnings_about(dataset: Dataset) -> list[Diagnostic]:
+    """Warnings about files left out, missing classes, imbalance, and samples in two splits."""
+    return [*_skipped(dataset), *_missing(dataset), *_imbalance(dataset), *_shared(dataset)]
+
+
+def _warning(code: str, message: str, help: str) -> Diagnostic:
+    return Diagnostic(code, message, None, "warning", help=help)
+
+
+def _skipped(dataset: Dataset) -> Iterator[Diagnostic]:
+    files = dataset.skipped
+    if not files:
+        return
+    names = "; ".join(files[:SHOWN])
+    if len(files) > SHOWN:
+        names += f"; and {len(files) - SHOWN:,} more"
+    left = "picture is" if len(files) == 1 else "pictures are"
+    message = f"{len(files):,} {left} left out of {dataset.name}: {names}"
+    yield _warning("unreadable-pictures", message, "remove or replace these files")
+
+
+def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
+    for name, split in dataset.splits.items():
+        counts = class_counts(dataset, split)
+        if counts is None or counts.all():
+            continue
+        missing = [f"`{dataset.classes[i]}`" for i in np.flatnonzero(counts == 0)]
+        if len(missing) > SHOWN:
+            missing = [*missing[:SHOWN], f"{len(missing) - SHOWN:,} more"]
+        message = f"{dataset.name} has no {name} samples of {listed(missing)}"
+        help_ = f"add {name} samples of it, or remove the class from the data"
+        yield _warning("missing-class", message, help_)
+
+
+def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
+    counts = class_counts(dataset, dataset.train)
+    if counts is None or not counts.any():
+        return
+    present = np.where(counts == 0, counts.max(), counts)
+    least, most = int(present.argmin()), int(counts.argmax())
+    if counts[most] < MOST_IMBALANCE * counts[least]:
+        return
+    small, large = dataset.classes[least], dataset.classes[most]
+    samples = counted(int(counts[least]), "training sample")
+    message = f"{dataset.name} has {samples} of `{small}`, and {counts[most]:,} of `{large}`"
+    yield _warning("class-imbalance", message, "the accuracy hides errors of the small class")
+
+
+def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
+    splits = {name: sample_sums(split) for name, split in dataset.splits.items()}
+    names = list(splits)
+    for number, first in enumerate(names):
+        for second in names[number + 1 :]:
+            known = set(splits[first])
+            count = sum(value in known for value in splits[second])
+            if not count:
+                continue
+            samples = counted(len(splits[second]), f"{second} sample")
+            occur = "occurs" if count == 1 else "occur"
+            message = f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
+            help_ = f"results on the {second} set are too good; remove them from one of the two"
+            yield _warning("shared-samples", message, help_)
+
+
+def sample_sums(split: Split) -> list[bytes]:
+    """A sum of all inputs of each sample."""
+    sums = [column.sums() for column in split.inputs.values()]
+    return [b"".join(parts) for parts in zip(*sums, strict=True)]

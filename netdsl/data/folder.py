@@ -1,0 +1,117 @@
+"""Reads pictures whose class is the name of their folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from netdsl.data.dataset import TargetData
+from netdsl.data.pictures import PictureForm, examine, picture_dataset
+from netdsl.data.split import parted
+from netdsl.errors import SettingError
+from netdsl.pictures import SUFFIXES
+from netdsl.words import listed
+
+if TYPE_CHECKING:
+    from netdsl.data.dataset import Dataset
+    from netdsl.data.own import Folder, OwnData
+
+DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
+PARTS = ("train", "val", "test")
+LAYOUT = "put the pictures of each class into a folder of its own, such as `{}/cat/1.jpg`"
+
+
+class Labelled(NamedTuple):
+    """A picture file and the number of its class; `part` is the folder of its split, or ""."""
+
+    path: Path
+    label: int
+    part: str
+
+
+def read_folder(source: Folder) -> Dataset:
+    """The pictures of a folder, C x H x W with bytes; raises SettingError."""
+    root = existing_folder(source.path)
+    parts = [part for part in PARTS if _classes(root / part)]
+    if "train" not in parts:
+        parts = []
+    classes = _classes(root / "train" if parts else root)
+    _check_classes(root, parts, classes)
+    files = [
+        Labelled(path, label, part)
+        for part in parts or [""]
+        for label, name in enumerate(classes)
+        for path in pictures_in(root / part / name)
+    ]
+    examined = examine(
+        [f.path for f in files], PictureForm(*source.form), source.unreadable, source.path
+    )
+    kept = [file for number, file in enumerate(files) if number not in examined.errors]
+    labels = np.array([file.label for file in kept], np.int64)
+    numbers = split_numbers([file.part for file in kept], labels, source)
+    target = ("label", TargetData(tuple(classes)))
+    return picture_dataset(source.path, examined, target, labels, numbers)
+
+
+def existing_folder(name: str) -> Path:
+    """The folder of that name; raises SettingError `data-not-found` unless it exists."""
+    # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
+    folder = os.path.expanduser(name)
+    if not os.path.isdir(folder):
+        help_ = "a relative name begins at the current folder"
+        raise SettingError("data-not-found", f"there is no folder {folder}", "data", help_)
+    return Path(folder)
+
+
+def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:
+    """The numbers of the samples of `train`, `val` and `test`.
+
+    `parts` is the split that each sample belongs to, or "" for all. Without test samples, the share
+    `test` of the training samples becomes the test set, with the `groups` in proportion.
+    """
+    found = {part: np.flatnonzero([p == part for p in parts]) for part in PARTS}
+    if not len(found["train"]):
+        found["train"] = np.flatnonzero([p == "" for p in parts])
+    train = found["train"]
+    if not len(found["test"]):
+        rest, chosen = parted(groups[train], source.test or DEFAULT_TEST, "test")
+        found |= {"train": train[rest], "test": train[chosen]}
+    elif source.test is not None:
+        message = f"`test` is {source.test:g}, and the data has a test set of its own"
+        raise SettingError("bad-argument", message, "data", "leave out `test`")
+    return {part: numbers for part, numbers in found.items() if len(numbers)}
+
+
+def _classes(folder: Path) -> list[str]:
+    """The folders of classes in a folder, by name."""
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in os.scandir(folder) if entry.is_dir())
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The picture files in a folder and below, in order of their names."""
+    return sorted(
+        Path(inside, name)
+        for inside, _, names in os.walk(folder)
+        for name in names
+        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+    )
+
+
+def _check_classes(root: Path, parts: list[str], classes: list[str]) -> None:
+    """Raise SettingError unless there are at least two classes, which the other splits have."""
+    if len(classes) < 2:
+        found = f"only one folder, {classes[0]}" if classes else "no folders"
+        message = f"{root} has {found}; training needs at least two classes"
+        raise SettingError("data-not-found", message, "data", LAYOUT.format(root))
+    for part in parts[1:]:
+        others = [name for name in _classes(root / part) if name not in classes]
+        if others:
+            message = f"{root / part} has the class {listed(others)}, and {root / 'train'} does not"
+            help_ = "each class needs training pictures; rename the folder or remove it"
+            raise SettingError("unknown-class", message, "data", help_)

@@ -1,0 +1,54 @@
+"""Class labels of a user's own data: their names and their range."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.errors import SettingError
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_CLASSES = 100_000
+
+
+def class_names(
+    given: Sequence[str], labels: Sequence[np.ndarray], place: str, ignored: int | None = None
+) -> tuple[str, ...]:
+    """The names that the user gives, or the numbers up to the largest label.
+
+    Raises SettingError `label-out-of-range` for a label beyond `MOST_CLASSES`.
+    """
+    if given:
+        return tuple(given)
+    largest = max(int(own[own != ignored].max(initial=0)) for own in labels)
+    if largest >= MOST_CLASSES:
+        message = f"{place} has the label {largest:,}, beyond the limit of {MOST_CLASSES:,} classes"
+        help_ = "store numbers to predict as floats; labels are 0, 1, 2 and so on"
+        raise SettingError("label-out-of-range", message, "data", help_)
+    return tuple(map(str, range(largest + 1)))
+
+
+def checked_labels(
+    labels: np.ndarray, classes: int, place: str, ignored: int | None = None
+) -> np.ndarray:
+    """The labels as int64; raises SettingError `label-out-of-range` for one that is no class."""
+    wrong = (labels < 0) | (labels >= classes)
+    if ignored is not None:
+        wrong &= labels != ignored
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.reshape(len(labels), -1).any(1))[0])
+        label = labels[wrong].flat[0]
+        count = int(wrong.sum())
+        message = (
+            f"{place} has the label {label} in sample {first}; {counted(classes, 'class')}"
+            f" have the labels 0 to {classes - 1}"
+        )
+        if count > 1:
+            message += f" ({count:,} labels are out of range)"
+        help_ = "correct the labels, or name all classes: `classes = [...]`"
+        raise SettingError("label-out-of-range", message, "data", help_)
+    return labels.astype(np.int64)

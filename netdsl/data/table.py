@@ -1,0 +1,122 @@
+"""Reads pictures whose targets are in a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netdsl.data.dataset import TargetData
+from netdsl.data.folder import PARTS, existing_folder, split_numbers
+from netdsl.data.pictures import PictureForm, examine, picture_dataset
+from netdsl.diagnostics import did_you_mean
+from netdsl.errors import SettingError
+from netdsl.words import listed
+
+if TYPE_CHECKING:
+    from netdsl.data.dataset import Dataset
+    from netdsl.data.own import PictureTable
+
+SPLIT = "split"
+MOST_ROW = 1 << 16  # characters in a field
+
+
+def read_table(source: PictureTable) -> Dataset:
+    """The pictures of a table, C x H x W with bytes; raises SettingError."""
+    path = Path(source.path).expanduser()
+    names, rows = _rows(path)
+    target = _column(path, names, source.target)
+    root = existing_folder(source.images)
+    parts = [_part(path, number, row) for number, row in enumerate(rows, 2)]
+    classes, values = _targets(source, path, [row[target] for row in rows])
+    files = [_file(path, n, root, row[names[0]]) for n, row in enumerate(rows, 2)]
+    examined = examine(files, PictureForm(*source.form), source.unreadable, source.path)
+    kept = [number for number in range(len(rows)) if number not in examined.errors]
+    groups = np.zeros(len(kept), np.int64)
+    if classes:
+        groups = values[kept]
+    numbers = split_numbers([parts[i] for i in kept], groups, source)
+    meaning = (target, TargetData(tuple(classes)))
+    return picture_dataset(source.path, examined, meaning, values[kept], numbers)
+
+
+def _targets(source: PictureTable, path: Path, texts: list[str]) -> tuple[list[str], np.ndarray]:
+    """The classes, and the number of each row's class; or no classes, and numbers N x 1."""
+    if source.numbers:
+        predicted = [[_number(path, row, text)] for row, text in enumerate(texts, 2)]
+        return [], np.array(predicted, np.float32)
+    classes = sorted(set(texts), key=_order)
+    indices = {name: index for index, name in enumerate(classes)}
+    return classes, np.array([indices[text] for text in texts], np.int64)
+
+
+def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns, and the rows by these names."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            names = list(reader.fieldnames or ())
+            rows = list(reader)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise SettingError("data-not-found", message, "data") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        message = f"{path} is not a CSV file in UTF-8: {error}"
+        raise SettingError("corrupt-data", message, "data") from None
+    if len(names) < 2 or not rows:
+        message = f"{path} has {len(names)} columns and {len(rows)} rows"
+        help_ = "the first line has the names of the columns, such as `file,label`"
+        raise SettingError("corrupt-data", message, "data", help_)
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            message = f"{path}, row {number}: expected {len(names)} fields, as in the first row"
+            raise SettingError("corrupt-data", message, "data")
+    return names, rows
+
+
+def _column(path: Path, names: list[str], wanted: str | None) -> str:
+    """The name of the column with the targets."""
+    others = [name for name in names[1:] if name != SPLIT]
+    if wanted is None and others:
+        return others[0]
+    if wanted in others:
+        return str(wanted)
+    message = f"{path} has no column `{wanted}`" if wanted else f"{path} has no column of targets"
+    help_ = did_you_mean(wanted or "", others) or f"its columns are {listed(names)}"
+    raise SettingError("data-not-found", message, "data", help_)
+
+
+def _part(path: Path, number: int, row: dict[str, str]) -> str:
+    part = row.get(SPLIT, "")
+    if part and part not in PARTS:
+        message = f"{path}, row {number}: the split is `{part}`; it must be {listed(PARTS)}"
+        raise SettingError("corrupt-data", message, "data")
+    return part
+
+
+def _file(path: Path, number: int, root: Path, name: str) -> Path:
+    """The picture of a row, which is in the folder of the pictures or below."""
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        message = f"{path}, row {number}: the picture `{name}` is outside the folder {root}"
+        raise SettingError("corrupt-data", message, "data", "write names relative to that folder")
+    return root / name
+
+
+def _number(path: Path, number: int, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        message = f"{path}, row {number}: `{text}` is not a finite number"
+        raise SettingError("corrupt-data", message, "data", "for classes, leave out `numbers`")
+    return value
+
+
+def _order(name: str) -> tuple[int, int, str]:
+    """Numbers come first, in the order of their values."""
+    is_number = name.isdecimal() and len(name) < 10
+    return (0, int(name), name) if is_number else (1, 0, name)
