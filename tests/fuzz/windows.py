@@ -128,16 +128,14 @@ def _cut(
     d: tuple[int, ...],
     more: tuple[int, ...],
 ) -> tuple[str | None, tuple[int, ...]]:
-    """The text of the padding of `deconv`, and the sizes of the output."""
+    """The text of a padding of `deconv` other than "same", and the sizes of the output."""
     r = g.random.random()
-    if r < 0.2:
-        return g.word("same"), tuple(x * s_ for x, s_ in zip(t.spatial, s, strict=True))
     text: str | None = None
     pairs: Pairs = ((0, 0),) * len(k)
-    if r < 0.5:
+    if r < 0.4:
         p = per_axis(g, len(k), (0, 1, 2))
         text, pairs = g.dims(p), tuple((v, v) for v in p)
-    elif r < 0.7:
+    elif r < 0.6:
         pairs = tuple((g.pick((0, 1, 2)), g.pick((0, 1, 3))) for _ in k)
         text = g.pairs(pairs)
     sizes = tuple(
@@ -155,18 +153,20 @@ def _deconv(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     out = g.pick(WIDTHS)
     k, s = per_axis(g, n, (1, 2, 3, 4)), per_axis(g, n, (1, 1, 2, 3))
     d = (1,) * n if g.chance(0.7) else per_axis(g, n, (1, 2, 3))
-    e = (
-        (0,) * n
-        if g.chance(0.7)
-        else tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
-    )
-    text, sizes = _cut(g, t, k, s, d, e)
+    e = (0,) * n
+    text: str | None
+    if g.chance(0.2):
+        text, sizes = g.word("same"), tuple(x * s_ for x, s_ in zip(t.spatial, s, strict=True))
+    else:
+        if g.chance(0.3):
+            e = tuple(g.random.randrange(max(s_, d_)) for s_, d_ in zip(s, d, strict=True))
+        text, sizes = _cut(g, t, k, s, d, e)
     a: Arguments = [("out", g.whole(out)), ("k", g.dims(k))]
     if any(v != 1 for v in s) or g.chance(0.1):
         a.append(("stride", g.dims(s)))
     if text is not None:
         a.append(("pad", text))
-    if any(e) and not (text is not None and "same" in text):
+    if any(e):
         a.append(("output_pad", g.dims(e)))
     common = [v for v in range(1, 13) if out % v == 0 and t.channels % v == 0]
     groups = 1
