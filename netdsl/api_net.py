@@ -368,11 +368,7 @@ class Net(Figures):
             raise ValueError(
                 "`resume` continues a run and `overwrite` removes it: give one of them"
             )
-        begin = start.Start.NEW
-        if overwrite:
-            begin = start.Start.OVERWRITE
-        elif resume:
-            begin = start.Start.RESUME_CHANGED if allow_changes else start.Start.RESUME
+        begin = start.StartMode.of(resume, overwrite, allow_changes)
         wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON, tuple(log))
         console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
         result: Result = start.train_net(self._compiled, wishes, console)

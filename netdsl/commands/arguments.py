@@ -1,7 +1,8 @@
 """The commands and their arguments: each function declares one command with its help.
 
 Every start of netdsl reads this module, so it imports nothing that only the commands need.
-`model_arguments` has the commands that write ONNX models and run them.
+`model_arguments` has the commands that write ONNX models and run them, and
+`training_arguments` those of training.
 """
 
 from __future__ import annotations
@@ -10,17 +11,15 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
-    add_device,
     add_format,
     add_input,
     add_net,
     add_output,
     add_parameters,
-    add_weights,
     natural,
-    positive,
 )
 from netdsl.commands.table_options import add_table_options
+from netdsl.commands.training_arguments import TRAINING_COMMANDS
 
 if TYPE_CHECKING:
     import argparse
@@ -155,167 +154,6 @@ def _fmt(add: Add) -> None:
     )
 
 
-# ---- training
-
-
-def _train(add: Add) -> None:
-    command = add(
-        "train",
-        "train a net as its `train` section specifies",
-        "[options] FILE[:NET]",
-        "Train a net with the settings of its `train` section. Writes the weights (safetensors),"
-        " checkpoints, a log, curves and a report to a folder.",
-        """
-        netdsl train lenet5
-        netdsl train lenet5 --data fashion_mnist --set train.epochs=3
-        netdsl train lenet5 --set train.optimizer.lr=0.1 --out runs/fast
-        netdsl train lenet5 --out runs/first --resume
-        """,
-    )
-    _add_section(command)
-    command.add_argument(
-        "--weights",
-        metavar="FILE",
-        help="begin with the weights of a file or of a training run; layers that give the outputs"
-        " get fresh weights if their sizes differ",
-    )
-    command.add_argument(
-        "--out", metavar="DIR", help="the folder of the results (default: runs/NET)"
-    )
-    command.add_argument(
-        "--log",
-        action="append",
-        default=[],
-        choices=["csv", "tensorboard"],
-        help="write another log besides JSON lines; can be given several times",
-    )
-    command.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue from the last checkpoint in the folder, or start if there is none",
-    )
-    command.add_argument(
-        "--allow-changes",
-        action="store_true",
-        help="resume although the net, its settings or the data have changed",
-    )
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace the run in the folder by a new one"
-    )
-    add_device(command)
-
-
-def _test(add: Add) -> None:
-    command = add(
-        "test",
-        "compute the accuracy of trained weights on test images",
-        "[options] FILE[:NET] --weights W",
-        "Compute the metrics of the `train` section for trained weights, on the test images of its"
-        " data set.",
-        """
-        netdsl test lenet5 --weights runs/LeNet5
-        netdsl test lenet5 --weights runs/LeNet5 --engine onnxruntime
-        """,
-    )
-    add_net(command)
-    add_weights(command, required=True)
-    _add_data(command)
-    command.add_argument(
-        "--engine",
-        default="torch",
-        choices=["torch", "onnxruntime"],
-        help="compute in PyTorch or in onnxruntime (default: torch)",
-    )
-    add_device(command)
-    command.add_argument(
-        "--batch",
-        type=positive,
-        default=256,
-        metavar="N",
-        help="run N images at a time (default: 256)",
-    )
-    add_format(command)
-
-
-def _runs(add: Add) -> None:
-    command = add(
-        "runs",
-        "list and compare training runs",
-        "[options] [DIR]",
-        "List the training runs in a folder and below it, with their best epochs, and print which"
-        " settings differ between them.",
-        """
-        netdsl runs
-        netdsl runs runs/first --sort best
-        netdsl runs --csv
-        """,
-    )
-    command.add_argument(
-        "folder",
-        nargs="?",
-        default="runs",
-        metavar="DIR",
-        help="the folder of a run, or a folder with such folders (default: runs)",
-    )
-    command.add_argument(
-        "--sort",
-        choices=["started", "best", "name"],
-        default="started",
-        help="the order: the oldest run first, the best one, or by name (default: started)",
-    )
-    command.add_argument(
-        "--csv", action="store_true", help="print one line for each run, with all its settings"
-    )
-    add_format(command)
-
-
-def _data(add: Add) -> None:
-    command = add(
-        "data",
-        "print the data of a `train` section; draw augmented samples",
-        "[options] FILE[:NET]",
-        "Print the data of a `train` section: samples, classes, sizes, mean and deviation. Warns of"
-        " unreadable files, missing and rare classes, and samples in two splits. Draws training"
-        " samples as they are stored, and as the net gets them in training.",
-        """
-        netdsl data lenet5
-        netdsl data small.net --data 'folder("photos", size = 64)' -o photos.png
-        """,
-    )
-    _add_section(command)
-    command.add_argument(
-        "-o",
-        "--output",
-        default="samples.png",
-        metavar="FILE",
-        help="the PNG to write with samples (default: samples.png)",
-    )
-    add_format(command)
-
-
-def _add_section(command: argparse.ArgumentParser) -> None:
-    """Add the net, and the options that change its `train` section."""
-    add_net(command)
-    _add_data(command)
-    command.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="train.PATH=VALUE",
-        help="replace an entry of the section, such as train.epochs=3, or a part of one, such as"
-        " train.optimizer.lr=0.1; can be given several times",
-    )
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data",
-        metavar="DATA",
-        help="use this data set instead of the one in the `train` section, such as fashion_mnist"
-        ' or folder("photos", size = 64)',
-    )
-
-
 # ---- references
 
 
@@ -408,10 +246,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "draw": _draw,
     "fmt": _fmt,
     **MODEL_COMMANDS,
-    "train": _train,
-    "test": _test,
-    "runs": _runs,
-    "data": _data,
+    **TRAINING_COMMANDS,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

@@ -16,7 +16,6 @@ from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
 from netdsl.render import NARROW, as_json, output_width, render_all
 from netdsl.syntax import ast
-from netdsl.weights.record import recorded_defines
 
 if TYPE_CHECKING:
     import argparse
@@ -119,17 +118,18 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def load_one(arguments: argparse.Namespace) -> Compiled:
+def load_one(arguments: argparse.Namespace, weights: str | None = None) -> Compiled:
     """Compile the one net that a command is about.
 
-    Parameters that are not given have the values that the weights of the command record. Raises
+    Parameters that are not given have the values that the file of `weights` records. Raises
     `NetdslError` for a wrong text, or if the file has several nets and none is named, and
     `UsageError`.
     """
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
-    weights = getattr(arguments, "weights", None)
     if weights is not None:
+        from netdsl.weights.record import recorded_defines  # not for `check`
+
         nets = [d for d in program.module.tree.definitions if isinstance(d, ast.Definition)]
         parameters = {p.name for d in nets if d.is_net for p in d.parameters}
         recorded = recorded_defines(weights)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             " CPU"
         )
     given = given_by(arguments)
-    compiled = load_one(arguments)
+    compiled = load_one(arguments, arguments.weights)
     with destination(arguments.output, kind) as path:
         return _export_onnx(arguments, compiled, path, given)
 

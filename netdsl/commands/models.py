@@ -75,9 +75,7 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> _Mo
 
 def _exported(arguments: Namespace, stack: ExitStack) -> _Model:
     """The model of a net, written to a folder that the stack removes."""
-    compiled = load_one(
-        Namespace(file=arguments.model, define=arguments.define, weights=arguments.weights)
-    )
+    compiled = load_one(Namespace(file=arguments.model, define=arguments.define), arguments.weights)
     path = Path(stack.enter_context(scratch_folder())) / "model.onnx"
     weights = None
     beside: Mapping[str, str] | None = None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
-    compiled = load_one(arguments)
+    compiled = load_one(arguments, arguments.weights)
     read = read_weights(arguments.weights)
     record = record_of(read)
     data = arguments.data

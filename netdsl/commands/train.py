@@ -12,7 +12,7 @@ from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
 from netdsl.train.fit import late_schedule
 from netdsl.train.folder import REPORT
-from netdsl.train.loop import Start
+from netdsl.train.loop import StartMode
 from netdsl.train.section import COMMAND, placed, read_config
 from netdsl.train.start import Wishes, train_net
 
@@ -50,16 +50,12 @@ def _warn(warnings: list[Diagnostic]) -> None:
         print_diagnostics(warnings)
 
 
-def _start(arguments: argparse.Namespace) -> Start:
+def _start(arguments: argparse.Namespace) -> StartMode:
     if arguments.overwrite and arguments.resume:
         raise UsageError("--resume continues a run and --overwrite removes it: give one of them")
     if arguments.allow_changes and not arguments.resume:
         raise UsageError("--allow-changes is about a run that goes on: give --resume too")
-    if arguments.overwrite:
-        return Start.OVERWRITE
-    if arguments.allow_changes:
-        return Start.RESUME_CHANGED
-    return Start.RESUME if arguments.resume else Start.NEW
+    return StartMode.of(arguments.resume, arguments.overwrite, arguments.allow_changes)
 
 
 def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     if suffix_of(arguments.file) == ".onnx":
         return _verify_model(arguments)
     # The back ends are heavy: errors in the text are reported without importing them.
-    compiled = load_one(arguments)
+    compiled = load_one(arguments, arguments.weights)
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
     from netdsl.verify import verify_graph
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
 from netdsl.train.folder import CHECKPOINT
-from netdsl.train.identity import Identity, check_same
+from netdsl.train.identity import RunIdentity, check_same
 from netdsl.train.numerics import Scaler
 from netdsl.train.records import Record
 from netdsl.weights.sums import DamagedError, check_sums
@@ -73,7 +73,7 @@ class Parts(NamedTuple):
     scaler: Scaler
 
 
-def save(out: Path, parts: Parts, progress: Progress, identity: Identity) -> None:
+def save(out: Path, parts: Parts, progress: Progress, identity: RunIdentity) -> None:
     """Write the checkpoint file of the folder `out`, replacing the previous one.
 
     It contains no state of a random generator: every step seeds the generators from the seed of
@@ -96,7 +96,9 @@ def save(out: Path, parts: Parts, progress: Progress, identity: Identity) -> Non
     write_tensors(out / CHECKPOINT, tensors, {"state": json.dumps(state)})
 
 
-def load(out: Path, parts: Parts, identity: Identity, *, allow_changes: bool = False) -> Progress:
+def load(
+    out: Path, parts: Parts, identity: RunIdentity, *, allow_changes: bool = False
+) -> Progress:
     """Load the checkpoint of the folder `out` into the parts of a run.
 
     Raises SettingError: `corrupt-checkpoint`, or `resume-mismatch` if another net or other settings
@@ -139,7 +141,7 @@ class _State(TypedDict):
     history: list[Record]
     progress: dict[str, Any]
     scaler: dict[str, float]
-    identity: Identity
+    identity: RunIdentity
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _State]:
@@ -174,7 +176,7 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
             raise SettingError("resume-mismatch", message, None, help_)
 
 
-def _kind(identity: Identity) -> str:
+def _kind(identity: RunIdentity) -> str:
     """The kind of optimizer: another one has another state, so it starts without any."""
     return identity["settings"].get("optimizer", "").partition("(")[0]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HEAD = "class, after epoch "  # and the number of the epoch
 
 
-class Confusion(NamedTuple):
+class ConfusionMatrix(NamedTuple):
     """The counts of the test images after an epoch: a row for each class, a column for each guess.
 
     `counts` is K x K for K `classes`.
@@ -44,14 +44,14 @@ class Confusion(NamedTuple):
         ]
 
 
-def count(epoch: int, classes: Sequence[str], labels: Labels, guesses: Labels) -> Confusion:
+def count(epoch: int, classes: Sequence[str], labels: Labels, guesses: Labels) -> ConfusionMatrix:
     """The matrix for the classes of N images, and the guesses of a net."""
     number = len(classes)
     counts = np.bincount(labels * number + guesses, minlength=number * number)
-    return Confusion(epoch, tuple(classes), counts.reshape(number, number))
+    return ConfusionMatrix(epoch, tuple(classes), counts.reshape(number, number))
 
 
-def write_csv(path: Path, confusion: Confusion) -> None:
+def write_csv(path: Path, confusion: ConfusionMatrix) -> None:
     """Write a table with a head and a first column of class names; raises OSError."""
     with (
         replacing(path) as temporary,
@@ -63,7 +63,7 @@ def write_csv(path: Path, confusion: Confusion) -> None:
             writer.writerow([name, *row])
 
 
-def read_csv(path: Path, classes: Sequence[str]) -> Confusion | None:
+def read_csv(path: Path, classes: Sequence[str]) -> ConfusionMatrix | None:
     """The matrix in a file; None if there is none for these classes."""
     if not path.exists():
         return None
@@ -78,4 +78,4 @@ def read_csv(path: Path, classes: Sequence[str]) -> Confusion | None:
         epoch = int(head[0].removeprefix(HEAD))
     except ValueError:
         return None
-    return Confusion(epoch, tuple(classes), counts)
+    return ConfusionMatrix(epoch, tuple(classes), counts)

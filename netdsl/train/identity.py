@@ -24,7 +24,7 @@ ALLOW = (
 )
 
 
-class Identity(TypedDict):
+class RunIdentity(TypedDict):
     """The layers by their name, and the settings by theirs, as texts; `data` is a sum."""
 
     net: dict[str, str]
@@ -44,7 +44,7 @@ def settings_of(config: TrainConfig) -> dict[str, str]:
     return {name: text for name, text in texts.items() if name not in free}
 
 
-def check_same(path: Path, saved: Identity, now: Identity) -> None:
+def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     """Raise SettingError `resume-mismatch` unless a checkpoint is of the same run."""
     for name, text in now["settings"].items():
         before = saved["settings"].get(name)

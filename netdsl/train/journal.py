@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
-    from netdsl.train.confusion import Confusion
+    from netdsl.train.confusion import ConfusionMatrix
     from netdsl.train.records import Record
     from netdsl.train.run import Run
     from netdsl.train.run_file import RunFile
@@ -91,7 +91,7 @@ class Journal:
         self._metrics = run.keys
         self._file = self._described(name, data_sum)
         self._pace = Pace()
-        self._confusion: Confusion | None = None
+        self._confusion: ConfusionMatrix | None = None
         self._picture: str | None = None  # drawn once
 
     def begin(self, history: Sequence[Record], *, resumed: bool) -> None:

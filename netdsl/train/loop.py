@@ -18,7 +18,7 @@ from netdsl.train.checkpoint import Progress
 from netdsl.train.display import Display, epoch_line
 from netdsl.train.finite import CALMER, Watch
 from netdsl.train.folder import BEST, EPOCH, WEIGHTS, locked, prepare
-from netdsl.train.identity import Identity, settings_of
+from netdsl.train.identity import RunIdentity, settings_of
 from netdsl.train.journal import Journal, Subject, check_foreign
 from netdsl.train.logs import check_logs
 from netdsl.train.monitor import best_epoch, check_monitored, stops_early
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from netdsl.train.records import Record
 
 
-class Start(Enum):
+class StartMode(Enum):
     """What to do with the files of another run in the folder."""
 
     NEW = "refuse"
@@ -48,10 +48,19 @@ class Start(Enum):
     RESUME = "resume"
     RESUME_CHANGED = "resume, although the net, its settings or the data have changed"
 
+    @classmethod
+    def of(cls, resume: bool, overwrite: bool, allow_changes: bool) -> StartMode:
+        """The mode for the options of a user."""
+        if overwrite:
+            return cls.OVERWRITE
+        if not resume:
+            return cls.NEW
+        return cls.RESUME_CHANGED if allow_changes else cls.RESUME
+
     @property
     def resumes(self) -> bool:
         """Whether the run goes on from the checkpoint in the folder."""
-        return self in (Start.RESUME, Start.RESUME_CHANGED)
+        return self in (StartMode.RESUME, StartMode.RESUME_CHANGED)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def train(
     out: Path,
     *,
     device: str = "cpu",
-    start: Start = Start.NEW,
+    start: StartMode = StartMode.NEW,
     layers: Mapping[str, str] | None = None,
     ends: NetNames = ANY,
     about: Mapping[str, str] | None = None,
@@ -107,7 +116,7 @@ def train(
     check_logs(subject.logs)
     dataset = config.adapt(dataset)
     check_monitored(config, dataset)
-    identity: Identity = {
+    identity: RunIdentity = {
         "net": dict(layers or {}),
         "settings": settings_of(config),
         "data": dataset.sum(),
@@ -124,12 +133,12 @@ def train(
     return Result(tuple(progress.history), out / WEIGHTS)
 
 
-def _begin(files: _Files, start: Start) -> Progress:
+def _begin(files: _Files, start: StartMode) -> Progress:
     """The progress of the run in the folder, or that of a new one."""
     out, config = files.out, files.run.config
-    resumed = prepare(out, resume=start.resumes, overwrite=start is Start.OVERWRITE)
+    resumed = prepare(out, resume=start.resumes, overwrite=start is StartMode.OVERWRITE)
     if resumed:
-        progress = files.load(allow_changes=start is Start.RESUME_CHANGED)
+        progress = files.load(allow_changes=start is StartMode.RESUME_CHANGED)
     else:
         progress = Progress()
         if start.resumes:
@@ -193,7 +202,7 @@ class _Files:
         self,
         out: Path,
         run: Run,
-        identity: Identity,
+        identity: RunIdentity,
         about: Mapping[str, str],
         console: Console,
         journal: Journal,

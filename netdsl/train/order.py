@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class Step(NamedTuple):
+class TrainStep(NamedTuple):
     """The indices of the samples of a batch, and the seed of what is drawn for them."""
 
     indices: npt.NDArray[np.int64]
     seed: int
 
 
-def steps_of(seed: int, epoch: int, count: int, batch: int) -> Sequence[Step]:
+def steps_of(seed: int, epoch: int, count: int, batch: int) -> Sequence[TrainStep]:
     """The steps of an epoch, counted from 0, over `count` samples in random order.
 
     A last batch of a single sample is left out, unless it is the only one: batch normalisation
@@ -36,7 +36,7 @@ def steps_of(seed: int, epoch: int, count: int, batch: int) -> Sequence[Step]:
     if len(starts) > 1 and count - starts[-1] == 1:
         starts = starts[:-1]
     seeds = rng.integers(0, 2**63, len(starts))
-    return [Step(order[i : i + batch], int(own)) for i, own in zip(starts, seeds, strict=True)]
+    return [TrainStep(order[i : i + batch], int(own)) for i, own in zip(starts, seeds, strict=True)]
 
 
 def seed_draws(seed: int, device: torch.device) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from netdsl.ir.graph import Graph
-    from netdsl.train.confusion import Confusion
+    from netdsl.train.confusion import ConfusionMatrix
     from netdsl.train.records import Record
     from netdsl.train.run_file import RunFile
 
@@ -50,7 +50,7 @@ class Contents(NamedTuple):
     run: RunFile
     history: Sequence[Record]
     metrics: Sequence[str]
-    confusion: Confusion | None
+    confusion: ConfusionMatrix | None
     graph: Graph | None
     picture: str
 
@@ -61,7 +61,7 @@ def page_of(contents: Contents, curves: str) -> str:
     sections = [
         _section("results", "Results", _definitions(_results(contents))),
         _section("curves", "Curves", curves),
-        _section("confusion", "Confusion matrix", _confusion(contents.confusion)),
+        _section("confusion", "ConfusionMatrix matrix", _confusion(contents.confusion)),
         _section("epochs", "Epochs", _epochs(contents.history)),
         *_net(contents),
         _section("recipe", "Recipe", _recipe(run)),
@@ -158,7 +158,7 @@ def _cell(key: str, record: Record) -> str:
     return shown(key, value)
 
 
-def _confusion(confusion: Confusion | None) -> str:
+def _confusion(confusion: ConfusionMatrix | None) -> str:
     """The matrix as a table unless it is large, and the most frequent mistakes."""
     if confusion is None:
         return ""
@@ -173,7 +173,7 @@ def _confusion(confusion: Confusion | None) -> str:
     return "\n".join(parts)
 
 
-def _matrix(confusion: Confusion) -> str:
+def _matrix(confusion: ConfusionMatrix) -> str:
     names = [escaped(name) for name in confusion.classes]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rows = []

@@ -24,7 +24,7 @@ from netdsl.train.freezing import Freezing, frozen_until
 from netdsl.train.numerics import Scaler, autocast, averaged
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
-from netdsl.train.order import Step, seed_draws, steps_of
+from netdsl.train.order import TrainStep, seed_draws, steps_of
 from netdsl.train.rates import rate_factor
 from netdsl.train.recipe.losses import parts_of
 from netdsl.train.records import NORM, Record
@@ -99,7 +99,7 @@ class Run:
         split = self.dataset.test
         self._test(split.take(np.arange(min(2, len(split)))), "", lambda: None)
 
-    def steps(self, epoch: int) -> Sequence[Step]:
+    def steps(self, epoch: int) -> Sequence[TrainStep]:
         """The steps of an epoch, counted from 0."""
         samples = self.config.batch * self.config.accumulate
         return steps_of(self.config.seed, epoch, len(self.dataset.train), samples)
@@ -143,7 +143,7 @@ class Run:
             group["lr"] = group[RATE] * factor
 
     def _step(
-        self, step: Step, batch: Batch, progress: Progress | None = None
+        self, step: TrainStep, batch: Batch, progress: Progress | None = None
     ) -> tuple[Tensor, Tensor]:
         """Train on a batch; gives the results of `_forward`.
 
@@ -175,7 +175,7 @@ class Run:
         if self.config.clip_norm is not None:
             nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
 
-    def _repeat(self, step: Step, batch: Batch) -> None:
+    def _repeat(self, step: TrainStep, batch: Batch) -> None:
         """Repeat the forward passes of a step, without compiled code, which has no layers."""
         seed_draws(step.seed, self.device)
         for _, piece in _pieces(batch, len(step.indices), self.config.batch):

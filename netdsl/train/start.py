@@ -22,7 +22,7 @@ from netdsl.train.fit import check_recipe, check_scores, check_statistics, fitte
 from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
-from netdsl.train.loop import Result, Start, train
+from netdsl.train.loop import Result, StartMode, train
 from netdsl.train.pretrained import load_pretrained
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
@@ -55,7 +55,7 @@ class Wishes(NamedTuple):
     settings: Mapping[str, str] = {}
     out: str | None = None
     device: str = "cpu"
-    start: Start = Start.NEW
+    start: StartMode = StartMode.NEW
     given_as: tuple[str, str] = COMMAND
     logs: tuple[str, ...] = ()
 

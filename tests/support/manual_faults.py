@@ -56,7 +56,7 @@ def _break_package(patch: pytest.MonkeyPatch) -> None:
 def _hold_locks(patch: pytest.MonkeyPatch) -> None:
     """Let another process hold every lock."""
 
-    def held(lock: FileLock, timeout: float) -> None:
+    def held(lock: FileLock, *_: object, **__: object) -> None:
         raise Timeout(lock.lock_file)
 
     patch.setattr(FileLock, "acquire", held)

@@ -20,9 +20,9 @@ from netdsl.errors import NetdslError, SettingError
 from netdsl.train import journal
 from netdsl.train import page as page_module
 from netdsl.train.config import TrainConfig
-from netdsl.train.confusion import Confusion, count, read_csv, write_csv
+from netdsl.train.confusion import ConfusionMatrix, count, read_csv, write_csv
 from netdsl.train.journal import Subject
-from netdsl.train.loop import Start
+from netdsl.train.loop import StartMode
 from netdsl.train.run import Run
 from netdsl.train.run_file import read_run
 from netdsl.train.written import texts_of_config
@@ -87,7 +87,7 @@ def test_the_file_describes_the_run(written: Path) -> None:
     train("small.net", "-D", "width=6", "--set", "train.epochs=1")
     file = read_run(Path("runs/Small"))
     settings = file["settings"]
-    written = {
+    expected = {
         "data": "fashion_mnist_sample",
         "augment": "[random_crop(size = 28, pad = 2), rotation(degrees = 5.0)]",
         "loss": "cross_entropy(label_smoothing = 0.0, weights = [])",
@@ -98,7 +98,7 @@ def test_the_file_describes_the_run(written: Path) -> None:
         "metrics": "[accuracy(top = 1), accuracy(top = 3)]",
         "seed": "0",
     }
-    assert {key: settings[key] for key in written} == written
+    assert {key: settings[key] for key in expected} == expected
     assert settings.keys() == texts_of_config(TrainConfig()).keys()
     assert (file["net"], file["state"], file["reason"]) == ("Small", "finished", "")
     assert (file["epochs"], file["done"], file["defines"]) == (1, 1, {"width": "6"})
@@ -161,7 +161,7 @@ def test_states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = read_run(tmp_path)["started"]
     with pytest.raises(SettingError):
         setup = config(epochs=3, optimizer=SettingCall("sgd", (1e30,)))
-        run(net(), tmp_path, setup, start=Start.RESUME_CHANGED)
+        run(net(), tmp_path, setup, start=StartMode.RESUME_CHANGED)
     file = read_run(tmp_path)
     assert (file["state"], file["done"], file["started"]) == ("diverged", 2, started)
     assert file["reason"].startswith("the training loss is")
@@ -244,7 +244,7 @@ def test_the_confusion_matrix_fits_the_accuracy(tmp_path: Path) -> None:
     """Its diagonal is the share of right answers of the last epoch."""
     result = run(net(), tmp_path, config())
     matrix = read_csv(tmp_path / "confusion.csv", ("a", "b", "c"))
-    assert isinstance(matrix, Confusion) and matrix.epoch == 2
+    assert isinstance(matrix, ConfusionMatrix) and matrix.epoch == 2
     assert matrix.counts.sum() == 96
     assert np.trace(matrix.counts) / 96 == result.final["accuracy"]
 

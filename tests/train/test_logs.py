@@ -13,7 +13,7 @@ import pytest
 from netdsl.errors import SettingError
 from netdsl.train import logs
 from netdsl.train.journal import Subject
-from netdsl.train.loop import Result, Start
+from netdsl.train.loop import Result, StartMode
 from netdsl.train.run import Run
 from tests.support.training import config, net, run
 
@@ -93,13 +93,13 @@ def test_logs_after_an_interruption(
         else:
             patch.setattr(logs._Csv, "write", failing(logs._Csv.write))
         trained(tmp_path, 5)
-    check(tmp_path, trained(tmp_path, 5, start=Start.RESUME))
+    check(tmp_path, trained(tmp_path, 5, start=StartMode.RESUME))
 
 
 def test_a_log_that_is_added_later_has_all_epochs(tmp_path: Path) -> None:
     """`--log` of a resumed run includes the epochs before."""
     trained(tmp_path, 2, subject=Subject())
-    changed = trained(tmp_path, 4, start=Start.RESUME_CHANGED)
+    changed = trained(tmp_path, 4, start=StartMode.RESUME_CHANGED)
     assert len(changed.history) == 4
     check(tmp_path, changed)
 
@@ -107,14 +107,14 @@ def test_a_log_that_is_added_later_has_all_epochs(tmp_path: Path) -> None:
 def test_a_resumed_run_goes_on_with_its_logs(tmp_path: Path) -> None:
     """The logs that a folder has are written on, although the options are not repeated."""
     trained(tmp_path, 2)
-    check(tmp_path, trained(tmp_path, 4, start=Start.RESUME_CHANGED, subject=Subject()))
+    check(tmp_path, trained(tmp_path, 4, start=StartMode.RESUME_CHANGED, subject=Subject()))
 
 
 def test_overwriting_removes_the_events_of_the_old_run(tmp_path: Path) -> None:
     """TensorBoard shows only the new run; without `--log`, it shows none."""
     trained(tmp_path, 3)
-    check(tmp_path, trained(tmp_path, 2, start=Start.OVERWRITE))
-    trained(tmp_path, 1, start=Start.OVERWRITE, subject=Subject())
+    check(tmp_path, trained(tmp_path, 2, start=StartMode.OVERWRITE))
+    trained(tmp_path, 1, start=StartMode.OVERWRITE, subject=Subject())
     assert not list(tmp_path.rglob("events.*"))
     assert not (tmp_path / "log.csv").exists()
 

@@ -26,8 +26,8 @@ from netdsl.train.checkpoint import Progress
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import Batch
 from netdsl.train.folder import CHECKPOINT, locked
-from netdsl.train.loop import Start
-from netdsl.train.order import Step
+from netdsl.train.loop import StartMode
+from netdsl.train.order import TrainStep
 from netdsl.train.run import Run, torch_device
 from netdsl.weights import write
 from tests.support.training import CPU, config, net, run, tiny
@@ -89,7 +89,7 @@ def test_tensors_of_their_own_and_tied_weights_are_trained(tmp_path: Path) -> No
     assert torch.equal(saved["a.weight"], saved["b.weight"])
     again = compiled.torch(result.weights)
     assert again.get_parameter("b.weight") is again.get_parameter("a.weight")
-    run(compiled.torch(), tmp_path, config(epochs=3), start=Start.RESUME_CHANGED)
+    run(compiled.torch(), tmp_path, config(epochs=3), start=StartMode.RESUME_CHANGED)
 
 
 def test_weights_give_the_reported_accuracy_elsewhere(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_an_interrupted_run_resumes_exactly(
     step = Run._step
 
     def interrupted(
-        self: Run, chosen: Step, batch: Batch, progress: Progress | None
+        self: Run, chosen: TrainStep, batch: Batch, progress: Progress | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
@@ -152,7 +152,7 @@ def test_an_interrupted_run_resumes_exactly(
         run(net(), tmp_path / "parts", setup)
     assert len((tmp_path / "parts" / "log.jsonl").read_text().splitlines()) == 2
     rest = net(seed=9)
-    result = run(rest, tmp_path / "parts", setup, start=Start.RESUME)
+    result = run(rest, tmp_path / "parts", setup, start=StartMode.RESUME)
     assert numbers(result) == numbers(expected)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, rest.state_dict()[name]), name
@@ -180,10 +180,10 @@ def test_an_interrupted_write_leaves_the_old_checkpoint(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(write, "save_file", broken)
-        run(net(), tmp_path, setup, start=Start.RESUME)
+        run(net(), tmp_path, setup, start=StartMode.RESUME)
     assert (tmp_path / CHECKPOINT).read_bytes() == before
     assert [path.name for path in tmp_path.iterdir() if path.name[0] == "."] == [".lock"]
-    assert len(run(net(), tmp_path, setup, start=Start.RESUME).history) == 2
+    assert len(run(net(), tmp_path, setup, start=StartMode.RESUME).history) == 2
 
 
 def test_resume_refuses_another_run(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
 
     def refused(code: str, module: nn.Module, setup: TrainConfig, **options: Any) -> str:
         with pytest.raises(SettingError) as caught:
-            run(module, tmp_path, setup, **{"start": Start.RESUME, **options})
+            run(module, tmp_path, setup, **{"start": StartMode.RESUME, **options})
         assert caught.value.code == code
         return caught.value.message
 
@@ -206,9 +206,9 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     message = refused("resume-mismatch", net(), config(), data=tiny(seed=1), **same)
     assert "other data" in message
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
-    message = refused("resume-mismatch", wider, config(), start=Start.RESUME_CHANGED)
+    message = refused("resume-mismatch", wider, config(), start=StartMode.RESUME_CHANGED)
     assert "`1.weight`" in message
-    changed: Any = {"start": Start.RESUME_CHANGED, "layers": {}}
+    changed: Any = {"start": StartMode.RESUME_CHANGED, "layers": {}}
     assert len(run(net(), tmp_path, config(epochs=3), **changed).history) == 3
 
 
@@ -216,31 +216,31 @@ def test_a_longer_run_may_resume_if_its_steps_are_the_same(tmp_path: Path) -> No
     """Only the cosine depends on the number of epochs."""
     setup = config(schedule=SettingCall("step", (2,)))
     run(net(), tmp_path, setup)
-    assert len(run(net(), tmp_path, replace(setup, epochs=3), start=Start.RESUME).history) == 3
+    assert len(run(net(), tmp_path, replace(setup, epochs=3), start=StartMode.RESUME).history) == 3
 
 
 def test_a_folder_keeps_its_run(tmp_path: Path) -> None:
     """Another run needs `--resume`, which continues, or `--overwrite`, which starts anew."""
     output = io.StringIO()
     console = Console(file=output, width=200)
-    first = run(net(), tmp_path, config(), start=Start.RESUME, console=console)
+    first = run(net(), tmp_path, config(), start=StartMode.RESUME, console=console)
     assert "has no checkpoint: the run starts at the beginning" in output.getvalue()
     files = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(SettingError) as caught:
         run(net(), tmp_path, config(seed=1))
     assert caught.value.code == "run-exists"
     assert files == {path: path.read_bytes() for path in tmp_path.iterdir()}
-    again = run(net(), tmp_path, config(), start=Start.RESUME, console=console)
+    again = run(net(), tmp_path, config(), start=StartMode.RESUME, console=console)
     assert again.history == first.history
     assert "has all 2 epochs already" in output.getvalue()
-    other = run(net(), tmp_path, config(seed=1), start=Start.OVERWRITE)
+    other = run(net(), tmp_path, config(seed=1), start=StartMode.OVERWRITE)
     assert numbers(other) != numbers(first)
 
 
 def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     """A second run does not touch the files of one that is going on."""
     with locked(tmp_path), pytest.raises(SettingError, match="another run writes to") as caught:
-        run(net(), tmp_path, config(), start=Start.OVERWRITE)
+        run(net(), tmp_path, config(), start=StartMode.OVERWRITE)
     assert caught.value.code == "folder-in-use"
     run(net(), tmp_path, config())
 
@@ -251,7 +251,7 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
     before = (tmp_path / CHECKPOINT).read_bytes()
     setup = config(optimizer=SettingCall("sgd", (1e30,)))
     with pytest.raises(SettingError) as caught:
-        run(net(), tmp_path, setup, start=Start.RESUME_CHANGED)
+        run(net(), tmp_path, setup, start=StartMode.RESUME_CHANGED)
     assert caught.value.code == "diverged"
     assert "in step 2 of epoch 2" in caught.value.message
     assert "lower `lr`" in (caught.value.help or "")
@@ -367,7 +367,7 @@ def test_cuda_is_refused_if_there_is_none(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_run_on_the_gpu_learns_and_resumes(tmp_path: Path) -> None:
     setup = config(epochs=3, augment=AUGMENT)
     run(net(), tmp_path, replace(setup, epochs=2), device="cuda")
-    result = run(net(), tmp_path, setup, device="cuda", start=Start.RESUME)
+    result = run(net(), tmp_path, setup, device="cuda", start=StartMode.RESUME)
     assert len(result.history) == 3 and result.final["accuracy"] > 0.5
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.process.stops import Stopped
-from netdsl.train.loop import Start
+from netdsl.train.loop import StartMode
 from netdsl.train.run import Run
 from netdsl.train.stopping import StopRequest
 from tests.support.training import config, net, run, tiny
@@ -94,7 +94,7 @@ def test_a_run_resumes_exactly(
         try:
             begun = (tmp_path / "parts").exists()  # then the checkpoint has the weights
             module = net(seed=9 if begun else 0)
-            result = run(module, tmp_path / "parts", setup, with_val(), start=Start.RESUME)
+            result = run(module, tmp_path / "parts", setup, with_val(), start=StartMode.RESUME)
         except Stopped:
             assert steps == every
     assert numbers(result.history) == numbers(whole.history)
@@ -178,7 +178,7 @@ def test_early_stopping_and_the_best_epoch(tmp_path: Path) -> None:
     assert len(scores) == best + 4 < 30
     saved = load_file(tmp_path / "best.safetensors")
     assert saved.keys() == load_file(result.weights).keys()
-    again = run(net(), tmp_path, setup, with_val(), start=Start.RESUME)
+    again = run(net(), tmp_path, setup, with_val(), start=StartMode.RESUME)
     assert again.history == result.history
 
 
@@ -199,7 +199,7 @@ def test_weights_of_some_epochs_are_kept(tmp_path: Path) -> None:
     run(net(), tmp_path, config(epochs=5, checkpoint_epochs=2))
     names = {path.name for path in tmp_path.glob("epoch-*")}
     assert names == {"epoch-2.safetensors", "epoch-4.safetensors"}
-    run(net(), tmp_path, config(epochs=1), start=Start.OVERWRITE)
+    run(net(), tmp_path, config(epochs=1), start=StartMode.OVERWRITE)
     assert not list(tmp_path.glob("epoch-*"))
 
 
@@ -221,7 +221,7 @@ def test_checkpoints_within_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         run(net(), tmp_path / "parts", setup)
     taken = 10
-    result = run(net(seed=3), tmp_path / "parts", setup, start=Start.RESUME)
+    result = run(net(seed=3), tmp_path / "parts", setup, start=StartMode.RESUME)
     assert taken == 10 + 1
     assert numbers(result.history) == numbers(whole.history)
 
@@ -407,7 +407,7 @@ def test_another_optimizer_starts_without_state(tmp_path: Path) -> None:
     """A run that resumes with another optimizer keeps only the weights."""
     run(net(), tmp_path, config(epochs=1, optimizer=SettingCall("sgd", (0.1, 0.9))))
     changed = config(epochs=2, optimizer=SettingCall("adam"))
-    result = run(net(), tmp_path, changed, start=Start.RESUME_CHANGED)
+    result = run(net(), tmp_path, changed, start=StartMode.RESUME_CHANGED)
     assert len(result.history) == 2
 
 

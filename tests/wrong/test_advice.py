@@ -7,7 +7,7 @@ import pytest
 import netdsl
 from netdsl.config import SettingCall
 from netdsl.data.catalog import open_dataset
-from netdsl.data.images import check_classes, check_shape
+from netdsl.data.images import check_outputs, check_shape
 from netdsl.elaborate.suggested_calls import completed, sample
 from netdsl.errors import SettingError
 from netdsl.ops import LAYERS
@@ -378,5 +378,5 @@ def test_the_classes_of_a_dataset(outputs: tuple[int, ...], layers: str) -> None
     """The help for wrong outputs names the layers that give one number for each class."""
     dataset = open_dataset(SettingCall("fashion_mnist_sample", (), {}))
     with pytest.raises(SettingError) as caught:
-        check_classes(dataset, outputs)
+        check_outputs(dataset, outputs, "label")
     assert layers in (caught.value.help or "")
