@@ -11,7 +11,7 @@ from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.fit import check_ends, fitted
+from netdsl.train.fit import check_input, check_scores, fitted
 from netdsl.train.records import shown
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
@@ -19,15 +19,17 @@ from netdsl.weights.record import record_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
 
     from netdsl.data.dataset import Dataset
-    from netdsl.data.evaluate import Forward
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
     from netdsl.train.config import TrainConfig
+    from netdsl.weights.record import RunRecord
+
+    Outputs = Callable[..., list[np.ndarray]]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,16 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     if data is None and record is not None:
         data = record.data
     config = read_config(compiled, data)
-    check_ends(compiled.graph, "`netdsl test`", describe_dataset(config.data))
+    check_input(compiled.graph, "`netdsl test`", describe_dataset(config.data))
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     try:
         dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
         warn_of_other_net(record, compiled.graph)
-        if record is not None:
-            dataset = record.applied_to(dataset)
-        results = _evaluate(arguments, compiled, config, dataset, weights)
+        results = _evaluate(arguments, compiled, config, dataset, record, weights)
     except SettingError as error:
         replaced = () if data is None else ("data",)
         raise placed(error, compiled, replaced) from None
@@ -74,17 +74,26 @@ def _evaluate(
     compiled: Compiled,
     config: TrainConfig,
     dataset: Dataset,
+    record: RunRecord | None,
     weights: Mapping[str, object],
 ) -> dict[str, float]:
     """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
     say(dataset.note)
-    _, dataset = fitted(compiled, dataset)
+    sized, dataset = fitted(compiled, dataset)
+    output, target = check_scores(sized.graph, config, dataset)
+    dataset = dataset.with_first(target)
+    if record is not None:
+        dataset = record.applied_to(dataset)
     engine = _torch if arguments.engine == "torch" else _onnxruntime
-    forward = engine(compiled.graph, weights, arguments.device)
+    outputs = engine(compiled.graph, weights, arguments.device)
+
+    def forward(*inputs: np.ndarray) -> np.ndarray:
+        return outputs(*inputs)[output]
+
     return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
 
 
-def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
+def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Outputs:
     import torch
 
     from netdsl.backends.torch.module import lower, set_weights
@@ -95,16 +104,17 @@ def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
     set_weights(module, weights, allow_nonfinite=True)
     module.eval().to(chosen)
 
-    def forward(*inputs: np.ndarray) -> np.ndarray:
+    def forward(*inputs: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
-            moved = (torch.from_numpy(values).to(chosen) for values in inputs)
-            outputs: np.ndarray = module(*moved).cpu().numpy()
-        return outputs
+            results = module(*(torch.from_numpy(values).to(chosen) for values in inputs))
+        if not isinstance(results, tuple):
+            results = (results,)
+        return [result.cpu().numpy() for result in results]
 
     return forward
 
 
-def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Forward:
+def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Outputs:
     from netdsl.backends.onnx.export import export_onnx
     from netdsl.runtime.session import open_session
 
@@ -116,8 +126,7 @@ def _onnxruntime(graph: Graph, weights: Mapping[str, object], device: str) -> Fo
         note(f"device: {session.device} ({session.chosen})")
     names = [value.name for value in session.inputs]
 
-    def forward(*inputs: np.ndarray) -> np.ndarray:
-        outputs: np.ndarray = session.run(dict(zip(names, inputs, strict=True)))[0]
-        return outputs
+    def forward(*inputs: np.ndarray) -> list[np.ndarray]:
+        return session.run(dict(zip(names, inputs, strict=True)))
 
     return forward

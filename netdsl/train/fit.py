@@ -32,19 +32,6 @@ if TYPE_CHECKING:
     from netdsl.train.config import TrainConfig
 
 
-def check_ends(graph: Graph, command: str, data: Described | None) -> None:
-    """Raise `NetdslError` unless the net gives one tensor, and takes one of float32 for images.
-
-    `command` is the work that needs this, for the message. If nothing is known about the data yet,
-    its inputs are compared with those of the net when it has been read.
-    """
-    check_input(graph, command, data)
-    if len(graph.outputs) > 1:
-        has = counted(len(graph.outputs), "output")
-        place = graph.outputs[1].value
-        raise _cannot(graph, f"has {has}, and {command} takes only nets with one", place)
-
-
 def check_input(graph: Graph, command: str, data: Described | None) -> None:
     """Raise `NetdslError` unless the net takes one tensor of float32 for images."""
     image = graph.inputs[0]
@@ -90,8 +77,8 @@ def check_statistics(graph: Graph, cause: str) -> None:
         raise NetdslError("cannot-train", fact, node.span, help=help_)
 
 
-def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> str:
-    """The target of the first output that is trained, which the metrics are about.
+def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[int, str]:
+    """The number of the first output that is trained, and its target: the metrics are about it.
 
     Raises SettingError unless each output that is trained, and each head, fits its target, and the
     metrics fit it.
@@ -105,7 +92,7 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> str:
     for head in graph.aux:
         check_outputs(data, head.value.type.shape, targets[0], head.name)
     config.check_metrics(data.target_classes[targets[0]], data.name)
-    return targets[0]
+    return list(shapes).index(parts[0].output), targets[0]
 
 
 def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
@@ -218,7 +205,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     output = Annotation("the output is here", graph.outputs[0].value.site.span)
     checks: tuple[tuple[Callable[[], object], tuple[Annotation, ...]], ...] = (
         (lambda: check_images(compiled, data), (image,)),
-        (lambda: check_scores(graph, config, data), (output,)),
+        (lambda: data.class_count and check_scores(graph, config, data), (output,)),
         (lambda: config.check_augment(data), ()),
     )
     for check, notes in checks:

@@ -79,7 +79,8 @@ def train_net(
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         sized, dataset = fitted(compiled, dataset)
-        dataset = dataset.with_first(check_scores(sized.graph, config, dataset))
+        _, target = check_scores(sized.graph, config, dataset)
+        dataset = dataset.with_first(target)
         if len(dataset.train) == 1:
             check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
         _warn(warnings_about(dataset), compiled, wishes, warn or partial(_print, console))

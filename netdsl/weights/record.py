@@ -91,6 +91,8 @@ def recorded_defines(path: str) -> dict[str, str]:
     file = Path(path)
     if os.path.isdir(file):
         file /= "weights.safetensors"
+    if not file.is_file():
+        return {}
     try:
         with safe_open(file, "numpy") as opened:
             defines = json.loads((opened.metadata() or {}).get("defines", "{}"))
