@@ -173,6 +173,8 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> 
             f"each of the {outputs[0]} steps has {classes} numbers: keep one vector, with"
             " `last = true` in the recurrent layer, or with `reduce_mean(axis = 1)` at the end"
         )
+    if classes == 2 and outputs == (1,):
+        return f"end {subject} with `dense(2)`, or give one score its own loss: `loss = bce`"
     end = f"dense({classes})"
     if len(outputs) != 1:
         end = f"flatten -> {end}"

@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from netdsl.files import replacing
-from netdsl.train.records import best_of, is_share, keys_of, quantity_of, shown, split_of, words
+from netdsl.train.records import (
+    NORM,
+    best_of,
+    is_share,
+    keys_of,
+    quantity_of,
+    shown,
+    split_of,
+    words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +34,8 @@ WIDTH, HEIGHT = 5.0, 4.0  # inches of a panel
 COLOURS = {"training": "C0", "validation": "C1", "test": "C2", "": "C7"}
 STYLES = ("-", "--", ":", "-.")  # of the quantities in a panel
 MARKED = 40  # epochs that still have a marker each
+NORMS = "gradient norm, by layer"
+MOST_LAYERS = 8  # in the legend
 
 
 class Panel(NamedTuple):
@@ -62,7 +73,7 @@ def svg_of(figure: Figure) -> str:
 
 
 def panels_of(history: Sequence[Record], metrics: Sequence[str]) -> list[Panel]:
-    """The losses, the metrics that are shares, each other metric, and the learning rate."""
+    """The losses, the shares, each other metric, the norms of the gradients, the learning rate."""
     known = keys_of(history)
 
     def keys(*quantities: str) -> tuple[str, ...]:
@@ -77,6 +88,7 @@ def panels_of(history: Sequence[Record], metrics: Sequence[str]) -> list[Panel]:
         Panel("loss", keys("loss")),
         Panel(label, keys(*shares), 100),
         *(Panel(name, keys(name)) for name in others),
+        Panel(NORMS, tuple(key for key in known if key.startswith(NORM))),
         Panel("learning rate", keys("lr")),
     ]
     return [panel for panel in panels if panel.keys]
@@ -88,17 +100,25 @@ def _draw(axes: Axes, history: Sequence[Record], panel: Panel, best: Best | None
     marker = ""
     if len(epochs) <= MARKED:
         marker = "o"
-    for key in panel.keys:
+    for number, key in enumerate(panel.keys):
         values = [record.get(key, float("nan")) * panel.scale for record in history]
+        if panel.label == NORMS:
+            style, colour = "-", mpl.colormaps["viridis"](number / len(panel.keys))
+            label = _layer(key, number, len(panel.keys))
+        else:
+            style = STYLES[quantities.index(quantity_of(key)) % len(STYLES)]
+            colour, label = COLOURS[split_of(key)], _label(key, quantities)
         axes.plot(
             epochs,
             values,
-            linestyle=STYLES[quantities.index(quantity_of(key)) % len(STYLES)],
-            color=COLOURS[split_of(key)],
+            linestyle=style,
+            color=colour,
             marker=marker,
             markersize=4,
-            label=_label(key, quantities),
+            label=label,
         )
+    if panel.label == NORMS:
+        axes.set_yscale("log")
     if best is not None:
         _mark(axes, panel, best)
     axes.set_xlabel("epoch")
@@ -114,6 +134,13 @@ def _label(key: str, quantities: Sequence[str]) -> str:
     if len(quantities) == 1:
         return split_of(key)
     return f"{words(quantity_of(key))}, {split_of(key)}"
+
+
+def _layer(key: str, number: int, count: int) -> str:
+    """The layer of a norm; of many layers, the legend has only the first and the last."""
+    if count > MOST_LAYERS and number not in (0, count - 1):
+        return "_"  # matplotlib's legend leaves it out
+    return key.removeprefix(NORM)
 
 
 def _mark(axes: Axes, panel: Panel, best: Best) -> None:

@@ -27,13 +27,19 @@ EVERY_LINE = 60.0  # seconds between two lines within an epoch
 class Display:
     """Shows the loss, the accuracy, the images per second and the time left.
 
-    `epochs` is the number of epochs of the run, and `clock` gives seconds.
+    `epochs` is the number of epochs of the run, and `clock` gives seconds. Without `classes`, no
+    accuracy is shown.
     """
 
     def __init__(
-        self, console: Console, epochs: int, clock: Callable[[], float] = time.monotonic
+        self,
+        console: Console,
+        epochs: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        classes: bool = True,
     ) -> None:
-        self._console, self._epochs, self._clock = console, epochs, clock
+        self._console, self._epochs, self._clock, self._classes = console, epochs, clock, classes
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
@@ -100,12 +106,11 @@ class Display:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def _figures(self, progress: Progress) -> list[str]:
-        loss, accuracy = (
-            total.item() / progress.seen for total in (progress.total, progress.correct)
-        )
+        figures = [f"loss {shown('loss', progress.total.item() / progress.seen)}"]
+        if self._classes:
+            figures.append(f"accuracy {shown('accuracy', progress.correct.item() / progress.seen)}")
         return [
-            f"loss {shown('loss', loss)}",
-            f"accuracy {shown('accuracy', accuracy)}",
+            *figures,
             f"{progress.seen / progress.seconds:,.0f} images/s",
             f"{clock_text(self._seconds_left(progress))} left",
         ]
@@ -118,13 +123,19 @@ class Display:
 
 
 def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
-    """One line, such as `epoch 3/10  train loss 0.4120  test loss 0.3980  accuracy 85.70 % ...`."""
+    """One line, such as `epoch 3/10  train loss 0.4120  test loss 0.3980  accuracy 85.70 % ...`.
+
+    With a validation set, its results take the place of those of the test.
+    """
     width = len(str(epochs))
+    prefix, name, loss = "", "test", record["test_loss"]
+    if "val_loss" in record:
+        prefix, name, loss = "val_", "validation", record["val_loss"]
     parts = [
         f"epoch {int(record['epoch']):{width}}/{epochs}",
         f"train loss {record['train_loss']:.4f}",
-        f"test loss {record['test_loss']:.4f}",
-        *(f"{name} {shown(name, record[name])}" for name in metrics),
+        f"{name} loss {loss:.4f}",
+        *(f"{key} {shown(key, record[prefix + key])}" for key in metrics),
         f"{record['seconds']:.1f} s",
         f"{record['images_per_second']:,.0f} images/s",
     ]

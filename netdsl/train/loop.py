@@ -154,7 +154,8 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
     """Train the epochs that are not done; save at the end of each, and after a signal."""
     history, journal = progress.history, files.journal
     try:
-        with Display(files.console, files.run.config.epochs) as display:
+        classes = files.run.has_classes
+        with Display(files.console, files.run.config.epochs, classes=classes) as display:
             while not files.is_finished(progress):
                 _train_epoch(files, progress, stop, display)
     except Stopped as stopped:

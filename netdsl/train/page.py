@@ -16,7 +16,7 @@ from netdsl.analysis.summary import Summary
 from netdsl.draw.html import STYLE, document, escaped, lines_of, picture_of, table_of
 from netdsl.errors import NetdslError
 from netdsl.train.display import clock_text
-from netdsl.train.records import best_of, keys_of, quantity_of, shown, words
+from netdsl.train.records import NORM, best_of, keys_of, quantity_of, shown, words
 from netdsl.train.written import section_text
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _results(contents: Contents) -> dict[str, str]:
 
 
 def _epochs(history: Sequence[Record]) -> str:
-    keys = keys_of(history)
+    keys = [key for key in keys_of(history) if not key.startswith(NORM)]
     head = "".join(f'<th scope="col" class="n">{escaped(words(key))}</th>' for key in keys)
     rows = "".join(_row(keys, record) for record in history)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"

@@ -42,6 +42,18 @@ def test_panels_have_each_quantity_of_each_split() -> None:
     assert [panel.label for panel in panels] == ["loss", "accuracy (%)", "mse", "learning rate"]
 
 
+def test_norms_of_gradients_are_drawn_by_layer() -> None:
+    """A panel with a logarithmic axis has a curve for each layer; many are named by their ends."""
+    norms = {f"gradient_norm.conv{n}": [10.0**-n] * 5 for n in range(12)}
+    figure = draw_curves(history(**norms), ["accuracy"], "Tiny")
+    panel = next(axes for axes in figure.axes if axes.get_yscale() == "log")
+    assert panel.get_ylabel() == "gradient norm, by layer"
+    assert len({line.get_color() for line in panel.lines[:12]}) == 12
+    legend = panel.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["conv0", "conv11"]
+
+
 def test_curves_have_the_numbers_and_mark_the_best_epoch() -> None:
     """The lines have the values of the records; the star is at the best one, named in the key."""
     figure = draw_curves(history(), ["accuracy"], "Tiny on $data$")
