@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import matplotlib as mpl
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -102,12 +103,11 @@ def _draw(axes: Axes, history: Sequence[Record], panel: Panel, best: Best | None
         marker = "o"
     for number, key in enumerate(panel.keys):
         values = [record.get(key, float("nan")) * panel.scale for record in history]
+        style = STYLES[quantities.index(quantity_of(key)) % len(STYLES)]
+        colour, label = COLOURS[split_of(key)], _label(key, quantities)
         if panel.label == NORMS:
-            style, colour = "-", mpl.colormaps["viridis"](number / len(panel.keys))
+            style, colour = "-", to_hex(mpl.colormaps["viridis"](number / len(panel.keys)))
             label = _layer(key, number, len(panel.keys))
-        else:
-            style = STYLES[quantities.index(quantity_of(key)) % len(STYLES)]
-            colour, label = COLOURS[split_of(key)], _label(key, quantities)
         axes.plot(
             epochs,
             values,
