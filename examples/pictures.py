@@ -2,7 +2,7 @@
 
     python examples/pictures.py DIR
 
-`DIR` gets a folder for each shape with 300 JPEG files. Put your own pictures there in the same way: a
+`DIR` gets a folder for each shape with 300 JPEG files. Your own pictures can have the same form: a
 folder for each class.
 """
 
@@ -19,7 +19,9 @@ COUNT = 300  # pictures of each shape
 CORNERS = {"circle": 60, "square": 4, "star": 10, "triangle": 3}  # a circle has many
 
 
-def outline(shape: str, rng: np.random.Generator, width: int, height: int) -> list[tuple[float, float]]:
+def outline(
+    shape: str, rng: np.random.Generator, width: int, height: int
+) -> list[tuple[float, float]]:
     """The corners of a shape that lies inside the picture, turned by a random angle."""
     count = CORNERS[shape]
     radius = rng.uniform(0.18, 0.42) * min(width, height)
