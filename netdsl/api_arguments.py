@@ -101,6 +101,8 @@ KINDS = {
     "log": _LOGS,
     "fold": _FLAG,
     "resume": _FLAG,
+    "overwrite": _FLAG,
+    "allow_changes": _FLAG,
     "quiet": _FLAG,
     "allow_nonfinite": _FLAG,
 }

@@ -11,7 +11,7 @@ from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.data.evaluate import evaluate
 from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.fit import check_input, check_scores, fitted
+from netdsl.train.fit import check_ends, check_scores, fitted
 from netdsl.train.records import shown
 from netdsl.train.section import placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
@@ -41,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
     if data is None and record is not None:
         data = record.data
     config = read_config(compiled, data)
-    check_input(compiled.graph, "`netdsl test`", describe_dataset(config.data))
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     try:
+        check_ends(compiled.graph, config, "`netdsl test`", describe_dataset(config.data))
         dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
         warn_of_other_net(record, compiled.graph)
         results = _evaluate(arguments, compiled, config, dataset, record, weights)

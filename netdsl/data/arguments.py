@@ -298,13 +298,7 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
     if len(call.args) > len(ordered):
-        message = (
-            f"`{call.name}` takes at most {counted(len(ordered), 'argument')}, {len(call.args)}"
-            f" {are(len(call.args))} given"
-        )
-        help_ = f"they are {', '.join(f'`{name}`' for name in ordered)}" if ordered else None
-        part = EntryPart(call.name, len(ordered))
-        raise SettingError("unknown-argument", message, key, help_, part=part)
+        raise _too_many(call, len(ordered), names, key)
     given = dict(zip(ordered, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():

@@ -48,7 +48,17 @@ def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> N
 
     It is a `NetdslError` at a place in the net, or a SettingError about an entry.
     """
-    check_input(graph, "`netdsl train`", data)
+    check_ends(graph, config, "`netdsl train`", data)
+    selection = Selection(kinds_of(graph))
+    frozen_until(config, selection)
+    weight_values(config.optimizer, selection)
+    if config.batch == 1:
+        check_statistics(graph, "`batch` is 1")
+
+
+def check_ends(graph: Graph, config: TrainConfig, command: str, data: Described | None) -> None:
+    """Raise `NetdslError` unless the net takes what the data has, and `loss` names its outputs."""
+    check_input(graph, command, data)
     outputs = [output.name for output in graph.outputs]
     if len(outputs) > 1 and not isinstance(config.loss, tuple):
         has = counted(len(outputs), "output")
@@ -56,11 +66,6 @@ def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> N
         place = graph.outputs[1].value
         raise _cannot(graph, f"has {has}, and `loss` names none of them", place, help_)
     parts_of(config.loss, tuple(outputs))
-    selection = Selection(kinds_of(graph))
-    frozen_until(config, selection)
-    weight_values(config.optimizer, selection)
-    if config.batch == 1:
-        check_statistics(graph, "`batch` is 1")
 
 
 def check_statistics(graph: Graph, cause: str) -> None:

@@ -61,6 +61,7 @@ class Run:
         self.prepare_plain = build_input((), dataset, device)
         self._build(ends)
         self.feed = Feed(dataset.train, device, config.workers)
+        self._tests: dict[str, Feed] = {}  # of the splits that are tested, by their prefix
         self._probe()
 
     def _build(self, ends: NetNames) -> None:
@@ -97,7 +98,8 @@ class Run:
     def _probe(self) -> None:
         """Run two samples, so that a mismatch of net, data and metrics is found at once."""
         split = self.dataset.test
-        self._test(split.take(np.arange(min(2, len(split)))), "", lambda: None)
+        few = Feed(split.take(np.arange(min(2, len(split)))), CPU, workers=0)
+        self._tested(few, "", lambda: None)
 
     def steps(self, epoch: int) -> Sequence[TrainStep]:
         """The steps of an epoch, counted from 0."""
@@ -234,13 +236,18 @@ class Run:
         yield "", self.dataset.test
 
     def _test(self, split: Split, prefix: str, check_stop: AfterStep) -> Record:
+        """The loss and the metrics of a split, whose feed is kept for the next epoch."""
+        if prefix not in self._tests:
+            self._tests[prefix] = Feed(split, CPU, self.config.workers)
+        return self._tested(self._tests[prefix], prefix, check_stop)
+
+    def _tested(self, feed: Feed, prefix: str, check_stop: AfterStep) -> Record:
         """The loss and the metrics of a split; for training data, only the metrics.
 
         The loss is the mean over the batches, weighted by their numbers of samples.
         """
-        module, size, total = self.tested.eval(), self.config.batch, 0.0
+        module, split, size, total = self.tested.eval(), feed.split, self.config.batch, 0.0
         order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
-        feed = Feed(split, CPU, self.config.workers)
         parts, target = [], self.dataset.target
         for indices, batch in zip(order, feed.batches(order), strict=True):
             check_stop()

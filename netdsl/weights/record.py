@@ -91,7 +91,7 @@ def recorded_defines(path: str) -> dict[str, str]:
     file = Path(path)
     if os.path.isdir(file):
         file /= "weights.safetensors"
-    if not file.is_file():
+    if not os.path.isfile(file):
         return {}
     try:
         with safe_open(file, "numpy") as opened:

@@ -83,9 +83,13 @@ def output_of(folder: Path, name: str) -> bytes:
     return printed.getvalue().encode() if name in ON_STDOUT else (folder / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=needs_dot) if n.endswith(".svg") else n for n in COMMANDS]
-)
+def marked(name: str) -> object:
+    """The name as a parameter; pictures need `dot`, and the largest file takes long."""
+    marks = [needs_dot] * name.endswith(".svg") + [pytest.mark.slow] * (name == "resnet.json")
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", map(marked, COMMANDS))
 def test_twenty_runs(tmp_path: Path, name: str) -> None:
     """Twenty runs in one process, alternating between two folders, give the same bytes."""
     folders = [write_texts(tmp_path / "a"), write_texts(tmp_path / "another" / "folder")]

@@ -60,7 +60,7 @@ def test_test_prints_the_choice_of_auto(tmp_path: Path, capsys: pytest.CaptureFi
     weights = {"y.weight": np.ones((2, 4), np.float32), "y.bias": np.zeros(2, np.float32)}
     for device in ("auto", "cpu"):
         np.testing.assert_allclose(
-            _onnxruntime(graph, weights, device)(np.ones((3, 4), np.float32)),
+            _onnxruntime(graph, weights, device)(np.ones((3, 4), np.float32))[0],
             np.full((3, 2), 4.0),
             rtol=1e-2,
         )

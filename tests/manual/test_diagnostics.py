@@ -79,7 +79,7 @@ def test_wrong_text(section: Section, folder: Path, capsys: pytest.CaptureFixtur
     code, found = diagnostics_of(section.wrong, folder, capsys, "--lint", lint)
     assert (found[0]["code"], found[0]["severity"]) == (section.code, section.severity)
     assert {d["code"] for d in found} <= {section.code, *FOLLOWING.get(section.code, ())}, found
-    assert code == int(section.severity != "warning")
+    assert code == int(section.severity in ("error", "note"))
 
 
 @pytest.mark.parametrize("section", of_kind("net"), ids=code_of)
@@ -175,7 +175,7 @@ def test_wrong_command(
     if section.code in FAULTS:
         FAULTS[section.code](monkeypatch)
     code, printed = perform(last, capsys)
-    expected = 2 if section.code == "wrong-limit" else int(section.severity != "warning")
+    expected = 2 if section.code == "wrong-limit" else int(section.severity in ("error", "note"))
     assert code == expected, printed
     assert last.shown
     assert section.code == "wrong-limit" or f"[{section.code}]" in last.shown[0]

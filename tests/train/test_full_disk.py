@@ -17,7 +17,10 @@ NET = """net Small {
     flatten
     output logits: dense(10)
 }
-train Small { schedule = constant }
+train Small {
+    data = fashion_mnist_sample(limit = 200)
+    schedule = constant
+}
 """
 # All writes of a run that goes on for one epoch, in their order.
 WRITES = (

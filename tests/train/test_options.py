@@ -67,7 +67,7 @@ def numbers(history: tuple[dict[str, float], ...]) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("every", [1, 5])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 5])
 def test_a_run_resumes_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, every: int
 ) -> None:
