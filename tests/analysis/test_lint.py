@@ -63,6 +63,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
+    ("skipped-input", [3], "net A {\n input x: 64x9x9\n bottleneck(16, 64)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
     ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),

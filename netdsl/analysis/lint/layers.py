@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
+from netdsl.library import is_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old
 # A call with three arguments by position, of which the first is not needed.
 _THREE = re.compile(r"(?P<kind>\w+)\([^,=()]+,\s*(?P<rest>[^,=()]+,\s*[^,=()]+[,)].*)", re.DOTALL)
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
+_HEAD = re.compile(r"^block (?P<signature>(?P<name>\w+)\(.*\)) \{$", re.MULTILINE)
 # An activation that is part of another: mish(x) = x tanh(softplus(x)).
 PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
 
@@ -31,7 +33,29 @@ def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         for warning in _of_layer(node, examined):
             warning.notes += call_notes(node.output.site)
+            if is_shipped(node.span.file):
+                _move_to_call(warning, node)
             yield warning
+
+
+def _move_to_call(warning: Diagnostic, node: Node) -> None:
+    """Move a warning inside a block of the library to the call in the user's file."""
+    caller, inside = node.output.site.caller, node.span
+    while caller is not None and is_shipped(caller.span.file):
+        caller = caller.caller
+    heads = list(_HEAD.finditer(inside.file.text, 0, inside.start))
+    if caller is None or not heads:
+        return
+    name, signature = heads[-1]["name"], heads[-1]["signature"]
+    others = [n for n in warning.notes if n.span is None or not is_shipped(n.span.file)]
+    others = [n for n in others if n.span != caller.span]
+    warning.notes = (Annotation(f"this is in `{name}`, here", inside), *others)
+    warning.span = caller.span
+    warning.help = f"it is declared as `{signature}`"
+    parameters = re.findall(r"[(,] ?(\w+)", signature)
+    if warning.code == "skipped-input" and "stride" in parameters:
+        number = parameters.index("stride") + 1
+        warning.help = f"argument {number} of `{name}` is the stride; {warning.help}"
 
 
 def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnostic]:
