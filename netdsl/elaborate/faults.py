@@ -361,7 +361,7 @@ def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repai
         return Repair(help_, with_channels_first(first_of(x)))
     if all(a.name != "k" for a in cls.args):
         return Repair(help_)
-    return Repair(for_window(help_, call, x))
+    return for_window(help_, call, x)
 
 
 def _is_number(argument: ast.Argument, x: TensorType) -> bool:
