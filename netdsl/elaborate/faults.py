@@ -20,7 +20,7 @@ from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.origins import first_of
-from netdsl.elaborate.sequence_advice import moved_axes, swapped_embedding
+from netdsl.elaborate.sequence_advice import heads_in_order, moved_axes, swapped_embedding
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -136,6 +136,10 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    if error.code == "shape-mismatch" and op.kind == "matmul" and len(xs) == 2:
+        repair = heads_in_order(join)
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
     if len(xs) == 1:
         repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
         if repair is not None:
