@@ -16,6 +16,7 @@ from netdsl.elaborate.input_fixes import (
     without_batch,
     without_first,
 )
+from netdsl.elaborate.join_advice import unlike
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
@@ -234,6 +235,8 @@ def _concerned(
     call: ast.Call, cls: type[Op], xs: tuple[Value, ...], argument: ast.Argument | None
 ) -> tuple[Value, ...]:
     """The inputs that an error is about: only the tensor of an argument, or none for numbers."""
+    if argument is None and cls.family == "join":
+        return unlike(cls.kind, xs)
     if argument is None or not xs:
         return xs[:3]
     named = [a.name for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
