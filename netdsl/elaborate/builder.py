@@ -267,6 +267,9 @@ class NetBuilder:
             raise weight_fault
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
+        if not self.open:  # in `net A = B(@x)`
+            error.diagnostic.help = "a net gets numbers, lists, layers and blocks; labels are in it"
+            raise error
         error.diagnostic.help = results_help(label, layer)
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)

@@ -28,9 +28,14 @@ def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
     error depends on, if there is only one. The user's other files may be wrong themselves: of
     their errors only those move that are about a parameter.
     """
-    place, home, innermost = diagnostic.span, uses[0].span.file, uses[-1]
-    if place is None or place.file is home or not innermost.is_in(place):
+    place, home = diagnostic.span, uses[0].span.file
+    if place is None or place.file is home:
         return
+    while uses and not uses[-1].is_in(place):
+        uses = uses[:-1]  # an argument of `layer` in a block may be from the block around it
+    if not uses:
+        return
+    innermost = uses[-1]
     is_parameter = place.text in innermost.given() and diagnostic.code in OF_VALUES
     if not is_shipped(place.file) and not is_parameter:
         return

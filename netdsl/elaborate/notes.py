@@ -11,6 +11,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.errors import NetdslError
     from netdsl.ir.graph import Site, Value
 
 REACHED = "reached through this call"
@@ -82,6 +83,21 @@ def call_notes(site: Site) -> tuple[Annotation, ...]:
             notes.append(Annotation(REACHED, caller.span))
         caller = caller.caller
     return tuple(notes)
+
+
+def in_default(
+    fault: NetdslError, parameter: ast.Parameter, given: dict[str, ast.Argument], signature: str
+) -> None:
+    """Move the error of a default in another file to the argument from which it is computed."""
+    assert parameter.default is not None
+    default = parameter.default.span
+    used = [given[name].span for name in re.findall(r"[^\W\d]\w*", default.text) if name in given]
+    if len(used) != 1 or used[0].file is default.file:
+        return
+    note = Annotation(f"the default of `{parameter.name}` is computed here", default)
+    for diagnostic in fault.diagnostics:
+        diagnostic.span, diagnostic.notes, diagnostic.fix = used[0], (note,), ()
+        diagnostic.help = f"it is declared as `{signature}`"
 
 
 def joined(rounds: tuple[Annotation, ...], calls: tuple[Annotation, ...]) -> tuple[Annotation, ...]:

@@ -49,6 +49,16 @@ CASES = {
         "n",
         ["`squeeze` of `fire` is used here", "reached through this call"],
     ),
+    "an argument from which a default is computed": (
+        NET.format('se("2")'),
+        '"2"',
+        ["the default of `width` is computed here"],
+    ),
+    "an argument of a layer that a block of the library gives to another": (
+        NET.format("inverted_residual(8, 1.5)"),
+        "1.5",
+        ["`stride` of `inverted_residual` is used here"],
+    ),
     "a list of a net": (
         'import resnet\nnet N = ResNet(basicblock, ["2", 2])',
         '["2", 2]',
@@ -107,3 +117,12 @@ def test_a_warning_in_the_library_is_at_the_call() -> None:
 def _warnings(text: str) -> list[Diagnostic]:
     program = program_of(SourceFile("n.net", text))
     return warnings_of(program.module, [compile_net(program, "N")])
+
+
+def test_a_label_cannot_be_an_argument_of_a_net() -> None:
+    """The error of `net A = B(@x)` has its place and advice."""
+    text = "net F(w) { input x: 8\ndense(w) }\nnet N = F(@x)"
+    (diagnostic,) = _errors(text)
+    assert diagnostic.span is not None
+    assert (diagnostic.code, diagnostic.span.text) == ("unknown-label", "@x")
+    assert "a net gets numbers" in str(diagnostic.help)
