@@ -110,7 +110,7 @@ def test_a_warning_in_the_library_is_at_the_call() -> None:
     (warning,) = _warnings(text)
     assert warning.span is not None
     assert warning.span.text == "basicblock(16, 16)"
-    assert (warning.help or "").startswith("argument 2 of `basicblock` is the stride")
+    assert warning.help == "argument 2 of `basicblock` is the stride: is this `basicblock(16)`?"
     assert _warnings(text.replace("\n}", "  # allow: skipped-input\n}")) == []
 
 
@@ -126,3 +126,9 @@ def test_a_label_cannot_be_an_argument_of_a_net() -> None:
     assert diagnostic.span is not None
     assert (diagnostic.code, diagnostic.span.text) == ("unknown-label", "@x")
     assert "a net gets numbers" in str(diagnostic.help)
+
+
+def test_a_stride_that_is_named() -> None:
+    """The help about a stride that is not an input's channels has the declaration."""
+    (warning,) = _warnings("net N {\ninput x: 16x9x9\nbasicblock(16, stride = 5)\n}")
+    assert str(warning.help).startswith("argument 2 of `basicblock` is the stride; it is declared")

@@ -21,6 +21,7 @@ LARGEST_EPS = 1  # far more than any net has: it is the number of channels
 MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old batches
 # A call with three arguments by position, of which the first is not needed.
 _THREE = re.compile(r"(?P<kind>\w+)\([^,=()]+,\s*(?P<rest>[^,=()]+,\s*[^,=()]+[,)].*)", re.DOTALL)
+_CHANNELS = re.compile(r"\w+\(\d+,\s*(?P<rest>\d+\b[^()]*)\)")
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
 _HEAD = re.compile(r"^block (?P<signature>(?P<name>\w+)\(.*\)) \{$", re.MULTILINE)
 # An activation that is part of another: mish(x) = x tanh(softplus(x)).
@@ -51,11 +52,18 @@ def _move_to_call(warning: Diagnostic, node: Node) -> None:
     others = [n for n in others if n.span != caller.span]
     warning.notes = (Annotation(f"this is in `{name}`, here", inside), *others)
     warning.span = caller.span
+    call = caller.span.text
+    if call.partition("(")[0] != name:
+        return
     warning.help = f"it is declared as `{signature}`"
     parameters = re.findall(r"[(,] ?(\w+)", signature)
     if warning.code == "skipped-input" and "stride" in parameters:
         number = parameters.index("stride") + 1
         warning.help = f"argument {number} of `{name}` is the stride; {warning.help}"
+        channels = _CHANNELS.fullmatch(call)
+        if channels is not None:  # in PyTorch's order: those of the input come first
+            meant = f"{name}({channels['rest']})"
+            warning.help = f"argument {number} of `{name}` is the stride: is this `{meant}`?"
 
 
 def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnostic]:
