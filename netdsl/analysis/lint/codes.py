@@ -10,12 +10,14 @@ WARNINGS = (
     "batch-in-reshape",
     "channels-last",
     "data-without-root",
+    "default-axis",
     "default-data",
     "double-activation",
     "hidden-figure",
     "input-channels",
     "joined-twice",
     "large-scale",
+    "large-setting",
     "late-schedule",
     "nothing-frozen",
     "output-from-scores",
@@ -29,5 +31,6 @@ WARNINGS = (
     "unused-parameter",
     "unused-value",
     "unused-variable",
+    "vectors-as-channels",
 )
 HINTS = ("bias-before-norm", "dominant-layer", "dropout-before-norm", "large-receptive-field")
