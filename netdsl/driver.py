@@ -10,6 +10,7 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.expectations import check_expectations
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
+from netdsl.analysis.sizes import nearest_sizes
 from netdsl.analysis.valid import valid_for
 from netdsl.diagnostics import Abandoned, Reporter
 from netdsl.elaborate.loader import Loader, load_program
@@ -135,7 +136,31 @@ def compile_net(
     `inputs` are numbers for the sizes that the text leaves open, by the names of the inputs; "" is
     the first input.
     """
-    inputs = inputs or {}
+    try:
+        return _compiled(program, name, inputs or {})
+    except NetdslError as error:
+        if inputs and error.code == "shape-mismatch":
+            _advise_sizes(error, program, name, inputs)
+        raise
+
+
+def _advise_sizes(
+    error: NetdslError, program: Program, name: str, inputs: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Add to the error of a net with given sizes the nearest sizes that it takes."""
+    with suppress(NetdslError):
+        compiled = _compiled(program, name, {})
+        nearest = nearest_sizes(compiled.graph, inputs)
+        if nearest:
+            listed = " and ".join(f"`{sizes}`" for sizes in nearest)
+            sizes_are = "sizes are" if len(nearest) > 1 else "size is"
+            error.diagnostic.help = (
+                f"`{name}` is valid for {compiled.valid_for}; the nearest {sizes_are} {listed}"
+            )
+            error.diagnostic.fix = ()
+
+
+def _compiled(program: Program, name: str, inputs: Mapping[str, tuple[int, ...]]) -> Compiled:
     reporter = Reporter(program.reporter.diagnostics)
     with _collecting(reporter):
         elaborated = elaborate(program, name, inputs, reporter)

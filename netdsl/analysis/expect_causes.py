@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 6  # layers that a message lists
 LONGEST_CALL = 60  # characters of a call in a message
+SHUFFLES = ("pixel_shuffle", "pixel_unshuffle")
 _BATCH = re.compile(r"reshape\(\s*\[\s*-1\s*,")
 _FIRST_NUMBER = re.compile(r"(?P<before>\w+\(\s*)(?P<number>\d+)\b(?![x.])")
 
@@ -105,11 +106,34 @@ def _channels(value: Value, wanted: object, file: SourceFile) -> str | None:
         parts = " and ".join(str(x.type.shape[0]) for x in node.inputs)
         advice = f"`concat` joins {len(node.inputs)} values here, of {parts} channels"
         return advice + _about_loops(node.span)
+    if kind in SHUFFLES:
+        return _of_shuffle(node, wanted)
     if "out" not in node.op.given:
         return f"the input of `{kind}` is {node.inputs[0].type}"
     if node is value.producer or len(node.span.text) > LONGEST_CALL:
         return None
     return f"the channels come from `{node.span.text}` in line {node.span.first.line}"
+
+
+def _of_shuffle(node: Node, wanted: object) -> str:
+    """Advice for `pixel_shuffle`, whose channels come from the layer before it."""
+    kind, given = node.op.kind, node.inputs[0].type.shape[0]
+    parts = node.op.given["r"] ** 2
+    fact = f"`{kind}` makes {parts} channels of each"
+    needed = None
+    if kind == "pixel_shuffle":
+        fact = f"`{kind}` makes one channel of {parts}"
+        needed = wanted * parts if isinstance(wanted, int) else None
+    elif isinstance(wanted, int) and wanted % parts == 0:
+        needed = wanted // parts
+    advice = f"{fact}, and its input has {given}"
+    if needed is None:
+        return advice
+    maker = next((n for n in _back(node.inputs[0]) if _sets_channels(n)), None)
+    which = "its input"
+    if maker is not None and len(maker.span.text) <= LONGEST_CALL:
+        which = f"`{maker.span.text}` in line {maker.span.first.line}"
+    return f"{advice}: for {wanted}, {which} needs {needed}"
 
 
 def _about_loops(join: Span) -> str:

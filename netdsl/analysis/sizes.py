@@ -14,7 +14,7 @@ from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, subs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from netdsl.analysis.conditions import Condition
     from netdsl.ir.graph import Graph
@@ -83,6 +83,38 @@ def example_inputs(graph: Graph) -> str:
             sizes = "x".join(str(subs(size, setting)) for size in value.type.shape)
             options.append(f"--input {name}{sizes}")
     return " ".join(options)
+
+
+def nearest_sizes(graph: Graph, inputs: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The nearest sizes of one input, as in `3x240x240`, for which a net is valid.
+
+    None if the net is valid for the given sizes, or if more than its open sizes are given.
+    """
+    sizes = next(iter(inputs.values()))
+    if len(graph.inputs) != 1 or len(inputs) != 1 or min(sizes) < 1:
+        return []
+    shape = graph.inputs[0].type.shape
+    pairs = list(zip(shape, sizes, strict=False))
+    given = {str(size): number for size, number in pairs if isinstance(size, Sym)}
+    fits = len(shape) == len(sizes) and all(isinstance(a, Sym) or a == b for a, b in pairs)
+    if not fits or given.keys() != set(graph.symbols):
+        return []
+    rules = conditions(graph)
+    if all(rule.holds(given) for rule in rules):
+        return []
+    settings: dict[str, None] = {}
+    for is_smaller in (True, False):
+        setting = {s: _nearest(s, n, rules, is_smaller=is_smaller) for s, n in given.items()}
+        if all(setting.values()) and all(rule.holds(setting) for rule in rules):
+            settings["x".join(str(subs(size, setting)) for size in shape)] = None
+    return list(settings)
+
+
+def _nearest(symbol: str, given: int, rules: list[Condition], *, is_smaller: bool) -> int:
+    """The nearest valid size of a symbol, or 0."""
+    own = [r for r in rules if r.value.symbols() == {symbol}]
+    tried = range(given, 0, -1) if is_smaller else range(given, given + LIMIT)
+    return next((n for n in tried if all(r.holds({symbol: n}) for r in own)), 0)
 
 
 def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:

@@ -178,7 +178,7 @@ def _check_program(
             findings.add(wanted.file, [stop])
             return
     warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
-    findings.add(wanted.file, warnings)
+    findings.add_warnings(wanted.file, warnings)
 
 
 def _used_of_imports(program: Program) -> Iterator[Place]:

@@ -51,6 +51,11 @@ class Findings:
                 self._seen.add(key)
                 self.diagnostics.append(diagnostic)
 
+    def add_warnings(self, file: str, warnings: Iterable[Diagnostic]) -> None:
+        """Keep the warnings of a file, except about what the fix of an error replaces."""
+        replaced = [edit.span for d in self.diagnostics for edit in d.fix]
+        self.add(file, (w for w in warnings if w.span not in replaced))
+
     def forget_unused(self, used: set[Place]) -> None:
         """Drop the warnings about what one file does not use, but another one does."""
         self.diagnostics = [

@@ -9,13 +9,13 @@ from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.bodies import Expectation
 from netdsl.elaborate.evaluate import Env
 from netdsl.errors import NetdslError
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.elaborate.module import Module
-    from netdsl.source import Span
 
 
 class Target(NamedTuple):
@@ -106,7 +106,32 @@ def own_expectations(
     expectations = []
     for statement in alias.body.statements:
         if not isinstance(statement, ast.Expect):
-            message = "only `expect` lines are allowed here"
-            raise NetdslError("misplaced-statement", message, statement.span)
+            raise _misplaced(alias, definition, statement)
         expectations.append(Expectation(statement, env, ""))
     return expectations
+
+
+def _misplaced(
+    alias: ast.Alias, definition: ast.Definition, statement: ast.Statement
+) -> NetdslError:
+    """The error of layers after `net A = B(...)`, which only gives `B` its arguments."""
+    message = "only `expect` lines are allowed here"
+    error = NetdslError("misplaced-statement", message, statement.span)
+    inputs = [s for s in definition.body.statements if isinstance(s, ast.Input)]
+    if len(inputs) != 1 or alias.body is None:
+        error.diagnostic.help = f"`net {alias.name} = {alias.target}(...)` adds no layers"
+        return error
+    file, body = alias.body.span.file, alias.body.span
+    call = " ".join(file.text[alias.target_span.start : body.start].split())
+    declared = inputs[0].span.text
+    sizes = inputs[0].shape.span.text
+    if any(parameter.name in sizes for parameter in definition.parameters):
+        declared = f"input {inputs[0].label.span.text}: ..."
+    else:
+        begin = body.start + body.text.index("{") + 1
+        head = Span(file, alias.name_span.end, begin)
+        error.diagnostic.fix = (Edit(head, f" {{\n    {declared}\n    {call}"),)
+    error.diagnostic.help = (
+        f"to add layers, write `net {alias.name} {{`, then `{declared}` and `{call}`"
+    )
+    return error

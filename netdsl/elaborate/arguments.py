@@ -11,6 +11,7 @@ from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.notes import in_default
 from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
@@ -89,7 +90,7 @@ def _missing(
     signature: Signature, arguments: tuple[ast.Argument, ...], span: Span, missing: list[str]
 ) -> NetdslError:
     """The error of parameters without values."""
-    from netdsl.elaborate.suggested_calls import of_block  # only texts with errors need it
+    from netdsl.elaborate.suggested_calls import of_block, takes_input  # only errors need them
 
     advice = of_block(signature.definition, arguments, missing)
     message = f"`{signature.name}` needs {' and '.join(advice.missing)}"
@@ -98,7 +99,10 @@ def _missing(
         help_ = (
             f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
         )
-    help_ = _takes_input(signature, missing) or help_
+    help_ = (
+        takes_input(signature.definition, signature.listed(signature.parameters[1:]), missing)
+        or help_
+    )
     return signature.fault("missing-argument", message, span, help_)
 
 
@@ -113,16 +117,6 @@ def _as_list(signature: Signature, arguments: list[ast.Argument]) -> str | None:
         return None
     listed = ", ".join([*texts[:start], f"[{', '.join(texts[start:])}]"])
     return f"`{name}` is one list: write `{signature.name}({listed})`"
-
-
-def _takes_input(signature: Signature, missing: list[str]) -> str | None:
-    """Advice for `block B(x, width)`, whose first parameter is meant as its input."""
-    first, *others = signature.parameters
-    used = re.search(rf"\b{first.name}\b", signature.definition.body.span.text)
-    if used or signature.definition.is_net or len(missing) != 1 or first.name in missing:
-        return None
-    kept = signature.listed(others)
-    return f"the input of a block is not a parameter: declare it as `block {kept}`"
 
 
 class _Binding:
@@ -217,8 +211,14 @@ class _Binding:
     def bind_defaults(self) -> None:
         """Give the other parameters their defaults, which can use those before them."""
         for parameter in self._signature.parameters:
-            if parameter.name not in self._given and parameter.default is not None:
-                self._frame.values[parameter.name] = evaluate(parameter.default, self._frame)
+            if parameter.name in self._given or parameter.default is None:
+                continue
+            try:
+                value = evaluate(parameter.default, self._frame)
+            except NetdslError as fault:
+                in_default(fault, parameter, self._given, str(self._signature))
+                raise
+            self._frame.values[parameter.name] = value
 
 
 def check_order(arguments: tuple[ast.Argument, ...], parameters: tuple[ast.Parameter, ...]) -> None:

@@ -14,7 +14,7 @@ from netdsl.elaborate.estimate import Estimate, Least, given
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.infer import Inference
 from netdsl.elaborate.meter import Meter
-from netdsl.elaborate.notes import at_call, call_notes, joined, results_help
+from netdsl.elaborate.notes import call_notes, joined, results_help
 from netdsl.elaborate.scope import Binding, Namespace
 from netdsl.elaborate.weights import WeightNames
 from netdsl.errors import NetdslError, Overrun
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Surroundings
     from netdsl.elaborate.loader import Loader
     from netdsl.elaborate.module import Module
-    from netdsl.elaborate.notes import Round
+    from netdsl.elaborate.notes import Round, Use
     from netdsl.ir.graph import Graph, Node
     from netdsl.source import Span
 
@@ -60,6 +60,7 @@ class NetBuilder:
         self.uses: Counter[str] = Counter()  # how often each label is used again, by its path
         self.inference = Inference()
         self.open: list[ast.Definition] = []  # the net, and the blocks that are being unrolled
+        self.calls: list[Use] = []  # how each of them is called
         self.caller: Site | None = None
         self.scope = Namespace()
         self.module = module
@@ -101,7 +102,8 @@ class NetBuilder:
         self._faults += 1
         if self._faults > MAX_FAULTS:
             raise Abandoned  # a loop may have the same error in each round
-        from netdsl.elaborate.slips import advise  # only texts with errors need it
+        from netdsl.elaborate import call_places  # only texts with errors need these
+        from netdsl.elaborate.slips import advise
 
         for diagnostic in fault.diagnostics:
             diagnostic.span = diagnostic.span or part.span
@@ -109,8 +111,8 @@ class NetBuilder:
             rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
             named = tuple(note for note in rounds if note is not None)
             diagnostic.notes += joined(named, call_notes(Site(diagnostic.span, self.caller)))
-            if self.caller is not None and diagnostic.code in ("wrong-type", "bad-argument"):
-                at_call(diagnostic, self.open[-1], self.caller)
+            diagnostic.notes += self.calls[0].note()
+            call_places.at_call(diagnostic, self.calls)
             if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):
                 diagnostic.fix = ()
             self.reporter.add(diagnostic)
@@ -265,6 +267,9 @@ class NetBuilder:
             raise weight_fault
         message = f"there is no label `{path}` above"
         error = NetdslError("unknown-label", message, reference.span)
+        if not self.open:  # in `net A = B(@x)`
+            error.diagnostic.help = "a net gets numbers, lists, layers and blocks; labels are in it"
+            raise error
         error.diagnostic.help = results_help(label, layer)
         if error.help is None:
             error.diagnostic.help = self._further_down(path, reference.span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
     from netdsl.source import Span
 
+_LABEL = re.compile(r"(\w+):[ ]*$")
 CALLER_AND_CALLED = 2  # nets, without a block between them
 RESULTS = "@results"  # the outputs of the net that is being called
 
@@ -165,4 +167,29 @@ def put_out(net: NetBuilder, value: Value, env: Env) -> None:
     if len(results) > 1:
         assert net.caller is not None
         fact = f"net `{net.open[-1].name}` has two outputs"
-        raise _not_callable(net.open[-1], net.caller.span, fact)
+        error = _not_callable(net.open[-1], net.caller.span, fact)
+        error.diagnostic.help = _as_block(net.open[-1], net.caller.span)
+        raise error
+
+
+def _as_block(definition: ast.Definition, call: Span) -> str:
+    """Advice for a net with several outputs that is called: a block, whose values have labels."""
+    outputs = [s for s in definition.body.statements if isinstance(s, ast.Output)]
+    named = [s for s in outputs if s.label is not None and s.chain is not None]
+    parameters = ", ".join(p.span.text for p in definition.parameters)
+    advice = f"make it `block {definition.name}({parameters})`, without its `input`"
+    if not named:
+        return f"{advice}; its values can have labels"
+    output = named[0]
+    assert output.label is not None
+    assert output.chain is not None
+    name = output.label.span.text
+    layers = re.sub(rf"^{re.escape(name)}:\s*", "", output.chain.span.text)
+    written = f"{{ {layers} }}" if len(output.chain.elements) > 1 else layers
+    before = _LABEL.search(call.file.text[: call.start])
+    user = before[1] if before is not None else "b"
+    labelled = f"call it as `{user}: {call.text}`; " * (before is None)
+    return (
+        f"{advice}, and write `{name}: {written}` in place of `output {name}`;"
+        f" {labelled}the value is then `@{user}.{name}`"
+    )

@@ -19,6 +19,7 @@ from netdsl.elaborate.joins import join, only_tensor, residual
 from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loader import is_known, layer_names, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Identity, KindValue, layer_of
+from netdsl.elaborate.notes import Use
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -158,7 +159,7 @@ class Calls:
         inner = Namespace(path, module)
         results: list[Value] = []
         frame.values[RESULTS] = results
-        value = self._block_body(block, inner, frame, source, Site(call.span, net.caller))
+        value = self._block_body(block, call, inner, frame, source)
         value = results[0] if results else value
         net.graph.name_scope(path, block.definition.name, Site(call.span, net.caller))
         value = net.need(value, call.span)
@@ -189,17 +190,19 @@ class Calls:
         return frame
 
     def _block_body(
-        self, block: BlockValue, scope: Namespace, frame: Env, x: Value, caller: Site
+        self, block: BlockValue, call: ast.Call, scope: Namespace, frame: Env, x: Value
     ) -> Value | None:
         """The value after the body of a block, in which the names of its own file are in effect."""
         net = self.net
         outside = net.scope, net.caller, net.module
-        net.scope, net.caller, net.module = scope, caller, block.home
+        net.scope, net.caller, net.module = scope, Site(call.span, net.caller), block.home
         net.open.append(block.definition)
+        net.calls.append(Use(call.name, block.definition, call.arguments, call.span))
         try:
             return self.bodies.body(block.definition.body, frame, x)
         finally:
             net.open.pop()
+            net.calls.pop()
             net.scope, net.caller, net.module = outside
 
     # ---- labels used as layers

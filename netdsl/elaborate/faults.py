@@ -16,11 +16,12 @@ from netdsl.elaborate.input_fixes import (
     without_batch,
     without_first,
 )
+from netdsl.elaborate.join_advice import unlike
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining
 from netdsl.elaborate.origins import first_of
-from netdsl.elaborate.sequence_advice import moved_axes, swapped_embedding
+from netdsl.elaborate.sequence_advice import heads_in_order, moved_axes, swapped_embedding
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -136,6 +137,10 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    if error.code == "shape-mismatch" and op.kind == "matmul" and len(xs) == 2:
+        repair = heads_in_order(join)
+        if repair is not None:
+            fault.diagnostic.help, fault.diagnostic.fix = repair
     if len(xs) == 1:
         repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
         if repair is not None:
@@ -230,6 +235,8 @@ def _concerned(
     call: ast.Call, cls: type[Op], xs: tuple[Value, ...], argument: ast.Argument | None
 ) -> tuple[Value, ...]:
     """The inputs that an error is about: only the tensor of an argument, or none for numbers."""
+    if argument is None and cls.family == "join":
+        return unlike(cls.kind, xs)
     if argument is None or not xs:
         return xs[:3]
     named = [a.name for a in cls.args if a.dtypes and argument_of(call, cls, a.name) is not None]
@@ -361,7 +368,7 @@ def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repai
         return Repair(help_, with_channels_first(first_of(x)))
     if all(a.name != "k" for a in cls.args):
         return Repair(help_)
-    return Repair(for_window(help_, call, x))
+    return for_window(help_, call, x)
 
 
 def _is_number(argument: ast.Argument, x: TensorType) -> bool:

@@ -59,6 +59,8 @@ USAGE = {
     "tanh": "tanh(a)",
 }
 
+OF_LISTS = ("len", "enumerate", "sum", "prod")
+
 FUNCTIONS: dict[str, Callable[..., object]] = {
     "min": _least,
     "max": _largest,
@@ -123,6 +125,8 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
             help_ = f"{fact}: are the values in the order of the parameters?"
     message = f"`{expr.name}` cannot take ({given})"
+    if expr.name in OF_LISTS and positional and not isinstance(positional[0], tuple):
+        message = f"`{expr.name}` needs a list, found {show(positional[0])}"
     return NetdslError("bad-argument", message, expr.span, help=help_)
 
 

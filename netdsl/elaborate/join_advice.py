@@ -65,6 +65,16 @@ def for_join(join: Joining) -> Repair | None:
     return Repair(advice)
 
 
+def unlike(kind: str, xs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Of the inputs of a join, two that do not fit each other, or the first ones."""
+    types = [x.type for x in xs]
+    other = next((i for i, x in enumerate(types) if _differs(kind, types[0], x)), None)
+    if other is None or len(xs) == 2:
+        return xs[:3]
+    first, second = _pair(xs, other)
+    return xs[first], xs[second]
+
+
 def _deconvs(join: Joining, first: int, other: int) -> Repair | None:
     """The correction of a `deconv` before a join of maps of unequal sizes."""
     if join.xs[first].type.spatial == join.xs[other].type.spatial:

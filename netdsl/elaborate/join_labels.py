@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
 
 
-def _bindings(join: Joining) -> Iterator[tuple[str, Binding]]:
+def labels_for(join: Joining) -> Iterator[tuple[str, Binding]]:
     """The labels that a join can refer to, with their paths; those of inner scopes come first."""
     seen: set[str] = set()
     scope = join.scope
@@ -38,10 +38,10 @@ def _bindings(join: Joining) -> Iterator[tuple[str, Binding]]:
         scope = scope.outer
 
 
-def _binding(join: Joining, number: int) -> tuple[str, Binding] | None:
+def label_of(join: Joining, number: int) -> tuple[str, Binding] | None:
     """The label to which a reference refers."""
     value = join.xs[number]
-    return next((item for item in islice(_bindings(join), MANY) if item[1].value is value), None)
+    return next((item for item in islice(labels_for(join), MANY) if item[1].value is value), None)
 
 
 def meant(join: Joining, first: int, other: int) -> str | None:
@@ -59,7 +59,7 @@ def meant(join: Joining, first: int, other: int) -> str | None:
 
 def _end_of_line(join: Joining, number: int) -> str | None:
     """Advice for `a: maxpool(2) -> conv(8, 3) -> relu`, where `a` names only the `maxpool`."""
-    found = _binding(join, number)
+    found = label_of(join, number)
     value = join.xs[number]
     if found is None or value.producer is None:
         return None
@@ -90,7 +90,7 @@ def _after(x: Value, value: Value) -> list[Node]:
 
 def _before_end(join: Joining, number: int) -> str | None:
     """Advice for the label of a group that ends with a pooling layer."""
-    found = _binding(join, number)
+    found = label_of(join, number)
     node = join.xs[number].producer
     if found is None or node is None or node.op.family != "pooling" or not resizes(node):
         return None
@@ -120,7 +120,7 @@ def _other_label(join: Joining, number: int, against: int) -> str | None:
         of_same_size.add(node.inputs[0])
     fitting = [
         (name, binding)
-        for name, binding in islice(_bindings(join), MANY)
+        for name, binding in islice(labels_for(join), MANY)
         if binding.value not in of_same_size and join.takes(number, binding.value.type)
     ]
     stem = re.fullmatch(r"@(\w*?)\d+", _text(join, reference))

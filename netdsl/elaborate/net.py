@@ -13,6 +13,7 @@ from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.expressions import Expressions
 from netdsl.elaborate.loader import resolve
 from netdsl.elaborate.module import Word
+from netdsl.elaborate.notes import Use
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -59,6 +60,7 @@ def elaborate(
     bind_parameters(frame, signature, arguments, outside, target.span)
     graph.arguments = {p.name: frame.values[p.name] for p in definition.parameters}
     elaborator = Elaborator(net, dict(inputs))
+    net.calls.append(Use(definition.name, definition, arguments, target.span))
     elaborator.elaborate(definition, target.home, frame)
     expects = elaborator.expects
     if isinstance(named, ast.Alias):

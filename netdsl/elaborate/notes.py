@@ -11,8 +11,10 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from netdsl.diagnostics import Diagnostic
+    from netdsl.errors import NetdslError
     from netdsl.ir.graph import Site, Value
+
+REACHED = "reached through this call"
 
 
 class Round(NamedTuple):
@@ -46,32 +48,56 @@ class Round(NamedTuple):
         return f"write `{label}{{i}}` in `repeat {self.loop.count.span.text} as i`"
 
 
+class Use(NamedTuple):
+    """The net, or a block that is being unrolled: the arguments of its call, and their place."""
+
+    name: str
+    definition: ast.Definition
+    arguments: tuple[ast.Argument, ...]
+    span: Span
+
+    def given(self) -> dict[str, ast.Argument]:
+        """The arguments by the names of their parameters."""
+        names = [parameter.name for parameter in self.definition.parameters]
+        positional = [a for a in self.arguments if a.name is None]
+        given = dict(zip(names, positional, strict=False))
+        return given | {a.name: a for a in self.arguments if a.name is not None}
+
+    def note(self) -> tuple[Annotation, ...]:
+        """A note for `net A = B(...)`, where the text of `B` is being unrolled."""
+        is_own = self.span == self.definition.name_span
+        return () if is_own else (Annotation(REACHED, self.span),)
+
+    def is_in(self, place: Span) -> bool:
+        """Whether a place is in the definition."""
+        whole = self.definition.span
+        return whole.file is place.file and whole.start <= place.start < whole.end
+
+
 def call_notes(site: Site) -> tuple[Annotation, ...]:
     """Notes of the block calls that lead to a place, innermost first; at most eight."""
     notes: list[Annotation] = []
     caller = site.caller
     while caller is not None and len(notes) < 8:
         if caller.span != site.span:
-            notes.append(Annotation("reached through this call", caller.span))
+            notes.append(Annotation(REACHED, caller.span))
         caller = caller.caller
     return tuple(notes)
 
 
-def at_call(diagnostic: Diagnostic, block: ast.Definition, caller: Site) -> None:
-    """Move the error of a parameter's value, in a block of another file, to the call."""
-    place = diagnostic.span
-    parameters = [parameter.name for parameter in block.parameters]
-    if place is None or place.file is caller.span.file or place.text not in parameters:
+def in_default(
+    fault: NetdslError, parameter: ast.Parameter, given: dict[str, ast.Argument], signature: str
+) -> None:
+    """Move the error of a default in another file to the argument from which it is computed."""
+    assert parameter.default is not None
+    default = parameter.default.span
+    used = [given[name].span for name in re.findall(r"[^\W\d]\w*", default.text) if name in given]
+    if len(used) != 1 or used[0].file is default.file:
         return
-    calls = [note for note in diagnostic.notes if note.span == caller.span]
-    others = [note for note in diagnostic.notes if note not in calls]
-    diagnostic.span = caller.span
-    diagnostic.notes = (
-        Annotation(f"`{place.text}` of `{block.name}` is used here", place),
-        *others,
-    )
-    diagnostic.help = f"give `{place.text}` of `{block.name}` another value"
-    diagnostic.fix = ()
+    note = Annotation(f"the default of `{parameter.name}` is computed here", default)
+    for diagnostic in fault.diagnostics:
+        diagnostic.span, diagnostic.notes, diagnostic.fix = used[0], (note,), ()
+        diagnostic.help = f"it is declared as `{signature}`"
 
 
 def joined(rounds: tuple[Annotation, ...], calls: tuple[Annotation, ...]) -> tuple[Annotation, ...]:

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
+from netdsl.elaborate.join_labels import label_of, labels_for
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
+from netdsl.source import Span
 
 if TYPE_CHECKING:
     from netdsl.elaborate.invocation import Invocation
+    from netdsl.elaborate.join_ways import Joining
+    from netdsl.elaborate.scope import Binding
     from netdsl.errors import OpError
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
+    from netdsl.ir.types import TensorType
 
 SEQUENCE = 2  # axes of T x D, and of C x L
+HEADS = 3  # axes of heads x T x D
+SWAP = "[2, 1, 3]"
 _TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()]*)\)")
 
 
@@ -55,3 +62,59 @@ def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:
         f" is their length: write `{written}`",
         (Edit(node.span, written),),
     )
+
+
+def heads_in_order(join: Joining) -> Repair | None:
+    """Advice for a matrix product of 4x32x16 and 32x4x16, whose heads are in other places."""
+    (x, other), reference = join.xs, join.reference(1)
+    swapped = [_swapped(value.type) for value in join.xs]
+    if join.op.kind != "matmul" or None in swapped or reference is None:
+        return None
+    found = label_of(join, 1)
+    other_fits = swapped[1] is not None and join.takes(1, swapped[1])
+    if found is not None and other_fits and not _is_permuted(other):
+        label, bound = found
+        fitting = [
+            n for n, b in labels_for(join) if _is_permuted(b.value) and _is_of(b.value, other)
+        ]
+        if fitting:
+            help_ = f"`@{label}` is {other.type}; `@{fitting[0]}` has its heads first"
+            return Repair(help_, (Edit(reference.span, f"@{fitting[0]}"),))
+        return _relabelled(label, bound, other)
+    if swapped[0] is not None and join.takes(0, swapped[0]) and not _is_permuted(x):
+        written = f"permute({SWAP}) -> "
+        help_ = f"the current value is {x.type}: write `{written}{join.invocation.call.span.text}`"
+        return Repair(help_, (inserted(join.invocation.call.span, written),))
+    return None
+
+
+def _relabelled(label: str, bound: Binding, value: Value) -> Repair | None:
+    """Advice to exchange the axes where a label is, as in `reshape(...) -> k: permute(...)`."""
+    node, begin = value.producer, bound.span
+    if node is None or node.span.file is not begin.file:
+        return None
+    place = Span(begin.file, begin.start, node.span.end)
+    written = f"{node.span.text} -> {label}: permute({SWAP})"
+    fact = f"`@{label}` is {value.type}, and the heads come first"
+    if place.text != f"{label}: {node.span.text}":
+        return Repair(f"{fact}: exchange its first axes with `permute({SWAP})`")
+    uses = re.findall(rf"@{label}\b", begin.file.text)
+    fix = (Edit(place, written),) if len(uses) == 1 else ()
+    return Repair(f"{fact}: write `{written}` in line {line(begin)}", fix)
+
+
+def _swapped(x: TensorType) -> TensorType | None:
+    """A type with its first two axes exchanged; None unless it has three."""
+    if len(x.shape) != HEADS:
+        return None
+    steps, heads, length = x.shape
+    return x._replace(shape=(heads, steps, length))
+
+
+def _is_permuted(value: Value) -> bool:
+    return value.producer is not None and value.producer.op.kind == "permute"
+
+
+def _is_of(value: Value, source: Value) -> bool:
+    """Whether a value is made of another one by one layer."""
+    return value.producer is not None and value.producer.inputs[0] is source

@@ -6,8 +6,10 @@ import re
 from math import isqrt
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import added
 from netdsl.elaborate.input_fixes import COLOURS, is_picture
+from netdsl.elaborate.join_repairs import Repair
 from netdsl.errors import NetdslError
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
@@ -190,8 +192,15 @@ def _back(value: Value | None, *, itself: bool = False) -> Iterator[Value]:
 # ---- a map that has become too small
 
 
-def for_window(help_: str, call: ast.Call, x: Value) -> str:
+def for_window(help_: str, call: ast.Call, x: Value) -> Repair:
     """Advice for a window that does not fit, with the layers that made the map so small."""
+    shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
+    misread = _misread([value.producer for value in reversed(shrunk) if value.producer], call)
+    return misread or Repair(_for_small_map(help_, call, x, shrunk))
+
+
+def _for_small_map(help_: str, call: ast.Call, x: Value, shrunk: list[Value]) -> str:
+    """Advice for a window of a map that the layers of `shrunk` have made smaller."""
     spread = next((a.value.span.text for a in call.arguments if a.name == "dilation"), None)
     k = next((a.value.span.text for a in call.arguments[1:2] if a.name is None), "")
     is_plain = call.name == "conv" and "stride" not in call.span.text
@@ -203,10 +212,6 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
         elif half == 1:
             pad = spread
         return f"write `pad = {pad}`, which keeps the size with this dilation"
-    shrunk = [value for value in _back(x, itself=True) if _is_smaller(value)]
-    misread = _misread([value.producer for value in reversed(shrunk) if value.producer])
-    if misread is not None:
-        return misread
     if not shrunk:
         declared = next(value for value in _back(x, itself=True) if value.producer is None)
         return f"{help_}; input `{declared.name}` is only {declared.type}"
@@ -226,11 +231,11 @@ def for_window(help_: str, call: ast.Call, x: Value) -> str:
     )
 
 
-def _misread(nodes: Sequence[Node]) -> str | None:
+def _misread(nodes: Sequence[Node], call: ast.Call) -> Repair | None:
     """Advice for an earlier `conv` whose arguments have another meaning than was meant.
 
     Those of `conv(3, 64, 7)` are in PyTorch's order, and the second 3 of `conv(64, 3, 3)` is the
-    stride.
+    stride. A `call` in the same order is corrected too.
     """
     for node in nodes:
         numbers = _CALL.fullmatch(node.span.text)
@@ -240,9 +245,18 @@ def _misread(nodes: Sequence[Node]) -> str | None:
         place = f"`{node.span.text}` in line {node.span.first.line}"
         if int(out) == node.inputs[0].type.channels and int(k) > LARGEST_KERNEL:
             fact = f"{place} has {out} output channels, a kernel of {k} and stride {stride}"
-            return f"{fact}: the input channels are known, write `conv({k}, {stride}{rest}`"
+            written = f"conv({k}, {stride}{rest}"
+            help_ = f"{fact}: the input channels are known, write `{written}`"
+            here = _CALL.fullmatch(call.span.text)
+            if here is None or here[1] != k:
+                return Repair(help_)
+            also = f"conv({here[2]}, {here[3]}{here[4]}"
+            edits = Edit(node.span, written), Edit(call.span, also)
+            return Repair(f"{help_}, and `{also}` here", edits)
         if k == stride and int(k) > 1:
-            return f"the third argument of {place} is the stride: write `conv({out}, {k}{rest}`"
+            return Repair(
+                f"the third argument of {place} is the stride: write `conv({out}, {k}{rest}`"
+            )
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.elaborate.corrections import declaration
@@ -187,3 +188,15 @@ def _use(body: ast.Body, name: str) -> tuple[type[Op], Arg] | None:
                 if declared is not None and (declared.required or declared.default is not None):
                     return cls, declared
     return None
+
+
+def takes_input(definition: ast.Definition, others: str, missing: list[str]) -> str | None:
+    """Advice for `block B(x, width)`, whose first parameter is meant as its input.
+
+    `others` is how it is declared without that parameter.
+    """
+    first = definition.parameters[0]
+    used = re.search(rf"\b{first.name}\b", definition.body.span.text)
+    if used or definition.is_net or len(missing) != 1 or first.name in missing:
+        return None
+    return f"the input of a block is not a parameter: declare it as `block {others}`"

@@ -10,7 +10,7 @@ from netdsl.elaborate.corrections import is_written
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.errors import NetdslError
-from netdsl.ir.types import Sym
+from netdsl.ir.types import Sym, shape_text
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
 from netdsl.ops.base import SYNONYMS
 from netdsl.source import Span
@@ -27,10 +27,17 @@ _COUNTER = r"\b(?:repeat\s+(?P<count>[\w.]+)\s+as\s+|for\s+){}\b"
 
 
 def for_value(
-    call: ast.Call, cls: type[Op], declared: Arg, argument: ast.Argument, value: object
+    call: ast.Call,
+    cls: type[Op],
+    declared: Arg,
+    argument: ast.Argument,
+    value: object,
+    x: TensorType | None,
 ) -> Repair | None:
     """Advice for a value that an argument does not take, from the expression that gives it."""
     expr = argument.value
+    if isinstance(value, float) and (cls.kind, declared.name) == ("upsample", "scale"):
+        return _resized(value, x)
     if isinstance(value, float) and declared.convert in WHOLE and not is_written(expr):
         return _rounded(expr, value, declared.min)
     if isinstance(value, float) and declared.max == 1 and value > 1 and not is_written(expr):
@@ -43,6 +50,15 @@ def for_value(
     if is_integer(value) and cls.args[0].convert in (sizes, integers):
         return _one_list(call, argument)
     return None
+
+
+def _resized(scale: float, x: TensorType | None) -> Repair | None:
+    """Advice for `upsample(1.5)`: the size that it gives."""
+    sizes = () if x is None else x.spatial
+    if not sizes or not all(isinstance(n, int) and (n * scale).is_integer() for n in sizes):
+        return None
+    text = f"size = {shape_text(tuple(int(n * scale) for n in sizes if isinstance(n, int)))}"
+    return Repair(f"write `{text}`: a scale is a whole number, and a size can be any")
 
 
 def _rounded(expr: ast.Expr, value: float, least: float | None) -> Repair | None:

@@ -188,7 +188,7 @@ class WrongArguments:
         correction = None
         if argument.name in (None, declared.name) and wrong.correction is not None:
             correction = self._corrected(declared, wrong.correction, argument)
-        repair = for_value(self.call, self.cls, declared, argument, value)
+        repair = for_value(self.call, self.cls, declared, argument, value, self._x)
         wrong.correction = None  # it is in `_corrections`
         wrong.arg = argument.name or declared.name
         wrong.diagnostic.span = argument.span

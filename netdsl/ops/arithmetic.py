@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import NUMBERS, POSITIVE, Op
 from netdsl.ir.rounding import TINY, Known, subnormal, unless_beyond
+from netdsl.ir.types import shape_text
 from netdsl.ops.args import boolean, number, show
 from netdsl.ops.base import arg, layer
 from netdsl.ops.join import broadcast, common_size
@@ -253,7 +254,8 @@ class MatMul(Op):
         if None in leading:
             raise OpError(
                 "shape-mismatch",
-                f"`matmul` of {x} and {other}: the axes before the last two differ",
+                f"`matmul` of {x} and {other}: before the last two axes,"
+                f" {shape_text(stack)} against {shape_text(other.shape[:-2])}",
                 help="these axes need the same size, or size 1",
             )
         sizes = [size for size in leading if size is not None]

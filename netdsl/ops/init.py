@@ -130,13 +130,24 @@ def _nesting(
 ) -> tuple[str, Correction | None]:
     """Advice for numbers of another shape, and a correction if one list has all of them."""
     help_ = f"nest the lists as {order}; leading sizes of 1 can be left out"
-    if flat is None or len(written) > 1 or len(flat) != prod(shape) or len(flat) > MOST_NESTED:
+    if flat is None or len(flat) > MOST_NESTED:
+        return help_, None
+    if len(written) > 1 and written == shape[-len(written) :]:
+        return _repeated(_nested(flat, list(written)), shape[: -len(written)], order), None
+    if len(written) > 1 or len(flat) != prod(shape):
         return help_, None
     sizes = list(shape)
     while len(sizes) > 1 and sizes[0] == 1:
         del sizes[0]
     text = _nested(flat, sizes)
     return f"nest the lists: write `{text}`", Correction({name: text})
+
+
+def _repeated(text: str, counts: tuple[int, ...], order: str) -> str:
+    """Advice for one window where there are several: the same numbers for each."""
+    for count in reversed(counts):
+        text = f"[{text}]" if count == 1 else f"{count} * [{text}]"
+    return f"the lists are {order}; for the same numbers in each, write `{text}`"
 
 
 def _nested(values: Sequence[float], sizes: list[int]) -> str:

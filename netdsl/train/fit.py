@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.expect_causes import unwanted_axis
 from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -223,6 +224,9 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             if error.part is not None:
                 diagnostic.span = place_in(entry.values, error.part)
             diagnostic.notes = notes
+            unwanted = unwanted_axis(graph.outputs[0].value, data.class_count)
+            if notes == (output,) and unwanted is not None:
+                diagnostic.help, diagnostic.fix = unwanted
             diagnostic.help = _with_root(diagnostic.help, data.name, named)
             yield diagnostic
         except NetdslError as error:

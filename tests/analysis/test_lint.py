@@ -22,6 +22,8 @@ JOINED = "net A {{\n input x: 9\n a: dense(9)\n @x -> b: dense(9)\n {}\n}}"
 SCHEDULED = (
     "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n schedule = {}\n}}"
 )
+OPTIMIZED = "net A {{\n input x: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ optimizer = {} }}"
+WORDS = "embedding(99, 8) -> dropout"
 # Each with the lines at which it is reported.
 WRONG = [
     ("channels-last", [2], "net A {\n input image: 32x32x3\n conv(8, 3, pad = 1)\n}"),
@@ -58,6 +60,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
+    ("skipped-input", [3], "net A {\n input x: 64x9x9\n bottleneck(16, 64)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
     ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),
@@ -68,6 +71,20 @@ WRONG = [
         "net A {\n input x: 4\n a: dense(8)\n @a -> relu -> dense(6)\n @a -> dense(2)\n}",
     ),
     ("unused-value", [3], "net A {\n input x: 4\n input y: 4\n @x -> dense(8)\n}"),
+    ("default-axis", [3], "net A {\n input x: 3x9x9\n conv(8, 3) -> layernorm\n}"),
+    ("default-axis", [3], "net A {\n input x: 3x9x9\n maxpool(2) -> bn -> rmsnorm(eps = 1e-6)\n}"),
+    ("default-axis", [4], "net A {\n input x: 3x9x9\n conv(8, 2) -> bn\n glu\n}"),
+    ("default-axis", [3], "net A {\n input x: 9x8\n dense(4) -> (@ / 2) -> softmax\n}"),
+    (
+        "default-axis",
+        [4],
+        "net A {\n input x: 9x8\n k: dense(8)\n @x -> matmul(@k, transpose = true) -> softmax\n}",
+    ),
+    ("vectors-as-channels", [3], f"net A {{\n input x: 9 int64\n {WORDS} -> gap -> flatten\n}}"),
+    ("vectors-as-channels", [3], f"net A {{\n input x: 9 int64\n {WORDS} -> conv(8, 3)\n}}"),
+    ("vectors-as-channels", [4], "net A {\n input x: 9x8\n lstm(8) -> dropout\n gmp -> flatten\n}"),
+    ("large-setting", [5], OPTIMIZED.format("sgd(lr = 0.1, weight_decay = 5e4)")),
+    ("large-setting", [5], OPTIMIZED.format("adam(lr = 100)")),
     ("unused-let", [3], "net A {\n input x: 4\n let w = 3\n dense(2)\n}"),
     ("unused-let", [4], "net A {\n input x: 4\n let w = 3\n let w = w + 1\n dense(2)\n}"),
     ("unused-let", [4], "net A {\n input x: 4\n if true {\n let w = 3\n dense(2)\n }\n}"),
@@ -192,6 +209,13 @@ HINTED = [
     ),
 ]
 RIGHT = [
+    "net Swapped { input x: 3x9x9 \n conv(8, 3) -> permute([2, 3, 1]) -> layernorm }",
+    "net Width { input x: 3x9x9 \n conv(8, 3) -> layernorm(axis = -1) }",
+    "net Map { input x: 3x9x9 \n conv(8, 1) -> softmax }",
+    "net Keys { input x: 9x8 \n dense(9) -> softmax(axis = 1) }",
+    "net Mixer { input x: 9 int64 \n embedding(99, 8) -> conv(16, 1) -> gelu }",
+    "net Words { input x: 9 int64 \n embedding(99, 8) -> permute([2, 1]) -> conv(8, 3) -> gmp }",
+    OPTIMIZED.format("sgd(lr = 10, momentum = 0.9, weight_decay = 0.1)"),
     "net Given { input x: 9 \n w: param([4, 9]) \n @x -> dense(4, bias = false, weight = @w) }",
     "net Depth { input scan: 1x64x64x64 \n conv(8, 3) -> gap }",
     "net Video { input clip: 3x16x112x112 \n conv(8, 3) -> gap }",
@@ -302,6 +326,8 @@ def test_manual() -> None:
 
 # What random programs do on purpose.
 RANDOM = {
+    "default-axis",
+    "vectors-as-channels",
     "all-dropped",
     "joined-twice",
     "nothing-frozen",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,3 +109,32 @@ def test_valid_for_two_symbols() -> None:
 def test_never_equal(join: str) -> None:
     """Joining open sizes that differ by a constant is an error: no input makes them equal."""
     assert ["shape-mismatch"] == codes(_text([join], "T"))
+
+
+NEAREST = [
+    ((3, 30, 30), "the nearest sizes are `3x28x28` and `3x32x32`"),
+    ((3, 30, 32), "the nearest sizes are `3x28x32` and `3x32x32`"),
+]
+
+
+@pytest.mark.parametrize(("sizes", "help_"), NEAREST)
+def test_sizes_that_are_given(sizes: tuple[int, ...], help_: str) -> None:
+    """The error of a net with given sizes names the nearest sizes for which it is valid."""
+    text = "net U { input image: 3xHxW \n maxpool(4) -> upsample(4) -> concat(@image) }"
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads(text, inputs={"image": sizes})
+    advice = str(caught.value.diagnostics[0].help)
+    assert advice.startswith("`U` is valid for H >= 4, H divisible by 4, W >= 4, W divisible by 4")
+    assert advice.endswith(help_)
+    for nearest in re.findall(r"`([\dx]+)`", help_):
+        netdsl.loads(text, inputs={"image": tuple(map(int, nearest.split("x")))})
+
+
+def test_sizes_that_are_not_the_reason() -> None:
+    """The error of a fixed size, and of a net that is valid for no sizes, names no others."""
+    open_net = "net U { input image: 3xHxW \n maxpool(4) }"
+    wrong = "net U { input image: 3xHxW \n conv(4, 3) -> add(@image) }"
+    for text, sizes in ((open_net, (1, 30, 30)), (wrong, (3, 30, 30))):
+        with pytest.raises(netdsl.CompileError) as caught:
+            netdsl.loads(text, inputs={"image": sizes})
+        assert "is valid for" not in str(caught.value.diagnostics[0].help)

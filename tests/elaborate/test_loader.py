@@ -116,13 +116,14 @@ def test_clash_further_up(tmp_path: Path) -> None:
 def test_place_of_an_imported_library_block(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message gives the path of a library file inside the package."""
+    """A message gives the path of a library file in the package, after the place of the call."""
     path = write_files(
         tmp_path,
         n="import se\nimport resnet\nnet N {\ninput x: 3x8x8\nse(ratio = -1)\n}\nnet M = ResNet()",
     )
     assert run(["check", path]) == 1
     err = capsys.readouterr().err
+    assert f" --> {path}:5:4" in err
     assert " --> nets/lib/se.net:6:" in err
     assert " --> nets/resnet.net:" in err
 

@@ -9,12 +9,14 @@ WARNINGS = (
     "batch-in-input",
     "batch-in-reshape",
     "channels-last",
+    "default-axis",
     "default-data",
     "double-activation",
     "hidden-figure",
     "input-channels",
     "joined-twice",
     "large-scale",
+    "large-setting",
     "late-schedule",
     "nothing-frozen",
     "output-from-scores",
@@ -28,5 +30,6 @@ WARNINGS = (
     "unused-parameter",
     "unused-value",
     "unused-variable",
+    "vectors-as-channels",
 )
 HINTS = ("bias-before-norm", "dominant-layer", "dropout-before-norm", "large-receptive-field")

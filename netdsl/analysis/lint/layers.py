@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
+from netdsl.library import is_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,9 @@ LARGEST_EPS = 1  # far more than any net has: it is the number of channels
 MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old batches
 # A call with three arguments by position, of which the first is not needed.
 _THREE = re.compile(r"(?P<kind>\w+)\([^,=()]+,\s*(?P<rest>[^,=()]+,\s*[^,=()]+[,)].*)", re.DOTALL)
+_CHANNELS = re.compile(r"\w+\(\d+,\s*(?P<rest>\d+\b[^()]*)\)")
 _NAMED = re.compile(r"\b(out|k|weight)\s*=")
+_HEAD = re.compile(r"^block (?P<signature>(?P<name>\w+)\(.*\)) \{$", re.MULTILINE)
 # An activation that is part of another: mish(x) = x tanh(softplus(x)).
 PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
 
@@ -31,7 +34,36 @@ def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     for node in graph.nodes:
         for warning in _of_layer(node, examined):
             warning.notes += call_notes(node.output.site)
+            if is_shipped(node.span.file):
+                _move_to_call(warning, node)
             yield warning
+
+
+def _move_to_call(warning: Diagnostic, node: Node) -> None:
+    """Move a warning inside a block of the library to the call in the user's file."""
+    caller, inside = node.output.site.caller, node.span
+    while caller is not None and is_shipped(caller.span.file):
+        caller = caller.caller
+    heads = list(_HEAD.finditer(inside.file.text, 0, inside.start))
+    if caller is None or not heads:
+        return
+    name, signature = heads[-1]["name"], heads[-1]["signature"]
+    others = [n for n in warning.notes if n.span is None or not is_shipped(n.span.file)]
+    others = [n for n in others if n.span != caller.span]
+    warning.notes = (Annotation(f"this is in `{name}`, here", inside), *others)
+    warning.span = caller.span
+    call = caller.span.text
+    if call.partition("(")[0] != name:
+        return
+    warning.help = f"it is declared as `{signature}`"
+    parameters = re.findall(r"[(,] ?(\w+)", signature)
+    if warning.code == "skipped-input" and "stride" in parameters:
+        number = parameters.index("stride") + 1
+        warning.help = f"argument {number} of `{name}` is the stride; {warning.help}"
+        channels = _CHANNELS.fullmatch(call)
+        if channels is not None:  # in PyTorch's order: those of the input come first
+            meant = f"{name}({channels['rest']})"
+            warning.help = f"argument {number} of `{name}` is the stride: is this `{meant}`?"
 
 
 def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # What a section without `data` is trained on, and its number of epochs without `epochs`.
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 DEFAULT_EPOCHS = 10
+# The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
+LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
 _FIRST = {"multistep": "at", "step": "every", "cosine": "warmup"}  # numbers of epochs
 ABOUT_THE_DATA = ("default-data",)  # the codes that are about the data
 
@@ -31,8 +34,33 @@ def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnos
     is_simple = len(graph.inputs) == len(graph.outputs) == 1
     if "data" not in entries and train.net == graph.name and is_simple:
         yield from _default_data(train, graph)
+    if "optimizer" in entries:
+        yield from _large_settings(entries["optimizer"].values[0])
     if "schedule" in entries:
         yield from _late_schedule(entries["schedule"], entries.get("epochs"))
+
+
+def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
+    """`weight_decay = 5e4`, where 5e-4 is meant."""
+    arguments = optimizer.arguments if isinstance(optimizer, ast.Function) else ()
+    for argument in arguments:
+        number = argument.value.value if isinstance(argument.value, ast.Literal) else None
+        if argument.name not in LARGEST or not isinstance(number, int | float):
+            continue
+        largest, usual = LARGEST[argument.name]
+        if number <= largest:
+            continue
+        text = argument.value.span.text
+        help_ = f"write a number {usual}"
+        if re.fullmatch(r"[\d.]+[eE]\d+", text):
+            help_ = f"is this `{argument.name} = {re.sub('[eE]', 'e-', text)}`?"
+        yield Diagnostic(
+            "large-setting",
+            f"`{argument.name}` is {number:g}; usual numbers are {usual}",
+            argument.span,
+            "warning",
+            help=help_,
+        )
 
 
 def _default_data(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from netdsl.analysis.lint.allowed import Allowances
+from netdsl.analysis.lint.axes import axis_warnings
 from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
@@ -91,6 +92,7 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
         yield from value_warnings(net.graph)
+        yield from axis_warnings(net.graph)
         yield from score_warnings(net.graph, net.train)
         yield from head_warnings(net.graph)
         yield from training_warnings(net.train, net.graph)

@@ -28,6 +28,7 @@ from netdsl.syntax import ast
 
 _OPENINGS = re.compile(r"^\s*(net|block)\b", re.MULTILINE)
 _WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
+_LAST_OF_LIST = re.compile(r"\s*\[[^\[\]]*?(?P<number>\d+)\s*\]\s*\{")
 _PATH = re.compile(r"\w+(\.\w+)+")
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def advise_name(
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
         set_fix(diagnostic, Span(span.file, start, start + 2), "#")
-    elif (loop := _ended_loop(span)) is not None:
-        diagnostic.help = f"`{name}` of the loop in line {loop} ends with it: write its value"
+    elif (ended := _ended_loop(span)) is not None:
+        diagnostic.help = ended
     elif name in IN and diagnostic.help is None:
         written, subject = IN[name], "a block's input"
         openings = _OPENINGS.findall(span.file.text[: span.start])
@@ -108,8 +109,8 @@ def advise_name(
             _without_value(diagnostic, name, call, argument)
 
 
-def _ended_loop(span: Span) -> int | None:
-    """The line of an earlier loop of the same body whose variable has this name, or None."""
+def _ended_loop(span: Span) -> str | None:
+    """Advice for the variable of an earlier loop of the same body, with its last value."""
     before = span.file.text[: span.start]
     openings = list(_OPENINGS.finditer(before))
     start = openings[-1].start() if openings else 0
@@ -118,7 +119,12 @@ def _ended_loop(span: Span) -> int | None:
     loops = list(re.finditer(head, before[start:]))
     if not loops:
         return None
-    return before.count("\n", 0, start + loops[-1].start()) + 1
+    line = before.count("\n", 0, start + loops[-1].start()) + 1
+    fact = f"`{span.text}` of the loop in line {line} ends with it"
+    last = _LAST_OF_LIST.match(before, start + loops[-1].end())
+    if last is None or not re.fullmatch(rf"for\s+{name}\s+in", loops[-1][0]):
+        return f"{fact}: write its value"
+    return f"{fact}: its last value was `{last['number']}`"
 
 
 def _pads(diagnostic: Diagnostic, call: ast.Call, argument: ast.Argument) -> bool:

@@ -1,0 +1,102 @@
+"""Warnings about layers that work along another axis than their authors expect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Node, Value
+
+OVER_LAST = ("layernorm", "rmsnorm", "glu")  # whose axis is the last one by default
+OVER_FIRST = ("softmax", "log_softmax")  # whose axis is 1 by default
+MAP = 3  # the axes of a map: channels, height, width
+SEQUENCE = 2  # its axes: steps, and the numbers of each vector
+MEANS = {"gap": "reduce_mean", "gmp": "reduce_max"}
+KEEP_AXES = ("+", "-", "*", "/", "add", "concat", "max", "mul", "pad", "sub", "upsample")
+FAMILIES_THAT_KEEP_AXES = ("activation", "normalisation", "regularisation")
+NORMAL_EPS = 1  # a larger number is not meant as `eps`, and has a warning of its own
+
+
+def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about the axes along which the layers of a net work."""
+    for node in graph.nodes:
+        kind, rank = node.op.kind, len(node.types[0].shape)
+        if kind in OVER_LAST and rank >= MAP:
+            yield from _over_width(node)
+        elif kind in OVER_FIRST and rank >= SEQUENCE:
+            yield from _over_steps(node)
+        elif node.op.family in ("convolution", "pooling") and rank == SEQUENCE:
+            yield from _over_vectors(node)
+
+
+def _over_width(node: Node) -> Iterator[Diagnostic]:
+    """`layernorm` of a map, whose channels come first."""
+    if "axis" in node.span.text or node.op.given.get("eps", 0) > NORMAL_EPS:
+        return
+    maker = _maker(node.inputs[0])
+    if maker is not None and maker.op.family in ("convolution", "pooling"):
+        message = (
+            f"`{node.op.kind}` is along the last axis, which is the width of this {node.types[0]}"
+            " map"
+        )
+        yield _warning(
+            "default-axis", message, node, f"for the channels, write `{_along(node, 1)}`"
+        )
+
+
+def _over_steps(node: Node) -> Iterator[Diagnostic]:
+    """`softmax` of the vectors of a sequence, or of scores of queries and keys."""
+    maker = _maker(node.inputs[0])
+    makes_last = maker is not None and (
+        maker.op.family in ("dense", "sequence") or maker.op.kind == "matmul"
+    )
+    if makes_last and "axis" not in node.span.text:
+        message = (
+            f"`{node.op.kind}` is along axis 1, the first of this {node.types[0]}: the numbers of"
+            " each vector are along the last"
+        )
+        yield _warning("default-axis", message, node, f"write `{_along(node, -1)}`")
+
+
+def _over_vectors(node: Node) -> Iterator[Diagnostic]:
+    """`gap` of a sequence, whose steps are taken for channels."""
+    maker = _maker(node.inputs[0])
+    if maker is None or not (maker.op.kind == "embedding" or maker.op.family == "sequence"):
+        return
+    if node.op.given.get("k") in (1, (1,)):
+        return  # it mixes the steps of a sequence of fixed length, as an MLP-Mixer does
+    steps, width = node.types[0].shape
+    kind = node.op.kind
+    message = f"`{kind}` takes channels first: it is along the {width} numbers of each vector"
+    help_ = f"write `permute([2, 1])` before it, so that it is along the {steps} steps"
+    if kind in MEANS:
+        message += f", and not along the {steps} steps"
+        help_ = f"write `{MEANS[kind]}(axis = 1)` in place of `{kind}` and of a `flatten` after it"
+    yield _warning("vectors-as-channels", message, node, help_)
+
+
+def _maker(value: Value) -> Node | None:
+    """The layer that gives the axes of a value their meaning."""
+    node = value.producer
+    while node is not None and _keeps_axes(node):
+        node = node.inputs[0].producer
+    return node
+
+
+def _keeps_axes(node: Node) -> bool:
+    return node.op.kind in KEEP_AXES or node.op.family in FAMILIES_THAT_KEEP_AXES
+
+
+def _along(node: Node, axis: int) -> str:
+    """The call with this axis."""
+    name, _, rest = node.span.text.partition("(")
+    given = rest.removesuffix(")").strip()
+    return f"{name}({given + ', ' if given else ''}axis = {axis})"
+
+
+def _warning(code: str, message: str, node: Node, help: str) -> Diagnostic:
+    return Diagnostic(code, message, node.span, "warning", help=help)

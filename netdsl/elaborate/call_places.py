@@ -1,0 +1,141 @@
+"""Errors inside blocks and nets of other files, at the call in the user's own file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation, Edit
+from netdsl.elaborate.arguments import Signature
+from netdsl.elaborate.notes import REACHED
+from netdsl.library import is_shipped
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.elaborate.notes import Use
+    from netdsl.source import SourceFile, Span
+
+OF_VALUES = ("wrong-type", "bad-argument", "bad-arithmetic", "not-a-layer")
+OF_CALLS = ("unknown-argument", "duplicate-argument", "missing-argument", "too-many-arguments")
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
+    """Move an error in another file to the call in the user's file that leads to it.
+
+    `uses` are the net and the blocks that are being unrolled. The place is the argument that the
+    error depends on, if there is only one. The user's other files may be wrong themselves: of
+    their errors only those move that are about a parameter.
+    """
+    place, home = diagnostic.span, uses[0].span.file
+    if place is None or place.file is home:
+        return
+    while uses and not uses[-1].is_in(place):
+        uses = uses[:-1]  # an argument of `layer` in a block may be from the block around it
+    if not uses:
+        return
+    innermost = uses[-1]
+    is_parameter = place.text in innermost.given() and diagnostic.code in OF_VALUES
+    if not is_shipped(place.file) and not is_parameter:
+        return
+    number = max(i for i, use in enumerate(uses) if use.span.file is home)
+    use, name = uses[number], _name_at_fault(diagnostic, uses[number:])
+    what = f"`{innermost.definition.name}`"
+    diagnostic.span, note = use.span, f"this is in {what}, here"
+    if name is not None:
+        what = f"`{name}` of `{use.definition.name}`"
+        note = f"{what} is used here"
+        diagnostic.span = use.given()[name].span
+        _advise(diagnostic, use, name)
+    elif diagnostic.code in OF_VALUES:
+        diagnostic.help = f"it is declared as `{Signature(use.name, use.definition)}`"
+    others = [_after_call(n, use) for n in diagnostic.notes if _is_in(n, home)]
+    diagnostic.notes = (Annotation(note, place), *(n for n in others if n.message))
+    if any(edit.span.file is not home for edit in diagnostic.fix):
+        diagnostic.fix = ()
+
+
+def _is_in(note: Annotation, home: SourceFile) -> bool:
+    return note.span is None or note.span.file is home
+
+
+def _after_call(note: Annotation, use: Use) -> Annotation:
+    """A note without the fact that the call leads to the error, which is its place now."""
+    if note.span != use.span:
+        return note
+    rounds = note.message.removeprefix(REACHED).removeprefix(", ")
+    return Annotation(rounds and f"this is {rounds}", note.span)
+
+
+def _name_at_fault(diagnostic: Diagnostic, uses: list[Use]) -> str | None:
+    """The parameter of the outermost use whose argument causes an error in the innermost."""
+    place = diagnostic.span
+    assert place is not None
+    names: set[str] = set()
+    if diagnostic.code in OF_VALUES:
+        names = set(_WORD.findall(place.text))
+    elif diagnostic.code in OF_CALLS:
+        names = {c.name for c in _calls(uses[-1].definition.body) if _contains(c.span, place)}
+    for use in reversed(uses):
+        given = use.given()
+        found = sorted(_sources(use, names).intersection(given))
+        names = {word for name in found for word in _WORD.findall(given[name].value.span.text)}
+    return found[0] if len(found) == 1 and given[found[0]].span.file is uses[0].span.file else None
+
+
+def _calls(body: ast.Body) -> list[ast.Call]:
+    """The calls of a body without braces of their own."""
+    return [part for part in body.walk() if isinstance(part, ast.Call) and part.body is None]
+
+
+def _contains(whole: Span, part: Span) -> bool:
+    return whole.file is part.file and whole.start <= part.start and part.end <= whole.end
+
+
+def _sources(use: Use, names: set[str]) -> set[str]:
+    """The names, and those from which `let`s, loops and defaults of parameters make them."""
+    sources, parts = set(names), list(use.definition.body.walk())
+    for part in reversed(parts):
+        if isinstance(part, ast.Let) and part.name in sources:
+            sources.update(_WORD.findall(part.value.span.text))
+        elif isinstance(part, ast.For) and sources.intersection(part.targets):
+            sources.update(_WORD.findall(part.values.span.text))
+    defaults = [p for p in use.definition.parameters if p.name not in use.given()]
+    for parameter in reversed(defaults):
+        if parameter.name in sources and parameter.default is not None:
+            sources.update(_WORD.findall(parameter.default.span.text))
+    return sources
+
+
+def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
+    """Advice about the argument of a call, in place of that about the inside of the block."""
+    argument, signature = use.given()[name], Signature(use.name, use.definition)
+    value, text = argument.value, argument.value.span.text
+    written = value.value if isinstance(value, ast.Literal) else None
+    if isinstance(written, str) and f"{written}`" in (diagnostic.help or ""):
+        diagnostic.help = f"write `{written}`, without quotes"
+        diagnostic.fix = (Edit(value.span, written),)
+        return
+    diagnostic.fix = ()
+    diagnostic.help = f"it is declared as `{signature}`"
+    example = _example(use, text)
+    if example is not None:
+        diagnostic.help += f"; for example `{example}`"
+    elif isinstance(value, ast.Sequence) and "found [" in diagnostic.message:
+        diagnostic.help = f"`{name}` is one number; {diagnostic.help}"
+    if diagnostic.code == "duplicate-argument":
+        outer, layer = use.definition.name, text.partition("(")[0]
+        diagnostic.help = f"`{outer}` gives `{layer}` these arguments itself: write `{layer}`"
+        if re.fullmatch(r"\w+\([\d, ]+\)", text):
+            diagnostic.fix = (Edit(value.span, layer),)
+
+
+def _example(use: Use, text: str) -> str | None:
+    """How the file of a net uses it, preferably in a net with the number that the user gives."""
+    whole = use.definition.span.file.text
+    calls = re.findall(
+        rf"^net (\w+) = ({use.definition.name}\(.*?\))(?: \{{|$)", whole, re.MULTILINE
+    )
+    alike = [call for name, call in calls if text.isdigit() and name.endswith(text)]
+    return next(iter([*alike, *(call for _, call in calls)]), None)
