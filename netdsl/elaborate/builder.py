@@ -203,6 +203,7 @@ class NetBuilder:
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
         binding.first = first
+        self.scope.reusable.append(binding)
 
     def member_name(self, label: ast.Pattern | None, env: Env) -> str:
         """The name of the next member of the scope: its label, or else its position."""

@@ -36,6 +36,8 @@ def rounds(net: NetBuilder, loop: Loop, env: Env) -> Iterator[Iterator[Env]]:
     The values that the loop carries are given to `env` at the end. Raises `NetdslError`, and
     `UnknownRoundsError`.
     """
+    if loop.carried:
+        net.scope.keep_values(env, loop.span)
     carried = _starts(loop, env)
     items = _items(net, loop, env)
     with closing(_frames(net, loop, env, items, carried)) as frames:
