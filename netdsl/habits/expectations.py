@@ -68,6 +68,13 @@ _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
     Habit(
+        r"\bexpect\b.*?\b\w+\s*\(\s*(?P<fix>(?P<path>[a-z_][\w.]*(?P<at>\{)[^{}()]*\}[\w.]*))",
+        "expect shape(c‹{›3}) == 3x8x8",
+        "a computed label is a reference: write `@$path`",
+        "found `{` in a label",
+        "@$path",
+    ),
+    Habit(
         r"\bexpect\s+\w+\s*\(\s*(?P<fix>(?P<at>(?P<path>(?!@)\w+(?:\.\w+)*\.\d+(?:\.\w+)*)))",
         "expect params(‹a.0›) == 224",
         "a path with a number is a reference: write `@$path`",
