@@ -18,7 +18,8 @@ from netdsl.elaborate.input_fixes import (
 )
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
-from netdsl.elaborate.join_ways import Joining
+from netdsl.elaborate.join_ways import Joining, way
+from netdsl.elaborate.label_advice import first_only
 from netdsl.elaborate.origins import first_of
 from netdsl.elaborate.sequence_advice import moved_axes, swapped_embedding
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import OpError
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Node, Site, Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
@@ -122,7 +123,8 @@ def of_inputs(
     inputs.
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
-        error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
+        outside = _last_outside(xs[0], net.caller)
+        error.diagnostic.help = for_rank(op, invocation.call, xs[0], outside) or error.help
         if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
             error.correction = None  # its axes may mean something else
         _without_named_batch(error, op, xs[0])
@@ -140,6 +142,10 @@ def of_inputs(
         repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
+    if error.code in ("wrong-rank", "shape-mismatch") and (advice := first_only(net, op, xs)):
+        fault.diagnostic.help, fault.diagnostic.fix = advice, ()
+    if error.code in ("wrong-rank", "shape-mismatch"):
+        _sizes_in_a_name(fault, xs)
     if error.code == "window-too-large":
         _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
@@ -149,6 +155,26 @@ def of_inputs(
     if not net.is_only_use:
         fault.diagnostic.fix = ()
     return fault
+
+
+def _sizes_in_a_name(fault: NetdslError, xs: tuple[Value, ...]) -> None:
+    """Advice for `input boxes: max_boxesx4`, which is one size and not two."""
+    for x in xs:
+        name = str(x.type.shape[0]) if len(x.type.shape) == 1 else ""
+        if x.producer is None and (sizes := re.fullmatch(r"[a-z]\w*((?:x\d+)+)", name)):
+            fault.diagnostic.span = x.site.span
+            fault.diagnostic.message = f"`{name}` is one size of an input, and not several"
+            fault.diagnostic.help = (
+                "the name of a size is in capital letters, and has no `x`: write"
+                f" `N{sizes[1]}`, for example"
+            )
+
+
+def _last_outside(x: Value, caller: Site | None) -> Node | None:
+    """The last layer before the call of the block that is being unrolled."""
+    if caller is None:
+        return None
+    return next((node for node in way(x) if node.output.site.caller is not caller), None)
 
 
 def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
