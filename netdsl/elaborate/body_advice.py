@@ -23,19 +23,33 @@ def body_advice(made: Value, given: Value) -> str | None:
     return _exchanged_axes(made, given) or _exchanged_sizes(made, given)
 
 
-def _exchanged_axes(made: Value, given: Value) -> str | None:
-    """Advice for `permute([2, 1]) -> dense(8)`, whose axes are not put back in order."""
+def back_in_order(made: Value, given: Value) -> str | None:
+    """The `permute` that puts the axes of a body back in order, if it exchanges them."""
+    node, back = _order(made, given)
+    return None if node is None else f"permute({back})"
+
+
+def _order(made: Value, given: Value) -> tuple[Node | None, list[int]]:
+    """The `permute` in a body, and the order of the axes that puts them back."""
     body, source = made.type.shape, given.type.shape
     moved = [node for node in way(made, given) if node.op.kind == "permute"]
     if len(moved) != 1 or len(body) != len(source) or body == source:
-        return None
+        return None, []
     axes = moved[0].op.given["order"]
     back = [axes.index(axis) + 1 for axis in sorted(axes)]
     if tuple(body[axis - 1] for axis in back) != source:
+        return None, []
+    return moved[0], back
+
+
+def _exchanged_axes(made: Value, given: Value) -> str | None:
+    """Advice for `permute([2, 1]) -> dense(8)`, whose axes are not put back in order."""
+    node, back = _order(made, given)
+    if node is None:
         return None
     return (
-        f"`{moved[0].span.text}` in line {line(moved[0].span)} exchanges the axes: end the body"
-        f" with `permute({back})`, which puts them back"
+        f"`{node.span.text}` in line {line(node.span)} exchanges the axes: end the body with"
+        f" `permute({back})`, which puts them back"
     )
 
 

@@ -239,14 +239,18 @@ class NetBuilder:
 
     def _rename(self, diagnostic: Diagnostic, name: str, label: Span) -> None:
         """Add a fix to the error of a label that occurs twice, if nothing refers to it."""
-        from netdsl.elaborate.renaming import numbered, renamed  # only such errors need it
+        from netdsl.elaborate.renaming import (
+            numbered,
+            numbered_in,
+            renamed,
+        )  # only such errors need it
 
         whole = self.open[-1].span
         if self.scope.labels[name].span == label:
             rounds = [r for r in self._rounds if r.total > 1]
             diagnostic.fix = numbered(label, whole, rounds)
             if rounds:
-                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
+                diagnostic.help = f"number it: {numbered_in(rounds, label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)

@@ -12,6 +12,7 @@ from netdsl.elaborate.current_value import of_current
 from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
 from netdsl.elaborate.input_fixes import (
     is_picture,
+    sizes_in_a_name,
     with_channels_first,
     without_batch,
     without_first,
@@ -145,7 +146,7 @@ def of_inputs(
     if error.code in ("wrong-rank", "shape-mismatch") and (advice := first_only(net, op, xs)):
         fault.diagnostic.help, fault.diagnostic.fix = advice, ()
     if error.code in ("wrong-rank", "shape-mismatch"):
-        _sizes_in_a_name(fault, xs)
+        sizes_in_a_name(fault.diagnostic, xs)
     if error.code == "window-too-large":
         _without_first_of_volume(fault, xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
@@ -155,19 +156,6 @@ def of_inputs(
     if not net.is_only_use:
         fault.diagnostic.fix = ()
     return fault
-
-
-def _sizes_in_a_name(fault: NetdslError, xs: tuple[Value, ...]) -> None:
-    """Advice for `input boxes: max_boxesx4`, which is one size and not two."""
-    for x in xs:
-        name = str(x.type.shape[0]) if len(x.type.shape) == 1 else ""
-        if x.producer is None and (sizes := re.fullmatch(r"[a-z]\w*((?:x\d+)+)", name)):
-            fault.diagnostic.span = x.site.span
-            fault.diagnostic.message = f"`{name}` is one size of an input, and not several"
-            fault.diagnostic.help = (
-                "the name of a size is in capital letters, and has no `x`: write"
-                f" `N{sizes[1]}`, for example"
-            )
 
 
 def _last_outside(x: Value, caller: Site | None) -> Node | None:

@@ -56,8 +56,9 @@ def for_join(join: Joining) -> Repair | None:
         steps = for_steps(join, first_number, number) if advice is None else None
         if steps is not None:
             return steps
-    if advice is None:
-        advice = channels_of_input(join) or for_vector(join)
+    special = (channels_of_input(join) or for_vector(join)) if advice is None else None
+    if special is not None:
+        return special
     if advice is None and all(map(_is_closed, (first, second))):
         gate = _gate(join, other) if len(first.shape) != len(second.shape) else None
         if gate is not None:

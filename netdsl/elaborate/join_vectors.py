@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, source, way
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ _ONE_SIZE = re.compile(r"param\(\[?(?P<size>\w+)\]?(?P<rest>[,)].*)")
 MAP = 3  # axes of channels and a picture
 
 
-def channels_of_input(join: Joining) -> str | None:
+def channels_of_input(join: Joining) -> Repair | None:
     """Advice for `conv(in.channels, 1)` in the body of a net, where `in` is the net's input."""
     call = join.invocation.call
     for number, x in enumerate(join.xs):
@@ -33,14 +35,14 @@ def channels_of_input(join: Joining) -> str | None:
                 and is_input
                 and join.takes(number, x.type._replace(shape=(other, *x.type.shape[1:])))
             ):
-                return (
+                return Repair(
                     f"`in.channels` is {channels} in line {line(node.span)}, the channels of the"
                     f" net's input: write `{other}`, as many as {join.named(1 - number)} has"
                 )
     return None
 
 
-def for_vector(join: Joining) -> str | None:
+def for_vector(join: Joining) -> Repair | None:
     """Advice for a vector that is joined with a sequence or with a map."""
     ranks = [len(x.type.shape) for x in join.xs]
     if len(ranks) != 2 or min(ranks) != 1 or join.invocation.arms:
@@ -53,7 +55,8 @@ def for_vector(join: Joining) -> str | None:
         if written is None or not join.takes(number, step):
             return None
         text = f"param([1, {written['size']}]{written['rest']}"
-        return f"a sequence of one step has two sizes: write `{text}`, which is {step}"
+        help_ = f"a sequence of one step has two sizes: write `{text}`, which is {step}"
+        return Repair(help_, (Edit(vector.producer.span, text),))
     call = join.invocation.call
     after = _NEXT_LAYER.search(call.span.file.text, call.span.end)
     reference = join.reference(number)
@@ -64,7 +67,7 @@ def for_vector(join: Joining) -> str | None:
         return None
     sizes = "x".join(map(str, (1, *plane)))
     count = plane[0] * plane[1]
-    return (
+    return Repair(
         f"make the vector a map, and join that: write `{reference.span.text} -> dense({count}) ->"
         f" reshape({sizes})`"
     )

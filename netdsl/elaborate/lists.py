@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
 from netdsl.ops.args import is_integer, show
 from netdsl.syntax import ast
 
@@ -21,8 +22,14 @@ def element(expr: ast.Index, value: object, index: object) -> object:
         if isinstance(expr.value, ast.Reference) and is_integer(index):
             path = f"{expr.value.span.text}.{index}"
             message = f"cannot take element {index} of a tensor"
+            fix: tuple[Edit, ...] = ()
             help_ = f"write `{path}` for a layer of a group, or `slice` for a part of a tensor"
-            raise NetdslError("wrong-type", message, expr.span, help=help_)
+            if isinstance(value, Value) and value.result("h") is not None:
+                path = f"{expr.value.span.text}.h"
+                help_ = f"the final state is `{path}`"
+                if index == 1 and value.result("c") is None:  # PyTorch's output and state
+                    fix = (Edit(expr.span, path),)
+            raise NetdslError("wrong-type", message, expr.span, help=help_, fix=fix)
         raise NetdslError(
             "wrong-type",
             f"cannot take element {show(index)} of {show(value)}",

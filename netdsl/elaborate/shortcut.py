@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.body_advice import body_advice, keeping_size
+from netdsl.elaborate.body_advice import back_in_order, body_advice, keeping_size
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpErr
     error = UnlikeShapesError(message, error.reason, projection.help)
     if call.condition is not None:
         error.diagnostic.help = _stricter(call.condition, projection)
+    elif (back := back_in_order(body, source)) is not None and call.body is not None:
+        last = (call.body.arms or (call.body,))[0].statements[-1].span
+        error.diagnostic.fix = (Edit(Span(last.file, last.end, last.end), f" -> {back}"),)
     elif projection.layer is not None and call.body is not None:
         error.diagnostic.fix = added_arm(call.body, projection.layer)
     return error

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
-from netdsl.habits.brackets import closing, moved_brace
+from netdsl.habits.brackets import moved_brace
 from netdsl.habits.sizes import ELEMENT_TYPES, meant_sizes
 from netdsl.habits.statements import put_out, several
 from netdsl.habits.words import TYPES
@@ -22,18 +22,6 @@ def frozen(matched: Matched) -> Fix:
     if rest.count("{") != rest.count("}") or "->" in re.sub(r"\{.*\}", "", rest):
         return None
     return f"{matched.group('name')}: {rest} -> frozen"
-
-
-def frozen_braces(matched: Matched) -> Fix:
-    """`{ ... } -> frozen` for `frozen({ ... })`."""
-    start, opening = matched.place("at")
-    end = closing(matched.text, opening - 1)
-    if end is None:
-        return None
-    inside = matched.text[opening:end].strip()
-    is_group = re.match(r"(?:\w+\s*:\s*)?\{", inside) and inside.endswith("}")
-    first, last = ("", "") if is_group else ("{ ", " }")
-    return [(start, opening, first), (end, end + 1, f"{last} -> frozen")]
 
 
 def declared_input(matched: Matched) -> Fix:
@@ -333,14 +321,6 @@ HABITS = (
         "write `for $name in $at$rest{ ... }`",
         "`in` is missing after `for`",
         " in ",
-    ),
-    Habit(
-        r"(?:^|->|:)\s*(?P<at>frozen\s*\()\s*(?P<name>\w+\s*:)?\s*(?P<rest>.*)$",
-        "‹frozen(›conv(8, 3) -> relu)",
-        "write `{ ... } -> frozen`, with a label before the braces if they have one",
-        "`frozen` follows the layers that it freezes",
-        frozen_braces,
-        where="body",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>frozen)\s+(?P<name>\w+)\s*:\s*(?P<rest>.+?))\s*$",

@@ -10,7 +10,6 @@ from netdsl.habits.brackets import braced, closing
 from netdsl.habits.entries import braced_entries, entry, section
 from netdsl.habits.layers import find
 from netdsl.habits.statements import is_layer, labels_above, returned
-from netdsl.library import net_of_library
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -57,19 +56,6 @@ def member(matched: Matched) -> Fix:
     if matched.group("name") not in labels_above(matched):
         return None
     return f"@{matched.group('name')} -> {matched.group('layer')}"
-
-
-def without_module(matched: Matched) -> Fix:
-    """`ResNet18` for `resnet.ResNet18`, if the text imports `resnet` or can do so."""
-    file = re.escape(matched.group("module"))
-    is_imported = re.search(
-        rf"^\s*import\s+\"?(?:[\w./-]*/)?{file}(?:\.net)?\"?\s*$", matched.text, re.MULTILINE
-    )
-    if is_imported:
-        return ""
-    if net_of_library(matched.group("name")) == (matched.group("module"), matched.group("name")):
-        return [(0, 0, f"import {matched.group('module')}\n\n"), (*matched.place("fix"), "")]
-    return None
 
 
 def unbracketed(matched: Matched) -> Fix:
@@ -158,13 +144,6 @@ def from_input(matched: Matched) -> Fix:
 
 
 HABITS = (
-    Habit(
-        r"(?:^|->|[:|={(,])\s*(?P<fix>(?P<module>[A-Za-z_]\w*)\s*(?P<at>\.)\s*)(?P<name>[A-Za-z_]\w*)",
-        "a: lenet5‹.›LeNet5",
-        "import the file, and write `$name`: what it defines has its own name",
-        "found `.` after the name of a file",
-        without_module,
-    ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>(?P<at>(?P<words>[A-Za-z]+(?:[ -][A-Za-z]+)?[ -](?:pool|norm|relu"
         r"|max|connected|conv|average|dropout)\w*))(?:\s*(?P<arguments>\([^()]*\)|\d[\dx ,]*))?)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.habits import (
+    around,
     chains,
     control,
     expectations,
@@ -32,6 +33,7 @@ HABITS = (
     *loops.HABITS,
     *control.HABITS,
     *joins.FIRST,
+    *around.HABITS,
     *names.HABITS,
     *symbols.HABITS,
     *grammar.HABITS,
