@@ -145,6 +145,11 @@ class NetBuilder:
         finally:
             self._rounds.pop()
 
+    @property
+    def loops(self) -> list[Round]:
+        """The rounds of the loops of several rounds that are being unrolled."""
+        return [r for r in self._rounds if r.total > 1]
+
     def may_be_imported(self, fault: NetdslError, name: str) -> bool:
         """Whether an unknown name may be that of a block in a file whose import fails."""
         if fault.code != "unknown-layer" or not self.module.lacks_imports:
@@ -247,10 +252,9 @@ class NetBuilder:
 
         whole = self.open[-1].span
         if self.scope.labels[name].span == label:
-            rounds = [r for r in self._rounds if r.total > 1]
-            diagnostic.fix = numbered(label, whole, rounds)
-            if rounds:
-                diagnostic.help = f"number it: {numbered_in(rounds, label.text)}"
+            diagnostic.fix = numbered(label, whole, self.loops)
+            if self.loops:
+                diagnostic.help = f"number it: {numbered_in(self.loops, label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)

@@ -62,6 +62,11 @@ ELSEWHERE = {
 STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
 ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
 _TRANSPOSE = re.compile(r"\s*->\s*permute\(\[2, 1\]\)")
+QUERIES = (
+    "the current value is the queries; the keys, and then the values if they differ, are references"
+    " without names: `attention(8, @memory)`"
+)
+SEQUENCES = ("key", "keys", "value", "values", "query", "queries", "memory", "context")
 NO_ACTIVATION = ("linear", "none", "identity")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 
@@ -165,7 +170,10 @@ class WrongArguments:
             self._misspelt(number, argument, name)
 
     def _misspelt(self, number: int, argument: ast.Argument, name: str) -> None:
-        help_ = ELSEWHERE.get(name) or did_you_mean(name, self._known)
+        help_ = ELSEWHERE.get(name)
+        if self.cls.kind == "attention" and name in SEQUENCES:
+            help_ = QUERIES
+        help_ = help_ or did_you_mean(name, self._known)
         near = respelled(argument.span, name, self._known.keys() - self._given.keys())
         correction = None
         if name not in ELSEWHERE and near:

@@ -130,6 +130,12 @@ def _nesting(
 ) -> tuple[str, Correction | None]:
     """Advice for numbers of another shape, and a correction if one list has all of them."""
     help_ = f"nest the lists as {order}; leading sizes of 1 can be left out"
+    kernel = shape[len(shape) - len(written) :]
+    if order.startswith("output") and written == kernel and len(written) > 1 < shape[0]:
+        return (
+            f"this is one kernel of {'x'.join(map(str, kernel))}, and {shape[0]} outputs need"
+            f" {shape[0]}: write them in a list, as {order}"
+        ), None
     if flat is None or len(written) > 1 or len(flat) != prod(shape) or len(flat) > MOST_NESTED:
         return help_, None
     sizes = list(shape)

@@ -92,6 +92,8 @@ class Concat(Join):
 def _way_to_join(rank: int, axis: int, a: Size, b: Size) -> str:
     """Advice on how to make equal an axis that `concat` does not join along."""
     projection = _projection(rank, axis, a, b)
+    if axis == 0 and rank == 2:
+        return "join along axis 1, which is the default: leave out `axis`"
     if axis == 0:
         return f"{projection}, or join along axis 1" if projection else "join along axis 1"
     padding = "give each arm the same stride and enough padding (`pad = k // 2` keeps the size)"
