@@ -164,6 +164,12 @@ class Expressions:
             )
         if lets:
             return f"`{name}` gets its value further down: move that `let` above this line"
+        net = self.net.open[0] if len(self.net.open) > 1 else None
+        if net is not None and any(p.name == name for p in net.parameters):
+            return (
+                f"`{name}` is a parameter of net `{net.name}`, which a block cannot use: give"
+                f" `{self.net.open[-1].name}` a parameter `{name}` too, and pass it in the call"
+            )
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:

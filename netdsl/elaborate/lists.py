@@ -140,5 +140,10 @@ def unpacked(targets: tuple[str, ...], value: object, values: ast.Expr) -> dict[
         elif isinstance(value, tuple):
             error.diagnostic.span = _unlike(values, count) or span
             error.diagnostic.help = f"each element needs {count} values: {', '.join(targets)}"
+            if len(value) == 2 and isinstance(value[1], tuple) and len(value[1]) == count - 1:
+                error.diagnostic.help = (
+                    f"pairs inside pairs do not unpack: write `for ({targets[0]}, pair) in ...`,"
+                    f" and `pair[0]` for `{targets[1]}`"
+                )
         raise error
     return dict(zip(targets, value, strict=True))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SEQUENCE = 2  # axes of T x D, and of C x L
 _TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()]*)\)")
+_UNITS = re.compile(r"dense\((?P<units>\w+)(?P<rest>[,)].*)")
 
 
 def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
@@ -55,3 +56,16 @@ def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:
         f" is their length: write `{written}`",
         (Edit(node.span, written),),
     )
+
+
+def one_piece(error: OpError, op: Op, x: Value) -> Repair | None:
+    """Advice for `qkv: dense(64)`, which is split into 3 pieces of 64."""
+    node = x.producer
+    if error.code != "bad-groups" or op.kind != "split" or node is None or node.op.kind != "dense":
+        return None
+    written, parts = _UNITS.fullmatch(node.span.text), op.given["parts"]
+    is_last = op.given["axis"] in (-1, len(x.type.shape))
+    if written is None or not is_last or node.op.given["units"] != x.type.shape[-1]:
+        return None
+    changed = f"dense({parts} * {written['units']}{written['rest']}"
+    return Repair(f"write `{changed}` in line {line(node.span)}, which makes {parts} such pieces")

@@ -1,4 +1,4 @@
-"""What people write around layers and arguments: prefixes of files, `frozen(...)`, braces."""
+"""What people write around layers: prefixes of files, `frozen(...)`, braces, heads."""
 
 from __future__ import annotations
 
@@ -73,5 +73,13 @@ HABITS = (
         "found `{` after the name of a net, whose arguments are in parentheses",
         arguments_of_member,
         where="top",
+    ),
+    Habit(
+        r"^\s*aux(?P<fix>\s*(?P<at>\()\s*(?:weight\s*=\s*)?(?P<n>\d[\d.e-]*)\s*\))",
+        "aux‹(›0.4) { relu }",
+        "give it a name, and name its weight: `aux head(weight = $n) { ... }`",
+        "an `aux` has no name",
+        " head(weight = $n)",
+        where="body",
     ),
 )
