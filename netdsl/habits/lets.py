@@ -80,7 +80,7 @@ HABITS = (
         same_value,
     ),
     Habit(
-        r"^\s*(?P<fix>let\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<chain>[^={}]*?(?P<at>->).*))$",
+        r"^\s*(?P<fix>let\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<chain>[^{}]*?(?P<at>->).*))$",
         "let b = @image ‹->› relu",
         "a `let` names a number or a layer, and a label the result: write `$fix`",
         "found `->` in the value of a `let`",
