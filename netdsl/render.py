@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.source import printable
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 NARROW = 80  # columns of text without a terminal
-MANY_PLACES = 4  # the same message at so many places is printed once
 MAX_COLUMNS = 160  # of a source line; a longer one is cut
 _OURS = str.maketrans(dict.fromkeys("─…²³⌊⌋⌈⌉×", " "))  # signs that netdsl writes, one column each
 _COLOURS = {
@@ -66,7 +66,7 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
 
 
 def render_all(diagnostics: list[Diagnostic], *, colour: bool = False) -> str:
-    """The diagnostics for people; many that differ only in their place are printed as one."""
+    """The diagnostics for people; those that differ only in their place are printed as one."""
     groups: dict[tuple[object, ...], list[Diagnostic]] = {}
     for diagnostic in diagnostics:
         key: tuple[object, ...] = (diagnostic.code, diagnostic.message, diagnostic.help)
@@ -75,11 +75,10 @@ def render_all(diagnostics: list[Diagnostic], *, colour: bool = False) -> str:
         groups.setdefault(key, []).append(diagnostic)
     texts = []
     for group in groups.values():
-        if len(group) < MANY_PLACES:
-            texts += [render_text(diagnostic, colour=colour) for diagnostic in group]
-        else:
-            places = f"  = and at {len(group) - 1} other places: {_places(group)}\n"
-            texts.append(render_text(group[0], colour=colour) + places)
+        text = render_text(group[0], colour=colour)
+        if len(group) > 1:
+            text += f"  = and at {counted(len(group) - 1, 'other place')}: {_places(group)}\n"
+        texts.append(text)
     return "\n".join(texts)
 
 

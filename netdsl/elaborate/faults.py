@@ -22,7 +22,7 @@ from netdsl.elaborate.join_repairs import Repair, cropped
 from netdsl.elaborate.join_ways import Joining, way
 from netdsl.elaborate.label_advice import first_only
 from netdsl.elaborate.origins import first_of
-from netdsl.elaborate.sequence_advice import moved_axes, one_piece, swapped_embedding
+from netdsl.elaborate.sequence_advice import for_one_input
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -140,8 +140,7 @@ def of_inputs(
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
     if len(xs) == 1:
-        repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
-        repair = repair or one_piece(error, op, xs[0])
+        repair = for_one_input(error, invocation, op, xs[0])
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
     if error.code in ("wrong-rank", "shape-mismatch") and (advice := first_only(net, op, xs)):

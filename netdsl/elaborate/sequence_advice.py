@@ -9,6 +9,7 @@ from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
+from netdsl.elaborate.shape_advice import other_channels
 
 if TYPE_CHECKING:
     from netdsl.elaborate.invocation import Invocation
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 SEQUENCE = 2  # axes of T x D, and of C x L
 _TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()]*)\)")
 _UNITS = re.compile(r"dense\((?P<units>\w+)(?P<rest>[,)].*)")
+
+
+def for_one_input(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
+    """Advice for a layer with one input, from the layer before it."""
+    repair = moved_axes(error, invocation, op, x) or swapped_embedding(error, op, x)
+    channels = other_channels(op, x) if error.code == "shape-mismatch" else None
+    if channels is not None:
+        return Repair(channels)
+    return repair or one_piece(error, op, x)
 
 
 def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:

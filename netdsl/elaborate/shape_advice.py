@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import isqrt
+from math import isqrt, prod
 from typing import TYPE_CHECKING
 
 from netdsl.elaborate.corrections import added
@@ -71,6 +71,22 @@ def for_rank(op: Op, call: ast.Call, x: Value, outside: Node | None = None) -> s
     if x.producer is None:
         return f"declare the input with its axes: `input {x.name}: {sizes}`"
     return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def other_channels(op: Op, x: Value) -> str | None:
+    """Advice for a `reshape` of a map whose `conv` gives it too few or too many channels."""
+    node, sizes, plane = x.producer, op.given.get("shape", ()), x.type.spatial
+    if op.kind != "reshape" or node is None or node.op.kind != "conv":
+        return None
+    if not all(isinstance(n, int) and n > 0 for n in (*sizes, *x.type.shape)):
+        return None
+    needed, left = divmod(prod(sizes), prod(plane))
+    if left or needed == x.type.channels:
+        return None
+    return (
+        f"the `conv` in line {node.span.first.line} gives {x.type.channels} channels, and these"
+        f" sizes need {needed}"
+    )
 
 
 def _enlarged(written: str, x: Value) -> str:
