@@ -52,7 +52,8 @@ def arguments_of_member(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
-        r"(?:^|->|[:|={(,])\s*(?P<fix>(?P<module>[A-Za-z_]\w*)\s*(?P<at>\.)\s*)(?P<name>[A-Za-z_]\w*)",
+        r"(?:^|->|[:|={(,])\s*(?P<fix>(?P<module>[A-Za-z_]\w*)\s*(?P<at>\.)\s*)"
+        r"(?P<name>[A-Za-z_]\w*)",
         "a: lenet5‹.›LeNet5",
         "import the file, and write `$name`: what it defines has its own name",
         "found `.` after the name of a file",
