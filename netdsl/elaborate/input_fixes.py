@@ -93,5 +93,5 @@ def sizes_in_a_name(diagnostic: Diagnostic, xs: tuple[Value, ...]) -> None:
             diagnostic.message = f"`{name}` is one size of an input, and not several"
             diagnostic.help = (
                 "the name of a size is in capital letters, and has no `x`: write"
-                f" `N{sizes[1]}`, for example"
+                f" `R{sizes[1]}`, for example"
             )
