@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.analysis.lint.training import NEED_ROOT
@@ -106,7 +107,7 @@ def check_classes(images: ImageData, outputs: tuple[int | Sym, ...]) -> None:
 def _ending(images: ImageData, outputs: tuple[int | Sym, ...]) -> str:
     """Advice for a net that does not give one number per class."""
     classes = images.class_count
-    if outputs == images.shape:
+    if outputs == images.shape or outputs == (prod(images.shape),):
         return (
             f"`train` learns the classes of {images.name}; a net that reproduces its input is"
             " trained from Python, with `net.torch()`"

@@ -93,15 +93,19 @@ VALUES: dict[str, dict[str, str]] = {
     "dataset": {"fmnist": "fashion_mnist", "cifar": "cifar10"},
 }
 _SCORES = "a classifier is trained with `loss = cross_entropy`, whose input is the net's scores"
+_BINARY = (
+    "no loss is for a single score: end the net with a score for each class, without `sigmoid`, and"
+    " write `loss = cross_entropy`"
+)
 _ADAPTIVE = "write `optimizer = adam(lr = 0.001)`, which also adapts the rate of every weight"
 _NO_TENSORS = "leave it out: images are scaled to 0..1, and normalised after the augmentations"
 # Values by the kind of entry that have no counterpart here, and what to write instead.
 REMOVED_VALUES: dict[str, dict[str, str]] = {
     "loss": dict.fromkeys(
-        (
-            *("bce", "bceloss", "bcewithlogits", "bcewithlogitsloss", "binarycrossentropy"),
-            *("nll", "nllloss", "hinge", "focal", "focalloss", "kldivloss", "kldivergence"),
-        ),
+        ("bce", "bceloss", "bcewithlogits", "bcewithlogitsloss", "binarycrossentropy"), _BINARY
+    )
+    | dict.fromkeys(
+        (*("nll", "nllloss", "hinge", "focal", "focalloss", "kldivloss", "kldivergence"),),
         _SCORES,
     ),
     "optimizer": dict.fromkeys(
