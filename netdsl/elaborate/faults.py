@@ -16,6 +16,7 @@ from netdsl.elaborate.input_fixes import (
     with_channels_first,
     without_batch,
     without_first,
+    without_first_of_volume,
 )
 from netdsl.elaborate.join_advice import unlike
 from netdsl.elaborate.join_causes import other_width
@@ -140,6 +141,7 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    repair = None
     if error.code == "shape-mismatch" and op.kind == "matmul" and len(xs) == 2:
         repair = heads_in_order(join)
         if repair is not None:
@@ -148,12 +150,13 @@ def of_inputs(
         repair = for_one_input(error, invocation, op, xs[0])
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
-    if error.code in ("wrong-rank", "shape-mismatch") and (advice := first_only(net, op, xs)):
-        fault.diagnostic.help, fault.diagnostic.fix = advice, ()
     if error.code in ("wrong-rank", "shape-mismatch"):
+        advice = first_only(net, op, xs)
+        if advice and (repair is None or len(xs) == 1):
+            fault.diagnostic.help, fault.diagnostic.fix = advice, ()
         sizes_in_a_name(fault.diagnostic, xs)
     if error.code == "window-too-large":
-        _without_first_of_volume(fault, xs[0])
+        without_first_of_volume(fault.diagnostic, first_of(xs[0]), xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
         repair = wrong_start(op, invocation.call, xs, net)
         if repair is not None:
@@ -184,19 +187,6 @@ def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
             f" {sizes}`"
         )
         error.diagnostic.fix = fix
-
-
-def _without_first_of_volume(fault: NetdslError, x: Value) -> None:
-    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
-    declared = first_of(x)
-    shape = declared.type.shape
-    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
-        return
-    fault.diagnostic.help = (
-        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
-        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
-    )
-    fault.diagnostic.fix = without_first(declared)
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:

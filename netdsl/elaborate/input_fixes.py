@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.ir.types import shape_text
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -95,3 +96,15 @@ def sizes_in_a_name(diagnostic: Diagnostic, xs: tuple[Value, ...]) -> None:
                 "the name of a size is in capital letters, and has no `x`: write"
                 f" `R{sizes[1]}`, for example"
             )
+
+
+def without_first_of_volume(diagnostic: Diagnostic, declared: Value, x: Value) -> None:
+    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
+    shape = declared.type.shape
+    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
+        return
+    diagnostic.help = (
+        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
+        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
+    )
+    diagnostic.fix = without_first(declared)

@@ -75,17 +75,22 @@ def _no_tensors(call: ast.Call) -> NetdslError:
     if len(call.arguments) == 1 and isinstance(value, ast.Reference):
         written = f"{value.span.text} -> {call.name}"
         error.diagnostic.help = f"write `{written}` to apply it to that value"
-        start = call.span.start if call.label is None else call.label.span.start
-        if not call.span.file.text[:start].rstrip().endswith("->"):
+        if not _text_before(call).endswith("->"):
             error.diagnostic.fix = (Edit(call.span, written),)
     return error
 
 
+def _text_before(call: ast.Call) -> str:
+    """The text before a call and its label."""
+    first = call.span
+    if call.label is not None:
+        first = call.label.span
+    return first.file.text[: first.start].rstrip()
+
+
 def as_reference(call: ast.Call, path: str) -> tuple[Edit, ...]:
     """The fix for a label without `@`, at the beginning of a chain."""
-    start = call.span.start if call.label is None else call.label.span.start
-    before = call.span.file.text[:start].rstrip()
-    if before.endswith("->") or call.arguments or call.body is not None:
+    if _text_before(call).endswith("->") or call.arguments or call.body is not None:
         return ()
     return (Edit(call.name_span, f"@{path}"),)
 
