@@ -107,6 +107,8 @@ def _advice(name: str) -> str:
     if name.endswith(".net"):
         return _advice_on_path(name)
     files, nets = library_names(), _library_nets()
+    if os.path.isfile(f"{name}.net"):
+        return f"write `{name}.net`"
     if nearest(name, files) is None:
         net = nearest(name, nets)
         if net is not None:

@@ -261,6 +261,9 @@ def test_the_same_message_at_many_places() -> None:
     other = SourceFile("m.net", "a\nb\nc\n")
     at = [Span(TEXT, 0, 3), Span(TEXT, 15, 20), Span(TEXT, 16, 20), Span(other, 4, 5)]
     same = [Diagnostic("bad-size", "no", span, help="go") for span in at]
+    two = render_all([*same[:2], BARE])
+    assert two.count("error[bad-size]: no") == 1
+    assert "help: go\n  = and at 1 other place: line 2\n" in two
     text = render_all([BARE, *same, BARE, BARE, BARE])
     assert text.count("error[bad-size]: no") == 1
     assert "help: go\n  = and at 3 other places: line 2; m.net, line 3\n" in text

@@ -327,6 +327,10 @@ class Facts:
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
             advice = "labels here: " + ", ".join(labels[:12])
+        if self.start and own in self.labels:
+            advice = (
+                "an `expect` in a block has only the labels of the block: move the line to the net"
+            )
         meant = nearest_path(own, (name.removeprefix("@") for name in known))
         fix = tuple(Edit(argument.span, name) for name in known if name.removeprefix("@") == meant)
         if argument.span.text.removeprefix("@") != own:

@@ -77,11 +77,20 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
     ]
     *others, place = list(dict.fromkeys(places)) or [_declaration(graph, symbol)]
     notes = tuple(Annotation("sizes must be equal here too", span) for span in others[:2])
+    help_ = f"write a number for {symbol} in the `input` to see which layer does not fit"
+    node = next((node for node in graph.nodes if node.span == place), None)
+    if node is not None:
+        *more, last = map(str, node.types)
+        taken = f"this `{node.op.kind}` takes {', '.join(more)}{' and ' if more else ''}{last}"
+        if node.op.kind == "reshape":
+            help_ = f"{taken}: write `-1` for the size that fits"
+        else:
+            help_ = f"{taken}; {help_}"
     return NetdslError(
         "no-valid-size",
         f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}",
         place,
-        help=f"write a number for {symbol} in the `input` to see which layer does not fit",
+        help=help_,
         notes=notes,
     )
 

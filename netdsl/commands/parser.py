@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -73,6 +74,10 @@ INSTEAD = {
 # What a command has in place of an option that other commands or tools have.
 OF_COMMANDS = {
     ("run", "--input"): "inputs need no option: write `netdsl run MODEL INPUT...`",
+    ("fmt", "-w"): "leave it out: `netdsl fmt` writes the files",
+    ("fmt", "-i"): "leave it out: `netdsl fmt` writes the files",
+    ("check", "--params"): "leave it out: the table has the parameters of each layer",
+    ("check", "--summary"): "leave it out: `netdsl check` prints the table",
     ("fmt", "--write"): "leave it out: `netdsl fmt` writes the files",
     ("fmt", "--in-place"): "leave it out: `netdsl fmt` writes the files",
     ("draw", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to svg`",
@@ -140,7 +145,10 @@ class Parser(argparse.ArgumentParser):
             if self.prog == "netdsl nets":
                 message += f"; {_for_net(word)}"
             before = list(given[: given.index(word)])[-2:] if word in given else []
-            if before[:1] == ["-D"] and before[-1].isidentifier():
+            spaced = _with_spaces(given)
+            if spaced is not None:
+                message += f": write `-D {spaced}`, without spaces"
+            elif before[:1] == ["-D"] and before[-1].isidentifier():
                 message += f": write `-D {before[-1]}={word}`"
             self.error(message)
 
@@ -160,6 +168,19 @@ class Parser(argparse.ArgumentParser):
             if advice:
                 message += f"; {advice}"
             raise argparse.ArgumentError(action, message)
+
+
+def _with_spaces(given: Sequence[str]) -> str | None:
+    """The value of a parameter that is written with spaces: `-D classes = 10`."""
+    pair = re.compile(r"\w+=[^=]+")
+    for at in (i for i, word in enumerate(given) if word == "-D"):
+        for count in (1, 2, 3):
+            joined = "".join(given[at + 1 : at + 1 + count])
+            if pair.fullmatch(joined):
+                if count > 1:
+                    return joined
+                break
+    return None
 
 
 def _for_net(name: str) -> str:
@@ -186,12 +207,16 @@ def _unknown_option(name: str, known: Iterable[str], program: str) -> str:
         message += f"; {advice}"
     elif owners:
         message += f"; it is an option of {', '.join(owners)}"
+    elif "-D" in known and name.removeprefix("--").isidentifier():
+        message += f"; a parameter of the net is written as `-D {name[2:]}=VALUE`"
     return message
 
 
 def unknown_command(name: str) -> str:
     """The message about a command that does not exist."""
     advice = _advice(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+    if name in ("summary", "show", "info", "print", "table", "params"):
+        advice = "`netdsl check FILE` prints the layers and the figures"
     if name == "lint":
         advice = "write `netdsl check --lint all`"
     if os.path.isfile(name) or library_file(name.partition(":")[0]):

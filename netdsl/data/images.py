@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.errors import SettingError
@@ -158,7 +159,7 @@ def check_outputs(
 def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> str:
     """Advice for a net that does not give one number per class."""
     classes = images.class_count
-    if outputs == images.shape:
+    if outputs == images.shape or outputs == (prod(images.shape),):
         return (
             f"`train` learns the classes of {images.name}; a net that reproduces its input is"
             " trained from Python, with `net.torch()`"

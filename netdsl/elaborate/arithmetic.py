@@ -7,6 +7,7 @@ short. Everything else raises `NetdslError`.
 from __future__ import annotations
 
 import math
+import re
 from operator import add, eq, ge, gt, le, lt, mul, ne, sub
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,15 @@ def _typed(value: object) -> str:
     return f"{show(value)}, {type_name(value)},"
 
 
+def _for_each(operator: str, span: Span) -> str:
+    """Advice for `1.5 * [32, 64]`."""
+    product = re.fullmatch(r"([\w.]+) *\* *(\[[^\[\]]*\]|[a-z_]\w*)", span.text)
+    written = f"[n {operator} ... for n in list]"
+    if product is not None:
+        written = f"[{product[1]} * n for n in {product[2]}]"
+    return f"for each element, write `{written}`"
+
+
 def arithmetic(operator: str, a: Any, b: Any, span: Span) -> object:
     """The value of `a + b`, `a * b` and so on; raises `NetdslError`."""
     if operator == "+" and type(a) is type(b) and isinstance(a, (tuple, str)):
@@ -120,7 +130,12 @@ def arithmetic(operator: str, a: Any, b: Any, span: Span) -> object:
     for value in (a, b):
         if isinstance(value, bool) or not isinstance(value, (int, float, Sym)):
             message = f"`{operator}` needs numbers, found {show(value)}"
-            raise NetdslError("wrong-type", message, span)
+            help_ = None
+            if isinstance(a, tuple) and isinstance(b, tuple):
+                help_ = f"for each pair, write `[a[i] {operator} b[i] for i in range(len(a))]`"
+            elif isinstance(value, tuple) and operator in "*/":
+                help_ = _for_each(operator, span)
+            raise NetdslError("wrong-type", message, span, help=help_)
     try:
         return bounded(_compute(operator, a, b), span)
     except ArithmeticError as error:

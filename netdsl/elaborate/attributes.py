@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
     from netdsl.syntax import ast
 
+SEQUENCE = 2  # axes of T x D
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
@@ -62,10 +63,12 @@ def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
     """One size of a tensor, such as its height; raises `NetdslError`."""
     axis = _AXES[expr.name]
     if axis < 0 and len(type_.shape) < 1 - axis:
-        raise NetdslError(
-            "wrong-rank",
-            f"a tensor of shape {type_} has no {expr.name}",
-            expr.span,
-            help="`in.shape` gives all its sizes, `in.size` the number of elements",
-        )
+        help_ = "`in.shape` gives all its sizes, `in.size` the number of elements"
+        if len(type_.shape) == SEQUENCE:
+            help_ = (
+                f"it is a sequence: `in.shape[0]` is {type_.shape[0]}, its steps, and `in.shape[1]`"
+                f" is {type_.shape[1]}"
+            )
+        message = f"a tensor of shape {type_} has no {expr.name}"
+        raise NetdslError("wrong-rank", message, expr.span, help=help_)
     return type_.shape[axis]

@@ -151,6 +151,7 @@ class Elaborator:
             case ast.Chain():
                 return self._chain(statement, env, x)
             case ast.Let():
+                self.net.scope.keep_values(env, statement.span)
                 try:
                     env.values[statement.name] = evaluate(statement.value, env)
                 except NetdslError:

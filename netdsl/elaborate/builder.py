@@ -147,6 +147,11 @@ class NetBuilder:
         finally:
             self._rounds.pop()
 
+    @property
+    def loops(self) -> list[Round]:
+        """The rounds of the loops of several rounds that are being unrolled."""
+        return [r for r in self._rounds if r.total > 1]
+
     def may_be_imported(self, fault: NetdslError, name: str) -> bool:
         """Whether an unknown name may be that of a block in a file whose import fails."""
         if fault.code != "unknown-layer" or not self.module.lacks_imports:
@@ -205,6 +210,7 @@ class NetBuilder:
         binding = self.bind(name, value, label.span)
         binding.element, binding.env, binding.inner = element, env, inner
         binding.first = first
+        self.scope.reusable.append(binding)
 
     def member_name(self, label: ast.Pattern | None, env: Env) -> str:
         """The name of the next member of the scope: its label, or else its position."""
@@ -240,14 +246,17 @@ class NetBuilder:
 
     def _rename(self, diagnostic: Diagnostic, name: str, label: Span) -> None:
         """Add a fix to the error of a label that occurs twice, if nothing refers to it."""
-        from netdsl.elaborate.renaming import numbered, renamed  # only such errors need it
+        from netdsl.elaborate.renaming import (
+            numbered,
+            numbered_in,
+            renamed,
+        )  # only such errors need it
 
         whole = self.open[-1].span
         if self.scope.labels[name].span == label:
-            rounds = [r for r in self._rounds if r.total > 1]
-            diagnostic.fix = numbered(label, whole, rounds)
-            if rounds:
-                diagnostic.help = f"number it: {rounds[-1].numbered(label.text)}"
+            diagnostic.fix = numbered(label, whole, self.loops)
+            if self.loops:
+                diagnostic.help = f"number it: {numbered_in(self.loops, label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)

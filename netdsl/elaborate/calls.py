@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.called_nets import RESULTS, check_callable
-from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env
 from netdsl.elaborate.invocation import (
     Invocation,
-    given,
     refuse_arguments_and_body,
     refuse_body,
     refuse_condition,
@@ -18,9 +17,17 @@ from netdsl.elaborate.invocation import (
 from netdsl.elaborate.joins import join, only_tensor, residual
 from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loader import is_known, layer_names, resolve
-from netdsl.elaborate.module import IDENTITY, BlockValue, Identity, KindValue, layer_of
+from netdsl.elaborate.module import (
+    IDENTITY,
+    BlockValue,
+    BoundCall,
+    Identity,
+    KindValue,
+    layer_of,
+)
 from netdsl.elaborate.notes import Use
 from netdsl.elaborate.scope import Namespace
+from netdsl.elaborate.used_again import as_reference, reusable, used_again, with_tensors
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
 from netdsl.ops import LAYERS
@@ -46,6 +53,8 @@ class Calls:
     def call(self, call: ast.Call, label: ast.Pattern | None, env: Env, x: Value | None) -> Value:
         """The value of a call with the input `x`; raises `NetdslError`."""
         invocation = Invocation(call, label, env, x)
+        if isinstance(call, BoundCall):
+            return self._layer_or_block(invocation, call.target)
         if call.name == "residual":
             return residual(self.net, self.bodies, invocation)
         refuse_condition(call)
@@ -80,7 +89,7 @@ class Calls:
             )
         if isinstance(target, Value):
             error.diagnostic.help = f"write `@{call.name}` for the tensor"
-            error.diagnostic.fix = _as_reference(call, call.name)
+            error.diagnostic.fix = as_reference(call, call.name)
         if isinstance(target, str) and advice is not None and self.net.caller is not None:
             error.diagnostic.fix = _unquoted(self.net.caller.span, target)
         raise error
@@ -88,7 +97,7 @@ class Calls:
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:
         """The value of a layer or block, which may have arguments already."""
         if target.arguments:
-            invocation = invocation.with_arguments(target.arguments)
+            invocation = invocation.bound_to(target)
         try:
             if isinstance(target, KindValue):
                 return self._layer(invocation, target.cls)
@@ -121,13 +130,17 @@ class Calls:
                 path = net.scope.path_to(call.name)
                 if path is not None:
                     fault.diagnostic.help = f"write `@{path}` for the value at that label"
-                    fault.diagnostic.fix = _as_reference(call, path)
+                    fault.diagnostic.fix = as_reference(call, path)
             raise
 
     def _identity(self, invocation: Invocation) -> Value:
         refuse_arguments_and_body(invocation.call)
-        value = self.net.need(invocation.x, invocation.span)
-        self.net.bind_label(invocation.label, invocation.env, value)
+        call, label, env, x = invocation
+        value = self.net.need(x, call.span)
+        if label is not None and call.name != "identity":  # a parameter, which may be a layer too
+            self.net.remember(self.net.pattern(label, env), value, label, call, env)
+        else:
+            self.net.bind_label(label, env, value)
         return value
 
     def _layer(self, invocation: Invocation, cls: type[Op]) -> Value:
@@ -211,9 +224,9 @@ class Calls:
         """The module of a label applied once more, with the same weights, to another value."""
         net = self.net
         call, label, env, x = invocation
-        element = _reusable(binding, call)
+        element = reusable(binding, call)
         if call.arguments:
-            element = _with_tensors(element, call, env)
+            element = with_tensors(element, call, env)
         assert binding.env is not None
         source = net.need(x, call.span)
         first = len(net.graph.nodes)
@@ -226,7 +239,7 @@ class Calls:
         except Overrun:
             raise
         except NetdslError as fault:
-            raise _used_again(fault, call) from None
+            raise used_again(fault, call) from None
         finally:
             net.scope, net.caller = outer, caller
         for node in net.graph.nodes[first:]:
@@ -273,7 +286,7 @@ class Calls:
                 f"write `output @{call.name}` for its value; without `@`, the layer is applied"
                 " again"
             )
-            error.diagnostic.fix = _as_reference(call, call.name)
+            error.diagnostic.fix = as_reference(call, call.name)
         raise error
 
 
@@ -283,64 +296,6 @@ def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:
     if word not in LAYERS or call.text.count(f'"{word}"') != 1:
         return ()
     return (Edit(Span(call.file, start, start + len(word) + 2), word),)
-
-
-def _reusable(binding: Binding, call: ast.Call) -> ast.Element:
-    """The layer, block or group that a label names; raises `NetdslError` if it names a value."""
-    if binding.element is None:
-        raise NetdslError(
-            "unknown-layer",
-            f"the label `{call.name}` names a value, not a layer",
-            call.name_span,
-            help=f"write `@{call.name}` for its value",
-            fix=_as_reference(call, call.name),
-        )
-    refuse_body(call)
-    return binding.element
-
-
-def _with_tensors(element: ast.Element, call: ast.Call, env: Env) -> ast.Element:
-    """The layer of a label with the tensors of a further call in the places of its own.
-
-    Tensors without a name replace those without one, all of them. Raises `NetdslError`.
-    """
-    ordered = [a.value for a in call.arguments if a.name is None]
-    names = {a.name: a.value for a in call.arguments if a.name is not None}
-    own = element.arguments if isinstance(element, ast.Call) and element.body is None else ()
-    places = [a for a in own if a.name is None and isinstance(a.value, ast.Reference)]
-    replaced = {id(a): value for a, value in zip(places, ordered, strict=False)}
-    replaced |= {id(a): names[a.name] for a in own if a.name in names}
-    if len(replaced) < len(call.arguments) or 0 < len(ordered) < len(places):
-        raise _no_tensors(call)
-    values = {key: evaluate(written, env) for key, written in replaced.items()}
-    if any(value is not UNKNOWN and not isinstance(value, Value) for value in values.values()):
-        raise _no_tensors(call)
-    assert isinstance(element, ast.Call)
-    arguments = list(own)
-    for place, argument in enumerate(own):
-        if id(argument) in values:
-            known = KnownValue(argument.value.span, values[id(argument)])
-            arguments[place] = ast.Argument(argument.name, known, argument.span)
-    return given(element, tuple(arguments))
-
-
-def _no_tensors(call: ast.Call) -> NetdslError:
-    """The error of `tower(@right)`, where the layers of `tower` take no tensor there."""
-    error = NetdslError(
-        "too-many-arguments",
-        f"`{call.name}` applies the layer of that label again, and takes only other tensors in the"
-        " places of its own",
-        call.arguments[0].span,
-        help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
-    )
-    value = call.arguments[0].value
-    if len(call.arguments) == 1 and isinstance(value, ast.Reference):
-        written = f"{value.span.text} -> {call.name}"
-        error.diagnostic.help = f"write `{written}` to apply it to that value"
-        start = call.span.start if call.label is None else call.label.span.start
-        if not call.span.file.text[:start].rstrip().endswith("->"):
-            error.diagnostic.fix = (Edit(call.span, written),)
-    return error
 
 
 def _explain_arguments(fault: NetdslError, target: KindValue | BlockValue) -> None:
@@ -369,22 +324,3 @@ def _is_from_elsewhere(call: ast.Call, fault: NetdslError) -> bool:
     if not call.arguments or not meant:
         return False
     return name != name.lower() or name.replace("_", "") == meant[0].replace("_", "")
-
-
-def _as_reference(call: ast.Call, path: str) -> tuple[Edit, ...]:
-    """The fix for a label without `@`, at the beginning of a chain."""
-    start = call.span.start if call.label is None else call.label.span.start
-    before = call.span.file.text[:start].rstrip()
-    if before.endswith("->") or call.arguments or call.body is not None:
-        return ()
-    return (Edit(call.name_span, f"@{path}"),)
-
-
-def _used_again(fault: NetdslError, call: ast.Call) -> NetdslError:
-    """The error of a layer that is applied a second time, at the place of the second use."""
-    first = fault.diagnostic
-    place = () if first.span is None else (Annotation("it is defined here", first.span),)
-    advice = f"`{call.name}` applies that layer again; write `@{call.name}` for its value"
-    return NetdslError(
-        first.code, first.message, call.span, help=advice, notes=(*place, *first.notes)
-    )

@@ -193,12 +193,13 @@ class Ends:
     def check_output(self, name: str | None, span: Span) -> None:
         """Raise `NetdslError` if another output or an input has that name."""
         if any(output.name == name for output in self.net.graph.outputs):
-            raise NetdslError(
-                "duplicate-label",
-                f"there are two outputs named `{name}`",
-                span,
-                help="give each output a name of its own: `output boxes: dense(4)`",
-            )
+            help_ = "give each output a name of its own: `output boxes: dense(4)`"
+            if self.net.loops and name is not None:
+                from netdsl.elaborate.renaming import numbered_in  # only such errors need it
+
+                help_ = f"number it: {numbered_in(self.net.loops, f'output {name}')}"
+            message = f"there are two outputs named `{name}`"
+            raise NetdslError("duplicate-label", message, span, help=help_)
         if any(v.name == name for v in self.net.graph.inputs):
             raise _input_and_output(str(name), span)
 

@@ -187,7 +187,7 @@ def _name(expr: ast.Name, env: Env) -> object:
         f"there is no `{expr.id}`",
         expr.span,
         help=did_you_mean(expr.id, env.names())
-        or "a `let` at the top of a file can only use the `let`s above it",
+        or "a `let` at the top of a file can only use the `let`s above it, and no parameters",
         fix=respelled(expr.span, expr.id, env.names()),
     )
 

@@ -18,6 +18,10 @@ def operation_fix(
 
     `is_open` tells whether the value before the operator is an open size.
     """
+    match (expr.first, operator, operand):
+        case (ast.Literal(value=float()), "*", ast.Sequence()) if len(expr.rest) == 1:
+            written = f"[{expr.first.span.text} * n for n in {operand.span.text}]"
+            return (Edit(expr.span, written),)
     if is_open:
         return _whole_division(expr, operator, operand)
     return _unquoted([expr.first, operand]) if len(expr.rest) == 1 else _unquoted([operand])

@@ -135,7 +135,7 @@ class Expressions:
         except NetdslError as fault:
             if fault.diagnostic.code != "unknown-layer":
                 raise
-            advice = self._name_advice(expr.id, env)
+            advice = self._name_advice(expr.id, expr.span, env)
             fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
             if (sizes := _as_sizes(expr.id, env)) is not None:
                 fix = (Edit(expr.span, sizes),)
@@ -150,13 +150,26 @@ class Expressions:
             return []
         return [*env.names(), *WORDS.intersection([name.lower()])]
 
-    def _name_advice(self, name: str, env: Env) -> str | None:
+    def _name_advice(self, name: str, place: Span, env: Env) -> str | None:
         path = self.net.scope.path_to(name)
         if path is not None:
             return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
         parts = self.net.open[-1].body.walk() if self.net.open else ()
-        if any(isinstance(part, ast.Let) and part.name == name for part in parts):
+        lets = [part for part in parts if isinstance(part, ast.Let) and part.name == name]
+        if lets and all(let.span.end < place.start for let in lets):
+            line = lets[0].span.first.line
+            return (
+                f"the `let` of `{name}` in line {line} ends with its braces: write it outside of"
+                f" them, as in `let {name} = a if c else b`"
+            )
+        if lets:
             return f"`{name}` gets its value further down: move that `let` above this line"
+        net = self.net.open[0] if len(self.net.open) > 1 else None
+        if net is not None and any(p.name == name for p in net.parameters):
+            return (
+                f"`{name}` is a parameter of net `{net.name}`, which a block cannot use: give"
+                f" `{self.net.open[-1].name}` a parameter `{name}` too, and pass it in the call"
+            )
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:

@@ -12,16 +12,19 @@ from netdsl.elaborate.current_value import of_current
 from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
 from netdsl.elaborate.input_fixes import (
     is_picture,
+    sizes_in_a_name,
     with_channels_first,
     without_batch,
     without_first,
+    without_first_of_volume,
 )
 from netdsl.elaborate.join_advice import unlike
 from netdsl.elaborate.join_causes import other_width
 from netdsl.elaborate.join_repairs import Repair, cropped
-from netdsl.elaborate.join_ways import Joining
+from netdsl.elaborate.join_ways import Joining, way
+from netdsl.elaborate.label_advice import first_only
 from netdsl.elaborate.origins import first_of
-from netdsl.elaborate.sequence_advice import heads_in_order, moved_axes, swapped_embedding
+from netdsl.elaborate.sequence_advice import for_one_input, heads_in_order
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import OpError
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Node, Site, Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
@@ -123,7 +126,8 @@ def of_inputs(
     inputs.
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
-        error.diagnostic.help = for_rank(op, invocation.call, xs[0]) or error.help
+        outside = _last_outside(xs[0], net.caller)
+        error.diagnostic.help = for_rank(op, invocation.call, xs[0], outside) or error.help
         if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
             error.correction = None  # its axes may mean something else
         _without_named_batch(error, op, xs[0])
@@ -137,16 +141,22 @@ def of_inputs(
     current = of_current(error, invocation, type(op), op.given, net.open[-1])
     if current is not None:
         fault.diagnostic.help, fault.diagnostic.fix = current
+    repair = None
     if error.code == "shape-mismatch" and op.kind == "matmul" and len(xs) == 2:
         repair = heads_in_order(join)
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
     if len(xs) == 1:
-        repair = moved_axes(error, invocation, op, xs[0]) or swapped_embedding(error, op, xs[0])
+        repair = for_one_input(error, invocation, op, xs[0])
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
+    if error.code in ("wrong-rank", "shape-mismatch"):
+        advice = first_only(net, op, xs)
+        if advice and (repair is None or len(xs) == 1):
+            fault.diagnostic.help, fault.diagnostic.fix = advice, ()
+        sizes_in_a_name(fault.diagnostic, xs)
     if error.code == "window-too-large":
-        _without_first_of_volume(fault, xs[0])
+        without_first_of_volume(fault.diagnostic, first_of(xs[0]), xs[0])
     if error.code in ("wrong-rank", "wrong-dtype"):
         repair = wrong_start(op, invocation.call, xs, net)
         if repair is not None:
@@ -154,6 +164,13 @@ def of_inputs(
     if not net.is_only_use:
         fault.diagnostic.fix = ()
     return fault
+
+
+def _last_outside(x: Value, caller: Site | None) -> Node | None:
+    """The last layer before the call of the block that is being unrolled."""
+    if caller is None:
+        return None
+    return next((node for node in way(x) if node.output.site.caller is not caller), None)
 
 
 def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
@@ -170,19 +187,6 @@ def _without_named_batch(error: OpError, op: Op, x: Value) -> None:
             f" {sizes}`"
         )
         error.diagnostic.fix = fix
-
-
-def _without_first_of_volume(fault: NetdslError, x: Value) -> None:
-    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
-    declared = first_of(x)
-    shape = declared.type.shape
-    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
-        return
-    fault.diagnostic.help = (
-        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
-        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
-    )
-    fault.diagnostic.fix = without_first(declared)
 
 
 def _without_reference(call: ast.Call, cls: type[Op], xs: tuple[Value, ...]) -> tuple[Edit, ...]:
@@ -211,7 +215,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         advice = Repair(error.help, fix_of(error.correction, call, cls))
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
-            advice = for_literal(argument) or advice
+            advice = for_literal(argument, cls) or advice
         case "wrong-dtype" if argument is not None and argument.name is not None:
             advice = named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":

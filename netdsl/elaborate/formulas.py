@@ -181,7 +181,9 @@ def _no_function(
         return error
     is_reference = re.fullmatch(r"@[\w.]*", first) is not None
     start = first if is_reference else f"({first})"
-    error.diagnostic.help = f"write it as a layer: `{start} -> {layer}`"
+    error.diagnostic.help = (
+        f"write it as a layer above, `y: {start} -> {layer}`, and `@y` in the formula"
+    )
     around = re.compile(r"(?:(\w+):[ ]*)?\($").search(expr.span.file.text[: expr.span.start])
     if around is not None and expr.span.file.text.startswith(")", expr.span.end):
         written = f"{start} -> {layer}"

@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.ir.types import shape_text
 from netdsl.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Value
     from netdsl.ir.types import Sym
 
@@ -81,3 +83,28 @@ def _declaration(declared: Value) -> re.Match[str] | None:
 def _place(declared: Value, start: int, end: int) -> Span:
     whole = declared.site.span
     return Span(whole.file, whole.start + start, whole.start + end)
+
+
+def sizes_in_a_name(diagnostic: Diagnostic, xs: tuple[Value, ...]) -> None:
+    """Advice for `input boxes: max_boxesx4`, which is one size and not two."""
+    for x in xs:
+        name = str(x.type.shape[0]) if len(x.type.shape) == 1 else ""
+        if x.producer is None and (sizes := re.fullmatch(r"[a-z]\w*((?:x\d+)+)", name)):
+            diagnostic.span = x.site.span
+            diagnostic.message = f"`{name}` is one size of an input, and not several"
+            diagnostic.help = (
+                "the name of a size is in capital letters, and has no `x`: write"
+                f" `R{sizes[1]}`, for example"
+            )
+
+
+def without_first_of_volume(diagnostic: Diagnostic, declared: Value, x: Value) -> None:
+    """Advice for an input such as `16x3x64x64`, whose colours became the depth of a volume."""
+    shape = declared.type.shape
+    if len(x.type.shape) != len(shape) or not is_picture(shape[1:]):
+        return
+    diagnostic.help = (
+        f"input `{declared.name}`, {declared.type}, is a volume with a depth of {shape[1]}; inputs"
+        f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
+    )
+    diagnostic.fix = without_first(declared)

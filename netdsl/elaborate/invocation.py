@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import without_arguments
-from netdsl.elaborate.module import joined
+from netdsl.elaborate.module import BoundCall, joined
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
+    from netdsl.elaborate.module import BlockValue, KindValue
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
     from netdsl.source import Span
@@ -45,9 +47,13 @@ class Invocation(NamedTuple):
     env: Env
     x: Value | None
 
-    def with_arguments(self, arguments: tuple[ast.Argument, ...]) -> Invocation:
-        """The same with arguments that what is called has already."""
-        return self._replace(call=given(self.call, joined(arguments, self.call.arguments)))
+    def bound_to(self, target: BlockValue | KindValue) -> Invocation:
+        """The same with the arguments that the called block or layer has already."""
+        call = self.call
+        parts = call.span, call.label, call.name, call.name_span
+        arguments = joined(target.arguments, call.arguments)
+        bound = BoundCall(*parts, arguments, call.condition, call.body, target.bare())
+        return self._replace(call=bound)
 
     @property
     def name(self) -> str:
@@ -72,8 +78,9 @@ class Invocation(NamedTuple):
 
 def given(call: ast.Call, arguments: tuple[ast.Argument, ...]) -> ast.Call:
     """The same call with these arguments."""
-    span, name_span = call.span, call.name_span
-    return ast.Call(span, call.label, call.name, name_span, arguments, call.condition, call.body)
+    changed = copy(call)
+    changed.arguments = arguments
+    return changed
 
 
 def refuse_arguments_and_body(call: ast.Call) -> None:

@@ -11,6 +11,7 @@ from netdsl.elaborate.join_causes import cause, other_shape, other_width
 from netdsl.elaborate.join_labels import meant
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
+from netdsl.elaborate.join_vectors import channels_of_input, for_vector
 from netdsl.elaborate.join_ways import fork, ordinal, part_of_list, resizes, way, ways_of
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -55,6 +56,9 @@ def for_join(join: Joining) -> Repair | None:
         steps = for_steps(join, first_number, number) if advice is None else None
         if steps is not None:
             return steps
+    special = (channels_of_input(join) or for_vector(join)) if advice is None else None
+    if special is not None:
+        return special
     if advice is None and all(map(_is_closed, (first, second))):
         gate = _gate(join, other) if len(first.shape) != len(second.shape) else None
         if gate is not None:

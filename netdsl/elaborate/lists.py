@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.errors import NetdslError
+from netdsl.ir.graph import Value
 from netdsl.ops.args import is_integer, show
 from netdsl.syntax import ast
 
@@ -21,8 +22,14 @@ def element(expr: ast.Index, value: object, index: object) -> object:
         if isinstance(expr.value, ast.Reference) and is_integer(index):
             path = f"{expr.value.span.text}.{index}"
             message = f"cannot take element {index} of a tensor"
+            fix: tuple[Edit, ...] = ()
             help_ = f"write `{path}` for a layer of a group, or `slice` for a part of a tensor"
-            raise NetdslError("wrong-type", message, expr.span, help=help_)
+            if isinstance(value, Value) and value.result("h") is not None:
+                path = f"{expr.value.span.text}.h"
+                help_ = f"the final state is `{path}`"
+                if index == 1 and value.result("c") is None:  # PyTorch's output and state
+                    fix = (Edit(expr.span, path),)
+            raise NetdslError("wrong-type", message, expr.span, help=help_, fix=fix)
         raise NetdslError(
             "wrong-type",
             f"cannot take element {show(index)} of {show(value)}",
@@ -133,5 +140,10 @@ def unpacked(targets: tuple[str, ...], value: object, values: ast.Expr) -> dict[
         elif isinstance(value, tuple):
             error.diagnostic.span = _unlike(values, count) or span
             error.diagnostic.help = f"each element needs {count} values: {', '.join(targets)}"
+            if len(value) == 2 and isinstance(value[1], tuple) and len(value[1]) == count - 1:
+                error.diagnostic.help = (
+                    f"pairs inside pairs do not unpack: write `for ({targets[0]}, pair) in ...`,"
+                    f" and `pair[0]` for `{targets[1]}`"
+                )
         raise error
     return dict(zip(targets, value, strict=True))

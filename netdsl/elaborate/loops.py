@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ def rounds(net: NetBuilder, loop: Loop, env: Env) -> Iterator[Iterator[Env]]:
     The values that the loop carries are given to `env` at the end. Raises `NetdslError`, and
     `UnknownRoundsError`.
     """
+    if loop.carried:
+        net.scope.keep_values(env, loop.span)
     carried = _starts(loop, env)
     items = _items(net, loop, env)
     with closing(_frames(net, loop, env, items, carried)) as frames:
@@ -95,6 +98,8 @@ def _items(net: NetBuilder, loop: Loop, env: Env) -> Sequence[object]:
     if not is_integer(value) or value < 0:
         message = f"`repeat` needs a whole number of at least 0, found {show(value)}"
         help_ = "write a number, as in `repeat 3`"
+        if isinstance(value, float) and re.fullmatch(r"\w+ */ *\w+", source.span.text):
+            help_ = f"write `{source.span.text.replace('/', '//')}`, which rounds down"
         raise NetdslError("wrong-type", message, source.span, help=help_)
     _charge_rounds(net, value, loop, env)
     return range(value)

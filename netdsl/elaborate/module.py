@@ -127,6 +127,10 @@ class BlockValue:
         """The block with more arguments."""
         return BlockValue(self.definition, self.home, joined(self.arguments, arguments))
 
+    def bare(self) -> BlockValue:
+        """The block without arguments."""
+        return BlockValue(self.definition, self.home)
+
     def __eq__(self, other: object) -> bool:
         other = layer_of(other)
         return (
@@ -140,6 +144,15 @@ class BlockValue:
 
     def __str__(self) -> str:
         return _written(self.definition.name, self.arguments)
+
+
+class BoundCall(ast.Call):
+    """A call of a block or layer that had arguments already: `arguments` are these and its own.
+
+    `target` is the block or layer without them. A label whose layer is used again names this call.
+    """
+
+    target: BlockValue | KindValue
 
 
 class KindValue:
@@ -159,6 +172,10 @@ class KindValue:
     def given(self, arguments: Arguments) -> KindValue:
         """The layer with more arguments."""
         return KindValue(self.cls, joined(self.arguments, arguments))
+
+    def bare(self) -> KindValue:
+        """The layer without arguments."""
+        return KindValue(self.cls)
 
     def __eq__(self, other: object) -> bool:
         other = layer_of(other)

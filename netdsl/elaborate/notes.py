@@ -39,13 +39,10 @@ class Round(NamedTuple):
         values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
         return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
 
-    def numbered(self, label: str) -> str:
-        """How to number a label in this loop."""
-        if isinstance(self.loop, ast.For):
-            return f"write `{label}{{{self.loop.targets[0]}}}`"
-        if self.loop.variable is not None:
-            return f"write `{label}{{{self.loop.variable}}}`"
-        return f"write `{label}{{i}}` in `repeat {self.loop.count.span.text} as i`"
+    @property
+    def variable(self) -> str | None:
+        """The first name that has another value in each round."""
+        return self.loop.targets[0] if isinstance(self.loop, ast.For) else self.loop.variable
 
 
 class Use(NamedTuple):

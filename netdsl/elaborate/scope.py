@@ -11,12 +11,13 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import MANY, Annotation, did_you_mean_path
+from netdsl.elaborate.evaluate import Env
+from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.elaborate.evaluate import Env
     from netdsl.ir.graph import Value
     from netdsl.source import Span
     from netdsl.syntax import ast
@@ -72,7 +73,7 @@ class Namespace:
     `outer` is the scope in which labels are looked up next; the scope of a block has none.
     """
 
-    __slots__ = ("count", "labels", "module", "outer", "path", "positions", "use")
+    __slots__ = ("count", "labels", "module", "outer", "path", "positions", "reusable", "use")
 
     def __init__(
         self, path: str = "", module: str = "", outer: Namespace | None = None, use: str = ""
@@ -84,6 +85,7 @@ class Namespace:
         self.count = 0
         self.positions: set[str] = set()  # the names of the members without a label
         self.labels: dict[str, Binding] = {}
+        self.reusable: list[Binding] = []  # those whose layers can be used again
 
     def member(self, label: str | None) -> str:
         """The name of the next member: its label, or else its position.
@@ -125,6 +127,30 @@ class Namespace:
             raise _duplicate(label, first.span, span, list(self.labels))
         binding = self.labels[label] = Binding(value, span, label, self)
         return binding
+
+    def keep_values(self, frame: Env, span: Span) -> None:
+        """Keep the values of `frame` for its labels: a statement is about to change one of them.
+
+        The layers of these labels, which are the last ones of the scope, may be used again. The
+        copy is charged like a long list, at `span`.
+        """
+        kept = Env(frame.parent, frame.net, frame.meter)
+        for binding in reversed(self.reusable):
+            env = binding.env
+            inner: list[Env] = []
+            while env is not None and env is not frame:
+                inner.append(env)
+                env = env.parent
+            if env is None:
+                return
+            if not kept.values:
+                kept.values = dict(frame.values)
+                if frame.meter is not None:
+                    frame.meter.charge(len(kept.values) // ELEMENTS, span)
+            binding.env = kept
+            for other in reversed(inner):
+                binding.env = Env(binding.env)
+                binding.env.values = other.values
 
     def find(self, path: list[str]) -> Binding | None:
         """The binding of a dotted path, in the innermost scope that has its first label."""

@@ -10,6 +10,7 @@ from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.join_labels import label_of, labels_for
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
+from netdsl.elaborate.shape_advice import other_channels
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ SEQUENCE = 2  # axes of T x D, and of C x L
 HEADS = 3  # axes of heads x T x D
 SWAP = "[2, 1, 3]"
 _TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()]*)\)")
+_UNITS = re.compile(r"dense\((?P<units>\w+)(?P<rest>[,)].*)")
+
+
+def for_one_input(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
+    """Advice for a layer with one input, from the layer before it."""
+    repair = moved_axes(error, invocation, op, x) or swapped_embedding(error, op, x)
+    channels = other_channels(op, x) if error.code == "shape-mismatch" else None
+    if channels is not None:
+        return Repair(channels)
+    return repair or one_piece(error, op, x)
 
 
 def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
@@ -118,3 +129,16 @@ def _is_permuted(value: Value) -> bool:
 def _is_of(value: Value, source: Value) -> bool:
     """Whether a value is made of another one by one layer."""
     return value.producer is not None and value.producer.inputs[0] is source
+
+
+def one_piece(error: OpError, op: Op, x: Value) -> Repair | None:
+    """Advice for `qkv: dense(64)`, which is split into 3 pieces of 64."""
+    node = x.producer
+    if error.code != "bad-groups" or op.kind != "split" or node is None or node.op.kind != "dense":
+        return None
+    written, parts = _UNITS.fullmatch(node.span.text), op.given["parts"]
+    is_last = op.given["axis"] in (-1, len(x.type.shape))
+    if written is None or not is_last or node.op.given["units"] != x.type.shape[-1]:
+        return None
+    changed = f"dense({parts} * {written['units']}{written['rest']}"
+    return Repair(f"write `{changed}` in line {line(node.span)}, which makes {parts} such pieces")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from math import isqrt
+from math import isqrt, prod
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
@@ -35,8 +35,11 @@ MOST_STEPS = 4  # layers that a message lists
 # ---- another number of axes
 
 
-def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
-    """Advice for a layer that does not take the rank of its input, or None."""
+def for_rank(op: Op, call: ast.Call, x: Value, outside: Node | None = None) -> str | None:
+    """Advice for a layer that does not take the rank of its input, or None.
+
+    In a block, `outside` is the last layer before its call.
+    """
     text = call.span.file.text
     written = text[call.name_span.start : call.span.end]
     earlier = next((value for value in _back(x) if takes(op, value.type)), None)
@@ -55,7 +58,10 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
             return _windowed(op, call, x.type)
         bridges = [bridge for bridge in bridges if bridge == "flatten"]
     if "tokens" in bridges and _RESIDUAL.search(text[: call.span.start]):
-        return "put `tokens` before the `residual`: it turns the map into a sequence of vectors"
+        place = "before the `residual`"
+        if outside is not None:
+            place = f"after the `{outside.op.kind}` in line {outside.span.first.line}"
+        return f"put `tokens` {place}: it turns the map into a sequence of vectors"
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
@@ -67,6 +73,22 @@ def for_rank(op: Op, call: ast.Call, x: Value) -> str | None:
     if x.producer is None:
         return f"declare the input with its axes: `input {x.name}: {sizes}`"
     return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def other_channels(op: Op, x: Value) -> str | None:
+    """Advice for a `reshape` of a map whose `conv` gives it too few or too many channels."""
+    node, sizes, plane = x.producer, op.given.get("shape", ()), x.type.spatial
+    if op.kind != "reshape" or node is None or node.op.kind != "conv":
+        return None
+    if not all(isinstance(n, int) and n > 0 for n in (*sizes, *x.type.shape)):
+        return None
+    needed, left = divmod(prod(sizes), prod(plane))
+    if left or needed == x.type.channels:
+        return None
+    return (
+        f"the `conv` in line {node.span.first.line} gives {x.type.channels} channels, and these"
+        f" sizes need {needed}"
+    )
 
 
 def _enlarged(written: str, x: Value) -> str:
@@ -120,6 +142,9 @@ def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:
     after = next(v for v in _back(x, itself=True) if _source(v) is earlier)
     assert after.producer is not None
     maker = after.producer
+    if maker.op.given.get("last"):
+        place = f"`last = true` in line {maker.span.first.line}"
+        return f"leave out {place}: without it, `{maker.op.kind}` gives all steps"
     advice = f"`{maker.op.kind}` turns {earlier.type} into a vector: put `{written}` before it"
     if after is x:
         return f"{advice}, or leave `{maker.op.kind}` out"

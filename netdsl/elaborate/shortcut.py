@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.body_advice import back_in_order, body_advice, keeping_size
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -67,6 +69,9 @@ def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpErr
     error = UnlikeShapesError(message, error.reason, projection.help)
     if call.condition is not None:
         error.diagnostic.help = _stricter(call.condition, projection)
+    elif (back := back_in_order(body, source)) is not None and call.body is not None:
+        last = (call.body.arms or (call.body,))[0].statements[-1].span
+        error.diagnostic.fix = (Edit(Span(last.file, last.end, last.end), f" -> {back}"),)
     elif projection.layer is not None and call.body is not None:
         error.diagnostic.fix = added_arm(call.body, projection.layer)
     return error
@@ -105,6 +110,9 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
     A stride in it repeats one in the body; without one, the body lacks padding.
     """
     body, source = made.type, given.type
+    special = body_advice(made, given)
+    if special is not None:
+        return Projection(special)
     if len(body.shape) != len(source.shape):
         return Projection("give the body's result as many axes as the input, with `reshape`")
     channels = body.shape[0]
@@ -128,7 +136,7 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
             f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
             f" second arm `| dense({body.shape[1]})`"
         )
-    return Projection("keep the input's size in the body, with stride 1 and `pad = k // 2`")
+    return Projection(keeping_size(made, given))
 
 
 def _written(name: str, value: int, made: Value, join: ast.Call) -> str:

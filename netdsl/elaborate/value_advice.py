@@ -165,7 +165,7 @@ def for_sizes(
 # ---- values of the wrong type
 
 
-def for_literal(argument: ast.Argument) -> Repair | None:
+def for_literal(argument: ast.Argument, cls: type[Op]) -> Repair | None:
     """Advice for sizes and references at the place of a number."""
     value = argument.value
     text = value.span.text
@@ -176,6 +176,8 @@ def for_literal(argument: ast.Argument) -> Repair | None:
     if isinstance(value, ast.DimsLiteral) or (
         isinstance(value, ast.NameOrDims) and value.reads_as_sizes
     ):
+        if cls.kind == "upsample" and argument.name is None:
+            return Repair(f"write `size = {text}`", (Edit(value.span, f"size = {text}"),))
         return Repair(
             f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
         )

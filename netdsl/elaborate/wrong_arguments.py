@@ -5,6 +5,7 @@ Names that other tools give to arguments are corrected where there is no doubt.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
@@ -29,7 +30,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.invocation import Invocation
@@ -60,6 +61,12 @@ ELSEWHERE = {
 }
 STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
 ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
+_TRANSPOSE = re.compile(r"\s*->\s*permute\(\[2, 1\]\)")
+QUERIES = (
+    "the current value is the queries; the keys, and then the values if they differ, are references"
+    " without names: `attention(8, @memory)`"
+)
+SEQUENCES = ("key", "keys", "value", "values", "query", "queries", "memory", "context")
 NO_ACTIVATION = ("linear", "none", "identity")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 
@@ -94,12 +101,28 @@ class WrongArguments:
             first.diagnostic.fix = self._without_any()
             if first.code == "too-many-arguments" and not first.diagnostic.fix:
                 first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
+                self._positions_in_a_row(first, arguments.positional)
                 formula = formula_for(cls, arguments.positional)
                 if formula is not None:
                     first.diagnostic.fix = (Edit(self.call.span, formula),)
             self.errors = [first]
             return
         self._suggest_call()
+
+    def _positions_in_a_row(self, error: OpError, given: Sequence[object]) -> None:
+        """Advice for PyTorch's `flatten(2)` of a map, and for the transpose after it."""
+        if self.cls.kind != "flatten" or list(given) != [2] or self._x is None:
+            return
+        if len(self._x.shape) > 2:
+            error.diagnostic.help = (
+                "`flatten` leaves one axis: for the sequence of the positions of a map, write"
+                " `tokens` in place of `flatten(2)` and of the transpose after it"
+            )
+            span = self.call.span
+            then = _TRANSPOSE.match(span.file.text, span.end)
+            if then is not None:
+                place = Span(span.file, span.start, then.end())
+                error.diagnostic.fix = (Edit(place, "tokens"),)
 
     def _examine(self, arguments: LayerArguments) -> None:
         positional = iter(zip(arguments.positional, self.cls.args, strict=False))
@@ -147,7 +170,10 @@ class WrongArguments:
             self._misspelt(number, argument, name)
 
     def _misspelt(self, number: int, argument: ast.Argument, name: str) -> None:
-        help_ = ELSEWHERE.get(name) or did_you_mean(name, self._known)
+        help_ = ELSEWHERE.get(name)
+        if self.cls.kind == "attention" and name in SEQUENCES:
+            help_ = QUERIES
+        help_ = help_ or did_you_mean(name, self._known)
         near = respelled(argument.span, name, self._known.keys() - self._given.keys())
         correction = None
         if name not in ELSEWHERE and near:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
+from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
-    from netdsl.source import Span
-    from netdsl.syntax import ast
 
+_START = re.compile(r"(?P<reference>@[\w.]+)[ \t]*->[ \t]*$")
 _OUTPUT = re.compile(r"[ \t]*output[ \t]+(?P<name>\w+)[ \t]*:[ \t]*")
 
 
@@ -27,10 +29,24 @@ def wrong_start(op: Op, call: ast.Call, xs: tuple[Value, ...], net: NetBuilder) 
     """Advice for a layer whose input has the wrong rank or element type."""
     if len(xs) == 2 and op.family == "join":
         return _words(xs)
+    if len(xs) == 2:
+        return _exchanged(op, call, xs)
     if len(xs) != 1:
         return None
     x = xs[0]
     return _from_output(op, call, x, net) or _again(x, net) or _other_input(op, call, x, net)
+
+
+def _exchanged(op: Op, call: ast.Call, xs: tuple[Value, ...]) -> Repair | None:
+    """Advice for `@rois -> roi_align(7, 1 / 16, @features)`, whose inputs are exchanged."""
+    start = _START.search(call.span.file.text[: call.span.start])
+    references = [a.value.span for a in call.arguments if isinstance(a.value, ast.Reference)]
+    if start is None or len(references) != 1 or not takes(op, [x.type for x in reversed(xs)]):
+        return None
+    first = Span(call.span.file, *start.span("reference"))
+    written = call.span.text.replace(references[0].text, first.text, 1)
+    help_ = f"the two are exchanged: write `{references[0].text} -> {written}`"
+    return Repair(help_, (Edit(first, references[0].text), Edit(references[0], first.text)))
 
 
 def _from_output(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | None:

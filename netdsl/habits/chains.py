@@ -75,7 +75,9 @@ def block_argument(matched: Matched) -> Fix:
     if name in LAYERS or not is_layer(matched, name):
         return None
     chain = parts(matched.group("chain"))[0]
-    return Guess(f"block unit() {{ {chain} }}")
+    names = ("unit", "pair", "both", "chain")
+    free = (name for name in names if not re.search(rf"\b{name}\b", matched.text))
+    return Guess(f"block {next(free, 'layers')}() {{ {chain} }}")
 
 
 HABITS = (
@@ -83,7 +85,7 @@ HABITS = (
         r"\b(?P<block>[a-z]\w*)\s*\((?:[^()]*[,=]\s*)?(?P<chain>[a-z]\w*(?:\([^()]*\))?\s*"
         r"(?P<at>->)[^()]*(?:\([^()]*\)[^()]*)*)\)",
         "block b(F) { F }\nnet N {\n    input x: 8\n    b(relu ‹->› tanh)\n}",
-        "give the chain a name, `$fix`, and pass `unit`",
+        "give the chain a name, `$fix`, and pass this name",
         "a chain cannot be an argument",
         block_argument,
     ),

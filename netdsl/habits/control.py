@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
+from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import braced, braced_line, else_if, parts
 from netdsl.habits.entries import part
 from netdsl.habits.statements import chosen, is_layer
@@ -28,7 +29,29 @@ def among(matched: Matched) -> Fix:
     return f" {word} ".join(f"{matched.group('c')} {sign} {value}" for value in values)
 
 
+def other_residual(matched: Matched) -> Fix:
+    """Nothing certain for `residual if c { F } else { G }`, if that is what the `else` follows."""
+    depth = 1
+    before = matched.text[: matched.place("brace")[0]]
+    for position in range(len(before) - 1, -1, -1):
+        depth += (before[position] == "}") - (before[position] == "{")
+        if depth == 0:
+            head = before[:position].rpartition("\n")[2]
+            is_residual = re.search(r"\bresidual\s+if\b[^{}]*$", head)
+            return Guess("if") if is_residual else None
+    return None
+
+
 HABITS = (
+    Habit(
+        r"^\s*(?P<brace>\})\s*(?P<at>else)\b.*$",
+        "residual if 2 > 1 {\n        relu\n    } ‹else› { relu }",
+        "leave out the `else`: if the condition is false, its layers are applied without adding the"
+        " input; for other layers, write `if c { residual { ... } } else { ... }`",
+        "`residual if` has no `else`",
+        other_residual,
+        where="body",
+    ),
     Habit(
         rf"\belse(?P<fix>\s*:?\s*(?P<at>(?P<layer>{_LAYER})))\s*$",
         "if true { relu } else ‹tanh›",

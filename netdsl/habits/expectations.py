@@ -55,6 +55,13 @@ def joined(matched: Matched) -> Fix:
     return "x".join(size.strip() for size in matched.group("at").split(","))
 
 
+def rounded(matched: Matched) -> Fix:
+    """`round(params / 1e6, 1) == 25.6` for `params ~= 25.6e6`."""
+    figure, digits = matched.group("a").strip(), len(matched.group("digits"))
+    places = f", {digits}" if digits else ""
+    return f"round({figure} / 1e{matched.group('power')}{places}) == {matched.group('n')}"
+
+
 def in_bytes(matched: Matched) -> Fix:
     """A number of bytes without its unit."""
     factor = 1000 ** ("KMG".index(matched.group("unit")[0].upper()) + 1)
@@ -67,6 +74,13 @@ _FIGURE = r"(?P<a>[A-Za-z_]\w*(?:\([^()]*\))?)"
 _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
+    Habit(
+        r"\bexpect\b.*?\b\w+\s*\(\s*(?P<fix>(?P<path>[a-z_][\w.]*(?P<at>\{)[^{}()]*\}[\w.]*))",
+        "expect shape(c‹{›3}) == 3x8x8",
+        "a computed label is a reference: write `@$path`",
+        "found `{` in a label",
+        "@$path",
+    ),
     Habit(
         r"\bexpect\s+\w+\s*\(\s*(?P<fix>(?P<at>(?P<path>(?!@)\w+(?:\.\w+)*\.\d+(?:\.\w+)*)))",
         "expect params(‹a.0›) == 224",
@@ -132,6 +146,14 @@ HABITS = (
         _BETWEEN,
         "found `$at`, but bounds are two comparisons",
         "$a >= $x and $a <= $y",
+    ),
+    Habit(
+        rf"\bexpect\s+(?P<fix>{_FIGURE}\s*(?P<at>~==?|~|≈|≃|=~)\s*"
+        r"(?P<n>\d+(?:\.(?P<digits>\d+))?)e(?P<power>\d+))\s*$",
+        "expect params ‹~=› 0.2e3",
+        "an `expect` is exact: write `$fix`",
+        "found `$at`, but there is no comparison of nearly equal values",
+        rounded,
     ),
     Habit(
         r"\bexpect\b.*?(?P<fix>\s*,?\s*(?P<at>\"[^\"]*\"))\s*$",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
+from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -20,6 +22,19 @@ def in_parentheses(matched: Matched) -> Fix:
     if "@" not in formula:
         return None
     return f"({formula})"
+
+
+def whole_formula(matched: Matched) -> Fix:
+    """A formula with functions in parentheses, unless it contains a layer with weights."""
+    formula = matched.group("fix").strip()
+    called = set(re.findall(r"(\w+)\s*\(", formula))
+    is_plain = formula.count("(") == formula.count(")") and "@" in formula
+    is_plain = (
+        is_plain
+        and bool(called)
+        and all(name in LAYERS and LAYERS[name].is_function for name in called)
+    )
+    return f"({formula})" if is_plain else None
 
 
 def element_first(matched: Matched) -> Fix:
@@ -59,6 +74,15 @@ HABITS = (
         "a formula is not in parentheses",
         in_parentheses,
         "write arithmetic in parentheses, and values with `@`: `(@a * 0.5)`",
+        where="body",
+    ),
+    Habit(
+        rf"(?:->\s*|^\s*|:\s+)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!->)[^{}|])*)$",
+        "y: @image ‹+› exp(0.5 * @image) * 2",
+        "write the formula in parentheses: `$fix`",
+        "found `$at` after a value",
+        whole_formula,
         where="body",
     ),
     Habit(

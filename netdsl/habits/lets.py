@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import parts
 from netdsl.habits.grammar import identifier
-from netdsl.habits.statements import is_layer
+from netdsl.habits.statements import is_layer, named_end
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -31,6 +31,11 @@ def same_value(matched: Matched) -> Fix:
     line = matched.match.string
     indentation = line[: len(line) - len(line.lstrip())]
     return f"\n{indentation}".join(f"let {name.strip()} = {value}" for name in names)
+
+
+def named_chain(matched: Matched) -> Fix:
+    """`@a -> b: relu` for `let b = @a -> relu`."""
+    return named_end(matched.group("name"), matched.group("chain").strip())
 
 
 def numbers(matched: Matched) -> Fix:
@@ -73,6 +78,15 @@ HABITS = (
         "write one `let` for each name, on a line of its own: `$fix`",
         "several names are given one value",
         same_value,
+    ),
+    Habit(
+        r"^\s*(?P<fix>let\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<chain>[^{}]*?(?P<at>->).*))$",
+        "let b = @image ‹->› relu",
+        "a `let` names a number or a layer, and a label the result: write `$fix`",
+        "found `->` in the value of a `let`",
+        named_chain,
+        "a `let` names a number or a layer, and a label the result: write `... -> $name: relu`",
+        where="body",
     ),
     Habit(
         r"^\s*let\s+(?P<name>\w+)\s*=?\s*$",

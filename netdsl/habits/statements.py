@@ -52,7 +52,16 @@ def _own_chain(matched: Matched, name: str, value: str) -> Fix:
     first = re.match(r"[A-Za-z_]\w*", value)
     if first is None or not is_layer(matched, first[0]) or "=" in re.sub(r"\([^()]*\)", "", value):
         return None
-    return _with_label(matched, name, value)
+    return named_end(name, value) or _with_label(matched, name, value)
+
+
+def named_end(name: str, chain: str) -> str | None:
+    """`conv(8, 3) -> a: relu` for a chain that has the name `a`, if its last element is a call."""
+    before, arrow, last = chain.rpartition("->")
+    is_call = re.fullmatch(r"\s*[A-Za-z_]\w*\s*(?:\(.*\))?\s*", last)
+    if not arrow or is_call is None or before.count("(") != before.count(")") or "{" in chain:
+        return None
+    return f"{before.rstrip()} -> {name}: {last.strip()}"
 
 
 def is_layer(matched: Matched, name: str) -> bool:

@@ -252,7 +252,7 @@ HABITS = (
     Habit(r"(?P<at>≤|=<)", "expect params ‹≤› 3", "write `<=`", "found `$at`", "<="),
     Habit(r"(?P<at>≥)", "if 3 ‹≥› 2 { relu }", "write `>=`", "found `≥`", ">="),
     Habit(
-        r"(?P<name>[\w.]+(?:\([^()]*\))?)\s*(?P<at>~=?|≈|≃|=~|\+-|±)\s*(?P<n>\d[\d_.]*)",
+        r"(?P<name>[\w.]+(?:\([^()]*\))?)\s*(?P<at>~=?|≈|≃|=~|\+-|±)\s*(?P<n>\d[\d_.]*(?:e\d+)?)",
         "expect params ‹~› 80",
         "an `expect` is exact: write `$name == $n`, or two bounds with `<` and `and`",
         "found `$at`, but there is no comparison of nearly equal values",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.habits import (
+    around,
     chains,
     control,
     expectations,
@@ -27,6 +28,7 @@ HABITS = (
     *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,
+    *around.HABITS,
     *lets.HABITS,
     *values.HABITS,
     *loops.HABITS,

@@ -51,6 +51,9 @@ def called_method(matched: Matched) -> Fix:
     order = re.fullmatch(r"\(?\[?0,(?P<axes>(?:\s*\d\s*,?)+)\]?\)?", matched.group("arguments"))
     if method == "permute" and order is not None:
         return _as_chain(matched, f"{x} -> permute([{', '.join(parts(order['axes']))}])")
+    if method == "pow" and re.fullmatch(r"[\w.]+", matched.group("arguments").strip()):
+        power = f"{x} ** {matched.group('arguments').strip()}"
+        return f"({power})" if _begins_chain(matched) else power
     layer = LAYERS.get(method)
     if layer is not None and layer.is_function and not matched.group("arguments").strip():
         return (

@@ -26,14 +26,15 @@ FUNCTIONS = {
     "log2": "write the number itself",
     "size": "the sizes of a value are `shape(@label)`, those of a block's input `in.shape`",
     "zip": "count with `enumerate(list)` or `range(n)`, and index: `list[i]`",
-    "reversed": "`[a[-1 - i] for i in range(len(a))]` is the list `a` backwards",
+    "reversed": "`range(2, -1, -1)` counts down from 2 to 0; `[a[-1 - i] for i in range(len(a))]`"
+    " is the list `a` backwards",
     "sorted": "write the list in that order",
 }
 
 # What is written for a tensor, by the names of functions.
 OF_TENSORS = {
     "sum": "`reduce_sum(@, axis = 1)` adds up along an axis",
-    "mean": "`reduce_mean(@, axis = 1)` is the mean along an axis",
+    "mean": "`reduce_mean(@, axis = 1, keep = true)` is the mean along an axis, which it keeps",
     "norm": "`reduce_norm(@, axis = 1)` is the Euclidean norm along an axis",
     "min": "`reduce_min(@, axis = 1)` is the smallest along an axis; `clamp(@, max = 1)` bounds",
     "len": "`shape(@)` has the sizes of a tensor",

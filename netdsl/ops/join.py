@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.errors import UnlikeShapesError
+from netdsl.errors import Correction, UnlikeShapesError
 from netdsl.ir.op import Op
 from netdsl.ir.rounding import Known, unless_beyond
 from netdsl.ops.args import integer
@@ -79,7 +79,11 @@ class Concat(Join):
         for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
             if i != axis and not self.needs_equal(a, b):
                 reason = f"axis {i + 1} has {a} against {b}"
-                raise _unlike(self.kind, xs, reason, _way_to_join(len(first), i, a, b))
+                error = _unlike(self.kind, xs, reason, _way_to_join(len(first), i, a, b))
+                if i == 0 and first[1:] == x.shape[1:]:
+                    error.diagnostic.help = "join along axis 1, which is the default"
+                    error.correction = Correction({"axis": "1"})
+                raise error
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))

@@ -37,6 +37,33 @@ WRONG = [
     ("argument-order", [3], "net A {\n input image: 3x99x99\n conv(3, 64, 3) -> relu\n}"),
     ("argument-order", [3], "net A {\n input image: 1x28x28\n conv(1, 16)\n}"),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n deconv(8, 32, 2)\n}"),
+    (
+        "argument-order",
+        [1],
+        "block B(n, k) { conv(n, k, pad = 64) }\nnet A {\n input x: 64x32x32\n B(3, 128)\n}",
+    ),
+    ("argument-order", [3], "net A {\n input image: 3x9x9\n maxpool(20, pad = 10)\n}"),
+    (
+        "empty-range",
+        [3],
+        "net A {\n input x: 4\n for i in range(3, 0) { dense(4 + i) }\n dense(2)\n}",
+    ),
+    (
+        "empty-range",
+        [3],
+        "net A(n = 2) {\n input x: 4\n for i in range(n - 1, -1) { dense(4 + i) }\n dense(2)\n}",
+    ),
+    ("pinned-size", [4], "net A {\n input q: Tx8\n input k: Sx8\n @q -> matmul(@k)\n dense(2)\n}"),
+    (
+        "pinned-size",
+        [4],
+        "net A {\n input q: 5x8\n input k: Sx8\n @q -> attention(2, @k, @q)\n dense(2)\n}",
+    ),
+    (
+        "pinned-size",
+        [5],
+        "net A {\n input q: Tx8\n input k: Sx8\n input m: TxT bool\n attention(1, @k, mask = @m) }",
+    ),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(8)\n}"),
     ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(0.9)\n}"),
     ("argument-order", [3], "net A {\n input image: 64x8x8\n groupnorm(32, 64)\n}"),

@@ -28,7 +28,8 @@ def graph_of(
     These are the sizes of values, pairs of sizes that must be equal, and `rooms`: the sizes that
     windows leave over, which must not be negative.
     """
-    node = SimpleNamespace(op="pool", types=(), type=TensorType(tuple(sizes)))
+    shape = tuple(sizes)
+    node = SimpleNamespace(op="pool", types=(), type=TensorType(shape), span="elsewhere")
     site = SimpleNamespace(span=None)
     return SimpleNamespace(
         name="G",

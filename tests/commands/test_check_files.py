@@ -297,3 +297,8 @@ def test_only_of_several_files(folder: Path, capsys: pytest.CaptureFixture[str])
     (folder / "r.net").write_text("net R {\n    input x: 3\n    relu\n}\n", encoding="utf-8")
     assert run(["check", "r.net", "b.net", "--only", "relu"]) == 0
     assert run(["check", "r.net", "b.net", "--only", "dense"]) == 2
+
+
+def test_a_name_without_its_suffix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help has the whole name of the file, and not the list of the library."""
+    assert "help: write `b.net`\n" in run_command(capsys, "check", "b", code=1)[1]

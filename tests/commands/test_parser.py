@@ -106,7 +106,29 @@ WRONG = {
     "layers conv pool": (
         "netdsl layers: unexpected argument `pool`\nusage: netdsl layers [options] [KIND]\n"
     ),
+    # A parameter with spaces, or in the form of an option.
+    "check lenet5 -D classes = 5": (
+        f"netdsl check: unexpected argument `=`: write `-D classes=5`, without spaces\n{CHECK}"
+    ),
+    "check lenet5 -D classes =5": (
+        f"netdsl check: unexpected argument `=5`: write `-D classes=5`, without spaces\n{CHECK}"
+    ),
+    "check lenet5 -D classes= 5": (
+        f"netdsl check: unexpected argument `5`: write `-D classes=5`, without spaces\n{CHECK}"
+    ),
+    "check lenet5 --classes 5": (
+        "netdsl check: there is no option `--classes`; a parameter of the net is written as"
+        f" `-D classes=VALUE`\n{CHECK}"
+    ),
     # Options of other commands and tools.
+    "fmt -w a.net": (
+        "netdsl fmt: there is no option `-w`; leave it out: `netdsl fmt` writes the files\n"
+        "usage: netdsl fmt [options] FILE...\n"
+    ),
+    "check lenet5 --params": (
+        "netdsl check: there is no option `--params`; leave it out: the table has the parameters"
+        f" of each layer\n{CHECK}"
+    ),
     "run m.onnx --input x.npy": (
         "netdsl run: there is no option `--input`; inputs need no option: write `netdsl run MODEL"
         " INPUT...`\nusage: netdsl run [options] MODEL INPUT...\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .calls import JOINS
+from .calls import JOINS, Layer
 from .composites import composite
 from .constructs import Constructs
 from .layers import MAKERS
@@ -160,6 +160,7 @@ class Bodies(Constructs):
                 self._block,
                 self._composite,
                 self._again,
+                self._bound_twice,
                 self._growing,
                 self._carrying,
                 self._made_arms,
@@ -458,3 +459,16 @@ class Bodies(Constructs):
         }
         name = self.pick(list(usable))
         return name, usable[name].type, 2
+
+    def _bound_twice(self, t: Type, budget: int) -> tuple[str, Type, int]:
+        """A parameter of a block, with a layer that has arguments, under a label used again."""
+        block = self.frame.block
+        if block is None or not t.floats or t.open[0] or not 1 <= t.rank <= 4:
+            raise Skip
+        name = self.label(t, t)
+        if not name.isidentifier():
+            raise Skip
+        text = f"dense({t.channels})"
+        if t.rank > 1:
+            text = f"conv({t.channels}, {self.pick(['3', 'k = 3'])}, pad = 1)"
+        return f"{name}: {self._parameter(block, Layer(text), text)} -> {name}", t, 2

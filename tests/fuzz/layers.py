@@ -193,7 +193,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     affine = flag(g, a, "affine", default=kind != "instancenorm")
     shape = _axes(g, a, t) if kind in ("layernorm", "rmsnorm") else (t.channels,)
     if affine:
-        weight(g, a, shape, 0.2)
+        weight(g, a, shape, 0.4)
     if affine and kind != "rmsnorm":
         bias(g, a, *shape)
     elif kind != "rmsnorm":

@@ -74,6 +74,7 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
             examined.add(key)
             yield from _skipped_input(node)
             yield from _argument_order(node)
+            yield from _wide_kernel(node)
     elif node.op.family in ("normalisation", "sequence"):
         yield from _other_order(node)
     elif node.op.family == "activation":
@@ -117,6 +118,27 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
             "warning",
             help=help_,
         )
+
+
+def _wide_kernel(node: Node) -> Iterator[Diagnostic]:
+    """A kernel of 128 on a map of 32x32, which fits only because of its padding."""
+    windows = zip(node.op.windows(*node.types), node.types[0].shape[1:], strict=False)
+    for window, size in windows:
+        kernel = _largest(node.op.given.get("k", 0))
+        if not isinstance(size, int) or window.up != 1 or kernel <= max(WIDEST_KERNEL, 2 * size):
+            continue
+        kind, out = node.op.kind, getattr(node.op, "out", kernel)
+        help_ = f"a kernel of {size} sees the whole map"
+        if out < kernel:
+            help_ = f"channels come before the kernel: are {out} and {kernel} swapped?"
+        yield Diagnostic(
+            "argument-order",
+            f"this `{kind}` has a kernel of {kernel}, and its input is only {size} wide",
+            node.span,
+            "warning",
+            help=help_,
+        )
+        return
 
 
 def _before_eps(node: Node) -> str:

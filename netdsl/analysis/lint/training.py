@@ -42,9 +42,10 @@ def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnos
 
 def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
     """`weight_decay = 5e4`, where 5e-4 is meant."""
-    arguments = optimizer.arguments if isinstance(optimizer, ast.Function) else ()
-    for argument in arguments:
-        number = argument.value.value if isinstance(argument.value, ast.Literal) else None
+    if not isinstance(optimizer, ast.Function):
+        return
+    for argument in optimizer.arguments:
+        number = getattr(argument.value, "value", None)
         if argument.name not in LARGEST or not isinstance(number, int | float):
             continue
         largest, usual = LARGEST[argument.name]

@@ -11,6 +11,8 @@ from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.names import Names, name_warnings
+from netdsl.analysis.lint.pinned import pinned_sizes
+from netdsl.analysis.lint.ranges import empty_ranges
 from netdsl.analysis.lint.repeated import repeated_layers
 from netdsl.analysis.lint.scores import head_warnings, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
@@ -88,11 +90,13 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
     yield from dropped_values(module)
     yield from repeated_layers(module)
+    yield from empty_ranges(module)
     for net in nets:
         yield from input_warnings(net.graph)
         yield from layer_warnings(net.graph)
         yield from value_warnings(net.graph)
         yield from axis_warnings(net.graph)
+        yield from pinned_sizes(net.graph)
         yield from score_warnings(net.graph, net.train)
         yield from head_warnings(net.graph)
         yield from training_warnings(net.train, net.graph)

@@ -19,6 +19,21 @@ def advise_index(diagnostic: Diagnostic, index: Span) -> None:
     if indexed is not None and diagnostic.message.endswith("in an empty list"):
         start = indexed.start()
         advise_empty(diagnostic, Span(index.file, start, start + len(indexed[1])))
+    elif indexed is not None:
+        _advise_next(diagnostic, index, indexed[1])
+
+
+def _advise_next(diagnostic: Diagnostic, index: Span, name: str) -> None:
+    """Advice for `widths[i + 1]` in a loop `for i in range(len(widths))`."""
+    further = re.fullmatch(r"(?P<i>[A-Za-z_]\w*) *\+ *(?P<by>\d+)", index.text)
+    if further is None:
+        return
+    head = rf"\bfor\s+{further['i']}\s+in\s+range\(len\({name}\)\)"
+    if re.search(head, index.file.text[: index.start]):
+        diagnostic.help = (
+            f"the last `{further['i']}` is the last element of `{name}`: write"
+            f" `range(len({name}) - {further['by']})`"
+        )
 
 
 def advise_empty(diagnostic: Diagnostic, list_: Span) -> None:

@@ -26,6 +26,8 @@ from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
+COUNTERS = ("i", "j", "k", "n", "idx", "index", "num", "number")
+MOST_GROUPED = 12  # elements of a list in a message
 _OPENINGS = re.compile(r"^\s*(net|block)\b", re.MULTILINE)
 _WEIGHT = re.compile(r"\b(weight|bias)\s*=\s*$")
 _LAST_OF_LIST = re.compile(r"\s*\[[^\[\]]*?(?P<number>\d+)\s*\]\s*\{")
@@ -197,6 +199,11 @@ def _label(
         texts = parts(texts[0][1:-1])
         written = f"[{', '.join(map(reference, texts))}]"
     diagnostic.help = f"references begin with `@`: write `{call.name}({written})`"
+    if len(places) > 1:
+        written = f"[{written}]"
+        diagnostic.help = (
+            f"references begin with `@`: write `{call.name}({written})`, which joins only these"
+        )
     if {text.lstrip("@") for text in texts} <= {*labels}:
         set_fix(diagnostic, Span(span.file, places[0].start, places[-1].end), written)
 
@@ -236,8 +243,27 @@ def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
     """Advice for values that a loop cannot take."""
     if "needs a list" in diagnostic.message:
         set_fix(diagnostic, span, f"range({span.text})")
+    elif (grouped := _grouped(span, len(part.targets))) is not None and (
+        part.targets[0] not in COUNTERS
+    ):
+        diagnostic.help = f"write the elements in parentheses: `{grouped}`"
     elif len(part.targets) == 2:
         diagnostic.help = f"`enumerate({span.text})` gives pairs of a number and an element"
+
+
+def _grouped(span: Span, count: int) -> str | None:
+    """`[(64, 2), (128, 2)]` for a list `[64, 2, 128, 2]`, or for the name of one."""
+    written = span.text
+    if written.isidentifier():
+        lets = re.findall(rf"\blet[ \t]+{written}[ \t]*=[ \t]*(\[[^\[\]]*\])", span.file.text)
+        written = lets[0] if len(lets) == 1 else ""
+    if not re.fullmatch(r"\[[^\[\](){}]*\]", written):
+        return None
+    elements = [element for element in parts(written[1:-1]) if element]
+    if len(elements) % count or not count < len(elements) <= MOST_GROUPED:
+        return None
+    groups = [", ".join(elements[i : i + count]) for i in range(0, len(elements), count)]
+    return f"[{', '.join(f'({group})' for group in groups)}]"
 
 
 def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
