@@ -15,7 +15,7 @@ from netdsl.driver import compile_net, open_program
 from netdsl.train.section import read_config
 from tests.support.paths import ROOT
 
-COUNT = 300  # three batches, the last one smaller
+COUNT = 140  # two batches, the second one smaller
 
 
 def test_the_first_steps_are_those_of_a_loop_by_hand(

@@ -89,7 +89,7 @@ def marked(name: str) -> object:
     return pytest.param(name, marks=marks)
 
 
-@pytest.mark.parametrize("name", map(marked, COMMANDS))
+@pytest.mark.parametrize("name", [marked(name) for name in COMMANDS])
 def test_twenty_runs(tmp_path: Path, name: str) -> None:
     """Twenty runs in one process, alternating between two folders, give the same bytes."""
     folders = [write_texts(tmp_path / "a"), write_texts(tmp_path / "another" / "folder")]

@@ -120,8 +120,15 @@ TRANSPARENT = {
 }
 
 
+# The largest files of the library, which have no construct that the others lack.
+LARGE = {"convnext", "densenet", "resnet", "resnext", "senet", "swin"}
+
+
 # `inception` has no chains except those of outputs.
-@pytest.mark.parametrize("file", [f for f in FILES if f != "inception"])
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, marks=[pytest.mark.slow] * (f in LARGE)) for f in FILES if f != "inception"],
+)
 @pytest.mark.parametrize(("before", "after"), TRANSPARENT.values(), ids=TRANSPARENT)
 def test_wrapped(file: str, before: str, after: str) -> None:
     """Groups without a label, loops of one iteration and true conditions are transparent.

@@ -193,7 +193,7 @@ def not_refused(bombs_to_try: list[tuple[str, Bomb]], folder: Path) -> tuple[lis
 
 def test_generated_bombs(tmp_path: Path) -> None:
     """Random bombs are all refused by one process, whose memory stays small."""
-    passed, peak = not_refused(generated(200), tmp_path)
+    passed, peak = not_refused(generated(100), tmp_path)
     assert passed == []
     assert peak < MEMORY
 

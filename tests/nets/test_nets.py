@@ -303,7 +303,20 @@ def assert_agree_in_scale(net: Net, sizes: dict[str, int]) -> None:
         assert np.abs(ours - theirs).max() <= 1e-4 * largest
 
 
-@pytest.mark.parametrize("name", [n for n in NETS if n not in NOT_RUN | LARGE])
+# Deeper or wider members of families, made of the same blocks as the others.
+DEEPER = re.compile(r"(ResNet|ResNeXt|DenseNet)(101|152|169|201|264)|VGG1[69]")
+    r"(ResNet|ResNeXt|DenseNet|Wide\w+?)(101|152|169|201|264)|VGG1[69]|ConvNeXt[SBLX]"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[pytest.mark.slow] * bool(DEEPER.search(n)))
+        for n in NETS
+        if n not in NOT_RUN | LARGE
+    ],
+)
 def test_back_ends_agree(name: str) -> None:
     """PyTorch and onnxruntime agree for random weights and random batch-norm statistics."""
     file = name.split(":", maxsplit=1)[0]

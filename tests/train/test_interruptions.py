@@ -105,7 +105,7 @@ def check_interrupted(folder: Path, seconds: float, number: int, count: int) -> 
         assert (folder / out / "weights.safetensors").read_bytes() == expected
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_few_interruptions(whole: tuple[Path, float], number: int) -> None:
     """A run that is interrupted twice ends with the same bits."""
     check_interrupted(*whole, number, 2)

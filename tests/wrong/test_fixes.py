@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CASES = catalogue.load()
 UNCLOSED = "this `{` is not closed"
 LEAST_SHARE = 0.5  # of the programs of the catalogue that have a fix
-MUTATED, CHUNK = 2_000, 200
+MUTATED, CHUNK = 1_000, 200
 
 
 def _source(case: Case, folder: Path) -> SourceFile | None:
