@@ -305,8 +305,6 @@ def assert_agree_in_scale(net: Net, sizes: dict[str, int]) -> None:
 
 # Deeper or wider members of families, made of the same blocks as the others.
 DEEPER = re.compile(r"(ResNet|ResNeXt|DenseNet)(101|152|169|201|264)|VGG1[69]")
-    r"(ResNet|ResNeXt|DenseNet|Wide\w+?)(101|152|169|201|264)|VGG1[69]|ConvNeXt[SBLX]"
-)
 
 
 @pytest.mark.parametrize(
