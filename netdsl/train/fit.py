@@ -15,7 +15,7 @@ from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
-from netdsl.train.recipe.losses import CrossEntropy, parts_of, targets_of
+from netdsl.train.recipe.losses import ONE_SCORE, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
 from netdsl.train.section import entry_of, place_in, placed, read_config
@@ -93,7 +93,7 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
     parts = parts_of(config.loss, tuple(shapes))
     targets = targets_of(parts, data.target_classes, data.name)
     for part, target in zip(parts, targets, strict=True):
-        one_score = not isinstance(part.loss, CrossEntropy)
+        one_score = isinstance(part.loss, ONE_SCORE)
         check_outputs(data, shapes[part.output], target, one_score=one_score)
     for head in graph.aux:
         check_outputs(data, head.value.type.shape, targets[0], head.name)

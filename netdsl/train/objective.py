@@ -65,7 +65,7 @@ class Objective:
     @property
     def takes_one_score(self) -> bool:
         """Whether one score of that output is enough for two classes."""
-        return not isinstance(self._terms[0].loss, _CrossEntropy)
+        return isinstance(self._terms[0].loss, _BinaryCrossEntropy | _Dice)
 
     @property
     def target(self) -> str:
@@ -140,7 +140,11 @@ class _BinaryCrossEntropy(nn.Module):
         values, counts = _values_of(scores, targets, self._ignore)
         errors = F.binary_cross_entropy_with_logits(scores, values, reduction="none")
         if self._weights is not None:
-            errors = errors * _along_classes(self._weights.to(scores.device), scores)
+            weights = self._weights.to(scores.device)
+            if scores.shape[1] == 1:  # for two classes
+                errors = errors * torch.lerp(weights[0], weights[1], values)
+            else:
+                errors = errors * _along_classes(weights, scores)
         if counts is None:
             return errors.mean()
         return (errors * counts).sum() / counts.expand_as(errors).sum()

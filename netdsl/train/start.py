@@ -63,7 +63,7 @@ class Wishes(NamedTuple):
 def train_net(
     compiled: Compiled, wishes: Wishes, console: Console, warn: Warn | None = None
 ) -> Result:
-    """Train the net with fresh weights, and print the progress; raises as `train` does.
+    """Train the net, from fresh weights or those of `weights`; raises as `train` does.
 
     `warn` gets the warnings about the data; without it, they are printed like the progress.
 

@@ -140,6 +140,16 @@ def test_the_class_that_a_target_ignores_is_left_out() -> None:
         assert of_data == value(loss(ignore=255), PIXELS, MASK)
 
 
+def test_weights_of_a_single_score() -> None:
+    """The first weight is that of the class 0."""
+    scores, targets = torch.tensor([[2.0], [0.5], [-1.0]]), torch.tensor([1, 0, 0])
+    errors = F.binary_cross_entropy_with_logits(
+        scores[:, 0], targets.float(), reduction="none"
+    ) * torch.tensor([5.0, 0.5, 0.5])
+    found = value(BinaryCrossEntropy((0.5, 5.0)), scores, targets)
+    assert found == pytest.approx(errors.mean().item())
+
+
 def test_losses_that_do_not_fit_the_target() -> None:
     """Numbers have no classes, and weights need one for each class."""
     with pytest.raises(SettingError, match="`cross_entropy`, and the targets of D are numbers"):

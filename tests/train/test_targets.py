@@ -109,8 +109,9 @@ def test_one_score_for_two_classes(
     for engine in ("torch", "onnxruntime"):
         assert run(["test", "one.net", "--weights", "runs/One", "--engine", engine]) == 0
         assert f"accuracy {100 * last['accuracy']:.2f} %" in capsys.readouterr().out
-    assert run(["train", "one.net", "--overwrite", "--set", "train.loss=cross_entropy"]) == 1
-    assert "gives 1 number per image, one.npz has 2 classes" in capsys.readouterr().err
+    for loss in ("cross_entropy", "mse"):  # the sign of a score for `mse` is not its class
+        assert run(["train", "one.net", "--overwrite", "--set", f"train.loss={loss}"]) == 1
+        assert "gives 1 number per image, one.npz has 2 classes" in capsys.readouterr().err
 
 
 def test_a_validation_set_is_shown_in_place_of_the_test(

@@ -66,6 +66,7 @@ class SmoothL1:
     beta: Positive = 1.0
 
 
+ONE_SCORE = (BinaryCrossEntropy, Dice)  # they take the sigmoid of a single score for two classes
 Loss = CrossEntropy | BinaryCrossEntropy | Dice | MSE | L1 | SmoothL1
 
 LOSSES: dict[str, Callable[..., Loss]] = {
