@@ -89,7 +89,11 @@ def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
     small, large = dataset.classes[least], dataset.classes[most]
     samples = counted(int(counts[least]), "training sample")
     message = f"{dataset.name} has {samples} of `{small}`, and {counts[most]:,} of `{large}`"
-    yield _warning("class-imbalance", message, "the accuracy hides errors of the small class")
+    yield _warning(
+        "class-imbalance",
+        message,
+        "the accuracy says little about the small class: add samples, or give the loss `weights`",
+    )
 
 
 def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
@@ -104,7 +108,10 @@ def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
             samples = counted(len(splits[second]), f"{second} sample")
             occur = "occurs" if count == 1 else "occur"
             message = f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
-            help_ = f"results on the {second} set are too good; remove them from one of the two"
+            help_ = (
+                f"remove them from one of the two sets: results on the {second} set look better"
+                " than they are"
+            )
             yield _warning("shared-samples", message, help_)
 
 
