@@ -34,17 +34,18 @@ class Watch:
         `place` is the step in words, and `again` repeats the forward pass of the step. A gradient
         that is not finite makes its weight so in the same step.
         """
-        # The norm is the largest magnitude; it is NaN if a number is.
-        largest = torch.nn.utils.get_total_norm(self._learned, norm_type=math.inf)
-        value, bound = torch.stack((loss.float(), largest.float())).tolist()
+        # The norm is not finite if a number is not, or if its square is too large: that is rare.
+        norm = torch.nn.utils.get_total_norm(self._learned)
+        value, length = torch.stack((loss.float(), norm.float())).tolist()
         if self.first is None:
             self.first = value
         if not math.isfinite(value):
             raise _diverged(f"the training loss is {value} {place}", self._where(again))
         if value > MOST * max(1.0, abs(self.first)):
             raise _diverged(f"the training loss is {value:.3g} {place}", None)
-        if not math.isfinite(bound):
-            raise _diverged(f"{self._first_wrong()} {place}", None)
+        wrong = None if math.isfinite(length) else self._first_wrong()
+        if wrong is not None:
+            raise _diverged(f"{wrong} {place}", None)
 
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
@@ -52,8 +53,8 @@ class Watch:
             if not tensor.isfinite().all():
                 raise _diverged(f"`{name}` has numbers that are not finite {place}", None)
 
-    def _first_wrong(self) -> str:
-        """The first gradient or weight that is not finite."""
+    def _first_wrong(self) -> str | None:
+        """The first gradient or weight that is not finite, if there is one."""
         for what, tensors in (
             ("the gradient of `{}`", {n: p.grad for n, p in self.module.named_parameters()}),
             ("`{}`", dict(self.module.named_parameters())),
@@ -61,7 +62,7 @@ class Watch:
             for name, tensor in tensors.items():
                 if tensor is not None and not tensor.isfinite().all():
                     return f"{what.format(name)} has numbers that are not finite"
-        return "a weight has numbers that are not finite"
+        return None
 
     def _where(self, again: Callable[[], object]) -> str | None:
         """The first layer whose result is not finite when the forward pass is repeated."""

@@ -36,11 +36,11 @@ def build_optimizer(
     groups = _groups(optimizer, parameters, selection)
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=nesterov)
+            return torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=nesterov, fused=True)
         case AdamW():
-            return torch.optim.AdamW(groups)
+            return torch.optim.AdamW(groups, fused=True)
         case Adam():
-            return torch.optim.Adam(groups)
+            return torch.optim.Adam(groups, fused=True)
         case RMSprop(alpha=alpha, momentum=momentum):
             return torch.optim.RMSprop(groups, alpha=alpha, momentum=momentum)
         case Muon():
@@ -82,7 +82,7 @@ def _muon(optimizer: Muon, groups: Sequence[Group]) -> torch.optim.Optimizer:
         )
         parts.append(own)
     if others:
-        parts.append(torch.optim.AdamW(others))
+        parts.append(torch.optim.AdamW(others, fused=True))
     return Together(parts)
 
 
