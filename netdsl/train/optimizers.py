@@ -26,8 +26,13 @@ def build_optimizer(
     optimizer: Optimizer,
     parameters: Mapping[str, nn.Parameter],
     selection: Selection,
+    *,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """The torch optimizer over parameters by their names; `selection` resolves those of layers.
+
+    `fused` asks for PyTorch's faster form, which scaled gradients and weights that are unfrozen
+    later do not permit.
 
     Raises SettingError: `nothing-to-train` if there are no parameters, or all of them are frozen,
     and as `Selection` does.
@@ -36,11 +41,13 @@ def build_optimizer(
     groups = _groups(optimizer, parameters, selection)
     match optimizer:
         case SGD(momentum=momentum, nesterov=nesterov):
-            return torch.optim.SGD(groups, lr=0.1, momentum=momentum, nesterov=nesterov, fused=True)
+            return torch.optim.SGD(
+                groups, lr=0.1, momentum=momentum, nesterov=nesterov, fused=fused
+            )
         case AdamW():
-            return torch.optim.AdamW(groups, fused=True)
+            return torch.optim.AdamW(groups, fused=fused)
         case Adam():
-            return torch.optim.Adam(groups, fused=True)
+            return torch.optim.Adam(groups, fused=fused)
         case RMSprop(alpha=alpha, momentum=momentum):
             return torch.optim.RMSprop(groups, alpha=alpha, momentum=momentum)
         case Muon():
@@ -82,7 +89,7 @@ def _muon(optimizer: Muon, groups: Sequence[Group]) -> torch.optim.Optimizer:
         )
         parts.append(own)
     if others:
-        parts.append(torch.optim.AdamW(others, fused=True))
+        parts.append(torch.optim.AdamW(others))
     return Together(parts)
 
 

@@ -27,6 +27,7 @@ from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import TrainStep, seed_draws, steps_of
 from netdsl.train.rates import rate_factor
 from netdsl.train.recipe.losses import parts_of
+from netdsl.train.recipe.options import FP16
 from netdsl.train.records import NORM, Record
 from netdsl.train.selection import ANY, NetNames, Selection
 
@@ -72,7 +73,8 @@ class Run:
         parameters = dict(module.named_parameters())
         selection = Selection({name: ends.kinds.get(name, "") for name in parameters})
         self.freezing = Freezing(module, frozen_until(config, selection))
-        self.optimizer = build_optimizer(config.optimizer, parameters, selection)
+        fused = config.precision != FP16 and not config.freeze
+        self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
         parts = parts_of(config.loss, ends.outputs)
         self.loss = Objective(parts, ends.outputs, self.dataset.targets, heads, self.dataset.name)
