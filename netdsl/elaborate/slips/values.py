@@ -190,12 +190,14 @@ def _label(
     """The fix for labels without `@` among the arguments of a join."""
     if call is None or call.name not in JOINS:
         return
-    places = [argument.value.span for argument in call.arguments if argument.name is None]
-    texts = [place.text for place in places]
-    written = ", ".join(map(reference, texts))
-    if isinstance(call.arguments[0].value, ast.Comprehension):
+    arguments = [argument for argument in call.arguments if argument.name is None]
+    arguments = arguments or [a for a in call.arguments if isinstance(a.value, ast.Sequence)][:1]
+    if not arguments or isinstance(arguments[0].value, ast.Comprehension):
         return
-    if isinstance(call.arguments[0].value, ast.Sequence):
+    places = [argument.span for argument in arguments]
+    texts = [argument.value.span.text for argument in arguments]
+    written = ", ".join(map(reference, texts))
+    if isinstance(arguments[0].value, ast.Sequence):
         texts = parts(texts[0][1:-1])
         written = f"[{', '.join(map(reference, texts))}]"
     diagnostic.help = f"references begin with `@`: write `{call.name}({written})`"
