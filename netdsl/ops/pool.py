@@ -46,10 +46,10 @@ class MaxPool(Pooling):
     def infer(self, x: TensorType) -> TensorType:
         y = super().infer(x)
         geometry = self.geometry(x)
-        for size, (begin, _), dilation in zip(
-            x.spatial, geometry.pad, geometry.dilation, strict=True
+        for size, window, (begin, _), dilation in zip(
+            x.spatial, geometry.k, geometry.pad, geometry.dilation, strict=True
         ):
-            is_padded = begin > 0 or self.pads_at_run_time(x)
+            is_padded = begin > 0 or (window > 1 and self.pads_at_run_time(x))
             if dilation > 1 and is_padded and not self.needs_at_least(size, dilation):
                 raise OpError(
                     "bad-padding",
