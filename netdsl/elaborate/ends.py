@@ -90,9 +90,10 @@ class Ends:
         elif isinstance(expr, ast.Name):
             names = (expr.id,)
         elif isinstance(expr, ast.Sequence):
-            found = tuple(part.id for part in expr.items if isinstance(part, ast.Name))
+            found = [part.id for part in expr.walk() if isinstance(part, ast.Name)]
             if any(env.find(name)[0] for name in found):  # `[3, H, W]` is written `3xHxW`
-                names = tuple(name for name in found if name.isupper())
+                items = (part.id for part in expr.items if isinstance(part, ast.Name))
+                names = tuple(name for name in items if name[0].isupper())
         for name in names:
             if isinstance(name, str) and not env.find(name)[0]:
                 _refuse_batch(name, expr.span)

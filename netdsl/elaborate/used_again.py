@@ -10,6 +10,7 @@ from netdsl.elaborate.invocation import given, refuse_body
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.syntax import ast
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
@@ -72,11 +73,15 @@ def _no_tensors(call: ast.Call) -> NetdslError:
         help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
     )
     value = call.arguments[0].value
-    if len(call.arguments) == 1 and isinstance(value, ast.Reference):
+    is_plain = call.arguments[0].name is None
+    if len(call.arguments) == 1 and is_plain and isinstance(value, ast.Reference):
         written = f"{value.span.text} -> {call.name}"
         error.diagnostic.help = f"write `{written}` to apply it to that value"
         if not _text_before(call).endswith("->"):
             error.diagnostic.fix = (Edit(call.span, written),)
+    elif all(a.name is not None and _is_tensor(a.value) for a in call.arguments):
+        names = listed([f"`{a.name}`" for a in call.arguments])
+        error.diagnostic.help = f"give {names} where `{call.name}` is defined too"
     return error
 
 

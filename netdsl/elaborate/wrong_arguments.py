@@ -249,12 +249,21 @@ class WrongArguments:
         first, second = self.call.arguments[:2]
         if type(value) is not int or value < FEWEST_UNITS:
             return
+        if not self._is_written(first):
+            written = self.call.name
+            wrong.diagnostic.help = f"`{written}` has its arguments already: write `{written}`"
+            return
         text = f"{self.call.name}({second.value.span.text})"
         wrong.diagnostic.help = f"the length of the input is not an argument: write `{text}`"
         length = self._x.shape[-1] if self._x is not None else None
         is_last = all(a.name is not None for a in self.call.arguments[2:])
         if is_last and is_written(first.value) and self._given[self.cls.args[0].name] == length:
             wrong.diagnostic.fix = (without(self.call, 0),)
+
+    def _is_written(self, argument: ast.Argument) -> bool:
+        """Whether an argument is written in this call, and not where a parameter got its value."""
+        place, own = argument.span, self.call.span
+        return place.file is own.file and own.start <= place.start < own.end
 
     def _label(self, value: ast.Expr) -> _Correction | None:
         """The correction of `name = "first"`: a label."""

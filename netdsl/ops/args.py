@@ -177,6 +177,13 @@ def padding(value: object) -> Padding:
     raise WrongType("an integer, sizes such as 0x3, pairs such as [(0, 1), (0, 1)], or same")
 
 
+def widths(value: object) -> Dims | Pairs:
+    """An integer, sizes, or begin and end pairs `[(0, 1), (0, 1)]`."""
+    if is_integer(value) or _is_sizes(value) or _is_pairs(value):
+        return value
+    raise WrongType("an integer, sizes such as 0x3, or pairs such as [(0, 1), (0, 1)]")
+
+
 def padding_advice(word: object) -> str | None:
     """Advice for a word that other libraries accept as a padding."""
     if not isinstance(word, str):
@@ -262,6 +269,7 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     text: "word",
     dims: "int or dims",
     padding: "int, dims, pairs or same",
+    widths: "int, dims or pairs",
     sizes: "dims",
     integers: "list of int",
     axes: "int or list",

@@ -23,6 +23,7 @@ from netdsl.ops.args import (
     padding,
     padding_advice,
     show,
+    widths,
 )
 from netdsl.ops.registry import LAYERS
 from netdsl.words import counted
@@ -225,6 +226,8 @@ def advice(declared: Arg, value: object) -> str | None:
     """What to write for a value that does not have the type of the argument."""
     if declared.convert is padding:
         return padding_advice(value)
+    if declared.convert is widths and value == "same":
+        return f"write how wide it is, as in `{declared.name}(1)`"
     return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window
 from netdsl.ir.types import TensorType
-from netdsl.ops.args import integer, number, padding, sizes, text
+from netdsl.ops.args import integer, number, sizes, text, widths
 from netdsl.ops.base import arg, for_all_axes, layer, spatial_rank
 from netdsl.ops.padding import Border, check_border, spread_pairs
 from netdsl.ops.rounding import exact
@@ -42,7 +42,7 @@ class Pad(Op):
     """Put a border around the spatial axes."""
 
     pad = arg(
-        padding,
+        widths,
         doc="width of the border: one number, one for each axis, or (begin, end) pairs",
         min=0,
     )
@@ -60,19 +60,19 @@ class Pad(Op):
     def _pairs(self, x: TensorType) -> Pairs:
         """The widths before and after each spatial axis; raises `OpError`."""
         rank = spatial_rank(self, x)
-        if self.pad == "same":
-            raise OpError(
-                "bad-argument",
-                "`pad` of `pad` must be the width of the border, found same",
-                "pad",
-                "write a number: `pad(1)`",
-            )
         return spread_pairs(self.pad, rank, self.kind)
 
     def infer(self, x: TensorType) -> TensorType:
         pairs = self._pairs(x)
         for size, pair in zip(x.spatial, pairs, strict=True):
             check_border(self, self.mode, size, max(pair), "mode")
+        if self.value and self.mode != "constant":
+            raise OpError(
+                "bad-argument",
+                f"`value` of `pad` needs `mode = constant`, found {self.mode}",
+                "value",
+                "leave out `mode` for a border of that value, or leave out `value`",
+            )
         if self.channels and self.mode != "constant":
             raise OpError(
                 "bad-argument",

@@ -95,3 +95,11 @@ def test_errors_about_sizes_or_names() -> None:
 def test_sizes_with_a_wrong_part_give_no_second_error() -> None:
     """If a part of the sizes is undefined because of an error, only that error is reported."""
     assert error_of("input x: 4x4x4\nlet k = nothing\nconv(8, 1xk)")[0] == "there is no `nothing`"
+
+
+@pytest.mark.parametrize("size", ["T", "Time"])
+def test_open_sizes_in_a_list(size: str) -> None:
+    """A list can have open sizes beside a formula of a name that has a value."""
+    text = f"let levels = 3\nnet N {{\n input wave: [2 * levels, {size}]\n relu\n}}"
+    (layer,) = netdsl.loads(text).layers
+    assert [str(n) for n in layer.shape] == ["6", size]
