@@ -114,7 +114,7 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
     for size in sizes:
         if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
             message = f"--input has a size of {clipped(size)}"
-            raise UsageError(f"{message}, the largest is {MAX_DIM:,}")
+            raise UsageError(f"{message}, but the largest is {MAX_DIM:,}")
     return tuple(map(int, sizes))
 
 

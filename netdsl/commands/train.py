@@ -75,8 +75,8 @@ def parse_settings(items: list[str]) -> dict[str, str]:
         section, _, key = name.strip().partition(".")
         if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
             raise UsageError(
-                "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1,"
-                f" found `{item}`"
+                "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1,"
+                f" not `{item}`"
             )
         settings[key] = value.strip()
     return settings

@@ -52,7 +52,7 @@ Numbers = Annotated[
 PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
 ]
-Share = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Share = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 MaybeShare = Annotated[
     float | None, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
 ]
@@ -292,8 +292,8 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     if _is_spread(call, list(parameters.values())):
         named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
         written = ", ".join([show(call.args), *named])
-        found = counted(len(call.args), "number")
-        message = f"`{names[0]}` of `{call.name}` must be a list, found {found}"
+        found = counted(len(call.args), "number")  # at least two
+        message = f"`{names[0]}` of `{call.name}` must be a list, but {found} are given"
         advice = f"write a list: `{call.name}({written})`"
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
@@ -326,7 +326,7 @@ def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> Setti
     takes = f"takes at most {counted(most, 'argument')}"
     if most < len(names):
         takes += " without a name"
-    message = f"`{call.name}` {takes}, {found} {are(found)} given"
+    message = f"`{call.name}` {takes}, but {found} {are(found)} given"
     help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
     part = EntryPart(call.name, most)
     return SettingError("unknown-argument", message, key, help_, part=part)

@@ -37,8 +37,9 @@ class Accuracy:
     def check(self, classes: int) -> None:
         """Raise SettingError `bad-argument` if `top` is above the number of classes."""
         if self.top > classes:
-            message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
-            help_ = f"`top` is at most {classes}, and below it to be of use"
+            has = counted(classes, "class")
+            message = f"`top` of `accuracy` is {self.top}, but the net has {has}"
+            help_ = f"write a number below {classes}"
             raise SettingError("bad-argument", message, "metrics", help_)
 
     def __call__(self, logits: "Floats", labels: "Labels") -> float:

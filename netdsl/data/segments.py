@@ -12,6 +12,8 @@ from netdsl.data.folder import existing_folder, pictures_in, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.errors import SettingError
+from netdsl.pictures import SUFFIXES
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +46,13 @@ def read_segments(source: Segments) -> Dataset:
 def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Path, Path]) -> None:
     missing = [file for file in files if file.relative_to(root).with_suffix("") not in masks]
     if not files:
-        raise SettingError("data-not-found", f"{root} has no pictures", "data")
+        help_ = f"the names of pictures end in {listed(SUFFIXES)}"
+        raise SettingError("data-not-found", f"{root} has no pictures", "data", help_)
     if missing:
-        have = "picture has" if len(missing) == 1 else "pictures have"
-        message = f"{len(missing):,} {have} no mask in {source.masks}, the first is {missing[0]}"
+        message = f"{missing[0]} has no mask in {source.masks}"
+        if len(missing) > 1:
+            message = f"{len(missing):,} pictures have no mask in {source.masks}: the first is"
+            message += f" {missing[0]}"
         help_ = "a mask has the name of its picture, with any suffix: `images/a.jpg`, `masks/a.png`"
         raise SettingError("data-not-found", message, "data", help_)
 

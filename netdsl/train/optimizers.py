@@ -57,9 +57,11 @@ def build_optimizer(
 def check_trainable(parameters: Mapping[str, nn.Parameter]) -> None:
     """Raise SettingError `nothing-to-train` if no parameter can be trained."""
     if not parameters:
-        raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
+        help_ = "add a layer with weights, such as `dense` or `conv`"
+        message = "the net has no weights to train"
+        raise SettingError("nothing-to-train", message, "optimizer", help_)
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        help = "remove `frozen` from the layers that training is to change"
+        help = "remove `frozen` from layers of the net, or names from the entry `freeze`"
         message = "all weights of the net are frozen"
         raise SettingError("nothing-to-train", message, "optimizer", help)
 

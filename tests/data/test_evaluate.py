@@ -16,7 +16,7 @@ def test_top_k_ranks_ties_in_order_and_nan_last() -> None:
     labels = np.array([1, 2, 0])
     assert [Accuracy(top)(logits, labels) for top in (1, 2, 3)] == [0, pytest.approx(1 / 3), 1]
     assert Accuracy(1)(logits, np.array([0, 0, 1])) == pytest.approx(2 / 3)
-    with pytest.raises(SettingError, match="is 4, the net has 3 classes"):
+    with pytest.raises(SettingError, match="is 4, but the net has 3 classes"):
         Accuracy(4)(logits, labels)
 
 

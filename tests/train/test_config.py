@@ -89,7 +89,12 @@ def test_section_is_read() -> None:
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
         ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
         ({"metrics": [SettingCall("accuracy", (0,))]}, "bad-argument", "from 1 to"),
-        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
+        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "at least 0 and below 1"),
+        (
+            {"loss": SettingCall("cross_entropy", (), {"weights": [0, 0]})},
+            "bad-argument",
+            "[0, 0]; it must be a list of numbers of at least 0, one of them above 0",
+        ),
     ],
 )
 def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:

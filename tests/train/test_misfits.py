@@ -61,7 +61,7 @@ MISFITS = {
         "dense(10)",
         "data = fashion_mnist\nmetrics = accuracy(top = 11)",
         "bad-argument",
-        "at most 10",
+        "below 10",
     ),
     "crop": (
         "1x28x28",

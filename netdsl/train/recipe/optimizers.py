@@ -18,7 +18,7 @@ def _are_rates(value: PerWeight) -> bool:
     return bool(value) and len({*names}) == len(names) and all(rate > 0 for _, rate in value)
 
 
-Momentum = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Momentum = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 Rates = Annotated[
     PerWeight,
     Constraint("a number above 0, or a list of pairs with such numbers", _are_rates),
@@ -39,7 +39,7 @@ class SGD:
         if self.nesterov and not self.momentum:
             raise SettingError(
                 "bad-argument",
-                "`nesterov` of `sgd` is true, and its `momentum` is 0",
+                "`nesterov` of `sgd` is true, but its `momentum` is 0",
                 help="give it a momentum: `sgd(lr = 0.1, momentum = 0.9, nesterov = true)`",
                 part=EntryPart("sgd", "nesterov"),
             )
