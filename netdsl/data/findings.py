@@ -90,11 +90,11 @@ def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
     small, large = dataset.classes[least], dataset.classes[most]
     samples = counted(int(counts[least]), "training sample")
     message = f"{dataset.name} has {samples} of `{small}`, but {counts[most]:,} of `{large}`"
-    yield _warning(
-        "class-imbalance",
-        message,
-        "the accuracy says little about the small class: add samples, or give the loss `weights`",
+    help_ = (
+        f"add samples of `{small}`, or write `loss = cross_entropy(weights = balanced)`: a net can"
+        " have a high accuracy without it"
     )
+    yield _warning("class-imbalance", message, help_)
 
 
 def _shared(dataset: Dataset) -> Iterator[Diagnostic]:

@@ -44,12 +44,12 @@ def build_optimizer(
             return torch.optim.SGD(
                 groups, lr=0.1, momentum=momentum, nesterov=nesterov, fused=fused
             )
-        case AdamW():
-            return torch.optim.AdamW(groups, fused=fused)
-        case Adam():
-            return torch.optim.Adam(groups, fused=fused)
-        case RMSprop(alpha=alpha, momentum=momentum):
-            return torch.optim.RMSprop(groups, alpha=alpha, momentum=momentum)
+        case AdamW(betas=betas, eps=eps):
+            return torch.optim.AdamW(groups, betas=betas, eps=eps, fused=fused)
+        case Adam(betas=betas, eps=eps):
+            return torch.optim.Adam(groups, betas=betas, eps=eps, fused=fused)
+        case RMSprop(alpha=alpha, momentum=momentum, eps=eps):
+            return torch.optim.RMSprop(groups, alpha=alpha, eps=eps, momentum=momentum)
         case Muon():
             return _muon(optimizer, groups)
 

@@ -16,6 +16,7 @@ from netdsl.data.images import check_outputs
 from netdsl.data.metrics import scores_for
 from netdsl.errors import SettingError
 from netdsl.train.augment import build_input
+from netdsl.train.balance import with_class_weights
 from netdsl.train.checkpoint import Parts, Progress
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import CPU, Batch, Feed
@@ -76,7 +77,7 @@ class Run:
         fused = config.precision != FP16 and not config.freeze
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
-        parts = parts_of(config.loss, ends.outputs)
+        parts = with_class_weights(parts_of(config.loss, ends.outputs), self.dataset)
         self.loss = Objective(parts, ends.outputs, self.dataset.targets, heads, self.dataset.name)
         self.scaler = Scaler(config.precision, self.device)
         self.average = averaged(module, config.ema) if config.ema else None

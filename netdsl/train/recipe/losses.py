@@ -4,19 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from netdsl.config import BareWord
 from netdsl.data.arguments import Constraint, Natural, Positive
 from netdsl.errors import EntryPart, SettingError
 from netdsl.words import counted
 
+BALANCED = BareWord("balanced")
 
-def _are_weights(values: tuple[float, ...]) -> bool:
+
+def _are_weights(values: BareWord | tuple[float, ...]) -> bool:
+    if isinstance(values, str):
+        return values == BALANCED
     return not values or (min(values) >= 0 and max(values) > 0)
 
 
 Smoothing = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 ClassWeights = Annotated[
-    tuple[float, ...],
-    Constraint("a list of numbers of at least 0, one of them above 0", _are_weights),
+    BareWord | tuple[float, ...],
+    Constraint("`balanced`, or a list of numbers of at least 0, one of them above 0", _are_weights),
 ]
 
 
@@ -24,7 +29,8 @@ ClassWeights = Annotated[
 class CrossEntropy:
     """Cross entropy of the softmax of the scores, for each image or pixel.
 
-    `weights` has a weight for each class; targets of the class `ignore` are left out.
+    `weights` has a weight for each class, or is `balanced`, so that each class has the same share
+    in the loss of the training set. Targets of the class `ignore` are left out.
     """
 
     label_smoothing: Smoothing = 0.0
@@ -34,7 +40,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
-    """Binary cross entropy of the sigmoid of each score, with a weight for each class."""
+    """Binary cross entropy of the sigmoid of each score, with `weights` as `CrossEntropy`."""
 
     weights: ClassWeights = ()
     ignore: Natural | None = None
@@ -80,6 +86,11 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "l1": L1,
     "smooth_l1": SmoothL1,
 }
+
+
+def name_of(loss: Loss) -> str:
+    """The name of a loss in a section."""
+    return next(name for name, kind in LOSSES.items() if kind is type(loss))
 
 
 @dataclass(frozen=True)
@@ -140,16 +151,15 @@ def targets_of(
 
 
 def _check_classes(loss: Loss, classes: int | None, data: str) -> None:
-    name = next(name for name, kind in LOSSES.items() if kind is type(loss))
-    if classes is None and isinstance(loss, CrossEntropy | Dice):
+    name, weights = name_of(loss), getattr(loss, "weights", ())
+    if classes is None and (isinstance(loss, CrossEntropy | Dice) or weights == BALANCED):
         message = f"the loss is `{name}`, but the targets of {data} are numbers, not classes"
         help_ = "take a loss for numbers, such as `mse`; classes are integers from 0"
         raise SettingError("data-mismatch", message, "loss", help_)
-    weights = getattr(loss, "weights", ())
-    if not weights or classes is None or len(weights) == classes:
+    if not weights or weights == BALANCED or classes is None or len(weights) == classes:
         return
     has = counted(len(weights), "number")
     message = f"`weights` of `{name}` has {has}, but {data} has {counted(classes, 'class')}"
-    help_ = "write one number for each class"
+    help_ = "write one number for each class, or `weights = balanced`"
     part = EntryPart(name, "weights")
     raise SettingError("bad-argument", message, "loss", help_, part=part)
