@@ -112,7 +112,8 @@ class TrainConfig:
             return
         for metric in self.metrics:
             if classes is not None:
-                metric.check(classes)
+                if isinstance(metric, Accuracy):
+                    metric.check(classes)
             elif metric not in scores_for(self.metrics, classes=False):
                 name = next(name for name, kind in METRICS.items() if type(metric) is kind)
                 message = f"`{name}` is about classes, but the targets of {data} are numbers"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from netdsl.data.dataset import Labels
 
 HEAD = "class, after epoch "  # and the number of the epoch
 
@@ -42,13 +41,6 @@ class ConfusionMatrix(NamedTuple):
             for own, guess in pairs
             if wrong[own, guess]
         ]
-
-
-def count(epoch: int, classes: Sequence[str], labels: Labels, guesses: Labels) -> ConfusionMatrix:
-    """The matrix for the classes of N images, and the guesses of a net."""
-    number = len(classes)
-    counts = np.bincount(labels * number + guesses, minlength=number * number)
-    return ConfusionMatrix(epoch, tuple(classes), counts.reshape(number, number))
 
 
 def write_csv(path: Path, confusion: ConfusionMatrix) -> None:
