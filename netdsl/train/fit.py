@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
+from netdsl.analysis.lint.schedules import ARGUMENTS, late_arguments
 from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -17,7 +18,7 @@ from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
 from netdsl.train.recipe.losses import ONE_SCORE, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
-from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
+from netdsl.train.recipe.schedules import SCHEDULES
 from netdsl.train.section import entry_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
 from netdsl.words import counted, listed
@@ -240,26 +241,18 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             yield from error.diagnostics
 
 
-def late_schedule(config: TrainConfig) -> SettingError | None:
-    """The warning for a schedule that changes the rate only after the last epoch, if it does."""
+def late_schedule(config: TrainConfig) -> list[SettingError]:
+    """The warnings about a schedule that changes the rate only after the last epoch."""
     schedule, epochs = config.schedule, config.epochs
-    late: list[str] = []
-    if schedule.warmup >= epochs:
-        late.append("the rate only rises")
-    elif getattr(schedule, "by", STEP) == EPOCH:
-        match schedule:
-            case StepDecay(every=every) if every >= epochs:
-                late.append("the rate never changes")
-            case MultiStep(at=at) if at[-1] >= epochs:
-                numbers = ", ".join(str(number) for number in at if number >= epochs)
-                late.append(f"the rate does not change at {numbers}")
-    if not late:
-        return None
-    message = f"training has {counted(epochs, 'epoch')}: {late[0]}"
-    help_ = f"write numbers below {epochs}, or more `epochs`"
-    error = SettingError("late-schedule", message, "schedule", help_)
-    error.diagnostic.severity = "warning"
-    return error
+    name = next(name for name, kind in SCHEDULES.items() if kind is type(schedule))
+    values = {argument: getattr(schedule, argument) for argument in ARGUMENTS[name]}
+    errors = []
+    for late in late_arguments(name, values, epochs):
+        message = f"training has {counted(epochs, 'epoch')}: {late.effect}"
+        error = SettingError("late-schedule", message, "schedule", late.help)
+        error.diagnostic.severity = "warning"
+        errors.append(error)
+    return errors
 
 
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:

@@ -30,10 +30,10 @@ class Counting(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         if not self.training:
-            self.alive.append(sum(not one.expired() for one in self.results))
+            self.alive.append(sum(not one.expired() for one in self.results))  # type: ignore[no-untyped-call]
         scores: Tensor = self.layer(images)
         if not self.training:
-            self.results.append(StorageWeakRef(scores.untyped_storage()))
+            self.results.append(StorageWeakRef(scores.untyped_storage()))  # type: ignore[no-untyped-call]
         return scores
 
 
