@@ -12,6 +12,7 @@ from netdsl.data.folder import existing_folder, pictures_in, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
 from netdsl.pictures import SUFFIXES
 from netdsl.words import listed
 
@@ -60,6 +61,7 @@ def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Pa
 def _mask(path: Path, form: PictureForm) -> np.ndarray:
     """The class numbers of a mask in the size of the pictures, without mixing of neighbours."""
     try:
+        refuse_pipe(path)
         with Image.open(path, formats=("PNG", "BMP", "GIF", "TIFF")) as opened:
             if opened.mode not in MODES:
                 message = f"the mask {path} has {opened.mode} colours; its pixels must be numbers"
@@ -68,4 +70,5 @@ def _mask(path: Path, form: PictureForm) -> np.ndarray:
             size = (form.width, form.height)
             return np.asarray(opened.resize(size, Image.Resampling.NEAREST), np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SettingError("corrupt-data", f"{path} is not a mask: {error}", "data") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError("corrupt-data", f"{path} is not a mask: {reason}", "data") from None

@@ -14,6 +14,7 @@ from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _targets(source: PictureTable, path: Path, texts: list[str]) -> tuple[list[s
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The names of the columns, and the rows by these names."""
     try:
+        refuse_pipe(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             names = list(reader.fieldnames or ())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
 from netdsl.ir.types import shape_text
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import RunIdentity, check_same
@@ -147,6 +148,7 @@ class _State(TypedDict):
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _State]:
     """The tensors, and the state besides them."""
+    refuse_pipe(path)
     try:
         with safe_open(path, "pt") as file:
             check_sums(path, required=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.files import replacing
+from netdsl.files import refuse_pipe, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def read_csv(path: Path, classes: Sequence[str]) -> ConfusionMatrix | None:
     """The matrix in a file; None if there is none for these classes."""
     if not path.exists():
         return None
+    refuse_pipe(path)
     with path.open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file)) or [[""]]
     if head[1:] != list(classes) or not head[0].startswith(HEAD):
