@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 import numpy as np
 
 from netdsl.errors import NetdslError
+from netdsl.files import refuse_pipe
 from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
@@ -241,6 +242,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
 def _opened(path: Path, member: str | None) -> Iterator[IO[bytes]]:
     """Open a file, or one member of an archive."""
     if member is None:
+        refuse_pipe(path)
         with open(path, "rb") as file:
             yield file
     else:

@@ -9,6 +9,7 @@ import sys
 
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import NetdslError
+from netdsl.files import is_idle_pipe
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile, Span
 
@@ -189,12 +190,6 @@ def read(path: str, shown: str | None = None) -> SourceFile:
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
     return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
-
-
-def is_idle_pipe(path: str) -> bool:
-    """Whether a file is a pipe that the shell did not connect: reading it may block forever."""
-    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
-    return is_pipe and not path.startswith(("/dev/fd/", "/dev/stdin"))
 
 
 def _decode(name: str, data: bytes, path: str | None) -> SourceFile:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netdsl.errors import NetdslError
+from netdsl.files import is_idle_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,8 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
     `bad-picture` for a damaged picture, one whose numbers do not define white, or one with several
     frames.
     """
+    if is_idle_pipe(path):
+        raise NetdslError("bad-picture", f"{path} is a pipe, not a picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # problems that matter raise errors

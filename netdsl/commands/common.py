@@ -11,7 +11,7 @@ from netdsl.commands.output import note_lines, printing, say_json, use_colour
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
-from netdsl.library import is_idle_pipe
+from netdsl.files import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
 from netdsl.render import NARROW, as_json, output_width, render_all
@@ -114,7 +114,7 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
     for size in sizes:
         if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
             message = f"--input has a size of {clipped(size)}"
-            raise UsageError(f"{message}, the largest is {MAX_DIM:,}")
+            raise UsageError(f"{message}, but the largest is {MAX_DIM:,}")
     return tuple(map(int, sizes))
 
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the counts, the constants and the warnings, and write the sheet of samples."""
     sheet = arguments.output
     if suffix_of(sheet) != SUFFIX:
-        raise UsageError(f"-o takes a name that ends in {SUFFIX}, found `{sheet}`")
+        raise UsageError(f"-o takes a name that ends in {SUFFIX}, not `{sheet}`")
     check_replaceable(Path(sheet))
     compiled = load_one(arguments)
     settings = parse_settings(arguments.set)

@@ -32,10 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
     if not printing().quiet:
         config = read_config(compiled, arguments.data, settings)
-        late = late_schedule(config)
-        if late is not None:
-            print_diagnostics([placed(late, compiled, settings).diagnostic])
-        print_diagnostics(_warnings(compiled, settings))
+        late = [placed(error, compiled, settings).diagnostic for error in late_schedule(config)]
+        print_diagnostics(late + _warnings(compiled, settings))
     start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
     screen = console()
@@ -75,8 +73,8 @@ def parse_settings(items: list[str]) -> dict[str, str]:
         section, _, key = name.strip().partition(".")
         if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
             raise UsageError(
-                "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1,"
-                f" found `{item}`"
+                "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1,"
+                f" not `{item}`"
             )
         settings[key] = value.strip()
     return settings

@@ -52,7 +52,7 @@ Numbers = Annotated[
 PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
 ]
-Share = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Share = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 MaybeShare = Annotated[
     float | None, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
 ]
@@ -216,7 +216,7 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
     elif isinstance(value, list):
         value = tuple(value)
     text = args.meant(as_base, value)
-    is_list = base in (tuple[int, ...], tuple[float, ...])
+    is_list = _list_of(base) in (tuple[int, ...], tuple[float, ...])
     if text is None and is_list and args.is_integer(value):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
@@ -292,8 +292,8 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     if _is_spread(call, list(parameters.values())):
         named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
         written = ", ".join([show(call.args), *named])
-        found = counted(len(call.args), "number")
-        message = f"`{names[0]}` of `{call.name}` must be a list, found {found}"
+        found = counted(len(call.args), "number")  # at least two
+        message = f"`{names[0]}` of `{call.name}` must be a list, but {found} are given"
         advice = f"write a list: `{call.name}({written})`"
         respelling = (", ".join(map(show, call.args)), show(call.args))
         raise SettingError("wrong-type", message, key, advice, respelling)
@@ -326,7 +326,7 @@ def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> Setti
     takes = f"takes at most {counted(most, 'argument')}"
     if most < len(names):
         takes += " without a name"
-    message = f"`{call.name}` {takes}, {found} {are(found)} given"
+    message = f"`{call.name}` {takes}, but {found} {are(found)} given"
     help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
     part = EntryPart(call.name, most)
     return SettingError("unknown-argument", message, key, help_, part=part)
@@ -335,10 +335,19 @@ def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> Setti
 def _is_spread(call: SettingCall, parameters: Sequence[inspect.Parameter]) -> bool:
     """Whether the numbers of a list are arguments of their own: `multistep(5, 8)`."""
     bases = [_base(parameter.annotation) for parameter in parameters[:2]]
-    if len(call.args) < 2 or [typing.get_origin(base) for base in bases] != [tuple, None]:
+    if len(call.args) < 2 or len(bases) < 2:
         return False
-    element = typing.get_args(bases[0])[0]
+    first, second = map(_list_of, bases)
+    if first is None or second is not None:
+        return False
+    element = typing.get_args(first)[0]
     return all(_as_type(value, element) is not _WRONG for value in call.args)
+
+
+def _list_of(base: object) -> object:
+    """The list of any length that a type is or may be, or None."""
+    parts = typing.get_args(base) if isinstance(base, types.UnionType) else (base,)
+    return next((part for part in parts if typing.get_args(part)[1:] == (...,)), None)
 
 
 def _base(annotation: object) -> object:

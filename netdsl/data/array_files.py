@@ -10,10 +10,10 @@ import numpy as np
 from netdsl.arrays import open_archive, open_array, type_name
 from netdsl.data.columns import ArrayColumn, MappedColumn
 from netdsl.data.dataset import Dataset, InputData, Split, TargetData
-from netdsl.data.folder import PARTS, existing_folder, split_numbers
+from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import constants_of, moments
-from netdsl.errors import NetdslError, SettingError
+from netdsl.errors import SettingError
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def read_archive(source: Archive) -> Dataset:
     """The dataset of a `.npz` file, in memory; raises SettingError and `NetdslError`."""
     path = Path(source.path).expanduser()
     if not path.is_file():
-        raise SettingError("data-not-found", f"there is no file {path}", "data")
+        raise SettingError("data-not-found", f"there is no file {path}", "data", RELATIVE)
     return _read(source, open_archive(path), _in_memory)
 
 
@@ -83,23 +83,28 @@ def _parts(source: Arrays, name: str, arrays: Mapping[str, StoredArray], make: M
     if "train" not in found:
         if name not in arrays:
             message = f"{source.path} has no array `{name}` or `{name}_train`"
-            has = listed([f"`{own}`" for own in arrays]) if arrays else "none"
+            has = listed([f"`{own}`" for own in arrays]) if arrays else "no arrays"
             help_ = f'it has {has}; name others with `inputs = ["..."]` and `targets = ["..."]`'
             raise SettingError("data-not-found", message, "data", help_)
         found = {"": arrays[name]}
     for stored in found.values():
-        _check_numbers(stored)
+        _check_numbers(stored, is_target=name in source.targets)
     return {part: make(stored) for part, stored in found.items()}
 
 
-def _check_numbers(stored: StoredArray) -> None:
-    """Raise `NetdslError` unless an array has at least one sample of numbers."""
+def _check_numbers(stored: StoredArray, *, is_target: bool) -> None:
+    """Raise SettingError unless an array has at least one sample of numbers."""
     if stored.dtype.kind not in "biuf":
         message = f"{stored.place} contains {type_name(stored.dtype)}, not numbers"
-        raise NetdslError("wrong-dtype", message)
+        help_ = "store the array as float32"
+        if is_target:
+            help_ = "store the numbers of the classes, from 0, and name them: `classes = [...]`"
+        raise SettingError("wrong-dtype", message, "data", help_)
     if not stored.shape or 0 in stored.shape:
-        sizes = "x".join(map(str, stored.shape)) or "a scalar"
-        raise SettingError("corrupt-data", f"{stored.place} has no samples: it is {sizes}", "data")
+        sizes = "x".join(map(str, stored.shape)) or "that of a scalar"
+        message = f"{stored.place} has no samples: its shape is {sizes}"
+        help_ = "the first axis of an array has its samples"
+        raise SettingError("corrupt-data", message, "data", help_)
 
 
 def _lengths(source: Arrays, columns: Mapping[str, Parts]) -> dict[str, int]:
@@ -112,12 +117,15 @@ def _lengths(source: Arrays, columns: Mapping[str, Parts]) -> dict[str, int]:
     for name, parts in columns.items():
         own, shapes = lengths[name], {column.shape for column in parts.values()}
         if own != expected:
-            message = f"`{name}` of {source.path} has {_counts(own)}, `{first}` {_counts(expected)}"
-            raise SettingError("corrupt-data", message, "data")
+            has = f"`{name}` of {source.path} has {_counts(own)}"
+            message = f"{has}, but `{first}` has {_counts(expected)}"
+            help_ = "each sample needs a value in every array"
+            raise SettingError("corrupt-data", message, "data", help_)
         if len(shapes) > 1:
             sizes = " and ".join(sorted("x".join(map(str, shape)) for shape in shapes))
-            message = f"`{name}` of {source.path} has samples of {sizes}"
-            raise SettingError("corrupt-data", message, "data")
+            message = f"`{name}` of {source.path} has samples of different shapes: {sizes}"
+            help_ = "give the samples of all splits one shape"
+            raise SettingError("corrupt-data", message, "data", help_)
     return expected
 
 
@@ -140,7 +148,9 @@ def _input(column: Column) -> InputData:
 
 def _check_finite(values: np.ndarray, place: str) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise SettingError("corrupt-data", f"{place} has numbers that are not finite", "data")
+        help_ = "correct or remove these samples; `numpy.isfinite` finds them"
+        message = f"{place} has numbers that are not finite"
+        raise SettingError("corrupt-data", message, "data", help_)
 
 
 def _target(source: Arrays, name: str, parts: Parts) -> TargetData:

@@ -109,7 +109,8 @@ def _records(path: Path, layout: CifarLayout) -> np.ndarray[tuple[int, int], np.
         _check_size(path, path.stat().st_size, layout)
         data = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise SettingError("data-not-found", f"{path} cannot be read: {error}", "data") from error
+        message = f"{path} cannot be read: {error.strerror or error}"
+        raise SettingError("data-not-found", message, "data") from error
     records = data.reshape(-1, layout.record)
     check_labels(records[:, layout.labels - 1].astype(np.int64), len(layout.classes), path)
     return records

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netdsl.data.columns import ArrayColumn
+from netdsl.data.labels import range_text
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
@@ -235,8 +236,5 @@ def _whole(column: Column) -> np.ndarray:
 def check_labels(labels: Labels, classes: int, path: Path) -> None:
     """Raise SettingError `corrupt-data` for a label of the file `path` above classes - 1."""
     if labels.size and labels.max() >= classes:
-        message = (
-            f"{path} contains the label {labels.max()}; {classes} classes have the labels 0 to"
-            f" {classes - 1}"
-        )
+        message = f"{path} contains the label {labels.max()}, but {range_text(classes)}"
         raise SettingError("corrupt-data", message, "data")

@@ -13,6 +13,7 @@ import numpy as np
 from netdsl.data.dataset import Split, check_labels
 from netdsl.data.split import parted
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
 
 FILE = "digits.csv.gz"
 HELP = (
@@ -39,6 +40,7 @@ def read_digits(folder: Path) -> tuple[Split, Split]:
     """
     path = folder / FILE
     try:
+        refuse_pipe(path)
         with gzip.open(path, "rb") as file:
             text = file.read(MOST).decode("ascii")
         table = np.loadtxt(io.StringIO(text), np.int64, delimiter=",", ndmin=2)

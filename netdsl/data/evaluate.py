@@ -1,46 +1,64 @@
 """Runs a net over samples and computes metrics; the net is a function on numpy arrays."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from netdsl.data.dataset import Dataset, Floats, Split, TargetData
+from netdsl.data.dataset import Dataset, Floats, Labels, Split, TargetData
 from netdsl.data.images import check_outputs
 from netdsl.data.metrics import Metric, scores_for
 
 Forward = Callable[..., Floats]  # takes an array for each input
 
 
-def predict(
-    forward: Forward, batches: Iterable[Mapping[str, np.ndarray]], dataset: Dataset
-) -> Floats:
-    """The outputs that `forward` gives for batches of inputs, such as logits N x K.
-
-    The inputs are prepared as `dataset` describes. Raises SettingError `data-mismatch` if `forward`
-    does not give one logit per class.
-    """
-    parts = []
-    for batch in batches:
-        outputs = np.asarray(forward(*dataset.prepared(batch)), np.float32)
-        check_outputs(dataset, outputs.shape[1:], next(iter(dataset.targets)), one_score=True)
-        parts.append(outputs)
-    return np.concatenate(parts)
-
-
 def evaluate(
     forward: Forward, split: Split, dataset: Dataset, metrics: Sequence[Metric], batch: int = 256
 ) -> dict[str, float]:
-    """Each metric of `forward` over `split`, by its `key`; raises as `predict`."""
-    outputs = predict(forward, split.batches(batch), dataset)
-    return measured(outputs, split.labels, dataset.target, metrics)
+    """Each metric of `forward` over `split`, by its `key`.
+
+    `forward` gives the output for a batch of inputs that are prepared as `dataset` describes, such
+    as logits N x K. Raises SettingError `data-mismatch` if that does not fit the first target.
+    """
+    results = Results(dataset.target, metrics)
+    name, labels = next(iter(split.targets.items()))
+    done = 0
+    for inputs in split.batches(batch):
+        outputs = np.asarray(forward(*dataset.prepared(inputs)), np.float32)
+        check_outputs(dataset, outputs.shape[1:], name, one_score=True)
+        results.add(outputs, labels.read(np.arange(done, done + len(outputs))))
+        done += len(outputs)
+    return results.values()
 
 
-def measured(
-    outputs: np.ndarray, labels: np.ndarray, target: TargetData, metrics: Sequence[Metric]
-) -> dict[str, float]:
-    """Each metric of outputs by its `key`; each pixel of a mask counts."""
-    outputs, labels = counted(outputs, labels, target)
-    return {m.key: m(outputs, labels) for m in scores_for(metrics, classes=bool(target.classes))}
+class Results:
+    """The metrics and the confusion of outputs that are added batch by batch.
+
+    Each pixel of a mask is a sample, unless it is ignored. If `confused`, there are K classes, and
+    `confusion` is K x K: how many samples of each class, in rows, were put into each class.
+    """
+
+    def __init__(
+        self, target: TargetData, metrics: Sequence[Metric], *, confused: bool = False
+    ) -> None:
+        self._target = target
+        classes = len(target.classes)
+        scores = scores_for(metrics, classes=bool(classes))
+        self._meters = {score.key: score.meter(classes) for score in scores}
+        self.confusion: Labels | None = None
+        if confused:
+            self.confusion = np.zeros((classes, classes), np.int64)
+
+    def add(self, outputs: np.ndarray, labels: np.ndarray) -> None:
+        """Add the outputs of a batch and the values of its target."""
+        outputs, labels = counted(outputs, labels, self._target)
+        for meter in self._meters.values():
+            meter.add(outputs, labels)
+        if self.confusion is not None:
+            np.add.at(self.confusion, (labels, outputs.argmax(axis=1)), 1)
+
+    def values(self) -> dict[str, float]:
+        """Each metric over what was added, by its key."""
+        return {key: meter.value() for key, meter in self._meters.items()}
 
 
 def counted(

@@ -74,7 +74,8 @@ def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
         if len(missing) > SHOWN:
             missing = [*missing[:SHOWN], f"{len(missing) - SHOWN:,} more"]
         message = f"{dataset.name} has no {name} samples of {listed(missing)}"
-        help_ = f"add {name} samples of it, or remove the class from the data"
+        them, what = ("it", "the class") if len(missing) == 1 else ("them", "the classes")
+        help_ = f"add {name} samples of {them}, or remove {what} from the data"
         yield _warning("missing-class", message, help_)
 
 
@@ -88,12 +89,12 @@ def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
         return
     small, large = dataset.classes[least], dataset.classes[most]
     samples = counted(int(counts[least]), "training sample")
-    message = f"{dataset.name} has {samples} of `{small}`, and {counts[most]:,} of `{large}`"
-    yield _warning(
-        "class-imbalance",
-        message,
-        "the accuracy says little about the small class: add samples, or give the loss `weights`",
+    message = f"{dataset.name} has {samples} of `{small}`, but {counts[most]:,} of `{large}`"
+    help_ = (
+        f"add samples of `{small}`, or write `loss = cross_entropy(weights = balanced)`: a net can"
+        " have a high accuracy without it"
     )
+    yield _warning("class-imbalance", message, help_)
 
 
 def _shared(dataset: Dataset) -> Iterator[Diagnostic]:

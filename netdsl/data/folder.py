@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
     from netdsl.data.own import Folder, OwnData
 
+RELATIVE = "a relative name begins at the current folder"  # the help for a missing file
 DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
 PARTS = ("train", "val", "test")
 LAYOUT = "put the pictures of each class into a folder of its own, such as `{}/cat/1.jpg`"
@@ -61,8 +62,7 @@ def existing_folder(name: str) -> Path:
     # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
     folder = os.path.expanduser(name)
     if not os.path.isdir(folder):
-        help_ = "a relative name begins at the current folder"
-        raise SettingError("data-not-found", f"there is no folder {folder}", "data", help_)
+        raise SettingError("data-not-found", f"there is no folder {folder}", "data", RELATIVE)
     return Path(folder)
 
 
@@ -80,7 +80,7 @@ def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict
         rest, chosen = parted(groups[train], source.test or DEFAULT_TEST, "test")
         found |= {"train": train[rest], "test": train[chosen]}
     elif source.test is not None:
-        message = f"`test` is {source.test:g}, and the data has a test set of its own"
+        message = f"`test` is {source.test:g}, but the data has a test set of its own"
         raise SettingError("bad-argument", message, "data", "leave out `test`")
     return {part: numbers for part, numbers in found.items() if len(numbers)}
 
@@ -112,6 +112,6 @@ def _check_classes(root: Path, parts: list[str], classes: list[str]) -> None:
     for part in parts[1:]:
         others = [name for name in _classes(root / part) if name not in classes]
         if others:
-            message = f"{root / part} has the class {listed(others)}, and {root / 'train'} does not"
+            message = f"{root / part} has the class {listed(others)}, but {root / 'train'} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
             raise SettingError("unknown-class", message, "data", help_)

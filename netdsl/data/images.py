@@ -109,7 +109,7 @@ def check_shape(
     ):
         return
     sizes = shape_text(images.shape)
-    message = f"the images of {images.name} are {sizes}, the net takes {shape_text(expects)}"
+    message = f"the images of {images.name} are {sizes}, but the net takes {shape_text(expects)}"
     advice = _size_help(images, expects) or _padding_help(images, expects)
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
@@ -141,11 +141,11 @@ def check_outputs(
         gives = f"{shape_text(outputs)} numbers"
         if outputs == (1,):
             gives = "1 number"
-        message = f"{subject} gives {gives} per image, {data.name} has {classes} classes"
+        message = f"{subject} gives {gives} per image, but {data.name} has {classes} classes"
         raise SettingError("data-mismatch", message, "data", _ending(data, outputs, subject))
     message = (
-        f"{subject} gives {shape_text(outputs)} for each sample, the target `{target}` of"
-        f" {data.name} needs {shape_text(wanted)}"
+        f"{subject} gives {shape_text(outputs)} for each sample, but the target `{target}`"
+        f" of {data.name} needs {shape_text(wanted)}"
     )
     help_ = f"end {subject} with `dense({wanted[0] if wanted else 1})`"
     if len(wanted) == MASK:
@@ -161,8 +161,9 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> 
     classes = images.class_count
     if outputs == images.shape or outputs == (prod(images.shape),):
         return (
-            f"`train` learns the classes of {images.name}; a net that reproduces its input is"
-            " trained from Python, with `net.torch()`"
+            "a net that reproduces its input needs targets that are pictures: write"
+            ' `data = npz("FILE")`, a file with the pictures as the arrays `x` and `y`, the latter'
+            f" float32 of {shape_text(outputs)}, and `loss = mse`"
         )
     if len(outputs) > 1 and outputs[0] == classes:
         end = "gap -> flatten"

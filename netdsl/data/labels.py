@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.errors import SettingError
-from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +31,13 @@ def class_names(
     return tuple(map(str, range(largest + 1)))
 
 
+def range_text(classes: int) -> str:
+    """The labels that a number of classes has, as a clause."""
+    if classes == 1:
+        return "the label of 1 class is 0"
+    return f"the labels of {classes:,} classes are 0 to {classes - 1:,}"
+
+
 def checked_labels(
     labels: np.ndarray, classes: int, place: str, ignored: int | None = None
 ) -> np.ndarray:
@@ -43,12 +49,13 @@ def checked_labels(
         first = int(np.flatnonzero(wrong.reshape(len(labels), -1).any(1))[0])
         label = labels[wrong].flat[0]
         count = int(wrong.sum())
-        message = (
-            f"{place} has the label {label} in sample {first}; {counted(classes, 'class')}"
-            f" have the labels 0 to {classes - 1}"
-        )
+        message = f"{place} has the label {label} in sample {first}, but {range_text(classes)}"
         if count > 1:
             message += f" ({count:,} labels are out of range)"
         help_ = "correct the labels, or name all classes: `classes = [...]`"
+        if labels.min() == 1 and labels.max() == classes:
+            help_ = "labels begin at 0: subtract 1 from all of them"
+        elif ignored is not None:
+            help_ += "; a number for pixels without a class is given as `ignored`"
         raise SettingError("label-out-of-range", message, "data", help_)
     return labels.astype(np.int64)

@@ -4,7 +4,7 @@ numpy and torchmetrics are imported only when a metric is computed, because `net
 sections without them.
 """
 
-import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -18,14 +18,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from netdsl.data.dataset import Floats, Labels
+    from netdsl.data.meters import Meter
 
 Average = Annotated[BareWord, one_of("macro", "micro", "weighted")]
 MACRO = BareWord("macro")
 
 
+class _Measured(ABC):
+    """A metric that is one number."""
+
+    @abstractmethod
+    def meter(self, classes: int) -> "Meter":
+        """What sums the metric over batches whose logits are N x `classes` x ..."""
+
+    def __call__(self, logits: "Floats", labels: "Labels | Floats") -> float:
+        """The metric of logits N x K x ... and labels N x ..., or values, as a single batch."""
+        meter = self.meter(logits.shape[1])
+        meter.add(logits, labels)
+        return meter.value()
+
+
 @dataclass(frozen=True)
-class Accuracy:
-    """The share of images whose class is among the `top` largest logits."""
+class Accuracy(_Measured):
+    """The share of images whose class is among the `top` largest logits.
+
+    Of two equal logits, the one with the lower index counts as larger.
+    """
 
     top: Count = 1
 
@@ -37,29 +55,21 @@ class Accuracy:
     def check(self, classes: int) -> None:
         """Raise SettingError `bad-argument` if `top` is above the number of classes."""
         if self.top > classes:
-            message = f"`top` of `accuracy` is {self.top}, the net has {counted(classes, 'class')}"
-            help_ = f"`top` is at most {classes}, and below it to be of use"
+            has = counted(classes, "class")
+            message = f"`top` of `accuracy` is {self.top}, but the net has {has}"
+            help_ = f"write a number below {classes}"
             raise SettingError("bad-argument", message, "metrics", help_)
 
-    def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """The share, from 0 to 1, for logits N x K and labels N.
+    def meter(self, classes: int) -> "Meter":
+        """Counts the hits; raises as `check`."""
+        from netdsl.data.meters import HitMeter
 
-        Of two equal logits, the one with the lower index counts as larger. Raises SettingError
-        `bad-argument` if `top` is above K.
-        """
-        import numpy as np
-
-        classes = logits.shape[1]
         self.check(classes)
-        own = logits[np.arange(len(labels)), labels][:, None]
-        later = np.arange(classes) > labels[:, None]
-        # A NaN is neither smaller nor larger. Counting the smaller logits makes it a miss.
-        smaller = (logits < own) | ((logits == own) & later)
-        return float((classes - 1 - smaller.sum(axis=1) < self.top).mean())
+        return HitMeter(self.top)
 
 
 @dataclass(frozen=True)
-class _Averaged:
+class _Averaged(_Measured):
     """A metric of each class, and the mean over the classes that `average` chooses."""
 
     average: Average = MACRO
@@ -70,22 +80,18 @@ class _Averaged:
         name = type(self).__name__.lower()
         return name if self.average == MACRO else f"{self.average}_{name}"
 
-    def check(self, classes: int) -> None:
-        """Every number of classes is allowed."""
+    def meter(self, classes: int) -> "Meter":
+        """Counts the right and the wrong guesses of each class."""
+        from torchmetrics import classification
 
-    def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """The metric for logits N x K x ... and labels N x ..., from 0 to 1."""
-        from torchmetrics.functional import classification
+        from netdsl.data.meters import TorchMeter
 
-        function = getattr(classification, self._function())
-        scores, targets = _tensors(logits, labels)
-        with warnings.catch_warnings():  # about classes that a part of the data does not have
-            warnings.simplefilter("ignore", UserWarning)
-            return float(function(scores, targets, scores.shape[1], average=self.average))
+        kind = getattr(classification, self._class())
+        return TorchMeter(kind(classes, average=str(self.average)), _tensors)
 
-    def _function(self) -> str:
-        """The function of torchmetrics that computes it."""
-        return f"multiclass_{type(self).__name__.lower()}"
+    def _class(self) -> str:
+        """The class of torchmetrics that computes it."""
+        return f"Multiclass{type(self).__name__}"
 
 
 @dataclass(frozen=True)
@@ -102,54 +108,48 @@ class Recall(_Averaged):
 class F1(_Averaged):
     """The harmonic mean of precision and recall."""
 
-    def _function(self) -> str:
-        return "multiclass_f1_score"
+    def _class(self) -> str:
+        return "MulticlassF1Score"
 
 
 @dataclass(frozen=True)
-class AUC:
+class AUC(_Measured):
     """The mean over the classes of the area under the ROC curve of each class against the rest."""
 
     key = "auc"
 
-    def check(self, classes: int) -> None:
-        """Every number of classes is allowed."""
+    def meter(self, classes: int) -> "Meter":
+        """Keeps all scores, because the area depends on their order."""
+        from torchmetrics.classification import MulticlassAUROC
 
-    def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """The area, from 0 to 1, for logits N x K and labels N."""
-        from torchmetrics.functional.classification import multiclass_auroc
+        from netdsl.data.meters import TorchMeter
 
-        scores, targets = _tensors(logits, labels)
-        with warnings.catch_warnings():  # about classes that a part of the data does not have
-            warnings.simplefilter("ignore", UserWarning)
-            return float(multiclass_auroc(scores.softmax(1), targets, scores.shape[1]))
+        def chances(logits: "Floats", labels: "Labels | Floats") -> tuple["Tensor", "Tensor"]:
+            scores, targets = _tensors(logits, labels)
+            return scores.softmax(1), targets
+
+        return TorchMeter(MulticlassAUROC(classes), chances)
 
 
 @dataclass(frozen=True)
-class MeanIoU:
+class MeanIoU(_Measured):
     """The mean over the classes of the intersection over the union of pixels."""
 
     ignore: Natural | None = None
     key = "mean_iou"
 
-    def check(self, classes: int) -> None:
-        """Every number of classes is allowed."""
+    def meter(self, classes: int) -> "Meter":
+        """Counts the pixels of each pair of classes."""
+        from torchmetrics.classification import MulticlassJaccardIndex
 
-    def __call__(self, logits: "Floats", labels: "Labels") -> float:
-        """The mean, from 0 to 1, for logits N x K x H x W and labels N x H x W."""
-        from torchmetrics.functional.classification import multiclass_jaccard_index
+        from netdsl.data.meters import TorchMeter
 
-        scores, targets = _tensors(logits, labels)
-        count = scores.shape[1]
-        return float(multiclass_jaccard_index(scores, targets, count, ignore_index=self.ignore))
+        return TorchMeter(MulticlassJaccardIndex(classes, ignore_index=self.ignore), _tensors)
 
 
 @dataclass(frozen=True)
-class _Error:
+class _Error(_Measured):
     """The mean error of all values; for classes, the target is 1 for the class and 0 for others."""
-
-    def check(self, classes: int) -> None:
-        """Every number of classes is allowed."""
 
     def _values(self, logits: "Floats", labels: "Labels | Floats") -> tuple["Tensor", "Tensor"]:
         import numpy as np
@@ -166,11 +166,13 @@ class SquaredError(_Error):
 
     key = "mse"
 
-    def __call__(self, logits: "Floats", labels: "Labels | Floats") -> float:
-        """The mean over all values."""
-        from torchmetrics.functional import mean_squared_error
+    def meter(self, classes: int) -> "Meter":
+        """Sums the squares."""
+        from torchmetrics import MeanSquaredError
 
-        return float(mean_squared_error(*self._values(logits, labels)))
+        from netdsl.data.meters import TorchMeter
+
+        return TorchMeter(MeanSquaredError(), self._values)
 
 
 @dataclass(frozen=True)
@@ -179,11 +181,13 @@ class AbsoluteError(_Error):
 
     key = "mae"
 
-    def __call__(self, logits: "Floats", labels: "Labels | Floats") -> float:
-        """The mean over all values."""
-        from torchmetrics.functional import mean_absolute_error
+    def meter(self, classes: int) -> "Meter":
+        """Sums the magnitudes."""
+        from torchmetrics import MeanAbsoluteError
 
-        return float(mean_absolute_error(*self._values(logits, labels)))
+        from netdsl.data.meters import TorchMeter
+
+        return TorchMeter(MeanAbsoluteError(), self._values)
 
 
 @dataclass(frozen=True)
@@ -191,9 +195,6 @@ class Confusion:
     """How many images of each class were put into each class: a table in a file, not a number."""
 
     key = "confusion"
-
-    def check(self, classes: int) -> None:
-        """Every number of classes is allowed."""
 
 
 Score = Accuracy | Precision | Recall | F1 | AUC | MeanIoU | SquaredError | AbsoluteError

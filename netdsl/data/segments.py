@@ -12,6 +12,9 @@ from netdsl.data.folder import existing_folder, pictures_in, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
+from netdsl.pictures import SUFFIXES
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +47,13 @@ def read_segments(source: Segments) -> Dataset:
 def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Path, Path]) -> None:
     missing = [file for file in files if file.relative_to(root).with_suffix("") not in masks]
     if not files:
-        raise SettingError("data-not-found", f"{root} has no pictures", "data")
+        help_ = f"the names of pictures end in {listed(SUFFIXES)}"
+        raise SettingError("data-not-found", f"{root} has no pictures", "data", help_)
     if missing:
-        have = "picture has" if len(missing) == 1 else "pictures have"
-        message = f"{len(missing):,} {have} no mask in {source.masks}, the first is {missing[0]}"
+        message = f"{missing[0]} has no mask in {source.masks}"
+        if len(missing) > 1:
+            message = f"{len(missing):,} pictures have no mask in {source.masks}: the first is"
+            message += f" {missing[0]}"
         help_ = "a mask has the name of its picture, with any suffix: `images/a.jpg`, `masks/a.png`"
         raise SettingError("data-not-found", message, "data", help_)
 
@@ -55,6 +61,7 @@ def _check_pairs(source: Segments, root: Path, files: list[Path], masks: dict[Pa
 def _mask(path: Path, form: PictureForm) -> np.ndarray:
     """The class numbers of a mask in the size of the pictures, without mixing of neighbours."""
     try:
+        refuse_pipe(path)
         with Image.open(path, formats=("PNG", "BMP", "GIF", "TIFF")) as opened:
             if opened.mode not in MODES:
                 message = f"the mask {path} has {opened.mode} colours; its pixels must be numbers"
@@ -63,4 +70,5 @@ def _mask(path: Path, form: PictureForm) -> np.ndarray:
             size = (form.width, form.height)
             return np.asarray(opened.resize(size, Image.Resampling.NEAREST), np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SettingError("corrupt-data", f"{path} is not a mask: {error}", "data") from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError("corrupt-data", f"{path} is not a mask: {reason}", "data") from None

@@ -35,7 +35,7 @@ def divided(dataset: Dataset, val: float, limit: int | None) -> Dataset:
     if not val:
         return replace(dataset, train=train, note=note)
     if dataset.val is not None:
-        message = f"`val` is {val:g}, and {dataset.name} has a validation set of its own"
+        message = f"`val` is {val:g}, but {dataset.name} has a validation set of its own"
         raise SettingError("bad-argument", message, "data", "leave out `val`")
     rest, chosen = parted(groups_of(dataset, train), val, "val")
     note += f", of which {len(chosen):,} {are(len(chosen))} for validation"
@@ -59,7 +59,11 @@ def parted(groups: npt.NDArray[np.int64], share: float, name: str) -> tuple[Indi
     count = round(share * len(groups))
     if not 0 < count < len(groups):
         message = f"`{name}` is {share:g}, which is {count} of {counted(len(groups), 'sample')}"
-        raise SettingError("bad-argument", message, "data", "each part needs at least one sample")
+        help_ = "add samples: each part needs at least one"
+        if len(groups) > 1:
+            smallest = 1 / len(groups)
+            help_ = f"write a share from {smallest:.2g} to {1 - smallest:.2g}, or add samples"
+        raise SettingError("bad-argument", message, "data", help_)
     order = spread(groups)
     return np.sort(order[count:]), np.sort(order[:count])
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.data.dataset import TargetData
-from netdsl.data.folder import PARTS, existing_folder, split_numbers
+from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
-from netdsl.words import listed
+from netdsl.files import refuse_pipe
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
@@ -56,25 +57,36 @@ def _targets(source: PictureTable, path: Path, texts: list[str]) -> tuple[list[s
 def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """The names of the columns, and the rows by these names."""
     try:
+        refuse_pipe(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             names = list(reader.fieldnames or ())
             rows = list(reader)
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
-        raise SettingError("data-not-found", message, "data") from None
+        raise SettingError("data-not-found", message, "data", RELATIVE) from None
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"{path} is not a CSV file in UTF-8: {error}"
         raise SettingError("corrupt-data", message, "data") from None
     if len(names) < 2 or not rows:
-        message = f"{path} has {len(names)} columns and {len(rows)} rows"
+        found = f"{counted(len(names), 'column')} and {counted(len(rows), 'row')}"
+        message = f"{path} has {found}, but needs at least 2 columns and 1 row"
         help_ = "the first line has the names of the columns, such as `file,label`"
         raise SettingError("corrupt-data", message, "data", help_)
     for number, row in enumerate(rows, 2):
         if None in row or None in row.values():
-            message = f"{path}, row {number}: expected {len(names)} fields, as in the first row"
-            raise SettingError("corrupt-data", message, "data")
+            found = counted(_fields(row), "field")
+            message = f"row {number} of {path} has {found}, but the first row has {len(names)}"
+            help_ = 'write a text that contains a comma in quotes: `"a, b"`'
+            raise SettingError("corrupt-data", message, "data", help_)
     return names, rows
+
+
+def _fields(row: dict[str | None, object]) -> int:
+    """The number of fields in a row; `csv` puts surplus ones under the key None."""
+    surplus = row.get(None)
+    named = sum(value is not None for name, value in row.items() if name is not None)
+    return named + (len(surplus) if isinstance(surplus, list) else 0)
 
 
 def _column(path: Path, names: list[str], wanted: str | None) -> str:
@@ -92,15 +104,15 @@ def _column(path: Path, names: list[str], wanted: str | None) -> str:
 def _part(path: Path, number: int, row: dict[str, str]) -> str:
     part = row.get(SPLIT, "")
     if part and part not in PARTS:
-        message = f"{path}, row {number}: the split is `{part}`; it must be {listed(PARTS)}"
-        raise SettingError("corrupt-data", message, "data")
+        message = f"row {number} of {path} has the split `{part}`; it must be train, val or test"
+        raise SettingError("corrupt-data", message, "data", did_you_mean(part, PARTS))
     return part
 
 
 def _file(path: Path, number: int, root: Path, name: str) -> Path:
     """The picture of a row, which is in the folder of the pictures or below."""
     if not name or Path(name).is_absolute() or ".." in Path(name).parts:
-        message = f"{path}, row {number}: the picture `{name}` is outside the folder {root}"
+        message = f"row {number} of {path} has the picture `{name}`, outside the folder {root}"
         raise SettingError("corrupt-data", message, "data", "write names relative to that folder")
     return root / name
 
@@ -111,7 +123,7 @@ def _number(path: Path, number: int, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        message = f"{path}, row {number}: `{text}` is not a finite number"
+        message = f"row {number} of {path} has `{text}`, which is not a finite number"
         raise SettingError("corrupt-data", message, "data", "for classes, leave out `numbers`")
     return value
 

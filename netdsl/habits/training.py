@@ -40,6 +40,7 @@ ENTRIES = {
 # Entries that are arguments here, and the entry whose call has them.
 ARGUMENTS = {
     **dict.fromkeys(("lr", "momentum", "weight_decay", "nesterov", "no_decay"), "optimizer"),
+    **dict.fromkeys(("betas", "eps"), "optimizer"),
     **dict.fromkeys(("warmup", "gamma", "every", "at", "power", "patience"), "schedule"),
     **dict.fromkeys(("root", "pad", "val", "limit"), "data"),
     "label_smoothing": "loss",
@@ -191,6 +192,7 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("mom", "beta", "mu"), ("momentum",)),
     **dict.fromkeys(("stepsize", "period", "epochs", "step"), ("every",)),
     **dict.fromkeys(("milestones", "steps", "boundaries", "every"), ("at",)),
+    **dict.fromkeys(("epsilon",), ("eps",)),
     **dict.fromkeys(("padding", "pads", "border"), ("pad",)),
     **dict.fromkeys(("path", "dir", "folder", "datadir", "directory"), ("root",)),
     **dict.fromkeys(("warmupepochs", "warmupsteps"), ("warmup",)),
@@ -207,10 +209,12 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("finaldivfactor",), ("end_divisor",)),
     **dict.fromkeys(("etamin", "minlr", "lrf"), ("end",)),
 }
-_USUAL = "leave it out: the usual numbers are used, 0.9 and 0.999, and 1e-8 for `eps`"
+_OF_ADAM = "leave it out: `adam` and `adamw` have `betas` and `eps`, and `rmsprop` has `eps`"
 # Arguments that have no counterpart here, and what to do instead.
 REMOVED_ARGUMENTS = {
-    **dict.fromkeys(("betas", "beta1", "beta2", "eps", "epsilon", "amsgrad"), _USUAL),
+    **dict.fromkeys(("betas", "eps", "epsilon"), _OF_ADAM),
+    **dict.fromkeys(("beta1", "beta2"), "write both in a list: `betas = [0.9, 0.999]`"),
+    "amsgrad": "leave it out: netdsl has Adam without this variant",
     **dict.fromkeys(("params", "parameters", "model"), "leave it out: all weights are trained"),
     **dict.fromkeys(
         ("tmax", "totalepochs", "lastepoch", "optimizer"),
@@ -227,11 +231,8 @@ REMOVED_ARGUMENTS = {
 }
 # Values of these arguments that training has without them.
 _USUAL_VALUES = {
-    "betas": r"[(\[]0?\.9, *0?\.999[)\]]",
     "beta1": r"0?\.90?",
     "beta2": r"0?\.999",
-    "eps": "1e-0?8",
-    "epsilon": "1e-0?8",
     "amsgrad": "[Ff]alse",
     "fromlogits": "[Tt]rue",
     "reduction": '"?mean"?',
@@ -242,6 +243,8 @@ EXAMPLES = {
     "momentum": "0.9",
     "weight_decay": "1e-4",
     "nesterov": "true",
+    "betas": "[0.9, 0.999]",
+    "eps": "1e-8",
     "warmup": "5",
     "every": "30",
     "gamma": "0.1",

@@ -74,11 +74,12 @@ def _check(augment: tuple[settings.Augment, ...], dataset: Dataset) -> None:
         if isinstance(item, MIXED) and (is_mask or not is_one):
             needs = "one input and one target, with one class or number for each image"
             message = f"`{name}` needs {needs}, which {dataset.name} does not have"
-            raise SettingError("bad-argument", message, "augment", part=EntryPart(name))
+            help_ = "leave it out"
+            raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
         grey = any(len(given.mean) == 1 for given in dataset.inputs.values() if given.is_image)
         if grey and _needs_colour(item):
-            message = f"`{name}` changes colours, and the images of {dataset.name} are grey"
-            help_ = "leave it out; `color_jitter` can change `brightness` and `contrast` of grey"
+            message = f"`{name}` changes colours, but the images of {dataset.name} are grey"
+            help_ = "leave it out; grey images can have `color_jitter(brightness = 0.2)`"
             raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
 
 

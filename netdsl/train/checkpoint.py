@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
+from netdsl.files import refuse_pipe
+from netdsl.ir.types import shape_text
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import RunIdentity, check_same
 from netdsl.train.numerics import Scaler
@@ -146,6 +148,7 @@ class _State(TypedDict):
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _State]:
     """The tensors, and the state besides them."""
+    refuse_pipe(path)
     try:
         with safe_open(path, "pt") as file:
             check_sums(path, required=True)
@@ -168,12 +171,16 @@ def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> Non
     saved = {name: tuple(value.shape) for name, value in model.items()}
     for name in [*shapes, *saved]:
         if shapes.get(name) != saved.get(name):
-            message = (
-                f"`{name}` has the shape {saved.get(name)} in {path} and {shapes.get(name)} in"
-                " the net"
-            )
+            message = f"`{name}` {_where(saved, name, str(path))}, but {_where(shapes, name)}"
             help_ = "train from the start with `--overwrite`, or into another folder"
             raise SettingError("resume-mismatch", message, None, help_)
+
+
+def _where(shapes: Mapping[str, tuple[int, ...]], name: str, place: str = "the net") -> str:
+    """Which shape a tensor has in a file or in the net, or that it is missing there."""
+    if name not in shapes:
+        return f"is missing in {place}"
+    return f"is {shape_text(shapes[name])} in {place}"
 
 
 def _kind(identity: RunIdentity) -> str:

@@ -112,10 +112,11 @@ class TrainConfig:
             return
         for metric in self.metrics:
             if classes is not None:
-                metric.check(classes)
+                if isinstance(metric, Accuracy):
+                    metric.check(classes)
             elif metric not in scores_for(self.metrics, classes=False):
                 name = next(name for name, kind in METRICS.items() if type(metric) is kind)
-                message = f"`{name}` is about classes, and the targets of {data} are numbers"
+                message = f"`{name}` is about classes, but the targets of {data} are numbers"
                 raise SettingError("bad-argument", message, "metrics", "write `metrics = mae`")
 
 
@@ -124,8 +125,8 @@ def _check_constants(images: "ImageData", constants: Mapping[str, tuple[float, .
     for name, values in constants.items():
         if len(values) != channels:
             message = (
-                f"`{name}` of `normalize` has {counted(len(values), 'value')}, the images of"
-                f" {images.name} have {counted(channels, 'channel')}"
+                f"`{name}` of `normalize` has {counted(len(values), 'value')}, but the images"
+                f" of {images.name} have {counted(channels, 'channel')}"
             )
             example = ", ".join(["0.5"] * channels)
             written = f"`normalize([{example}], [{example}])`"
@@ -138,7 +139,8 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
     _, height, width = images.shape
     if (size, size) == (height, width):
         return
-    message = f"`random_crop` makes {size}x{size} images, {images.name} has {height}x{width}"
+    own = f"those of {images.name} are {height}x{width}"
+    message = f"`random_crop` makes {size}x{size} images, but {own}"
     help_ = "the test uses whole images, so give `random_crop` their size"
     if height == width:
         kept = f", pad = {pad}" if pad else ""
@@ -227,13 +229,13 @@ def _unknown_entry(key: str, known: list[str]) -> SettingError:
 
 def _check_list(key: str, value: object) -> tuple[object, ...]:
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
-        raise SettingError(
-            "wrong-type", f"`{key}` is {show(value)}; it must be a list", key, "put it in [ ]"
-        )
+        message, text = f"`{key}` is {show(value)}; it must be a list", show(value).strip("`")
+        raise SettingError("wrong-type", message, key, f"write `{key} = [{text}]`")
     kind, registry = KINDS[key]
     items = tuple(invoke(_call(key, item), registry, kind, key) for item in value)
     if sum(isinstance(item, settings.Normalize) for item in items) > 1:
-        raise SettingError("bad-argument", "`augment` contains `normalize` twice", key)
+        message = "`augment` contains `normalize` twice"
+        raise SettingError("bad-argument", message, key, "keep one of them")
     return items
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.files import replacing
+from netdsl.files import refuse_pipe, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from netdsl.data.dataset import Labels
 
 HEAD = "class, after epoch "  # and the number of the epoch
 
@@ -44,13 +43,6 @@ class ConfusionMatrix(NamedTuple):
         ]
 
 
-def count(epoch: int, classes: Sequence[str], labels: Labels, guesses: Labels) -> ConfusionMatrix:
-    """The matrix for the classes of N images, and the guesses of a net."""
-    number = len(classes)
-    counts = np.bincount(labels * number + guesses, minlength=number * number)
-    return ConfusionMatrix(epoch, tuple(classes), counts.reshape(number, number))
-
-
 def write_csv(path: Path, confusion: ConfusionMatrix) -> None:
     """Write a table with a head and a first column of class names; raises OSError."""
     with (
@@ -67,6 +59,7 @@ def read_csv(path: Path, classes: Sequence[str]) -> ConfusionMatrix | None:
     """The matrix in a file; None if there is none for these classes."""
     if not path.exists():
         return None
+    refuse_pipe(path)
     with path.open(encoding="utf-8", newline="") as file:
         head, *rows = list(csv.reader(file)) or [[""]]
     if head[1:] != list(classes) or not head[0].startswith(HEAD):

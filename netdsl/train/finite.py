@@ -13,7 +13,11 @@ from netdsl.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALMER = "lower `lr` of the optimizer, or give the schedule a warm-up, `cosine(warmup = 1)`"
+CALMER = "lower the `lr` of the optimizer, or limit the gradients: `clip_norm = 1`"
+AT_ONCE = (
+    "no step was taken before, so the cause is not `lr`: look for numbers in the data, and for"
+    " weights, that are far larger than 1"
+)
 MOST = 1e10  # a loss that is so many times the first one has diverged, although it is finite
 
 
@@ -37,21 +41,23 @@ class Watch:
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
         norm = torch.nn.utils.get_total_norm(self._learned)
         value, length = torch.stack((loss.float(), norm.float())).tolist()
+        advice = CALMER
         if self.first is None:
-            self.first = value
+            self.first, advice = value, AT_ONCE
         if not math.isfinite(value):
-            raise _diverged(f"the training loss is {value} {place}", self._where(again))
+            raise _diverged(f"the training loss is {value} {place}", self._where(again), advice)
         if value > MOST * max(1.0, abs(self.first)):
-            raise _diverged(f"the training loss is {value:.3g} {place}", None)
+            fact = f"the training loss is {value:.3g} {place}, and was {self.first:.3g} at first"
+            raise _diverged(fact)
         wrong = None if math.isfinite(length) else self._first_wrong()
         if wrong is not None:
-            raise _diverged(f"{wrong} {place}", None)
+            raise _diverged(f"{wrong} {place}")
 
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
         for name, tensor in self.module.state_dict().items():
             if not tensor.isfinite().all():
-                raise _diverged(f"`{name}` has numbers that are not finite {place}", None)
+                raise _diverged(f"`{name}` has numbers that are not finite {place}")
 
     def _first_wrong(self) -> str | None:
         """The first gradient or weight that is not finite, if there is one."""
@@ -84,7 +90,7 @@ class Watch:
         return found[0] if found else None
 
 
-def _diverged(fact: str, layer: str | None) -> SettingError:
+def _diverged(fact: str, layer: str | None = None, advice: str = CALMER) -> SettingError:
     if layer is not None:
         fact += f"; the first numbers that are not finite come from layer `{layer}`"
-    return SettingError("diverged", fact, "optimizer", CALMER)
+    return SettingError("diverged", fact, "optimizer", advice)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
+from netdsl.analysis.lint.schedules import ARGUMENTS, late_arguments
 from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -17,7 +18,7 @@ from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
 from netdsl.train.recipe.losses import ONE_SCORE, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
-from netdsl.train.recipe.schedules import EPOCH, STEP, MultiStep, StepDecay
+from netdsl.train.recipe.schedules import SCHEDULES
 from netdsl.train.section import entry_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
 from netdsl.words import counted, listed
@@ -38,10 +39,11 @@ def check_input(graph: Graph, command: str, data: Described | None) -> None:
     image = graph.inputs[0]
     if len(graph.inputs) > 1 and data is not None:
         has = counted(len(graph.inputs), "input")
-        raise _cannot(graph, f"has {has}, and {data.name} has only one", graph.inputs[1])
+        fact = f"has {has}, but {data.name} has only one"
+        raise _cannot(graph, fact, graph.inputs[1], _arrays_for(graph))
     if image.type.dtype != "float32" and data is not None:
-        takes = f"takes {image.type.dtype}, and {command} gives it images of float32"
-        raise _cannot(graph, takes, image)
+        takes = f"takes {image.type.dtype}, but {command} gives it images of float32"
+        raise _cannot(graph, takes, image, _arrays_for(graph))
 
 
 def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> None:
@@ -65,7 +67,7 @@ def check_ends(graph: Graph, config: TrainConfig, command: str, data: Described 
         has = counted(len(outputs), "output")
         help_ = f"name those that are trained: `loss = [({outputs[0]}, cross_entropy)]`"
         place = graph.outputs[1].value
-        raise _cannot(graph, f"has {has}, and `loss` names none of them", place, help_)
+        raise _cannot(graph, f"has {has}, but `loss` names none of them", place, help_)
     parts_of(config.loss, tuple(outputs))
 
 
@@ -129,7 +131,7 @@ def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
         has = f"{dataset.name} has the inputs {listed([f'`{name}`' for name in columns])}"
         takes = listed([f"`{value.name}`" for value in inputs])
         help_ = "rename one of them, so that the names are equal"
-        raise SettingError("data-mismatch", f"{has}, the net takes {takes}", "data", help_)
+        raise SettingError("data-mismatch", f"{has}, but the net takes {takes}", "data", help_)
     for value in inputs:
         _check_type(dataset, names[value.name], value)
     ordered = {names[value.name]: dataset.inputs[names[value.name]] for value in inputs}
@@ -150,10 +152,8 @@ def _check_sizes(dataset: Dataset, value: Value, shape: tuple[int, ...]) -> None
     pairs = zip(expects, shape, strict=False)
     if len(expects) == len(shape) and all(a == b or not isinstance(a, int) for a, b in pairs):
         return
-    message = (
-        f"the samples of `{value.name}` of {dataset.name} are {shape_text(shape)}, the net takes"
-        f" {shape_text(expects)}"
-    )
+    are = f"the samples of `{value.name}` of {dataset.name} are {shape_text(shape)}"
+    message = f"{are}, but the net takes {shape_text(expects)}"
     help_ = f"write `input {value.name}: {shape_text(shape)}`"
     raise SettingError("data-mismatch", message, "data", help_)
 
@@ -165,8 +165,11 @@ def _check_type(dataset: Dataset, name: str, value: Value) -> None:
         gives = "int64"
     if takes == gives:
         return
-    message = f"`{name}` of {dataset.name} has {column.dtype}, the input `{value.name}` is {takes}"
-    help_ = "store floats" if takes == "float32" else f"write `input {value.name}: ... {gives}`"
+    own = f"`{name}` of {dataset.name} has {column.dtype}"
+    message = f"{own}, but the input `{value.name}` is {takes}"
+    help_ = f"write `input {value.name}: {shape_text(value.type.shape)} {gives}`"
+    if takes == "float32":
+        help_ = "store the array as float32, for example `x.astype('float32')`"
     raise SettingError("data-mismatch", message, "data", help_)
 
 
@@ -238,26 +241,18 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             yield from error.diagnostics
 
 
-def late_schedule(config: TrainConfig) -> SettingError | None:
-    """The warning for a schedule that changes the rate only after the last epoch, if it does."""
+def late_schedule(config: TrainConfig) -> list[SettingError]:
+    """The warnings about a schedule that changes the rate only after the last epoch."""
     schedule, epochs = config.schedule, config.epochs
-    late: list[str] = []
-    if schedule.warmup >= epochs:
-        late.append("the rate only rises")
-    elif getattr(schedule, "by", STEP) == EPOCH:
-        match schedule:
-            case StepDecay(every=every) if every >= epochs:
-                late.append("the rate never changes")
-            case MultiStep(at=at) if at[-1] >= epochs:
-                numbers = ", ".join(str(number) for number in at if number >= epochs)
-                late.append(f"the rate does not change at {numbers}")
-    if not late:
-        return None
-    message = f"training has {counted(epochs, 'epoch')}: {late[0]}"
-    help_ = f"write numbers below {epochs}, or more `epochs`"
-    error = SettingError("late-schedule", message, "schedule", help_)
-    error.diagnostic.severity = "warning"
-    return error
+    name = next(name for name, kind in SCHEDULES.items() if kind is type(schedule))
+    values = {argument: getattr(schedule, argument) for argument in ARGUMENTS[name]}
+    errors = []
+    for late in late_arguments(name, values, epochs):
+        message = f"training has {counted(epochs, 'epoch')}: {late.effect}"
+        error = SettingError("late-schedule", message, "schedule", late.help)
+        error.diagnostic.severity = "warning"
+        errors.append(error)
+    return errors
 
 
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
@@ -268,6 +263,11 @@ def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
     return help.replace(f"{data}(pad", f"{data}(root = {root[1]}, pad")
 
 
-def _cannot(graph: Graph, fact: str, place: Value, advice: str | None = None) -> NetdslError:
-    advice = advice or "use it from Python: `netdsl.load(...).torch()`"
+def _arrays_for(graph: Graph) -> str:
+    """The advice to give a net data with an array for each of its inputs."""
+    names = ", ".join(f'"{value.name}"' for value in graph.inputs)
+    return f'give it data with an array for each input: `data = npz("FILE", inputs = [{names}])`'
+
+
+def _cannot(graph: Graph, fact: str, place: Value, advice: str) -> NetdslError:
     return NetdslError("cannot-train", f"`{graph.name}` {fact}", place.site.span, help=advice)

@@ -38,8 +38,9 @@ def frozen_until(config: TrainConfig, selection: Selection) -> dict[str, dict[st
         ends[name] = epoch
     for name, epoch in ends.items():
         if math.isfinite(epoch) and epoch >= config.epochs:
-            message = f"`{name}` stays frozen for {epoch:g} epochs, and the run has {config.epochs}"
-            help_ = f"give `unfreeze` a number below {config.epochs}, or leave it out"
+            own, run = f"`{name}` stays frozen for {epoch:g} epochs", config.epochs
+            message = f"{own}, but the run has only {run}"
+            help_ = f"give `unfreeze` a number below {run}, or leave it out"
             raise SettingError("bad-argument", message, "unfreeze", help_)
     return {
         name: dict.fromkeys(selection.weights(name, "freeze"), end) for name, end in ends.items()

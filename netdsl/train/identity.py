@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from netdsl.errors import SettingError
 from netdsl.train.recipe.schedules import SPREAD
+from netdsl.train.written import texts_of_config
 from netdsl.weights.record import differences
 
 if TYPE_CHECKING:
@@ -37,19 +38,18 @@ def settings_of(config: TrainConfig) -> dict[str, str]:
 
     The number of epochs is one of them only if the schedule depends on it.
     """
-    texts = {name: repr(getattr(config, name)) for name in config.__dataclass_fields__}
     free = set(FREE)
     if not isinstance(config.schedule, SPREAD):
         free.add("epochs")
-    return {name: text for name, text in texts.items() if name not in free}
+    return {name: text for name, text in texts_of_config(config).items() if name not in free}
 
 
 def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     """Raise SettingError `resume-mismatch` unless a checkpoint is of the same run."""
-    for name, text in now["settings"].items():
-        before = saved["settings"].get(name)
+    for name in {**now["settings"], **saved["settings"]}:
+        text, before = (identity["settings"].get(name) for identity in (now, saved))
         if before != text:
-            message = f"`{name}` is {text}, and {path} was written with {before}"
+            message = f"{_given(name, text)}, but {path} was written {_with(before)}"
             if name == "epochs":
                 message += "; the learning rate follows a curve over all epochs"
             raise SettingError("resume-mismatch", message, name, ALLOW)
@@ -59,3 +59,11 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     if saved["data"] != now["data"]:
         message = f"{path} was written with other data: files have changed since"
         raise SettingError("resume-mismatch", message, "data", ALLOW)
+
+
+def _given(name: str, text: str | None) -> str:
+    return f"`{name}` is not given" if text is None else f"`{name}` is {text}"
+
+
+def _with(text: str | None) -> str:
+    return "without it" if text is None else f"with {text}"

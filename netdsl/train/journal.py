@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import SettingError
 from netdsl.files import make_folder, replacing
 from netdsl.train import confusion
+from netdsl.train.confusion import ConfusionMatrix
 from netdsl.train.curves import draw_curves, svg_of, write_png
 from netdsl.train.folder import CONFUSION, CURVES, REPORT, RUN, TEXT
 from netdsl.train.logs import kinds_in, open_logs
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.ir.graph import Graph
-    from netdsl.train.confusion import ConfusionMatrix
     from netdsl.train.records import Record
     from netdsl.train.run import Run
     from netdsl.train.run_file import RunFile
@@ -116,9 +116,9 @@ class Journal:
     def add(self, history: Sequence[Record]) -> None:
         """Report an epoch that was just tested, the last record of `history`."""
         run = self._run
-        if run.guesses is not None:
-            epoch, (labels, guesses) = int(history[-1]["epoch"]), run.guesses
-            self._confusion = confusion.count(epoch, run.dataset.classes, labels, guesses)
+        if run.confusion is not None:
+            epoch, classes = int(history[-1]["epoch"]), run.dataset.classes
+            self._confusion = ConfusionMatrix(epoch, classes, run.confusion)
         for log in self._logs:
             log.add(history)
         self._write_file(history)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def check_monitored(config: TrainConfig, dataset: Dataset) -> None:
     """Raise SettingError `bad-argument` for early stopping without a validation set."""
     if config.early_stopping is not None and dataset.val is None:
-        message = f"`early_stopping` needs a validation set, and {dataset.name} has none"
-        help_ = f"split one off: `data = {config.data.name}(val = 0.1)`"
+        message = f"`early_stopping` needs a validation set, but {dataset.name} has none"
+        split = config.data._replace(kwargs={**config.data.kwargs, "val": 0.1})
+        help_ = f"split one off: `data = {split}`"
         raise SettingError("bad-argument", message, "early_stopping", help_)
 
 

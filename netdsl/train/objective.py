@@ -187,7 +187,9 @@ def _values_of(scores: Tensor, targets: Tensor, ignore: int | None) -> tuple[Ten
     return F.one_hot(targets, scores.shape[1]).movedim(-1, 1).to(scores.dtype), counts
 
 
-def _class_weights(weights: tuple[float, ...]) -> Tensor | None:
+def _class_weights(weights: str | tuple[float, ...]) -> Tensor | None:
+    if isinstance(weights, str):
+        raise TypeError(f"the weights are `{weights}`: `with_class_weights` gives their numbers")
     return torch.tensor(weights) if weights else None
 
 

@@ -44,12 +44,12 @@ def build_optimizer(
             return torch.optim.SGD(
                 groups, lr=0.1, momentum=momentum, nesterov=nesterov, fused=fused
             )
-        case AdamW():
-            return torch.optim.AdamW(groups, fused=fused)
-        case Adam():
-            return torch.optim.Adam(groups, fused=fused)
-        case RMSprop(alpha=alpha, momentum=momentum):
-            return torch.optim.RMSprop(groups, alpha=alpha, momentum=momentum)
+        case AdamW(betas=betas, eps=eps):
+            return torch.optim.AdamW(groups, betas=betas, eps=eps, fused=fused)
+        case Adam(betas=betas, eps=eps):
+            return torch.optim.Adam(groups, betas=betas, eps=eps, fused=fused)
+        case RMSprop(alpha=alpha, momentum=momentum, eps=eps):
+            return torch.optim.RMSprop(groups, alpha=alpha, eps=eps, momentum=momentum)
         case Muon():
             return _muon(optimizer, groups)
 
@@ -57,9 +57,11 @@ def build_optimizer(
 def check_trainable(parameters: Mapping[str, nn.Parameter]) -> None:
     """Raise SettingError `nothing-to-train` if no parameter can be trained."""
     if not parameters:
-        raise SettingError("nothing-to-train", "the net has no weights to train", "optimizer")
+        help_ = "add a layer with weights, such as `dense` or `conv`"
+        message = "the net has no weights to train"
+        raise SettingError("nothing-to-train", message, "optimizer", help_)
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        help = "remove `frozen` from the layers that training is to change"
+        help = "remove `frozen` from layers of the net, or names from the entry `freeze`"
         message = "all weights of the net are frozen"
         raise SettingError("nothing-to-train", message, "optimizer", help)
 

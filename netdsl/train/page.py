@@ -61,7 +61,7 @@ def page_of(contents: Contents, curves: str) -> str:
     sections = [
         _section("results", "Results", _definitions(_results(contents))),
         _section("curves", "Curves", curves),
-        _section("confusion", "ConfusionMatrix matrix", _confusion(contents.confusion)),
+        _section("confusion", "Confusion matrix", _confusion(contents.confusion)),
         _section("epochs", "Epochs", _epochs(contents.history)),
         *_net(contents),
         _section("recipe", "Recipe", _recipe(run)),

@@ -46,7 +46,12 @@ def _replaced_item(
 ) -> list[object]:
     names = [_name(item) for item in items]
     if names.count(step) != 1:
-        message = f"{show(items)} has {counted(names.count(step), 'part')} `{step}`, not one"
+        message = f"{show(items)} has no part `{step}`"
+        if step in names:
+            message = f"{show(items)} has {counted(names.count(step), 'part')} `{step}`"
+            error = _nothing(message, step, (), "")
+            error.diagnostic.help = "a path cannot choose one of them: give the whole list"
+            raise error
         raise _nothing(message, step, [name for name in names if name], "")
     index = names.index(step)
     item = items[index]

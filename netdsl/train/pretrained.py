@@ -128,7 +128,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _mismatch(name: str, there: Sequence[int], here: Sequence[int], path: str) -> SettingError:
     shapes = ["x".join(map(str, shape)) or "a scalar" for shape in (there, here)]
-    message = f"`{name}` is {shapes[0]} in {path}, and {shapes[1]} in the net"
+    message = f"`{name}` is {shapes[0]} in {path}, but {shapes[1]} in the net"
     help_ = "only the last layers, which give the outputs, may have other sizes than in the file"
     return SettingError("weights-mismatch", message, "weights", help_)
 

@@ -4,18 +4,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset, Labels, Split, TargetData
-from netdsl.data.evaluate import counted, measured
+from netdsl.data.evaluate import Results
 from netdsl.data.images import check_outputs
 from netdsl.data.metrics import scores_for
 from netdsl.errors import SettingError
 from netdsl.train.augment import build_input
+from netdsl.train.balance import with_class_weights
 from netdsl.train.checkpoint import Parts, Progress
 from netdsl.train.config import TrainConfig
 from netdsl.train.feed import CPU, Batch, Feed
@@ -36,13 +37,6 @@ AfterStep = Callable[[], None]
 Forward = Callable[..., Any]  # from the inputs to a tensor, or a tuple of tensors
 
 
-class Guesses(NamedTuple):
-    """The classes of samples or pixels, and those that the net gives them."""
-
-    labels: Labels
-    guesses: Labels
-
-
 class Run:
     """One run: the module, its loss and optimizer, and the dataset on the device."""
 
@@ -57,7 +51,7 @@ class Run:
         self.module = module.to(device)
         self.dataset, self.config, self.device = dataset, config, device
         self.has_classes = bool(dataset.classes)
-        self.guesses: Guesses | None = None  # of the test samples, by the last test
+        self.confusion: Labels | None = None  # of the test samples in the last test
         self.prepare = build_input(config.augment, dataset, device)
         self.prepare_plain = build_input((), dataset, device)
         self._build(ends)
@@ -76,7 +70,7 @@ class Run:
         fused = config.precision != FP16 and not config.freeze
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
-        parts = parts_of(config.loss, ends.outputs)
+        parts = with_class_weights(parts_of(config.loss, ends.outputs), self.dataset)
         self.loss = Objective(parts, ends.outputs, self.dataset.targets, heads, self.dataset.name)
         self.scaler = Scaler(config.precision, self.device)
         self.average = averaged(module, config.ema) if config.ema else None
@@ -250,7 +244,9 @@ class Run:
         """
         module, split, size, total = self.tested.eval(), feed.split, self.config.batch, 0.0
         order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
-        parts, target = [], self.dataset.target
+        is_test = not prefix and self.has_classes
+        results = Results(self.dataset.target, self.config.metrics, confused=is_test)
+        labels = next(iter(split.targets.values()))
         for indices, batch in zip(order, feed.batches(order), strict=True):
             check_stop()
             with torch.inference_mode():
@@ -262,13 +258,10 @@ class Run:
                     self.dataset, shape, self.loss.target, one_score=self.loss.takes_one_score
                 )
                 total += self.loss(outputs, targets).item() * len(indices)
-            parts.append(scores.cpu().numpy())
-        results, labels = np.concatenate(parts), split.labels
-        metrics = measured(results, labels, target, self.config.metrics)
-        if not prefix and self.has_classes:
-            results, labels = counted(results, labels, target)
-            self.guesses = Guesses(labels, results.argmax(axis=1))
-        tested = {f"{prefix}{key}": value for key, value in metrics.items()}
+            results.add(scores.cpu().numpy(), labels.read(indices))
+        if is_test:
+            self.confusion = results.confusion
+        tested = {f"{prefix}{key}": value for key, value in results.values().items()}
         if prefix == "train_":  # its loss is that of the steps
             return tested
         return {f"{prefix or 'test_'}loss": total / len(split), **tested}

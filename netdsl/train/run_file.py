@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from netdsl.errors import NetdslError
-from netdsl.files import replacing
+from netdsl.files import refuse_pipe, replacing
 from netdsl.train.folder import RUN
 from netdsl.train.records import Best
 
@@ -77,6 +77,7 @@ def read_run(folder: Path) -> RunFile:
     """The file of a folder; raises `NetdslError` `bad-run` if it is not what `netdsl` writes."""
     path = folder / RUN
     try:
+        refuse_pipe(path)
         contents = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)

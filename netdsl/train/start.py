@@ -120,8 +120,9 @@ def check_alone(environment: Mapping[str, str]) -> None:
     for name, alone in (("WORLD_SIZE", "1"), ("RANK", "0")):
         value = environment.get(name, alone)
         if value != alone:
-            message = f"{name} is {value} in the environment, and `netdsl train` is one process"
-            help_ = f"start it without a launcher, or `unset {name}`"
+            fact = f"{name} is {value} in the environment"
+            message = f"{fact}, but `netdsl train` runs in one process"
+            help_ = "start it without a launcher such as `torchrun`, or run `unset RANK WORLD_SIZE`"
             raise SettingError("no-distribution", message, None, help_)
 
 

@@ -276,7 +276,7 @@ def _contradictions(params: Mapping[str, Param], weights: Weights, prefix: str) 
             and not np.array_equal(np.asarray(tensor), np.asarray(owner))
         ):
             contradictions.append(
-                f"`{name}` and `{param.tied}` differ in the {weights.kind}, and are one weight in"
+                f"`{name}` and `{param.tied}` differ in the {weights.kind}, but are one weight in"
                 " the net"
             )
         elif param.is_constant:
@@ -291,14 +291,14 @@ def _difference(name: str, tensor: Array, param: Param, kind: str) -> str:
     constant = np.array(param.values, param.dtype).reshape(param.shape)
     if problem or np.array_equal(np.asarray(tensor), constant):
         return problem
-    return f"`{name}` is a constant of the net, and has other numbers in the {kind}"
+    return f"`{name}` is a constant of the net, but has other numbers in the {kind}"
 
 
 def _shape_problem(name: str, tensor: Array, param: Param, kind: str) -> str:
     if tuple(tensor.shape) == param.shape:
         return ""
     there, here = _shape(tensor.shape), _shape(param.shape)
-    return f"`{name}` is {there} in the {kind}, {here} in the net"
+    return f"`{name}` is {there} in the {kind}, but {here} in the net"
 
 
 def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
@@ -309,7 +309,8 @@ def _problem(name: str, tensor: Array, param: Param, kind: str) -> str:
     if not is_float(tensor.dtype):
         # Whole numbers are quantised weights, which mean nothing without their scale. Complex
         # numbers would lose their imaginary part.
-        return f"`{name}` has type {type_name(tensor.dtype)} in the {kind}, the net takes floats"
+        own = type_name(tensor.dtype)
+        return f"`{name}` has type {own} in the {kind}, but the net takes floats"
     return ""
 
 

@@ -42,11 +42,9 @@ class RunRecord(NamedTuple):
         Raises SettingError `data-mismatch` for a data set with other classes.
         """
         if self.classes != dataset.classes:
-            message = (
-                f"{self.source} was trained on the classes {_listed(self.classes)}, and"
-                f" {dataset.name} has {_listed(dataset.classes)}"
-            )
-            help_ = f"leave `--data` out: it was trained on `{self.data}`"
+            own, others = (_described(names) for names in (self.classes, dataset.classes))
+            message = f"{self.source} was trained on {own}, but {dataset.name} has {others}"
+            help_ = f"use data with the same classes in the same order, such as `{self.data}`"
             raise SettingError("data-mismatch", message, "data", help_)
         if len(self.constants) == len(dataset.constants) == 1:
             return dataset.normalised_by(*next(iter(self.constants.values())))
@@ -150,6 +148,9 @@ def _difference(name: str, before: str | None, now: str | None) -> str:
     return f"`{name}` had `{lost}` and has `{gained}`"
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    more = ", ..." if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _described(classes: tuple[str, ...]) -> str:
+    """The number of classes, and the names of the first ones."""
+    if not classes:
+        return "numbers"
+    more = ", ..." if len(classes) > SHOWN else ""
+    return f"{counted(len(classes), 'class')} ({', '.join(classes[:SHOWN])}{more})"

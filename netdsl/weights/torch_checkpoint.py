@@ -197,7 +197,7 @@ def _check_sizes(path: Path, tensors: dict[str, torch.Tensor]) -> None:
         if size and size not in sizes:
             raise NetdslError(
                 "corrupt-weights",
-                f"`{name}` of {path} takes {size:,} bytes, and no record of the file has that size",
+                f"`{name}` of {path} takes {size:,} bytes, but no record of the file has that size",
                 help="copy the file again from its source",
             )
 

@@ -49,7 +49,11 @@ def test_warnings_come_first(
     [
         ("multistep([1, 5])", "3", "training has 3 epochs: the rate does not change at 5"),
         ("step(4)", "3", "training has 3 epochs: the rate never changes"),
-        ("constant(warmup = 3)", "3", "training has 3 epochs: the rate only rises"),
+        ("constant(warmup = 3)", "3", "training has 3 epochs: the warm-up does not end"),
+        ("multistep([1], warmup = 4)", "3", "training has 3 epochs: the warm-up does not end"),
+        ("multistep([5], warmup = 4)", "3", "training has 3 epochs: the rate does not change at 5"),
+        ("plateau", "12", "training has 12 epochs: the rate never changes"),
+        ("plateau(9)", "12", None),
         ("multistep([1, 2])", "3", None),
         ("multistep([1, 900], by = step)", "3", None),
         ("cosine(warmup = 2.5)", "3", None),

@@ -11,7 +11,7 @@ from netdsl.errors import SettingError
 def test_shape_mismatch_advises_padding() -> None:
     data = open_dataset(SettingCall("fashion_mnist_sample"))
     check_shape(data, (1, 28, 28))
-    with pytest.raises(SettingError, match="are 1x28x28, the net takes 1x32x32") as caught:
+    with pytest.raises(SettingError, match="are 1x28x28, but the net takes 1x32x32") as caught:
         check_shape(data, (1, 32, 32))
     assert caught.value.code == "data-mismatch"
     assert "fashion_mnist_sample(pad = 2)" in (caught.value.help or "")

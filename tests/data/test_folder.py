@@ -160,7 +160,7 @@ def test_missing_and_rare_classes_are_reported(tmp_path: Path) -> None:
     found = {warning.message for warning in warnings_about(open_dataset(call(tmp_path)))}
     assert any("no training samples of `elk`" in message for message in found)
     assert any("no test samples of `cat` and `elk`" in message for message in found)
-    assert any("2 training samples of `dog`, and 20 of `cat`" in message for message in found)
+    assert any("2 training samples of `dog`, but 20 of `cat`" in message for message in found)
 
 
 @pytest.mark.parametrize("made", ["nothing", "one class", "no folders"])

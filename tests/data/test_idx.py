@@ -54,7 +54,11 @@ def test_missing_folder_and_file_are_named(idx_folder: Path) -> None:
             "expected the magic number 0x00000803, found 0x00000801",
         ),
         (0, lambda b: b[:4] + b"\xff" * 12, "in the header"),
-        (1, lambda b: b[:-1] + b"\x0a", "contains the label 10; 10 classes have the labels 0 to 9"),
+        (
+            1,
+            lambda b: b[:-1] + b"\x0a",
+            "label 10, but the labels of 10 classes are 0 to 9",
+        ),
         (
             1,
             lambda b: idx_bytes(np.zeros(19, np.uint8)),

@@ -16,6 +16,7 @@ from netdsl.data.metrics import (
     MeanIoU,
     Precision,
     Recall,
+    Score,
     SquaredError,
     scores_for,
 )
@@ -69,6 +70,25 @@ def test_errors_of_values() -> None:
     assert AbsoluteError()(logits, classes) == pytest.approx((0.5 + 0 + 1 + 0) / 4)
     values = np.array([[0.0, 0.0], [3.0, 1.0]], np.float32)
     assert SquaredError()(logits, values) == pytest.approx((0.25 + 4) / 4)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *(Accuracy(), Accuracy(2), Precision(), Recall(), F1(BareWord("weighted")), AUC()),
+        *(MeanIoU(), MeanIoU(1), SquaredError(), AbsoluteError()),
+    ],
+    ids=repr,
+)
+def test_batches_give_the_metric_of_all_samples(metric: Score) -> None:
+    """Batches of any size, also an empty one, and one that lacks a class."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(200, 3)).astype(np.float32)
+    labels = np.sort(rng.integers(0, 3, 200))
+    meter = metric.meter(3)
+    for start, end in ((0, 7), (7, 7), (7, 150), (150, 200)):
+        meter.add(logits[start:end], labels[start:end])
+    assert meter.value() == pytest.approx(metric(logits, labels), abs=1e-6)
 
 
 def test_confusion_is_no_number() -> None:

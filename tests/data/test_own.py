@@ -89,13 +89,33 @@ def test_a_number_of_a_table_is_predicted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "arguments", "code", "expected"),
     [
-        ("file\na.png\n", {}, "corrupt-data", "has 1 columns"),
+        (
+            "file\na.png\n",
+            {},
+            "corrupt-data",
+            "has 1 column and 1 row, but needs at",
+        ),
         ("file,label\n", {}, "corrupt-data", "0 rows"),
-        ("file,label\na.png\n", {}, "corrupt-data", "row 2: expected 2 fields"),
-        ("file,label\na.png,b,c\n", {}, "corrupt-data", "row 2: expected 2 fields"),
-        ("file,label,split\na.png,b,tset\n", {}, "corrupt-data", "the split is `tset`"),
-        ("file,label\na.png,x\n", {"numbers": True}, "corrupt-data", "`x` is not a finite number"),
-        ("file,label\na.png,nan\n", {"numbers": True}, "corrupt-data", "`nan` is not a finite"),
+        ("file,label\na.png\n", {}, "corrupt-data", "has 1 field, but the first row has 2"),
+        ("file,label\na.png,b,c\n", {}, "corrupt-data", "has 3 fields, but the first row has 2"),
+        (
+            "file,label,split\na.png,b,tset\n",
+            {},
+            "corrupt-data",
+            "has the split `tset`",
+        ),
+        (
+            "file,label\na.png,x\n",
+            {"numbers": True},
+            "corrupt-data",
+            "`x`, which is not a",
+        ),
+        (
+            "file,label\na.png,nan\n",
+            {"numbers": True},
+            "corrupt-data",
+            "`nan`, which is not a",
+        ),
         ("file,label\na.png,x\n", {"target": "labels"}, "data-not-found", "no column `labels`"),
         ("file,label\na.png,x\n", {}, "unreadable-pictures", "1 of the 1 picture"),
         ("file,label\n../../a.png,x\n", {}, "corrupt-data", "outside"),
@@ -170,7 +190,7 @@ def test_several_inputs_are_matched_by_name(
     capsys.readouterr()
     write_net(folder, 'npz("data.npz", inputs = ["images"])', net=net)
     assert run(["train", "small.net", "--overwrite"]) == 1
-    message = "has the inputs `images`, the net takes `more` and `images`"
+    message = "has the inputs `images`, but the net takes `more` and `images`"
     assert message in capsys.readouterr().err
 
 
@@ -191,12 +211,12 @@ ARRAYS: dict[str, tuple[dict[str, np.ndarray], str, str]] = {
     "lengths": (
         {"x": np.zeros((4, 2), "f4"), "y": np.zeros(5, int)},
         "corrupt-data",
-        "`y` of data.npz has 5 samples, `x` 4 samples",
+        "`y` of data.npz has 5 samples, but `x` has 4 samples",
     ),
     "negative": (
         {"x": np.zeros((4, 2), "f4"), "y": np.array([0, 1, -1, -2])},
         "label-out-of-range",
-        "label -1 in sample 2; 2 classes have the labels 0 to 1 (2 labels",
+        "label -1 in sample 2, but the labels of 2 classes are 0 to 1 (2 labels",
     ),
     "large": (
         {"x": np.zeros((2, 2), "f4"), "y": np.array([0, 10**9])},
@@ -218,7 +238,7 @@ ARRAYS: dict[str, tuple[dict[str, np.ndarray], str, str]] = {
             "y_test": np.zeros(2, int),
         },
         "corrupt-data",
-        "samples of 2 and 3",
+        "samples of different shapes: 2 and 3",
     ),
 }
 
@@ -239,7 +259,7 @@ def test_labels_beyond_the_given_classes(folder: Path) -> None:
     np.savez(folder / "data.npz", x=np.zeros((4, 2), "f4"), y=np.array([0, 1, 2, 1]))
     call = SettingCall("npz", ("data.npz",), {"classes": ["a", "b"]})
     message = fails("label-out-of-range", call).message
-    assert message.endswith("the label 2 in sample 2; 2 classes have the labels 0 to 1")
+    assert message.endswith("the label 2 in sample 2, but the labels of 2 classes are 0 to 1")
 
 
 SEGMENTS = """net Small {
@@ -294,4 +314,4 @@ def test_wrong_masks_are_explained(folder: Path) -> None:
         mask.convert("RGB").save("masks/0.png")
     assert "has RGB colours" in fails("corrupt-data", call).message
     (folder / "masks" / "0.png").unlink()
-    assert "1 picture has no mask" in fails("data-not-found", call).message
+    assert "images/0.jpg has no mask in masks" in fails("data-not-found", call).message

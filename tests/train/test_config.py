@@ -89,7 +89,31 @@ def test_section_is_read() -> None:
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
         ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
         ({"metrics": [SettingCall("accuracy", (0,))]}, "bad-argument", "from 1 to"),
-        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "from 0 to below 1"),
+        ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "at least 0 and below 1"),
+        (
+            {"loss": SettingCall("cross_entropy", (), {"weights": [0, 0]})},
+            "bad-argument",
+            "[0, 0]; it must be `balanced`, or a list of numbers of at least 0, one",
+        ),
+        ({"loss": SettingCall("bce", (1, 2))}, "wrong-type", "write a list: `bce([1, 2])`"),
+        (
+            {"loss": SettingCall("bce", (), {"weights": SettingCall("equal")})},
+            "bad-argument",
+            "`equal`; it must be `balanced`",
+        ),
+        (
+            {"optimizer": SettingCall("adam", (), {"betas": [0.9, 1]})},
+            "bad-argument",
+            "[0.9, 1]; it must be a list of two numbers of at least 0 and below 1",
+        ),
+        ({"optimizer": SettingCall("adam", (), {"betas": [0.9]})}, "wrong-type", "[0.9]; it must"),
+        (
+            {"optimizer": SettingCall("adam", (), {"beta1": 0.9})},
+            "unknown-argument",
+            "[0.9, 0.999]",
+        ),
+        ({"optimizer": SettingCall("adamw", (), {"epsilon": 1})}, "unknown-argument", "`eps` here"),
+        ({"optimizer": SettingCall("sgd", (0.1,), {"eps": 1})}, "unknown-argument", "leave it out"),
     ],
 )
 def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:

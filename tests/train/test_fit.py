@@ -23,12 +23,12 @@ MISFITS = {
     "colours": (
         "input image: 3xHxW\n conv(4, 3) -> gap -> flatten\n output y: dense(10)",
         "data-mismatch",
-        "are 1x28x28, the net takes 3xHxW",
+        "are 1x28x28, but the net takes 3xHxW",
     ),
     "rank": (
         "input image: 784\n output y: dense(10)",
         "data-mismatch",
-        "are 1x28x28, the net takes 784",
+        "are 1x28x28, but the net takes 784",
     ),
     "one open size": (
         "input image: 1xHx32\n conv(4, 3) -> gap -> flatten\n output y: dense(10)",
@@ -63,7 +63,7 @@ UNTRAINABLE = {
         "input image: 1x28x28\n flatten\n aux s(weight = 0.3) { dense(7) }\n output y: dense(10)",
         [],
         "data-mismatch",
-        "the auxiliary head `s` gives 7 numbers per image, fashion_mnist_sample has 10 classes",
+        "the auxiliary head `s` gives 7 numbers per image, but fashion_mnist_sample has 10 classes",
     ),
     "a batch of one image": (
         "input image: 1x28x28\n flatten -> dense(8) -> bn\n output y: dense(10)",
@@ -93,13 +93,13 @@ UNTRAINABLE = {
         "input image: 1x28x28\n flatten\n output a: dense(10)\n output b: dense(10)",
         ["--set", "train.loss=[(a, mse), (b, mse)]"],
         "data-mismatch",
-        "trains the outputs `a`, `b`, and the data has the targets `label`",
+        "`loss` trains `a`, `b`, but the targets of fashion_mnist_sample are `label`",
     ),
     "weights of classes": (
         "input image: 1x28x28\n flatten\n output y: dense(10)",
         ["--set", "train.loss=cross_entropy(weights = [1, 2])"],
         "bad-argument",
-        "has 2 numbers, and fashion_mnist_sample has 10 classes",
+        "has 2 numbers, but fashion_mnist_sample has 10 classes",
     ),
     "a rate for a layer that is not there": (
         "input image: 1x28x28\n flatten\n output y: dense(10)",
@@ -158,7 +158,7 @@ def test_a_launcher_of_several_processes_is_refused(
     """Several processes would each train the whole run, and write the same folder."""
     monkeypatch.setenv(name, value)
     assert run(["train", "lenet5"]) == 1
-    message = f"{name} is {value} in the environment, and `netdsl train` is one process"
+    message = f"{name} is {value} in the environment, but `netdsl train` runs in one process"
     assert f"error[no-distribution]: {message}" in capsys.readouterr().err
     assert not list(folder.iterdir())
 
@@ -188,7 +188,7 @@ def test_open_sizes_fit_images() -> None:
     height, width = Sym.var("H"), Sym.var("W")
     check_shape(data, (1, height, width))
     check_shape(data, (1, 28, width))
-    with pytest.raises(SettingError, match="are 1x28x28, the net takes 1xHx30"):
+    with pytest.raises(SettingError, match="are 1x28x28, but the net takes 1xHx30"):
         check_shape(data, (1, height, 30))
 
 

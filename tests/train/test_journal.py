@@ -16,11 +16,13 @@ import pytest
 
 from netdsl.cli import run as netdsl_run
 from netdsl.config import SettingCall
+from netdsl.data.dataset import TargetData
+from netdsl.data.evaluate import Results
 from netdsl.errors import NetdslError, SettingError
 from netdsl.train import journal
 from netdsl.train import page as page_module
 from netdsl.train.config import TrainConfig
-from netdsl.train.confusion import ConfusionMatrix, count, read_csv, write_csv
+from netdsl.train.confusion import ConfusionMatrix, read_csv, write_csv
 from netdsl.train.journal import Subject
 from netdsl.train.loop import StartMode
 from netdsl.train.run import Run
@@ -46,6 +48,7 @@ train Small {
 """
 UNIT = 'import "inner/act.net"\nblock unit(width) { conv(width, 5, stride = 3) -> bn -> act() }\n'
 ACT = "block act() { relu }\n"
+ADAM = "adam(lr = 0.002, weight_decay = 0.0, betas = [0.9, 0.999], eps = 1e-08, no_decay = [])"
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_the_file_describes_the_run(written: Path) -> None:
         "data": "fashion_mnist_sample",
         "augment": "[random_crop(size = 28, pad = 2), rotation(degrees = 5.0)]",
         "loss": "cross_entropy(label_smoothing = 0.0, weights = [])",
-        "optimizer": "adam(lr = 0.002, weight_decay = 0.0, no_decay = [])",
+        "optimizer": ADAM,
         "schedule": "cosine(warmup = 0.0, end = 0.0, by = step)",
         "epochs": "1",
         "batch": "500",
@@ -224,7 +227,11 @@ def test_confusion_counts_each_pair(tmp_path: Path) -> None:
     """A row is the class, a column the guess; the most frequent mistakes come first."""
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
     guesses = np.array([0, 1, 1, 1, 1, 0, 2, 2, 2])
-    matrix = count(4, ("a", "b, c", "d"), labels, guesses)
+    results = Results(TargetData(("a", "b, c", "d")), (), confused=True)
+    for half in (slice(0, 4), slice(4, 9)):
+        results.add(np.eye(3, dtype=np.float32)[guesses[half]], labels[half])
+    assert results.confusion is not None
+    matrix = ConfusionMatrix(4, ("a", "b, c", "d"), results.confusion)
     assert matrix.counts.tolist() == [[1, 2, 0], [0, 2, 0], [1, 0, 3]]
     assert matrix.most_confused(5) == [("a", "b, c", 2, 3), ("d", "a", 1, 4)]
     write_csv(tmp_path / "c.csv", matrix)
@@ -302,7 +309,7 @@ def test_the_page_has_everything_and_needs_nothing(written: Path) -> None:
     for expected in (
         f"accuracy {100 * file['best'][1]:.2f} %" if file["best"] else "",
         "finished after 2 of 2 epochs",
-        "= adam(lr = 0.002, weight_decay = 0.0, no_decay = [])",
+        f"= {ADAM}",
         file["data"]["sum"],
         file["versions"]["torch"],
         file["machine"]["processor"],

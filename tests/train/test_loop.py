@@ -198,7 +198,12 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     layers = {"0": "conv k=3", "1": "relu", "2": "dense"}
     run(net(), tmp_path, config(), layers=layers)
     same: Any = {"layers": layers}
-    assert "`seed` is 1" in refused("resume-mismatch", net(), config(seed=1), **same)
+    message = refused("resume-mismatch", net(), config(seed=1), **same)
+    assert message == f"`seed` is 1, but {tmp_path / CHECKPOINT} was written with 0"
+    other = config(optimizer=SettingCall("sgd", (0.5,)), clip_norm=1.0)
+    assert "`optimizer` is sgd(lr = 0.5, " in refused("resume-mismatch", net(), other, **same)
+    message = refused("resume-mismatch", net(), config(clip_norm=1.0), **same)
+    assert message.startswith("`clip_norm` is 1.0, but ") and message.endswith(" without it")
     message = refused("resume-mismatch", net(), config(epochs=3), **same)
     assert "`epochs` is 3" in message and "curve over all epochs" in message
     message = refused("resume-mismatch", net(), config(), layers={**layers, "1": "tanh"})
@@ -207,7 +212,7 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     assert "other data" in message
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     message = refused("resume-mismatch", wider, config(), start=StartMode.RESUME_CHANGED)
-    assert "`1.weight`" in message
+    assert message.startswith("`1.weight` is ") and message.endswith(" in the net")
     changed: Any = {"start": StartMode.RESUME_CHANGED, "layers": {}}
     assert len(run(net(), tmp_path, config(epochs=3), **changed).history) == 3
 
@@ -254,7 +259,7 @@ def test_divergence_stops_and_keeps_the_last_checkpoint(tmp_path: Path) -> None:
         run(net(), tmp_path, setup, start=StartMode.RESUME_CHANGED)
     assert caught.value.code == "diverged"
     assert "in step 2 of epoch 2" in caught.value.message
-    assert "lower `lr`" in (caught.value.help or "")
+    assert "lower the `lr`" in (caught.value.help or "")
     assert (tmp_path / CHECKPOINT).read_bytes() == before
 
 
@@ -340,7 +345,7 @@ def test_a_last_batch_of_one_image_is_left_out(tmp_path: Path) -> None:
 
 def test_misfits_are_reported_before_training(tmp_path: Path) -> None:
     five = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
-    with pytest.raises(SettingError, match="gives 5 numbers per image, tiny has 3 classes"):
+    with pytest.raises(SettingError, match="gives 5 numbers per image, but tiny has 3 classes"):
         run(five, tmp_path, config())
     with pytest.raises(SettingError, match="`top` of `accuracy` is 5"):
         run(net(), tmp_path, config(metrics=[SettingCall("accuracy", (5,))]))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
+from netdsl.analysis.lint import schedules
 from netdsl.analysis.lint import training as lint
 from netdsl.config import SettingCall
 from netdsl.data.catalog import DATASETS, describe_dataset, open_dataset
@@ -14,6 +17,8 @@ from netdsl.driver import compile_net, program_of
 from netdsl.source import SourceFile
 from netdsl.train.config import TrainConfig
 from netdsl.train.fit import errors_of_section
+from netdsl.train.rates import rate_factor
+from netdsl.train.recipe.schedules import SCHEDULES, Plateau
 
 if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
@@ -61,7 +66,7 @@ MISFITS = {
         "dense(10)",
         "data = fashion_mnist\nmetrics = accuracy(top = 11)",
         "bad-argument",
-        "at most 10",
+        "below 10",
     ),
     "crop": (
         "1x28x28",
@@ -155,7 +160,28 @@ def test_default_data() -> None:
         lint.DEFAULT_IMAGES,
         lint.DEFAULT_CLASSES,
     )
-    assert TrainConfig().epochs == lint.DEFAULT_EPOCHS
+    assert TrainConfig().epochs == schedules.DEFAULT_EPOCHS
+
+
+def test_the_arguments_of_schedules_that_the_warnings_need() -> None:
+    """They are those of the classes, in the same order; so is the patience without a number."""
+    assert schedules.ARGUMENTS == {
+        name: tuple(inspect.signature(kind).parameters) for name, kind in SCHEDULES.items()
+    }
+    assert Plateau().patience == schedules.DEFAULT_PATIENCE
+
+
+def test_the_patience_in_the_advice_is_just_enough() -> None:
+    """With it, a loss that never falls lowers the rate of the last epoch, and of no other."""
+    for epochs in (3, 4, 12):
+        (late,) = schedules.late_arguments("plateau", {"patience": epochs - 2}, epochs)
+        patience = int(re.findall(r"`patience = (\d+)`", late.help)[0])
+        assert not list(schedules.late_arguments("plateau", {"patience": patience}, epochs))
+        rates = [
+            rate_factor(Plateau(patience), epoch, 1, epochs, [1.0] * epoch)
+            for epoch in range(epochs)
+        ]
+        assert rates == [1.0] * (epochs - 1) + [0.1]
 
 
 def test_images_too_small_for_the_net() -> None:

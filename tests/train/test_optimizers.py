@@ -62,6 +62,17 @@ def pairs(**values: float) -> tuple[tuple[BareWord, float], ...]:
         (SGD(0.1, 0.9, 1e-4, True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
         (Adam(0.1, 1e-4), torch.optim.Adam, {"betas": (0.9, 0.999)}),
         (AdamW(0.1, 1e-4), torch.optim.AdamW, {"betas": (0.9, 0.999)}),
+        (
+            Adam(0.1, 1e-4, betas=(0.8, 0.9), eps=1e-3),
+            torch.optim.Adam,
+            {"betas": (0.8, 0.9), "eps": 1e-3},
+        ),
+        (
+            AdamW(0.1, 1e-4, betas=(0.8, 0.9), eps=1e-3),
+            torch.optim.AdamW,
+            {"betas": (0.8, 0.9), "eps": 1e-3},
+        ),
+        (RMSprop(0.1, 0.9, 0.5, 1e-4, eps=1e-3), torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-3}),
         (RMSprop(0.1, 0.9, 0.5, 1e-4), torch.optim.RMSprop, {"alpha": 0.9, "momentum": 0.5}),
     ],
 )

@@ -390,7 +390,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
         (
             {"loss": SettingCall("cross_entropy", (), {"weights": [1, 2]})},
             "bad-argument",
-            "`weights` of `cross_entropy` has 2 numbers, and tiny has 3 classes",
+            "`weights` of `cross_entropy` has 2 numbers, but tiny has 3 classes",
         ),
     ],
 )

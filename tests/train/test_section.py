@@ -182,7 +182,7 @@ def test_wrong_usage_of_set(
     """An option that is not an entry of a section is wrong usage; nothing is trained."""
     assert run(["train", "lenet5", "--set", option]) == 2
     assert (
-        "--set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1, found"
+        "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1, not"
         f" `{option}`" in capsys.readouterr().err
     )
 
@@ -235,7 +235,7 @@ def settings_adam(weight_decay: float) -> Adam:
             "1",
             "unknown-argument",
             "--set train.augment.hflip.p",
-            "has 0 parts",
+            "has no part `hflip`",
         ),
         ("", "optimizer.lr", "1 +", "syntax-error", "--set train.optimizer.lr", ""),
         ("optimizer = sgd(0)", "optimizer.momentum", "0.5", "bad-argument", "a.net", "above 0"),

@@ -75,7 +75,7 @@ def test_the_first_pair_decides_what_the_metrics_are_about(
     assert not {"accuracy", "train_accuracy"} & history[-1].keys()
     assert run(["train", "two.net", "--overwrite", "--set", "train.metrics=[f1]"]) == 1
     assert (
-        "`f1` is about classes, and the targets of two.npz are numbers" in capsys.readouterr().err
+        "`f1` is about classes, but the targets of two.npz are numbers" in capsys.readouterr().err
     )
 
 
@@ -86,9 +86,8 @@ def test_outputs_and_targets_need_the_same_names(
     section = SECTION.format(loss="(kind, cross_entropy), (size, mse)", more="")
     two.write_text(NET.replace("size:", "length:") + section.replace("(size", "(length"))
     assert run(["train", "two.net"]) == 1
-    assert "outputs `kind`, `length`, and the data has the targets `kind`, `size`" in (
-        capsys.readouterr().err
-    )
+    message = "`loss` trains `kind`, `length`, but the targets of two.npz are `kind`, `size`"
+    assert message in capsys.readouterr().err
 
 
 def test_one_score_for_two_classes(
@@ -111,7 +110,7 @@ def test_one_score_for_two_classes(
         assert f"accuracy {100 * last['accuracy']:.2f} %" in capsys.readouterr().out
     for loss in ("cross_entropy", "mse"):  # the sign of a score for `mse` is not its class
         assert run(["train", "one.net", "--overwrite", "--set", f"train.loss={loss}"]) == 1
-        assert "gives 1 number per image, one.npz has 2 classes" in capsys.readouterr().err
+        assert "gives 1 number per image, but one.npz has 2 classes" in capsys.readouterr().err
 
 
 def test_a_validation_set_is_shown_in_place_of_the_test(

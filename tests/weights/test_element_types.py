@@ -88,7 +88,7 @@ def test_numbers_that_are_no_floats(
     save(tensors | {"a.weight": tensors["a.weight"].to(getattr(torch, dtype))})
     assert (
         f"error[weights-mismatch]: w.{suffix} does not fit: `a.weight` has type {dtype} in the"
-        " file, the net takes floats"
+        " file, but the net takes floats"
         in run_command(capsys, *EXPORT, "--weights", f"w.{suffix}", code=1)[1]
     )
     save(tensors | {"other": tensors["a.weight"].to(getattr(torch, dtype))})

@@ -68,8 +68,8 @@ def test_other_classes_are_refused(
     arguments = ["test", str(trained / "net.net"), "--weights", str(trained / "run")]
     assert run([*arguments, "--data", f'mnist(root = "{tmp_path}")']) == 1
     message = capsys.readouterr().err
-    assert "was trained on the classes T-shirt/top, Trouser, Pullover, Dress, ..." in message
-    assert "and mnist has 0, 1, 2, 3, ..." in message
+    assert "was trained on 10 classes (T-shirt/top, Trouser, Pullover, Dress, ...)" in message
+    assert "but mnist has 10 classes (0, 1, 2, 3, ...)" in message
 
 
 @pytest.mark.parametrize(

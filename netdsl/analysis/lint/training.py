@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.schedules import late_schedule
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
-from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
 
-# What a section without `data` is trained on, and its number of epochs without `epochs`.
+# What a section without `data` is trained on.
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
-DEFAULT_EPOCHS = 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
-_FIRST = {"multistep": "at", "step": "every", "cosine": "warmup"}  # numbers of epochs
 ABOUT_THE_DATA = ("default-data",)  # the codes that are about the data
 
 
@@ -37,7 +35,7 @@ def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnos
     if "optimizer" in entries:
         yield from _large_settings(entries["optimizer"].values[0])
     if "schedule" in entries:
-        yield from _late_schedule(entries["schedule"], entries.get("epochs"))
+        yield from late_schedule(entries["schedule"], entries.get("epochs"))
 
 
 def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
@@ -91,61 +89,3 @@ def _fits(shape: tuple[int | Sym, ...], wanted: tuple[int, ...]) -> bool:
     """Whether sizes are the wanted ones, or open."""
     pairs = zip(shape, wanted, strict=False)
     return len(shape) == len(wanted) and all(a == b or not isinstance(a, int) for a, b in pairs)
-
-
-def _late_schedule(schedule: ast.Entry, epochs: ast.Entry | None) -> Iterator[Diagnostic]:
-    """A schedule that begins to change the learning rate after the last epoch."""
-    call = schedule.values[0]
-    number = DEFAULT_EPOCHS if epochs is None else _number(epochs.values[0])
-    late = [] if number is None else _late_epochs(call, number)
-    if number is None or not isinstance(call, ast.Function) or not late:
-        return
-    training = f"training has {counted(number, 'epoch')}"
-    if epochs is None:
-        training += " if the section has no `epochs`"
-    effect = {
-        "multistep": f"the rate does not change at {_listed(late)}",
-        "step": "the rate never changes",
-        "cosine": "the rate only rises",
-    }[call.name]
-    yield Diagnostic(
-        "late-schedule",
-        f"{training}: {effect}",
-        call.arguments[0].span,
-        "warning",
-        help=f"write numbers below {number}, or more `epochs`",
-    )
-
-
-def _late_epochs(call: ast.Expr, epochs: int) -> list[int]:
-    """The numbers of epochs in a schedule that training does not reach; none if it is wrong."""
-    if not isinstance(call, ast.Function) or call.name not in _FIRST or not call.arguments:
-        return []
-    first = call.arguments[0]
-    is_list = isinstance(first.value, ast.Sequence)
-    if first.name not in (None, _FIRST[call.name]) or is_list != (call.name == "multistep"):
-        return []
-    numbers = _numbers(first.value)
-    if numbers != sorted(set(numbers)):
-        return []
-    return [number for number in numbers if number >= epochs]
-
-
-def _numbers(value: ast.Expr) -> list[int]:
-    """The numbers of a list, or the number itself."""
-    items = value.items if isinstance(value, ast.Sequence) else (value,)
-    return [number for number in map(_number, items) if number is not None]
-
-
-def _number(value: ast.Expr) -> int | None:
-    """A whole number that is written as digits."""
-    if isinstance(value, ast.Literal) and type(value.value) is int:
-        return int(value.span.text.replace("_", ""))
-    return None
-
-
-def _listed(numbers: list[int]) -> str:
-    *others, last = map(str, numbers)
-    if not others:
-        return last
-    return f"{', '.join(others)} and {last}"

@@ -4,16 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
+from netdsl.config import BareWord
 from netdsl.data.arguments import Constraint, Natural, Positive
 from netdsl.errors import EntryPart, SettingError
 from netdsl.words import counted
 
-Smoothing = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+BALANCED = BareWord("balanced")
+
+
+def _are_weights(values: BareWord | tuple[float, ...]) -> bool:
+    if isinstance(values, str):
+        return values == BALANCED
+    return not values or (min(values) >= 0 and max(values) > 0)
+
+
+Smoothing = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 ClassWeights = Annotated[
-    tuple[float, ...],
-    Constraint(
-        "a list of numbers of at least 0, one of them above 0", lambda v: min(v, default=0) >= 0
-    ),
+    BareWord | tuple[float, ...],
+    Constraint("`balanced`, or a list of numbers of at least 0, one of them above 0", _are_weights),
 ]
 
 
@@ -21,7 +29,8 @@ ClassWeights = Annotated[
 class CrossEntropy:
     """Cross entropy of the softmax of the scores, for each image or pixel.
 
-    `weights` has a weight for each class; targets of the class `ignore` are left out.
+    `weights` has a weight for each class, or is `balanced`, so that each class has the same share
+    in the loss of the training set. Targets of the class `ignore` are left out.
     """
 
     label_smoothing: Smoothing = 0.0
@@ -31,7 +40,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
-    """Binary cross entropy of the sigmoid of each score, with a weight for each class."""
+    """Binary cross entropy of the sigmoid of each score, with `weights` as `CrossEntropy`."""
 
     weights: ClassWeights = ()
     ignore: Natural | None = None
@@ -79,6 +88,11 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 }
 
 
+def name_of(loss: Loss) -> str:
+    """The name of a loss in a section."""
+    return next(name for name, kind in LOSSES.items() if kind is type(loss))
+
+
 @dataclass(frozen=True)
 class OutputLoss:
     """The loss of an output of the net, and its weight in the sum."""
@@ -101,9 +115,8 @@ def parts_of(entry: LossEntry, outputs: tuple[str, ...]) -> tuple[OutputLoss, ..
     if not isinstance(entry, tuple):
         if len(outputs) == 1:
             return (OutputLoss(outputs[0], entry),)
-        first, second, *_ = outputs
-        message = f"the net has the outputs {listed}, and `loss` does not name any"
-        help_ = f"write `loss = [({first}, cross_entropy), ({second}, mse, 0.5)]`, with weights"
+        message = f"the net has the outputs {listed}, but `loss` names none of them"
+        help_ = f"name those that are trained: `loss = [({outputs[0]}, cross_entropy)]`"
         raise SettingError("bad-argument", message, "loss", help_)
     for part in entry:
         if part.output not in outputs:
@@ -129,8 +142,8 @@ def targets_of(
         names = outputs
     else:
         listed = [", ".join(f"`{name}`" for name in names) for names in (outputs, targets)]
-        message = f"`loss` trains the outputs {listed[0]}, and the data has the targets {listed[1]}"
-        help_ = "name one output for each target, `loss = [(OUTPUT, cross_entropy)]`"
+        message = f"`loss` trains {listed[0]}, but the targets of {data} are {listed[1]}"
+        help_ = "give each output that is trained the name of its target"
         raise SettingError("data-mismatch", message, "loss", help_)
     for part, name in zip(parts, names, strict=True):
         _check_classes(part.loss, classes[name], data)
@@ -138,15 +151,15 @@ def targets_of(
 
 
 def _check_classes(loss: Loss, classes: int | None, data: str) -> None:
-    name = next(name for name, kind in LOSSES.items() if kind is type(loss))
-    if classes is None and isinstance(loss, CrossEntropy | Dice):
-        message = f"the loss is `{name}`, and the targets of {data} are numbers, not classes"
-        raise SettingError("data-mismatch", message, "loss", "write `loss = mse`")
-    weights = getattr(loss, "weights", ())
-    if not weights or classes is None or len(weights) == classes:
+    name, weights = name_of(loss), getattr(loss, "weights", ())
+    if classes is None and (isinstance(loss, CrossEntropy | Dice) or weights == BALANCED):
+        message = f"the loss is `{name}`, but the targets of {data} are numbers, not classes"
+        help_ = "take a loss for numbers, such as `mse`; classes are integers from 0"
+        raise SettingError("data-mismatch", message, "loss", help_)
+    if not weights or weights == BALANCED or classes is None or len(weights) == classes:
         return
     has = counted(len(weights), "number")
-    message = f"`weights` of `{name}` has {has}, and {data} has {counted(classes, 'class')}"
-    help_ = "write one number for each class"
+    message = f"`weights` of `{name}` has {has}, but {data} has {counted(classes, 'class')}"
+    help_ = "write one number for each class, or `weights = balanced`"
     part = EntryPart(name, "weights")
     raise SettingError("bad-argument", message, "loss", help_, part=part)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from netdsl.data.arguments import Constraint, Names, NonNegative, PerWeight
+from netdsl.data.arguments import Constraint, Names, NonNegative, PerWeight, Positive
 from netdsl.errors import EntryPart, SettingError
 from netdsl.train.selection import Selection
 
+BETAS = (0.9, 0.999)
 REST = "rest"  # the weights that no pair of `lr` names
 
 
@@ -18,7 +19,13 @@ def _are_rates(value: PerWeight) -> bool:
     return bool(value) and len({*names}) == len(names) and all(rate > 0 for _, rate in value)
 
 
-Momentum = Annotated[float, Constraint("a number from 0 to below 1", lambda v: 0 <= v < 1)]
+Momentum = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
+Betas = Annotated[
+    tuple[float, float],
+    Constraint(
+        "a list of two numbers of at least 0 and below 1", lambda v: all(0 <= b < 1 for b in v)
+    ),
+]
 Rates = Annotated[
     PerWeight,
     Constraint("a number above 0, or a list of pairs with such numbers", _are_rates),
@@ -39,7 +46,7 @@ class SGD:
         if self.nesterov and not self.momentum:
             raise SettingError(
                 "bad-argument",
-                "`nesterov` of `sgd` is true, and its `momentum` is 0",
+                "`nesterov` of `sgd` is true, but its `momentum` is 0",
                 help="give it a momentum: `sgd(lr = 0.1, momentum = 0.9, nesterov = true)`",
                 part=EntryPart("sgd", "nesterov"),
             )
@@ -47,10 +54,16 @@ class SGD:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam, with the weight decay added to the gradient."""
+    """Adam, with the weight decay added to the gradient.
+
+    `betas` are the decays of the running means of the gradient and of its squares, and `eps` is
+    added to the root of the latter.
+    """
 
     lr: Rates = 1e-3
     weight_decay: NonNegative = 0.0
+    betas: Betas = field(default=BETAS, kw_only=True)
+    eps: Positive = field(default=1e-8, kw_only=True)
     no_decay: Names = field(default=(), kw_only=True)
 
 
@@ -60,17 +73,23 @@ class AdamW:
 
     lr: Rates = 1e-3
     weight_decay: NonNegative = 0.01
+    betas: Betas = field(default=BETAS, kw_only=True)
+    eps: Positive = field(default=1e-8, kw_only=True)
     no_decay: Names = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
 class RMSprop:
-    """RMSprop: the gradient over the root of a running mean of its squares."""
+    """RMSprop: the gradient over the root of a running mean of its squares, plus `eps`.
+
+    `alpha` is the decay of that mean.
+    """
 
     lr: Rates = 1e-2
     alpha: Momentum = 0.99
     momentum: Momentum = 0.0
     weight_decay: NonNegative = 0.0
+    eps: Positive = field(default=1e-8, kw_only=True)
     no_decay: Names = field(default=(), kw_only=True)
 
 

@@ -1,0 +1,113 @@
+"""Schedules of a `train` section that would change the learning rate only after the last epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.syntax import ast
+from netdsl.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from netdsl.source import Span
+
+    Value = float | str | Sequence[float]
+
+DEFAULT_EPOCHS = 10
+# The arguments of each schedule, in order.
+ARGUMENTS = {
+    "constant": ("warmup",),
+    "cosine": ("warmup", "end", "by"),
+    "polynomial": ("power", "warmup", "by"),
+    "one_cycle": ("rise", "start_divisor", "end_divisor", "warmup"),
+    "step": ("every", "gamma", "warmup", "by"),
+    "multistep": ("at", "gamma", "warmup", "by"),
+    "exponential": ("gamma", "warmup", "by"),
+    "plateau": ("patience", "gamma", "threshold", "cooldown", "warmup"),
+}
+DEFAULT_PATIENCE = 10
+_UNHURRIED = 3  # epochs: the first is the lowest, one is beyond the patience, one has the new rate
+
+
+class Late(NamedTuple):
+    """An argument of a schedule that has no effect before the end, and what follows from it."""
+
+    argument: str
+    effect: str
+    help: str
+
+
+def late_arguments(schedule: str, values: Mapping[str, Value], epochs: int) -> Iterator[Late]:
+    """The arguments whose numbers of epochs training does not reach, of those that are known."""
+    number, by = values.get("warmup", 0), values.get("by", "epoch")
+    if isinstance(number, int | float) and number >= epochs:
+        yield Late("warmup", "the warm-up does not end", _below("warmup", epochs))
+    every, at = values.get("every"), values.get("at")
+    if isinstance(every, int | float) and every >= epochs and by == "epoch":
+        yield Late("every", "the rate never changes", _below("every", epochs))
+    if isinstance(at, list | tuple) and by == "epoch" and list(at) == sorted({*at}):
+        late = [f"{value:g}" for value in at if value >= epochs]
+        if late:
+            effect = f"the rate does not change at {listed(late)}"
+            yield Late("at", effect, f"write numbers below {epochs}, or more `epochs`")
+    patience = values.get("patience", DEFAULT_PATIENCE)
+    if schedule == "plateau" and isinstance(patience, int | float):
+        most = epochs - _UNHURRIED
+        if patience > most:
+            help_ = f"write more `epochs`, at least {patience + _UNHURRIED:g}"
+            if most >= 0:
+                help_ += f", or `patience = {most}`"
+            yield Late("patience", "the rate never changes", help_)
+
+
+def late_schedule(entry: ast.Entry, epochs: ast.Entry | None) -> Iterator[Diagnostic]:
+    """The warnings about a schedule as it is written; what is computed is not known."""
+    number = DEFAULT_EPOCHS if epochs is None else _number(epochs.values[0])
+    call = entry.values[0]
+    written = _written(call)
+    if written is None or not isinstance(number, int):
+        return
+    name, values, places = written
+    training = f"training has {counted(number, 'epoch')}"
+    if epochs is None:
+        training += " if the section has no `epochs`"
+    for late in late_arguments(name, values, number):
+        place = places.get(late.argument, call.span)
+        message = f"{training}: {late.effect}"
+        yield Diagnostic("late-schedule", message, place, "warning", help=late.help)
+
+
+def _written(call: ast.Expr) -> tuple[str, dict[str, Value], dict[str, Span]] | None:
+    """A schedule's name, the arguments that are literals, and the places of arguments by name."""
+    if isinstance(call, ast.Name) and call.id in ARGUMENTS:
+        return call.id, {}, {}
+    if not isinstance(call, ast.Function) or call.name not in ARGUMENTS:
+        return None
+    names = iter(ARGUMENTS[call.name])
+    arguments = [(a.name or next(names, ""), a) for a in call.arguments]
+    values = {name: _value(argument.value) for name, argument in arguments}
+    return call.name, values, {name: argument.span for name, argument in arguments}
+
+
+def _value(expr: ast.Expr) -> Value:
+    """The value of a number, a word or a list of numbers; an empty text for anything else."""
+    if isinstance(expr, ast.Name):
+        return expr.id
+    if isinstance(expr, ast.Sequence):
+        numbers = [_number(item) for item in expr.items]
+        return [number for number in numbers if number is not None]
+    number = _number(expr)
+    return "" if number is None else number
+
+
+def _number(expr: ast.Expr) -> float | None:
+    """A number that is written as digits."""
+    if isinstance(expr, ast.Literal) and type(expr.value) in (int, float):
+        return expr.value  # type: ignore[return-value]
+    return None
+
+
+def _below(argument: str, epochs: int) -> str:
+    return f"write a `{argument}` below {epochs}, or more `epochs`"
