@@ -80,6 +80,8 @@ def make_folder(path: Path) -> None:
     """Create a folder and its parents if they are missing; raises `CannotWriteError`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise CannotWriteError(error.errno, "it is a file, not a folder", error.filename) from error
     except OSError as error:
         raise _cannot_write(error, path) from error
 

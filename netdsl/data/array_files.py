@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.arrays import open_archive, open_array, type_name
 from netdsl.data.columns import ArrayColumn, MappedColumn
 from netdsl.data.dataset import Dataset, InputData, Split, TargetData
-from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
+from netdsl.data.folder import PARTS, existing_folder, missing_help, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import constants_of, moments
 from netdsl.errors import SettingError
@@ -31,7 +31,8 @@ def read_archive(source: Archive) -> Dataset:
     """The dataset of a `.npz` file, in memory; raises SettingError and `NetdslError`."""
     path = Path(source.path).expanduser()
     if not path.is_file():
-        raise SettingError("data-not-found", f"there is no file {path}", "data", RELATIVE)
+        message = f"there is no file {path}"
+        raise SettingError("data-not-found", message, "data", missing_help(path))
     return _read(source, open_archive(path), _in_memory)
 
 

@@ -130,7 +130,8 @@ def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
     if set(names.values()) != set(columns):
         has = f"{dataset.name} has the inputs {listed([f'`{name}`' for name in columns])}"
         takes = listed([f"`{value.name}`" for value in inputs])
-        help_ = "rename one of them, so that the names are equal"
+        names_ = ", ".join(f'"{value.name}"' for value in inputs)
+        help_ = f"give the data the inputs of the net by their names: `inputs = [{names_}]`"
         raise SettingError("data-mismatch", f"{has}, but the net takes {takes}", "data", help_)
     for value in inputs:
         _check_type(dataset, names[value.name], value)
@@ -253,6 +254,19 @@ def late_schedule(config: TrainConfig) -> list[SettingError]:
         error.diagnostic.severity = "warning"
         errors.append(error)
     return errors
+
+
+def large_batch(config: TrainConfig, dataset: Dataset) -> list[SettingError]:
+    """The warning about a batch that is larger than the training set, if it is."""
+    samples = len(dataset.train)
+    if config.batch <= samples:
+        return []
+    has = counted(samples, "training sample")
+    message = f"`batch` is {config.batch:,}, but {dataset.name} has {has}: an epoch is one step"
+    help_ = f"write a `batch` below {samples}, such as {max(2, min(32, samples // 4))}"
+    error = SettingError("large-setting", message, "batch", help_)
+    error.diagnostic.severity = "warning"
+    return [error]
 
 
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
