@@ -154,6 +154,15 @@ def _check_finite(values: np.ndarray, place: str) -> None:
         raise SettingError("corrupt-data", message, "data", help_)
 
 
+def _check_one_number(labels: np.ndarray, place: str) -> None:
+    """Raise SettingError for labels with a column for each class, of which one is 1."""
+    is_table = labels.ndim == 2 and labels.shape[1] > 1
+    if is_table and labels.min() >= 0 and (labels.sum(1) == 1).all():
+        message = f"{place} has {labels.shape[1]} numbers for each sample, of which one is 1"
+        help_ = "store the number of the class: `y.argmax(1)`; or store floats, for `loss = bce`"
+        raise SettingError("data-mismatch", message, "data", help_)
+
+
 def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
     """The meaning of a target: integers are classes, other numbers are values.
 
@@ -166,6 +175,8 @@ def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
             _check_finite(own, place)
             parts[part] = ArrayColumn(own.reshape(len(own), *own.shape[1:] or (1,)).astype("f4"))
         return TargetData()
+    for own in values.values():
+        _check_one_number(own, place)
     classes = class_names(source.classes, list(values.values()), place)
     for part, own in values.items():
         parts[part] = ArrayColumn(checked_labels(own, len(classes), place))

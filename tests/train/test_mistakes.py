@@ -139,6 +139,31 @@ OTHERS = {
             'inputs of the net by their names: `inputs = ["left", "right"]`',
         ],
     ),
+    "labels in columns": (
+        ["train", "vec.net", "--data", 'npz("columns.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        ["`y` of columns.npz has 3 numbers for each sample, of which one is 1", "`y.argmax(1)`"],
+    ),
+    "channels last": (
+        ["train", "small.net", "--out", "new", "--data", 'npz("last.npz")'],
+        1,
+        ["`x` of last.npz has uint8, but the", "channels first: store `x.transpose(0, 3, 1, 2)`"],
+    ),
+    "weights for other scores": (
+        ["train", "vec.net", "--out", "new", "--set", "train.loss=bce(weights = [1, 2])"],
+        1,
+        ["error[bad-argument]: `weights` of `bce` has 2 numbers, but the size of `y` is 1"],
+    ),
+    "an ignored class of numbers": (
+        ["train", "vec.net", "--out", "new", "--set", "train.loss=bce(ignore = 1)"],
+        1,
+        ["`ignore` of `bce` is 1, but the targets of reg.npz are numbers"],
+    ),
+    "vectors for a net of pictures": (
+        ["train", "small.net", "--out", "new", "--data", 'npz("reg.npz")'],
+        1,
+        ["the samples of reg.npz are 6, but the net takes 3x16x16"],
+    ),
     "pictures for two inputs": (
         ["train", "two.net", "--data", "fashion_mnist_sample"],
         1,
@@ -169,6 +194,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.savez("reg.npz", x=x, y=x[:, :1])
         np.savez("from1.npz", x=x, y=1 + (x[:, 0] > 0))
         np.savez("two.npz", left=x, right=x[:, :3], y=(x[:, 0] > 0).astype(int))
+        np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])
+        np.savez("last.npz", x=np.zeros((40, 16, 16, 3), np.uint8), y=np.arange(40) % 3)
         (folder / "vec.net").write_text(VECTORS)
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')
