@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netdsl.errors import NetdslError
-from netdsl.files import is_idle_pipe
+from netdsl.pipes import is_idle_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from netdsl.data.folder import PARTS, existing_folder, missing_help, split_numbe
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
-from netdsl.files import refuse_pipe
+from netdsl.pipes import refuse_pipe
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
