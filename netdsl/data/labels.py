@@ -28,7 +28,10 @@ def class_names(
     least = min(int(own.min(initial=largest)) for own in kept)
     if least > 0:
         message = f"{place} has the labels {least:,} to {largest:,}, but labels begin at 0"
-        help_ = f"subtract {least:,} from all of them, or name all classes: `classes = [...]`"
+        help_ = (
+            f"subtract {least:,} from all of them, or name all classes, `classes = [...]`; store"
+            " numbers to predict as floats"
+        )
         raise SettingError("label-out-of-range", message, "data", help_)
     if largest >= MOST_CLASSES:
         message = f"{place} has the label {largest:,}, beyond the limit of {MOST_CLASSES:,} classes"

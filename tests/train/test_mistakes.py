@@ -119,7 +119,10 @@ OTHERS = {
     "labels from 1": (
         ["train", "vec.net", "--data", 'npz("from1.npz")', "--set", "train.loss=cross_entropy"],
         1,
-        ["`y` of from1.npz has the labels 1 to 2, but labels begin at 0", "subtract 1 from all"],
+        [
+            "`y` of from1.npz has the labels 1 to 2, but labels begin at 0",
+            "subtract 1 from all of them, or name",
+        ],
     ),
     "flipped vectors": (
         ["train", "vec.net", "--set", "train.augment=[hflip]"],
