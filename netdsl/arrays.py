@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 import numpy as np
 
 from netdsl.errors import NetdslError
-from netdsl.files import refuse_pipe
 from netdsl.limits import limit, raise_help
+from netdsl.pipes import refuse_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

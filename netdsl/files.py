@@ -1,9 +1,8 @@
-"""Writes files so that a reader sees the old content or the new, and refuses to read pipes."""
+"""Writes files so that a reader sees the old content or the new, never half of it."""
 
 import errno
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,22 +63,12 @@ def check_replaceable(path: Path) -> None:
         raise _cannot_write(error, path) from error
 
 
-def is_idle_pipe(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a pipe that the shell did not connect: reading it may block forever."""
-    is_pipe = os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
-    return is_pipe and not os.fspath(path).startswith(("/dev/fd/", "/dev/stdin"))
-
-
-def refuse_pipe(path: str | os.PathLike[str]) -> None:
-    """Raise `OSError` for an idle pipe; called before a file is read that a user names."""
-    if is_idle_pipe(path):
-        raise OSError(errno.EINVAL, "it is a pipe, not a file", os.fspath(path))
-
-
 def make_folder(path: Path) -> None:
     """Create a folder and its parents if they are missing; raises `CannotWriteError`."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise CannotWriteError(error.errno, "it is a file, not a folder", error.filename) from error
     except OSError as error:
         raise _cannot_write(error, path) from error
 

@@ -9,8 +9,8 @@ import sys
 
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import NetdslError
-from netdsl.files import is_idle_pipe
 from netdsl.limits import limit, raise_help
+from netdsl.pipes import is_idle_pipe
 from netdsl.source import SourceFile, Span
 
 # Symbolic links are resolved, as in `import_path`, so that each file has only one path.

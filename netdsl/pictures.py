@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netdsl.errors import NetdslError
-from netdsl.files import is_idle_pipe
+from netdsl.pipes import is_idle_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,8 @@ def decode(path: Path, mode: str, size: tuple[int | None, int | None]) -> Image.
         ) from None
     except UnidentifiedImageError:
         _fail_unknown(path)
+    except FileNotFoundError:
+        raise NetdslError("bad-picture", f"there is no file {path}") from None
     except _ERRORS as error:
         reason = str(error).strip() or type(error).__name__
         raise NetdslError("bad-picture", f"{path} is damaged: {reason}") from None

@@ -11,9 +11,9 @@ from netdsl.commands.output import note_lines, printing, say_json, use_colour
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
-from netdsl.files import is_idle_pipe
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
+from netdsl.pipes import is_idle_pipe
 from netdsl.render import NARROW, as_json, output_width, render_all
 from netdsl.syntax import ast
 

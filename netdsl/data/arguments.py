@@ -324,10 +324,11 @@ def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> Setti
     """The error for more arguments without a name than the `most` that a call takes."""
     found = len(call.args)
     takes = f"takes at most {counted(most, 'argument')}"
+    help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
     if most < len(names):
         takes += " without a name"
+        help_ = f"write the names of the others: {', '.join(f'`{n}`' for n in names[most:])}"
     message = f"`{call.name}` {takes}, but {found} {are(found)} given"
-    help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
     part = EntryPart(call.name, most)
     return SettingError("unknown-argument", message, key, help_, part=part)
 
@@ -335,12 +336,9 @@ def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> Setti
 def _is_spread(call: SettingCall, parameters: Sequence[inspect.Parameter]) -> bool:
     """Whether the numbers of a list are arguments of their own: `multistep(5, 8)`."""
     bases = [_base(parameter.annotation) for parameter in parameters[:2]]
-    if len(call.args) < 2 or len(bases) < 2:
+    if len(call.args) < 2 or [_list_of(base) is None for base in bases] != [False, True]:
         return False
-    first, second = map(_list_of, bases)
-    if first is None or second is not None:
-        return False
-    element = typing.get_args(first)[0]
+    element = typing.get_args(_list_of(bases[0]))[0]
     return all(_as_type(value, element) is not _WRONG for value in call.args)
 
 
@@ -384,8 +382,10 @@ def _check_name(
     help_, respelling = f"`{call.name}` takes no arguments", None
     squeezed = training.squeezed(name)
     ours = next((n for n in training.RENAMED_ARGUMENTS.get(squeezed, ()) if n in names), None)
-    if ours is not None and ours not in given and ours not in call.kwargs:
-        help_, respelling = f"it is called `{ours}` here", (name, ours)
+    if ours is not None:
+        has_value = ours in given or ours in call.kwargs
+        help_ = f"it is called `{ours}` here{', and has a value already' * has_value}"
+        respelling = None if has_value else (name, ours)
     elif squeezed in training.REMOVED_ARGUMENTS:
         help_ = training.REMOVED_ARGUMENTS[squeezed]
     elif names:

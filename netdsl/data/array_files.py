@@ -10,7 +10,7 @@ import numpy as np
 from netdsl.arrays import open_archive, open_array, type_name
 from netdsl.data.columns import ArrayColumn, MappedColumn
 from netdsl.data.dataset import Dataset, InputData, Split, TargetData
-from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
+from netdsl.data.folder import PARTS, existing_folder, missing_help, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import constants_of, moments
 from netdsl.errors import SettingError
@@ -31,7 +31,8 @@ def read_archive(source: Archive) -> Dataset:
     """The dataset of a `.npz` file, in memory; raises SettingError and `NetdslError`."""
     path = Path(source.path).expanduser()
     if not path.is_file():
-        raise SettingError("data-not-found", f"there is no file {path}", "data", RELATIVE)
+        message = f"there is no file {path}"
+        raise SettingError("data-not-found", message, "data", missing_help(path))
     return _read(source, open_archive(path), _in_memory)
 
 
@@ -153,6 +154,15 @@ def _check_finite(values: np.ndarray, place: str) -> None:
         raise SettingError("corrupt-data", message, "data", help_)
 
 
+def _check_one_number(labels: np.ndarray, place: str) -> None:
+    """Raise SettingError for labels with a column for each class, of which one is 1."""
+    is_table = labels.ndim == 2 and labels.shape[1] > 1
+    if is_table and labels.min() >= 0 and (labels.sum(1) == 1).all():
+        message = f"{place} has {labels.shape[1]} numbers for each sample, of which one is 1"
+        help_ = "store the number of the class: `y.argmax(1)`; or store floats, for `loss = bce`"
+        raise SettingError("data-mismatch", message, "data", help_)
+
+
 def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
     """The meaning of a target: integers are classes, other numbers are values.
 
@@ -165,6 +175,8 @@ def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
             _check_finite(own, place)
             parts[part] = ArrayColumn(own.reshape(len(own), *own.shape[1:] or (1,)).astype("f4"))
         return TargetData()
+    for own in values.values():
+        _check_one_number(own, place)
     classes = class_names(source.classes, list(values.values()), place)
     for part, own in values.items():
         parts[part] = ArrayColumn(checked_labels(own, len(classes), place))

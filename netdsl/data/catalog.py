@@ -103,6 +103,15 @@ def source_of(call: SettingCall) -> DataSource:
     return invoke(call, DATASETS, "dataset", "data")
 
 
+def call_for(path: str) -> str | None:
+    """The data that a file or a folder of the user probably is, as a section names it, or None."""
+    if os.path.isdir(path):
+        return f'folder("{path}", size = 64)'
+    if path.endswith(".csv"):
+        return f'csv("{path}", images = "DIR", size = 64)'
+    return f'npz("{path}")' if path.endswith(".npz") else None
+
+
 def takes_padding(name: str) -> bool:
     """Whether the dataset of that name has an argument `pad`."""
     source = DATASETS.get(name)

@@ -13,7 +13,7 @@ import numpy as np
 from netdsl.data.dataset import Split, check_labels
 from netdsl.data.split import parted
 from netdsl.errors import SettingError
-from netdsl.files import refuse_pipe
+from netdsl.pipes import refuse_pipe
 
 FILE = "digits.csv.gz"
 HELP = (

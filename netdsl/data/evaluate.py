@@ -19,7 +19,7 @@ def evaluate(
     `forward` gives the output for a batch of inputs that are prepared as `dataset` describes, such
     as logits N x K. Raises SettingError `data-mismatch` if that does not fit the first target.
     """
-    results = Results(dataset.target, metrics)
+    results = MetricResults(dataset.target, metrics)
     name, labels = next(iter(split.targets.items()))
     done = 0
     for inputs in split.batches(batch):
@@ -30,7 +30,7 @@ def evaluate(
     return results.values()
 
 
-class Results:
+class MetricResults:
     """The metrics and the confusion of outputs that are added batch by batch.
 
     Each pixel of a mask is a sample, unless it is ignored. If `confused`, there are K classes, and

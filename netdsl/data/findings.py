@@ -22,7 +22,8 @@ MOST_IMBALANCE = 10  # samples of the largest class for each of the smallest
 def described_counts(dataset: Dataset) -> str:
     """A line with the sizes of the splits, the shape of a sample, and the classes."""
     counts = listed([f"{len(split):,} {name}" for name, split in dataset.splits.items()])
-    line = f"{dataset.name}: {counts} samples of {shape_text(dataset.shape)}"
+    shapes = listed([shape_text(column.shape) for column in dataset.train.inputs.values()])
+    line = f"{dataset.name}: {counts} samples of {shapes}"
     if not dataset.classes:
         return line
     line += f" in {counted(len(dataset.classes), 'class')}"
@@ -62,7 +63,8 @@ def _skipped(dataset: Dataset) -> Iterator[Diagnostic]:
         names += f"; and {len(files) - SHOWN:,} more"
     left = "picture is" if len(files) == 1 else "pictures are"
     message = f"{len(files):,} {left} left out of {dataset.name}: {names}"
-    yield _warning("unreadable-pictures", message, "remove or replace these files")
+    these = "this file" if len(files) == 1 else "these files"
+    yield _warning("unreadable-pictures", message, f"remove or replace {these}")
 
 
 def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
@@ -85,7 +87,7 @@ def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:
         return
     present = np.where(counts == 0, counts.max(), counts)
     least, most = int(present.argmin()), int(counts.argmax())
-    if counts[most] < MOST_IMBALANCE * counts[least]:
+    if counts[most] < MOST_IMBALANCE * present[least]:
         return
     small, large = dataset.classes[least], dataset.classes[most]
     samples = counted(int(counts[least]), "training sample")

@@ -11,6 +11,7 @@ import numpy as np
 from netdsl.data.dataset import TargetData
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.data.split import parted
+from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
 from netdsl.pictures import SUFFIXES
 from netdsl.words import listed
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
     from netdsl.data.own import Folder, OwnData
 
-RELATIVE = "a relative name begins at the current folder"  # the help for a missing file
 DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
 PARTS = ("train", "val", "test")
 LAYOUT = "put the pictures of each class into a folder of its own, such as `{}/cat/1.jpg`"
@@ -62,8 +62,20 @@ def existing_folder(name: str) -> Path:
     # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
     folder = os.path.expanduser(name)
     if not os.path.isdir(folder):
-        raise SettingError("data-not-found", f"there is no folder {folder}", "data", RELATIVE)
+        message = f"there is no folder {folder}"
+        raise SettingError("data-not-found", message, "data", missing_help(folder))
     return Path(folder)
+
+
+def missing_help(path: str | os.PathLike[str]) -> str:
+    """Advice for a file or a folder that is missing: the names beside it that are like its own."""
+    folder = os.path.dirname(os.path.normpath(path))
+    try:
+        names = os.listdir(folder or ".")
+    except OSError:
+        names = []
+    meant = did_you_mean(os.fspath(path), [os.path.join(folder, name) for name in names])
+    return meant or "a relative name begins at the current folder"
 
 
 def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:

@@ -109,7 +109,8 @@ def check_shape(
     ):
         return
     sizes = shape_text(images.shape)
-    message = f"the images of {images.name} are {sizes}, but the net takes {shape_text(expects)}"
+    are = f"the {'images' if len(images.shape) == MASK else 'samples'} of {images.name} are {sizes}"
+    message = f"{are}, but the net takes {shape_text(expects)}"
     advice = _size_help(images, expects) or _padding_help(images, expects)
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"

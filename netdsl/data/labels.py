@@ -19,11 +19,20 @@ def class_names(
 ) -> tuple[str, ...]:
     """The names that the user gives, or the numbers up to the largest label.
 
-    Raises SettingError `label-out-of-range` for a label beyond `MOST_CLASSES`.
+    Raises SettingError `label-out-of-range` for a label beyond `MOST_CLASSES`, and if none is 0.
     """
     if given:
         return tuple(given)
-    largest = max(int(own[own != ignored].max(initial=0)) for own in labels)
+    kept = [own[own != ignored] for own in labels]
+    largest = max(int(own.max(initial=0)) for own in kept)
+    least = min(int(own.min(initial=largest)) for own in kept)
+    if least > 0:
+        message = f"{place} has the labels {least:,} to {largest:,}, but labels begin at 0"
+        help_ = (
+            f"subtract {least:,} from all of them, or name all classes, `classes = [...]`; store"
+            " numbers to predict as floats"
+        )
+        raise SettingError("label-out-of-range", message, "data", help_)
     if largest >= MOST_CLASSES:
         message = f"{place} has the label {largest:,}, beyond the limit of {MOST_CLASSES:,} classes"
         help_ = "store numbers to predict as floats; labels are 0, 1, 2 and so on"
@@ -49,7 +58,8 @@ def checked_labels(
         first = int(np.flatnonzero(wrong.reshape(len(labels), -1).any(1))[0])
         label = labels[wrong].flat[0]
         count = int(wrong.sum())
-        message = f"{place} has the label {label} in sample {first}, but {range_text(classes)}"
+        sample = f" in sample {first}" if len(labels) > 1 else ""
+        message = f"{place} has the label {label}{sample}, but {range_text(classes)}"
         if count > 1:
             message += f" ({count:,} labels are out of range)"
         help_ = "correct the labels, or name all classes: `classes = [...]`"

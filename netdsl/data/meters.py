@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Prepare = Callable[[Floats, Labels | Floats], tuple[Tensor, Tensor]]
 
 
-class Meter(ABC):
+class BatchMeter(ABC):
     """What a metric has to know of the batches so far."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class Meter(ABC):
         """The metric over all batches."""
 
 
-class HitMeter(Meter):
+class HitMeter(BatchMeter):
     """Counts the samples whose class is among the `top` largest logits."""
 
     def __init__(self, top: int) -> None:
@@ -52,7 +52,7 @@ class HitMeter(Meter):
         return self._hits / self._samples if self._samples else math.nan
 
 
-class TorchMeter(Meter):
+class TorchMeter(BatchMeter):
     """A metric of torchmetrics, which adds up what it needs of each batch."""
 
     def __init__(self, metric: torchmetrics.Metric, prepare: Prepare) -> None:

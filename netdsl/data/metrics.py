@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from netdsl.data.dataset import Floats, Labels
-    from netdsl.data.meters import Meter
+    from netdsl.data.meters import BatchMeter
 
 Average = Annotated[BareWord, one_of("macro", "micro", "weighted")]
 MACRO = BareWord("macro")
@@ -28,7 +28,7 @@ class _Measured(ABC):
     """A metric that is one number."""
 
     @abstractmethod
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """What sums the metric over batches whose logits are N x `classes` x ..."""
 
     def __call__(self, logits: "Floats", labels: "Labels | Floats") -> float:
@@ -60,7 +60,7 @@ class Accuracy(_Measured):
             help_ = f"write a number below {classes}"
             raise SettingError("bad-argument", message, "metrics", help_)
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Counts the hits; raises as `check`."""
         from netdsl.data.meters import HitMeter
 
@@ -80,7 +80,7 @@ class _Averaged(_Measured):
         name = type(self).__name__.lower()
         return name if self.average == MACRO else f"{self.average}_{name}"
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Counts the right and the wrong guesses of each class."""
         from torchmetrics import classification
 
@@ -118,7 +118,7 @@ class AUC(_Measured):
 
     key = "auc"
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Keeps all scores, because the area depends on their order."""
         from torchmetrics.classification import MulticlassAUROC
 
@@ -138,7 +138,7 @@ class MeanIoU(_Measured):
     ignore: Natural | None = None
     key = "mean_iou"
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Counts the pixels of each pair of classes."""
         from torchmetrics.classification import MulticlassJaccardIndex
 
@@ -166,7 +166,7 @@ class SquaredError(_Error):
 
     key = "mse"
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Sums the squares."""
         from torchmetrics import MeanSquaredError
 
@@ -181,7 +181,7 @@ class AbsoluteError(_Error):
 
     key = "mae"
 
-    def meter(self, classes: int) -> "Meter":
+    def meter(self, classes: int) -> "BatchMeter":
         """Sums the magnitudes."""
         from torchmetrics import MeanAbsoluteError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from netdsl.data.columns import Indices
     from netdsl.data.dataset import TargetData
 
+MOST_UNREADABLE = 0.5  # a larger share is not advised
 SHOWN = 3  # unreadable files that an error names
 TOGETHER = 64  # pictures that are examined between two looks at signals
 
@@ -191,10 +193,13 @@ def _check_share(errors: dict[int, str], count: int, unreadable: float, name: st
     if len(errors) <= unreadable * count:
         return
     message = (
-        f"{len(errors):,} of the {counted(count, 'picture')} of {name} cannot be read, and"
-        f" {unreadable:.3g} of them is allowed: {'; '.join(list(errors.values())[:SHOWN])}"
+        f"{len(errors):,} of the {counted(count, 'picture')} of {name} cannot be read, but only a"
+        f" share of {unreadable:.3g} may be: {'; '.join(list(errors.values())[:SHOWN])}"
     )
     if len(errors) > SHOWN:
         message += f"; and {len(errors) - SHOWN:,} more"
-    help_ = "remove them or replace them, or allow a larger share: `unreadable = 0.1`"
+    share = math.ceil(100 * len(errors) / count) / 100
+    help_ = f"remove or replace them, or allow a larger share: `unreadable = {share:g}`"
+    if share > MOST_UNREADABLE:
+        help_ = "correct the folder or the names that the data is given"
     raise SettingError("unreadable-pictures", message, "data", help_)

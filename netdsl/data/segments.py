@@ -12,8 +12,8 @@ from netdsl.data.folder import existing_folder, pictures_in, split_numbers
 from netdsl.data.labels import checked_labels, class_names
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.errors import SettingError
-from netdsl.files import refuse_pipe
 from netdsl.pictures import SUFFIXES
+from netdsl.pipes import refuse_pipe
 from netdsl.words import listed
 
 if TYPE_CHECKING:

@@ -30,6 +30,11 @@ def divided(dataset: Dataset, val: float, limit: int | None) -> Dataset:
     """
     train, note = dataset.train, dataset.note
     if limit is not None and limit < len(train):
+        if limit < len(dataset.classes):
+            has = counted(len(dataset.classes), "class")
+            message = f"`limit` is {limit}, but {dataset.name} has {has}"
+            help_ = "each class needs a sample, better many more"
+            raise SettingError("bad-argument", message, "data", help_)
         note += f", limited to {counted(limit, 'training sample')}"
         train = train.take(np.sort(spread(groups_of(dataset, train))[:limit]))
     if not val:

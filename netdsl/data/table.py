@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.data.dataset import TargetData
-from netdsl.data.folder import PARTS, RELATIVE, existing_folder, split_numbers
+from netdsl.data.folder import PARTS, existing_folder, missing_help, split_numbers
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
-from netdsl.files import refuse_pipe
+from netdsl.pipes import refuse_pipe
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
@@ -62,9 +62,12 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             reader = csv.DictReader(file, strict=True)
             names = list(reader.fieldnames or ())
             rows = list(reader)
+    except FileNotFoundError:
+        message = f"there is no file {path}"
+        raise SettingError("data-not-found", message, "data", missing_help(path)) from None
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}"
-        raise SettingError("data-not-found", message, "data", RELATIVE) from None
+        raise SettingError("data-not-found", message, "data") from None
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"{path} is not a CSV file in UTF-8: {error}"
         raise SettingError("corrupt-data", message, "data") from None

@@ -37,6 +37,7 @@ def build_input(
 
     Raises SettingError `bad-argument` for an augmentation that the data does not permit.
     """
+    _check_images(augment, dataset)
     _check(augment, dataset)
     stages = {
         name: _stages(augment, given, dataset, device)
@@ -64,6 +65,19 @@ def build_input(
 def as_target(values: Tensor) -> Tensor:
     """A target as losses take it: classes as int64, numbers as they are."""
     return values if values.is_floating_point() else values.long()
+
+
+def _check_images(augment: tuple[settings.Augment, ...], dataset: Dataset) -> None:
+    """Raise SettingError unless there are images to augment; vectors can only be mixed."""
+    if any(given.is_image for given in dataset.inputs.values()):
+        return
+    for item in augment:
+        if isinstance(item, settings.MixUp):
+            continue
+        name = settings.name_of(item)
+        message = f"`{name}` changes images, but the inputs of {dataset.name} are other numbers"
+        help_ = "leave it out; in an array, images are bytes of N x C x H x W, with 1 or 3 channels"
+        raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
 
 
 def _check(augment: tuple[settings.Augment, ...], dataset: Dataset) -> None:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset
 from netdsl.errors import SettingError
-from netdsl.files import refuse_pipe
 from netdsl.ir.types import shape_text
+from netdsl.pipes import refuse_pipe
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import RunIdentity, check_same
 from netdsl.train.numerics import Scaler

@@ -243,6 +243,9 @@ def _call(key: str, value: object) -> SettingCall:
     if isinstance(value, SettingCall):
         return value
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
+    if key == "data" and isinstance(value, str) and value not in DATASETS:
+        help_ = f'for your own pictures write `data = folder("{value}", size = 64)`'
+        raise SettingError("wrong-type", message, key, help_)
     if isinstance(value, str) and value.isidentifier():
         help_ = f"leave out the quotes: `{value}`"
         raise SettingError("wrong-type", message, key, help_, (f'"{value}"', value))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.files import refuse_pipe, replacing
+from netdsl.files import replacing
+from netdsl.pipes import refuse_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,10 @@ from netdsl.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALMER = "lower the `lr` of the optimizer, or limit the gradients: `clip_norm = 1`"
+CALMER = (
+    "lower the `lr` of the optimizer; a warm-up, `schedule = cosine(warmup = 1)`, and a limit for"
+    " the gradients, `clip_norm = 1`, also help"
+)
 AT_ONCE = (
     "no step was taken before, so the cause is not `lr`: look for numbers in the data, and for"
     " weights, that are far larger than 1"

@@ -12,11 +12,11 @@ from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.driver import compile_net
-from netdsl.errors import NetdslError, SettingError
+from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
-from netdsl.train.recipe.losses import ONE_SCORE, parts_of, targets_of
+from netdsl.train.recipe.losses import ONE_SCORE, name_of, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
 from netdsl.train.section import entry_of, place_in, placed, read_config
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from netdsl.data.images import Described, ImageData, OutputData
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.types import Sym
     from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
+    from netdsl.train.recipe.losses import OutputLoss
 
 
 def check_input(graph: Graph, command: str, data: Described | None) -> None:
@@ -97,10 +99,23 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
     for part, target in zip(parts, targets, strict=True):
         one_score = isinstance(part.loss, ONE_SCORE)
         check_outputs(data, shapes[part.output], target, one_score=one_score)
+        if data.target_classes[target] is None:
+            _check_weights(part, shapes[part.output])
     for head in graph.aux:
         check_outputs(data, head.value.type.shape, targets[0], head.name)
     config.check_metrics(data.target_classes[targets[0]], data.name)
     return list(shapes).index(parts[0].output), targets[0]
+
+
+def _check_weights(part: OutputLoss, shape: tuple[int | Sym, ...]) -> None:
+    """Raise SettingError unless there is a weight for each score of a target of numbers."""
+    weights = getattr(part.loss, "weights", ())
+    if not weights or len(weights) == shape[0]:
+        return
+    name, has = name_of(part.loss), counted(len(weights), "number")
+    message = f"`weights` of `{name}` has {has}, but the size of `{part.output}` is {shape[0]}"
+    where = EntryPart(name, "weights")
+    raise SettingError("bad-argument", message, "loss", "write one number for each", part=where)
 
 
 def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
@@ -130,7 +145,8 @@ def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
     if set(names.values()) != set(columns):
         has = f"{dataset.name} has the inputs {listed([f'`{name}`' for name in columns])}"
         takes = listed([f"`{value.name}`" for value in inputs])
-        help_ = "rename one of them, so that the names are equal"
+        names_ = ", ".join(f'"{value.name}"' for value in inputs)
+        help_ = f"give the data the inputs of the net by their names: `inputs = [{names_}]`"
         raise SettingError("data-mismatch", f"{has}, but the net takes {takes}", "data", help_)
     for value in inputs:
         _check_type(dataset, names[value.name], value)
@@ -169,7 +185,9 @@ def _check_type(dataset: Dataset, name: str, value: Value) -> None:
     message = f"{own}, but the input `{value.name}` is {takes}"
     help_ = f"write `input {value.name}: {shape_text(value.type.shape)} {gives}`"
     if takes == "float32":
-        help_ = "store the array as float32, for example `x.astype('float32')`"
+        help_ = f"store the array as float32: `{name}.astype('float32')`"
+        if column.dtype == "uint8" and len(column.shape) == 3 and column.shape[-1] in (1, 3):
+            help_ = f"images have their channels first: store `{name}.transpose(0, 3, 1, 2)`"
     raise SettingError("data-mismatch", message, "data", help_)
 
 
@@ -253,6 +271,19 @@ def late_schedule(config: TrainConfig) -> list[SettingError]:
         error.diagnostic.severity = "warning"
         errors.append(error)
     return errors
+
+
+def large_batch(config: TrainConfig, dataset: Dataset) -> list[SettingError]:
+    """The warning about a batch that is larger than the training set, if it is."""
+    samples = len(dataset.train)
+    if config.batch <= samples:
+        return []
+    has = counted(samples, "training sample")
+    message = f"`batch` is {config.batch:,}, but {dataset.name} has {has}: an epoch is one step"
+    help_ = f"write a `batch` below {samples}, such as {max(2, min(32, samples // 4))}"
+    error = SettingError("large-setting", message, "batch", help_)
+    error.diagnostic.severity = "warning"
+    return [error]
 
 
 def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from netdsl.data.arguments import suggest
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
@@ -34,7 +33,8 @@ def frozen_until(config: TrainConfig, selection: Selection) -> dict[str, dict[st
     for name, epoch in pairs:
         if name not in ends:
             message = f"`unfreeze` names `{name}`, which is not in `freeze`"
-            raise SettingError("bad-argument", message, "unfreeze", suggest(name, names))
+            help_ = f"add it: `freeze = [{', '.join([*names, name])}]`"
+            raise SettingError("bad-argument", message, "unfreeze", help_)
         ends[name] = epoch
     for name, epoch in ends.items():
         if math.isfinite(epoch) and epoch >= config.epochs:

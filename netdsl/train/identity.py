@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypedDict
 
 from netdsl.errors import SettingError
@@ -23,6 +24,10 @@ ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
     " from the beginning"
 )
+
+
+# An argument in the text of a call that contains no other calls, and its value.
+_ARGUMENT = re.compile(r"(\w+) = (\[[^\[\]]*\]|\"[^\"]*\"|[^\[\],()]+)(?=, \w+ = |\)$)")
 
 
 class RunIdentity(TypedDict):
@@ -49,7 +54,8 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     for name in {**now["settings"], **saved["settings"]}:
         text, before = (identity["settings"].get(name) for identity in (now, saved))
         if before != text:
-            message = f"{_given(name, text)}, but {path} was written {_with(before)}"
+            place, text, before = _difference(name, text, before)
+            message = f"{_given(place, text)}, but {path} was written {_with(before)}"
             if name == "epochs":
                 message += "; the learning rate follows a curve over all epochs"
             raise SettingError("resume-mismatch", message, name, ALLOW)
@@ -59,6 +65,19 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     if saved["data"] != now["data"]:
         message = f"{path} was written with other data: files have changed since"
         raise SettingError("resume-mismatch", message, "data", ALLOW)
+
+
+def _difference(
+    name: str, text: str | None, before: str | None
+) -> tuple[str, str | None, str | None]:
+    """The path and the two values of what differs: an argument, if it is the only one."""
+    if text is None or before is None or text.partition("(")[0] != before.partition("(")[0]:
+        return name, text, before
+    now, then = (dict(_ARGUMENT.findall(value)) for value in (text, before))
+    changed = [key for key in now if now[key] != then.get(key)]
+    if now.keys() != then.keys() or len(changed) != 1:
+        return name, text, before
+    return f"{name}.{changed[0]}", now[changed[0]], then[changed[0]]
 
 
 def _given(name: str, text: str | None) -> str:

@@ -135,6 +135,6 @@ def _mismatch(name: str, there: Sequence[int], here: Sequence[int], path: str) -
 
 def _nothing(path: str, tensors: Mapping[str, Array], params: Mapping[str, Param]) -> SettingError:
     theirs, ours = _listed([*tensors][:2]), _listed([*params][:2])
-    message = f"{path} has no tensor of the net: it has {theirs}, ..., and the net {ours}, ..."
+    message = f"{path} has no tensor of the net: it has {theirs}, ..., but the net has {ours}, ..."
     help_ = "give the weights of this net, or of one with the same names of layers"
     return SettingError("weights-mismatch", message, "weights", help_)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from netdsl.data.dataset import Dataset, Labels, Split, TargetData
-from netdsl.data.evaluate import Results
+from netdsl.data.evaluate import MetricResults
 from netdsl.data.images import check_outputs
 from netdsl.data.metrics import scores_for
 from netdsl.errors import SettingError
@@ -245,7 +245,7 @@ class Run:
         module, split, size, total = self.tested.eval(), feed.split, self.config.batch, 0.0
         order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
         is_test = not prefix and self.has_classes
-        results = Results(self.dataset.target, self.config.metrics, confused=is_test)
+        results = MetricResults(self.dataset.target, self.config.metrics, confused=is_test)
         labels = next(iter(split.targets.values()))
         for indices, batch in zip(order, feed.batches(order), strict=True):
             check_stop()

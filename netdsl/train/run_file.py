@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from netdsl.errors import NetdslError
-from netdsl.files import refuse_pipe, replacing
+from netdsl.files import replacing
+from netdsl.pipes import refuse_pipe
 from netdsl.train.folder import RUN
 from netdsl.train.records import Best
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdsl.config import SettingCall
-from netdsl.data.catalog import takes_padding
+from netdsl.data.catalog import call_for, takes_padding
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.corrections import without
 from netdsl.elaborate.evaluate import evaluate, name_span
@@ -77,9 +79,9 @@ def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = 
     """Add the place to an error found in training, and return the error.
 
     The place is the entry, or the name of the net if its section has no such entry. Settings from
-    the command line (`replaced`) have no place in the text.
+    the command line, whose paths are `replaced`, have no place in the text.
     """
-    if error.key not in replaced:
+    if error.key not in {path.partition(".")[0] for path in replaced}:
         error.diagnostic.span = _place(error.key, compiled)
     return error
 
@@ -142,9 +144,14 @@ class _Reader:
 
     def take_text(self, key: str, option: str, text: str) -> None:
         """Take a value that an option of the command line gives."""
+        errors = len(self.errors)
         value = self._parsed(option, text)
         if value is not None:
             self.take(key, (value,), value.span)
+        help_ = path_help(key, text)
+        for error in self.errors[errors:]:
+            if help_ is not None:
+                error.help, error.fix = help_, ()
 
     def take_part(self, path: str, option: str, text: str) -> None:
         """Remember a value for a part of an entry; it is put there when the entry is taken."""
@@ -292,6 +299,17 @@ def _with_padding(call: object, own: object) -> object:
     if "pad" not in own.kwargs or "pad" in call.kwargs or not takes_padding(call.name):
         return call
     return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
+
+
+def path_help(key: str, text: str) -> str | None:
+    """Advice for an entry whose text is only the path of a file or a folder."""
+    path = text.strip('"')
+    if not os.path.exists(path):
+        return None
+    if key == "data":
+        call = call_for(path)
+        return None if call is None else f"for your own data write `{call}`"
+    return f"write `--weights {shlex.quote(path)}`" if key == "weights" else None
 
 
 def _value(expr: ast.Expr, env: Env) -> object:

@@ -209,6 +209,8 @@ def fit(
             f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
             " are unused"
         )
+        if 2 * len(problems) > needed and "net" in weights.metadata:
+            help_ += f"; it has the weights of the net `{weights.metadata['net']}`"
         size = _other_size(params, weights, prefix)
         if size is not None:
             help_ += f"; if a parameter of the net sets this size, write `-D NAME={size}`"

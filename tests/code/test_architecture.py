@@ -26,7 +26,7 @@ LAYERS = (
     ("version", "config", "words", "source"),
     ("diagnostics", "render", "fixes"),
     ("errors",),
-    ("limits", "files"),
+    ("limits", "files", "pipes"),
     ("habits.files",),
     ("process", "arrays", "library", "pictures"),
     ("ir",),
@@ -317,8 +317,8 @@ UNUSED = {
 }
 OWN = set(
     """
-    analysis cli commands diagnostics draw driver elaborate errors ir library limits ops process
-    render source syntax version words
+    analysis cli commands diagnostics draw driver elaborate errors ir library limits ops pipes
+    process render source syntax version words
 """.split()
 )
 

@@ -81,9 +81,7 @@ def test_the_loss_uses_the_weights() -> None:
 def test_balanced_needs_classes() -> None:
     """Targets that are numbers have no classes to count."""
     dataset = data(LABELS.astype(np.float32)[:, None], classes=0)
-    with pytest.raises(
-        SettingError, match="the loss is `bce`, but the targets of tiny are numbers"
-    ):
+    with pytest.raises(SettingError, match="is `balanced`, but the targets of tiny are numbers"):
         balanced(dataset, BinaryCrossEntropy(weights=BALANCED))
 
 

@@ -17,7 +17,7 @@ import pytest
 from netdsl.cli import run as netdsl_run
 from netdsl.config import SettingCall
 from netdsl.data.dataset import TargetData
-from netdsl.data.evaluate import Results
+from netdsl.data.evaluate import MetricResults
 from netdsl.errors import NetdslError, SettingError
 from netdsl.train import journal
 from netdsl.train import page as page_module
@@ -227,7 +227,7 @@ def test_confusion_counts_each_pair(tmp_path: Path) -> None:
     """A row is the class, a column the guess; the most frequent mistakes come first."""
     labels = np.array([0, 0, 0, 1, 1, 2, 2, 2, 2])
     guesses = np.array([0, 1, 1, 1, 1, 0, 2, 2, 2])
-    results = Results(TargetData(("a", "b, c", "d")), (), confused=True)
+    results = MetricResults(TargetData(("a", "b, c", "d")), (), confused=True)
     for half in (slice(0, 4), slice(4, 9)):
         results.add(np.eye(3, dtype=np.float32)[guesses[half]], labels[half])
     assert results.confusion is not None

@@ -64,11 +64,11 @@ def test_normalize_replaces_the_constants_in_training_and_test() -> None:
     values = prepared_by(setup, images, data)
     assert set(values.flatten().tolist()) == {0.0, 2.0}
     with pytest.raises(
-        SettingError, match="`mean` of `normalize` has 1 value, the images of tiny have 3 channels"
+        SettingError, match="`mean` of `normalize` has 1 value, but the images of tiny have 3"
     ):
         setup.adapt(tiny(channels=3))
 
 
 def test_crop_must_keep_the_size(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="makes 6x6 images, tiny has 8x8"):
+    with pytest.raises(SettingError, match="makes 6x6 images, but those of tiny are 8x8"):
         run(net(), tmp_path, config(augment=[SettingCall("random_crop", (6,))]))

@@ -110,4 +110,4 @@ def _number(expr: ast.Expr) -> float | None:
 
 
 def _below(argument: str, epochs: int) -> str:
-    return f"write a `{argument}` below {epochs}, or more `epochs`"
+    return f"give `{argument}` a number below {epochs}, or write more `epochs`"

@@ -152,7 +152,15 @@ def targets_of(
 
 def _check_classes(loss: Loss, classes: int | None, data: str) -> None:
     name, weights = name_of(loss), getattr(loss, "weights", ())
-    if classes is None and (isinstance(loss, CrossEntropy | Dice) or weights == BALANCED):
+    if classes is None and weights == BALANCED and not isinstance(loss, CrossEntropy):
+        message = f"`weights` of `{name}` is `balanced`, but the targets of {data} are numbers"
+        help_ = "balanced weights need targets with classes: give a list of numbers"
+        raise SettingError("bad-argument", message, "loss", help_, part=EntryPart(name, "weights"))
+    if classes is None and isinstance(loss, BinaryCrossEntropy) and loss.ignore is not None:
+        message = f"`ignore` of `{name}` is {loss.ignore}, but the targets of {data} are numbers"
+        part = EntryPart(name, "ignore")
+        raise SettingError("bad-argument", message, "loss", "leave it out", part=part)
+    if classes is None and isinstance(loss, CrossEntropy | Dice):
         message = f"the loss is `{name}`, but the targets of {data} are numbers, not classes"
         help_ = "take a loss for numbers, such as `mse`; classes are integers from 0"
         raise SettingError("data-mismatch", message, "loss", help_)

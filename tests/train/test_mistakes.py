@@ -1,0 +1,232 @@
+"""Mistakes of new users: each is refused, or warned of, with the fact and the way out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from netdsl.cli import run
+from tests.support.photos import write_net, write_photos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VECTORS = """net Vec {
+    input x: 6
+    dense(4) -> relu
+    output y: dense(1)
+}
+train Vec {
+    data = npz("reg.npz")
+    loss = mse
+    epochs = 1
+}
+"""
+TWO = """net Two {
+    input left: 6
+    input right: 3
+    concat { | @left -> dense(4) | @right -> dense(4) }
+    output y: dense(2)
+}
+"""
+SMALL, RESUMED = "train small.net --out new", "train small.net --out done --resume"
+# The words of a command, and what its error or its warning has.
+MISTAKES = {
+    "another folder": (
+        ["--data", 'folder("photo", size=16)'],
+        ["there is no folder photo", "did you mean `photos`?"],
+    ),
+    "another table": (
+        ["--data", 'csv("label.csv", images="photos", size=16)'],
+        ["there is no file label.csv", "did you mean `labels.csv`?"],
+    ),
+    "another archive": (
+        ["--data", 'npz("regs.npz")'],
+        ["there is no file regs.npz", "did you mean `reg.npz`?"],
+    ),
+    "the folder of another table": (
+        ["--data", 'csv("labels.csv", images="done", size=16)'],
+        [
+            "3 of the 3 pictures of labels.csv cannot be read, but only a share of 0.01 may be",
+            "there is no file done/cat/00.png; ",
+            "correct the folder or the names",
+        ],
+    ),
+    "a damaged picture": (
+        ["--data", 'folder("damaged", size=16)'],
+        ["1 of the 25 pictures of damaged cannot", "larger share: `unreadable = 0.04`"],
+    ),
+    "a folder as data": (["--data", "photos"], ['write `folder("photos", size = 64)`']),
+    "a folder with a slash": (["--data", "photos/"], ['write `folder("photos/", size = 64)`']),
+    "a path as data": (["--data", "photos/cat"], ['write `folder("photos/cat", size = 64)`']),
+    "a folder in quotes": (["--data", '"photos"'], ['write `folder("photos", size = 64)`']),
+    "a table as data": (
+        ["--data", "labels.csv"],
+        ['write `csv("labels.csv", images = "DIR", size = 64)`'],
+    ),
+    "an archive as data": (["--data", "reg.npz"], ['write `npz("reg.npz")`']),
+    "weights without quotes": (
+        ["--set", "train.weights=done/best"],
+        ["there is no `done`", "write `--weights done/best`"],
+    ),
+    "an argument by its long name": (
+        ["--set", "train.optimizer.learning_rate=0.1"],
+        ["it is called `lr` here, and has a value already"],
+    ),
+    "arguments without names": (
+        ["--set", "train.optimizer=adam(0.1, 0.2, 0.3)"],
+        ["but 3 are given", "write the names of the others: `betas`, `eps`, `no_decay`"],
+    ),
+    "few samples": (
+        ["--data", 'folder("photos", size=16, limit=2)'],
+        ["`limit` is 2, but photos has 3 classes"],
+    ),
+    "unfrozen, but not frozen": (
+        ["--set", "train.freeze=[conv]", "--set", "train.unfreeze=[(bn, 1)]"],
+        ["`unfreeze` names `bn`, which is not in `freeze`", "add it: `freeze = [conv, bn]`"],
+    ),
+    "a file as the folder of results": (
+        ["--out", "small.net"],
+        ["small.net: it is a file, not a folder"],
+    ),
+}
+OTHERS = {
+    "a setting of the resumed run": (
+        [*RESUMED.split(), "--set", "train.optimizer.lr=0.5"],
+        1,
+        [
+            "error[resume-mismatch]: `optimizer.lr` is 0.5, but done/checkpoint.safetensors",
+            " was written with 0.02\nhelp: ",
+        ],
+    ),
+    "another optimizer of the resumed run": (
+        [*RESUMED.split(), "--set", "train.optimizer=sgd(0.5)"],
+        1,
+        ["`optimizer` is sgd(lr = 0.5, ", "was written with adam(lr = 0.02, "],
+    ),
+    "a batch larger than the data": (
+        [*SMALL.split(), "--set", "train.batch=100", "--set", "train.epochs=1"],
+        0,
+        [
+            "warning[large-setting]: `batch` is 100, but photos has 29 training samples",
+            "write a `batch` below 29, such as 7",
+        ],
+    ),
+    "labels from 1": (
+        ["train", "vec.net", "--data", 'npz("from1.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        [
+            "`y` of from1.npz has the labels 1 to 2, but labels begin at 0",
+            "subtract 1 from all of them, or name",
+        ],
+    ),
+    "flipped vectors": (
+        ["train", "vec.net", "--set", "train.augment=[hflip]"],
+        1,
+        ["`hflip` changes images, but the inputs of reg.npz are other numbers"],
+    ),
+    "balanced numbers": (
+        ["train", "vec.net", "--set", "train.loss=bce(weights=balanced)"],
+        1,
+        ["`weights` of `bce` is `balanced`, but the targets of reg.npz are numbers"],
+    ),
+    "one input of two": (
+        ["train", "two.net", "--data", 'npz("two.npz", inputs=["left"])'],
+        1,
+        [
+            "two.npz has the inputs `left`, but the net takes `left` and `right`",
+            'inputs of the net by their names: `inputs = ["left", "right"]`',
+        ],
+    ),
+    "labels in columns": (
+        ["train", "vec.net", "--data", 'npz("columns.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        ["`y` of columns.npz has 3 numbers for each sample, of which one is 1", "`y.argmax(1)`"],
+    ),
+    "channels last": (
+        ["train", "small.net", "--out", "new", "--data", 'npz("last.npz")'],
+        1,
+        ["`x` of last.npz has uint8, but the", "channels first: store `x.transpose(0, 3, 1, 2)`"],
+    ),
+    "weights for other scores": (
+        ["train", "vec.net", "--out", "new", "--set", "train.loss=bce(weights = [1, 2])"],
+        1,
+        ["error[bad-argument]: `weights` of `bce` has 2 numbers, but the size of `y` is 1"],
+    ),
+    "an ignored class of numbers": (
+        ["train", "vec.net", "--out", "new", "--set", "train.loss=bce(ignore = 1)"],
+        1,
+        ["`ignore` of `bce` is 1, but the targets of reg.npz are numbers"],
+    ),
+    "vectors for a net of pictures": (
+        ["train", "small.net", "--out", "new", "--data", 'npz("reg.npz")'],
+        1,
+        ["the samples of reg.npz are 6, but the net takes 3x16x16"],
+    ),
+    "pictures for two inputs": (
+        ["train", "two.net", "--data", "fashion_mnist_sample"],
+        1,
+        ["`Two` has 2 inputs, but", '`data = npz("FILE", inputs = ["left", "right"])`'],
+    ),
+    "the weights of another net": (
+        ["test", "vec.net", "--weights", "done", "--data", 'npz("reg.npz")'],
+        1,
+        ["done/weights.safetensors does not fit", "it has the weights of the net `Small`"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with data of all kinds, nets for them, and a finished run."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_photos(folder / "photos")
+        write_photos(folder / "damaged", count=8)
+        (folder / "damaged" / "cat" / "none.jpg").write_bytes(b"\xff\xd8\xff")
+        files = ["cat/00.png", "dog/00.png", "owl/00.png"]
+        rows = [f"{name},{name[:3]}\n" for name in files]
+        (folder / "labels.csv").write_text("file,label\n" + "".join(rows))
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(40, 6)).astype(np.float32)
+        np.savez("reg.npz", x=x, y=x[:, :1])
+        np.savez("from1.npz", x=x, y=1 + (x[:, 0] > 0))
+        np.savez("two.npz", left=x, right=x[:, :3], y=(x[:, 0] > 0).astype(int))
+        np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])
+        np.savez("last.npz", x=np.zeros((40, 16, 16, 3), np.uint8), y=np.arange(40) % 3)
+        (folder / "vec.net").write_text(VECTORS)
+        (folder / "two.net").write_text(TWO)
+        write_net(folder, 'folder("photos", size = 16)')
+        assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0
+        shutil.copy("done/weights.safetensors", "done/best")
+        yield folder
+
+
+def failed(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> str:
+    shutil.rmtree("new", ignore_errors=True)
+    capsys.readouterr()
+    assert run(words) == code
+    return capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_in_training_pictures(capsys: pytest.CaptureFixture[str], case: str) -> None:
+    """The error names what is wrong, and the advice is about this mistake."""
+    words, expected = MISTAKES[case]
+    errors = failed(capsys, [*SMALL.split(), *words], 1)
+    assert [text for text in expected if text not in errors] == [], errors
+
+
+@pytest.mark.usefixtures("data")
+@pytest.mark.parametrize("case", OTHERS)
+def test_other_mistakes(capsys: pytest.CaptureFixture[str], case: str) -> None:
+    """The same for resumed runs, arrays, several inputs and tests."""
+    words, code, expected = OTHERS[case]
+    errors = failed(capsys, words, code)
+    assert [text for text in expected if text not in errors] == [], errors
