@@ -192,6 +192,8 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
     affine = flag(g, a, "affine", default=kind != "instancenorm")
     shape = _axes(g, a, t) if kind in ("layernorm", "rmsnorm") else (t.channels,)
+    # The variance of a single element is 0, and without `eps` the result would be 0 / 0.
+    need(kind != "layernorm" or prod(shape) > 1)
     if affine:
         weight(g, a, shape, 0.4)
     if affine and kind != "rmsnorm":
