@@ -38,8 +38,11 @@ class Round(NamedTuple):
         whole = self.loop.span
         head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
         place = Span(whole.file, whole.start, whole.start + len(head))
-        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
-        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
+        message = f"this is in round {self.number} of {self.total}"
+        if self.variables:
+            values = [f"{name} = {show(v)}" for name, v in self.variables.items()]
+            message += f", with {' and '.join(values)}"
+        return Annotation(message, place)
 
     @property
     def variable(self) -> str | None:
