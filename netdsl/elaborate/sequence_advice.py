@@ -12,6 +12,7 @@ from netdsl.elaborate.join_labels import label_of, labels_for
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
 from netdsl.elaborate.shape_advice import other_channels
+from netdsl.elaborate.shared_advice import common_parts
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def for_one_input(
     channels = other_channels(op, x) if error.code == "shape-mismatch" else None
     if channels is not None:
         return Repair(channels)
-    return repair or one_piece(error, op, x)
+    place = invocation.span
+    return repair or one_piece(error, op, x) or common_parts(error, op, x, place, net)
 
 
 def moved_axes(
