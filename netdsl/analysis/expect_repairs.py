@@ -35,7 +35,7 @@ def other_argument(value: Value, wanted: tuple[object, ...]) -> str | None:
 
 
 def _arguments(node: Node) -> Iterator[tuple[str, int]]:
-    """Arguments that are not written in the call of a window, and that change the size of its map."""
+    """Arguments that are not written in the call of a window, and that change its size."""
     given, kernel = node.op.given, node.op.given.get("k")
     if node.op.family not in WITH_WINDOWS or not isinstance(kernel, int):
         return
