@@ -58,6 +58,14 @@ def member(matched: Matched) -> Fix:
     return f"@{matched.group('name')} -> {matched.group('layer')}"
 
 
+def declared(matched: Matched) -> Fix:
+    """The name of a block of the text whose head has a sign that names cannot have."""
+    name = matched.group("name")
+    if not re.search(rf"^\s*block\s+{re.escape(name)}(?![\w.-])", matched.text, re.MULTILINE):
+        return None
+    return re.sub(r"\W+", "_", name)
+
+
 def unbracketed(matched: Matched) -> Fix:
     """A layer or a chain without the brackets around it."""
     opening = matched.place("at")[0]
@@ -144,6 +152,13 @@ def from_input(matched: Matched) -> Fix:
 
 
 HABITS = (
+    Habit(
+        r"(?<![\w.-])(?P<fix>(?P<at>(?P<name>[A-Za-z_]\w*(?:[-.]\w+)+)))(?![\w.-])",
+        "block my-unit() { relu }\nnet N { input x: 3\n    ‹my-unit›\n}",
+        "names consist of letters, digits and `_`: `$fix`",
+        "`$name` is not a name",
+        declared,
+    ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>(?P<at>(?P<words>[A-Za-z]+(?:[ -][A-Za-z]+)?[ -](?:pool|norm|relu"
         r"|max|connected|conv|average|dropout)\w*))(?:\s*(?P<arguments>\([^()]*\)|\d[\dx ,]*))?)"
