@@ -59,11 +59,13 @@ def member(matched: Matched) -> Fix:
 
 
 def declared(matched: Matched) -> Fix:
-    """The name of a block of the text whose head has a sign that names cannot have."""
+    """The name of a block of the text whose head has a sign that names cannot have, everywhere."""
     name = matched.group("name")
-    if not re.search(rf"^\s*block\s+{re.escape(name)}(?![\w.-])", matched.text, re.MULTILINE):
+    whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    if not re.search(rf"^\s*block\s+{whole.pattern}", matched.text, re.MULTILINE):
         return None
-    return re.sub(r"\W+", "_", name)
+    written = re.sub(r"\W+", "_", name)
+    return [(*m.span(), written) for m in whole.finditer(matched.text)]
 
 
 def unbracketed(matched: Matched) -> Fix:
