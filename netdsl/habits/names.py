@@ -156,7 +156,7 @@ def from_input(matched: Matched) -> Fix:
 HABITS = (
     Habit(
         r"(?<![\w.-])(?P<fix>(?P<at>(?P<name>[A-Za-z_]\w*(?:[-.]\w+)+)))(?![\w.-])",
-        "block my-unit() { relu }\nnet N { input x: 3\n    ‹my-unit›\n}",
+        "block ‹my-unit›() { relu }\nnet N { input x: 3\n    my-unit\n}",
         "names consist of letters, digits and `_`: `$fix`",
         "`$name` is not a name",
         declared,
