@@ -1,0 +1,34 @@
+"""Calls of the user's own blocks with arguments of the library's block that has the same name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.habits.brackets import parts
+from netdsl.library import block_file, is_shipped
+
+if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.syntax import ast
+
+_DECLARED = re.compile(r"it is declared as `[^`]*`")
+
+
+def advise_hidden(diagnostic: Diagnostic, call: ast.Call) -> None:
+    """Advise to rename a block that hides one with the argument that is given."""
+    path, declared = block_file(call.name), _DECLARED.search(diagnostic.help or "")
+    place = diagnostic.notes[0].span if diagnostic.notes else None
+    if path is None or declared is None or place is None or is_shipped(place.file):
+        return
+    text = Path(path).read_text("utf-8")
+    head = re.search(rf"^block {call.name}\((.*)\) \{{", text, re.MULTILINE)
+    assert head is not None
+    names = [text.partition(" =")[0] for text in parts(head[1])]
+    given = [argument.name for argument in call.arguments]
+    if len(given) <= len(names) and all(name in (None, *names) for name in given):
+        diagnostic.help = (
+            f"{declared[0]}, and hides the block of the library, `{call.name}({head[1]})`: give it"
+            " another name to use that one"
+        )
