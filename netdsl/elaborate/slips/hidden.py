@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
     from netdsl.syntax import ast
 
-_DECLARED = re.compile(r"it is declared as `[^`]*`")
-
 
 def advise_hidden(diagnostic: Diagnostic, call: ast.Call) -> None:
-    """Advise to rename a block that hides one with the argument that is given."""
-    path, declared = block_file(call.name), _DECLARED.search(diagnostic.help or "")
+    """Add to the advice that a block hides one of the library, which has what is given."""
+    path = block_file(call.name)
     place = diagnostic.notes[0].span if diagnostic.notes else None
-    if path is None or declared is None or place is None or is_shipped(place.file):
+    if path is None or place is None or is_shipped(place.file):
         return
     text = Path(path).read_text("utf-8")
     head = re.search(rf"^block {call.name}\((.*)\) \{{", text, re.MULTILINE)
@@ -29,6 +27,6 @@ def advise_hidden(diagnostic: Diagnostic, call: ast.Call) -> None:
     given = [argument.name for argument in call.arguments]
     if len(given) <= len(names) and all(name in (None, *names) for name in given):
         diagnostic.help = (
-            f"{declared[0]}, and hides the block of the library, `{call.name}({head[1]})`: give it"
-            " another name to use that one"
+            f"{diagnostic.help}; the `{call.name}` of the library, which this one hides, has it:"
+            " give this one another name to use that"
         )
