@@ -58,7 +58,7 @@ def _given(node: Node, name: str) -> tuple[list[str], int | None]:
     return texts, None
 
 
-def _changed(node: Node, name: str, value: str) -> str:
+def changed_call(node: Node, name: str, value: str) -> str:
     """The call of a layer as it is in the text, with another value of an argument."""
     texts, number = _given(node, name)
     if number is None:
@@ -314,7 +314,7 @@ def _lacking(join: Joining, target: list[Node], strided: list[Node]) -> str | No
         # A number would have this value in every use of a block, and a name only in this one.
         only = None if written.isdigit() else node
         if fits(join, {node.span: {"stride": total}}, only):
-            return _changed(node, "stride", written)
+            return changed_call(node, "stride", written)
     return None
 
 
