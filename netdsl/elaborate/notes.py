@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Site, Value
 
 REACHED = "reached through this call"
+OPTION = "-D"  # the option that sets parameters; with their names, it is the file of their values
 
 
 class Round(NamedTuple):
