@@ -340,6 +340,8 @@ def _rank_advice(
         return Repair(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
+    if any(node.op.family in ("convolution", "pooling") for node in way(x)):
+        return advice  # they have taken the axes as they are
     help_ = advice.help
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
