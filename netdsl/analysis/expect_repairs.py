@@ -39,7 +39,10 @@ def _arguments(node: Node) -> Iterator[tuple[str, int]]:
     given, kernel = node.op.given, node.op.given.get("k")
     if node.op.family not in WITH_WINDOWS or not isinstance(kernel, int):
         return
-    numbers = {"pad": range(1, kernel // 2 + 1), "stride": range(2, 3)}
+    pads = range(1, kernel // 2 + 1)
+    if node.op.family == "pooling" and kernel % 2 == 0:
+        pads = range(0)  # `maxpool(2)` halves a map, and nobody pads it
+    numbers = {"pad": pads, "stride": range(2, 3)}
     if node.op.kind == "deconv":
         numbers = {**numbers, "output_pad": range(1, 2)}
     for name, tried in numbers.items():
