@@ -58,16 +58,6 @@ def member(matched: Matched) -> Fix:
     return f"@{matched.group('name')} -> {matched.group('layer')}"
 
 
-def declared(matched: Matched) -> Fix:
-    """The name of a block of the text whose head has a sign that names cannot have, everywhere."""
-    name = matched.group("name")
-    whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
-    if not re.search(rf"^\s*block\s+{whole.pattern}", matched.text, re.MULTILINE):
-        return None
-    written = re.sub(r"\W+", "_", name)
-    return [(*m.span(), written) for m in whole.finditer(matched.text)]
-
-
 def unbracketed(matched: Matched) -> Fix:
     """A layer or a chain without the brackets around it."""
     opening = matched.place("at")[0]
@@ -154,13 +144,6 @@ def from_input(matched: Matched) -> Fix:
 
 
 HABITS = (
-    Habit(
-        r"(?<![\w.-])(?P<fix>(?P<at>(?P<name>[A-Za-z_]\w*(?:[-.]\w+)+)))(?![\w.-])",
-        "block ‹my-unit›() { relu }\nnet N { input x: 3\n    my-unit\n}",
-        "names consist of letters, digits and `_`: `$fix`",
-        "`$name` is not a name",
-        declared,
-    ),
     Habit(
         r"(?:^|->|:)\s*(?P<fix>(?P<at>(?P<words>[A-Za-z]+(?:[ -][A-Za-z]+)?[ -](?:pool|norm|relu"
         r"|max|connected|conv|average|dropout)\w*))(?:\s*(?P<arguments>\([^()]*\)|\d[\dx ,]*))?)"

@@ -27,6 +27,7 @@ LEARNED = ("param", "const")  # their numbers have no order that could be mixed
 KEEP_NUMBERS = ("permute", "*", "+", "-", "/", "add", "mul")
 FAMILIES_THAT_KEEP_NUMBERS = ("activation", "regularisation", "normalisation")
 OF_MAPS = ("convolution", "pooling")  # families
+_SIZE = re.compile(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+")  # of a list
 _LABEL = re.compile(r"([\w{}]+): $")
 FAR = 6  # layers between a `reshape` and its attention
 
@@ -146,13 +147,11 @@ def _warning(node: Node, moved: Moved) -> Diagnostic:
 
 def _instead(node: Node, moved: Moved) -> str | None:
     """What to write to move the axis."""
-    from netdsl.habits.brackets import parts  # few texts need it
-
     before, after = node.types[0].shape, node.type.shape
     if moved.before == 0 and after == (prod(before[1:]), before[0]) and len(before) > 2:
         return "write `tokens`, which makes a sequence of the positions of a map"
     text = node.span.text
-    texts = parts(text.partition("[")[2].rpartition("]")[0])
+    texts = [size.strip() for size in _SIZE.findall(text.partition("[")[2].rpartition("]")[0])]
     named = _LABEL.search(node.span.file.text[: node.span.start])
     label = "" if named is None else f"{named[1]}: "
     for place in range(len(after)):
