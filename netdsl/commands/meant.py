@@ -71,19 +71,20 @@ FOR_ALL = {
 _VALUE = r"[\w.+-]+|\[.*\]|\".*\""  # of a parameter
 
 
-def spaced_parameter(words: Sequence[str]) -> str | None:
-    """The value of a parameter that is written with spaces: `-D classes = 10`."""
-    for at in (i for i, word in enumerate(words) if word == "-D"):
+def without_spaces(words: Sequence[str]) -> str | None:
+    """A parameter or a setting that is written with spaces: `-D classes = 10`."""
+    for at, option in enumerate(words):
+        if option not in ("-D", "--set"):
+            continue
         name, *rest = [*words[at + 1 : at + 4], ""]
         for text in (name, name + rest[0], "".join([name, *rest])):
-            pair = re.fullmatch(rf"(\w+)=({_VALUE})", text)
-            if pair is not None and not text.endswith(".net"):
+            if re.fullmatch(rf"[\w.]+=({_VALUE})", text) and not text.endswith(".net"):
                 if text == name:
                     break
-                return text
+                return f"{option} {text}"
         number = re.fullmatch(r"[\d.]+|\[.*\]", rest[0]) if rest else None
-        if name.isidentifier() and number is not None:
-            return f"{name}={rest[0]}"
+        if re.fullmatch(r"[A-Za-z_][\w.]*", name) and number is not None:
+            return f"{option} {name}={rest[0]}"
     return None
 
 
@@ -102,9 +103,9 @@ def surplus(word: str, given: Sequence[str], program: str) -> str:
     """The end of the message about an argument too many."""
     if program == "netdsl nets":
         return f"; {_for_net(word)}"
-    spaced = spaced_parameter(given)
+    spaced = without_spaces(given)
     if spaced is not None:
-        return f": write `-D {spaced}`, without spaces"
+        return f": write `{spaced}`, without spaces"
     before = given[given.index(word) - 1] if word in given[1:] else ""
     if before.endswith(".net") and word.isidentifier():
         return f": for a net of the file, write `{before}:{word}`"

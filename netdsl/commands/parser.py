@@ -159,12 +159,12 @@ def complaint(argv: Sequence[str], message: str) -> str:
     """What is printed about a command line that can be parsed, and is still wrong."""
     words = list(argv)
     name = words[_command_position(words)]
-    if message.startswith("-D takes"):
-        from netdsl.commands.meant import spaced_parameter  # only errors need it
+    if message.startswith(("-D takes", "--set takes")):
+        from netdsl.commands.meant import without_spaces  # only errors need it
 
-        spaced = spaced_parameter(words)
+        spaced = without_spaces(words)
         if spaced is not None:
-            message += f": write `-D {spaced}`, without spaces"
+            message += f": write `{spaced}`, without spaces"
     return build_parser(name).commands[name].complaint(message)
 
 

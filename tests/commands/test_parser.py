@@ -134,10 +134,21 @@ WRONG = {
         "netdsl check: -D takes name=value, found `widths`: write `-D widths=[4,8]`, without spaces"
         f"\n{CHECK}"
     ),
+    "check lenet5 -D classes==5": (
+        f"netdsl check: -D takes name=value, found `classes==5`: write `-D classes=5`\n{CHECK}"
+    ),
     "check -D classes= a.net": f"netdsl check: -D takes name=value, found `classes=`\n{CHECK}",
     "train lenet5 -D train.epochs=3": (
         "netdsl train: -D takes name=value, found `train.epochs=3`; a part of the `train` section"
         f" is written as `--set train.epochs=3`\n{TRAIN}"
+    ),
+    "train lenet5 --set train.epochs 3": (
+        "netdsl train: unexpected argument `3`: write `--set train.epochs=3`, without spaces\n"
+        + TRAIN
+    ),
+    "train --set train.epochs = 3 lenet5": (
+        "netdsl train: unexpected argument `3`: write `--set train.epochs=3`, without spaces\n"
+        + TRAIN
     ),
     # A setting without its section, and one with the value that was given.
     "train lenet5 --set epochs=3": (
