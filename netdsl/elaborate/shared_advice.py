@@ -55,4 +55,4 @@ def common_parts(error: OpError, op: Op, x: Value, place: Span, net: NetBuilder)
         return None
     listed = ", ".join(map(str, others))
     fact = f"in its other uses it divides {listed}"
-    return Repair(f"{fact}; these and {size} divide by {divisor_list(common)}")
+    return Repair(f"{fact}; {listed} and {size} divide by {divisor_list(common)}")
