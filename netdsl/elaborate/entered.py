@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LONGEST_CALL = 40  # characters
 ELEMENTWISE = ("layernorm", "rmsnorm", "dropout", "droppath", "relu", "gelu", "silu", "tanh")
 WITH_MAPS = ("convolution", "pooling")  # families of layers whose channels come first
+_REFERENCE = re.compile(r"@[\w.{}]+\s*->\s*(?:\w+:\s*)?$")  # before the layer that takes it
 _RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
 
 
@@ -60,10 +61,20 @@ def entered(net: NetBuilder, place: Span, x: Value) -> Entered | None:
     while x.producer is not None and x.producer.op.kind in ELEMENTWISE:
         x = x.producer.inputs[0]  # these layers take what is put before them
     own, theirs = [place, *_calls(net.caller)], [x.site.span, *_calls(x.site.caller)]
+    named = [i for i, span in enumerate(own) if _REFERENCE.search(_before(span))]
+    if named:  # the value does not enter what is around its reference
+        own = own[: named[0] + 1]
     found = [e for e in _around(net, own) if e.contains(own) and not e.contains(theirs)]
+    if named:
+        found = [e for e in found if e.span == own[-1] or not e.contains(own[-1:])]
     # A part of the text is outside of those that are inside its calls, and of shorter ones.
     levels = {e: max(i for i, span in enumerate(own) if e.contains([span])) for e in found}
     return max(found, key=lambda e: (levels[e], e.span.end - e.span.start), default=None)
+
+
+def _before(place: Span) -> str:
+    """The line of a place, up to it."""
+    return place.file.text[: place.start].rpartition("\n")[2]
 
 
 def _calls(site: Site | None) -> list[Span]:
@@ -77,6 +88,8 @@ def _calls(site: Site | None) -> list[Span]:
 
 def _around(net: NetBuilder, places: list[Span]) -> Iterator[Entered]:
     for loop in (round_.loop for round_ in net.loops):
+        if loop.body.arms:
+            continue  # its rounds are side by side, and each takes the same value
         word = "for" if isinstance(loop, ast.For) else "repeat"
         yield Entered(loop.span, f"the `{word}`")
     for call in places[1:]:

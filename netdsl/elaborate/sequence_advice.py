@@ -63,7 +63,8 @@ def moved_axes(
     if outside is not None and not of_other_order(outside.span.text):
         return Repair(f"{fact}: put `permute([2, 1])` {outside.before}")
     written = call.span.file.text[call.name_span.start : call.span.end]
-    loops = [r.loop.span for r in net.loops if Entered(r.loop.span, "").contains([call.span])]
+    repeated = [r.loop for r in net.loops if not r.loop.body.arms]
+    loops = [loop.span for loop in repeated if Entered(loop.span, "").contains([call.span])]
     others = [kind for loop in loops for kind in of_other_order(loop.text)]
     if others:
         both = f"before `{written}`, and again before the next `{others[0]}`"
