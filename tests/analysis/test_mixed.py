@@ -41,6 +41,11 @@ MIXED = {
         "reshape([6, 4, 49, 16]) -> matmul(@w)",
         "reshape([6, 49, 4, 16]) -> permute([1, 3, 2, 4])",
     ),
+    "queries, keys and values of fixed sequences": (
+        "5x64",
+        "dense(192) -> reshape([3, 4, 5, 16]) -> q: select(0, axis = 1) -> matmul(@t)",
+        "reshape([5, 3, 4, 16]) -> permute([2, 3, 1, 4])",
+    ),
     "an open sequence on its side": ("Tx64", "reshape([64, T])", "permute([2, 1])"),
     "a map as a sequence": ("3x32x32", "conv(24, 4, stride = 4)\n reshape([-1, 24])", "tokens"),
     "an open map as a sequence": ("3xHxW", "conv(24, 1)\n reshape([H * W, 24])", "tokens"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OF_ATTENTION = ("attention", "matmul")
 LEARNED = ("param", "const")  # their numbers have no order that could be mixed
-KEEP_NUMBERS = ("permute", "*", "+", "-", "/", "add", "mul")
+KEEP_NUMBERS = ("permute", "*", "+", "-", "/", "add", "mul", "split", "select")
 FAMILIES_THAT_KEEP_NUMBERS = ("activation", "regularisation", "normalisation")
 OF_MAPS = ("convolution", "pooling")  # families
 _SIZE = re.compile(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+")  # of a list
@@ -86,7 +86,10 @@ def _is_certain(node: Node, moved: Moved, users: dict[Value, list[Node]]) -> boo
     if _is_transposed(node, moved):
         return True
     few, many = sorted((before, after), key=len)
-    is_of_heads = len(few) == len(many) - 1 and few[:-2] == many[: len(few) - 2]
+    # One axis becomes heads and their vectors, and also queries, keys and values.
+    is_split_twice = (len(before), len(after)) == (2, 4)
+    is_of_heads = is_split_twice or len(few) == len(many) - 1
+    is_of_heads = is_of_heads and few[:-2] == many[: len(few) - 2]
     is_closed = all(isinstance(size, int) for size in before)
     return is_closed and is_of_heads and _is_near_attention(node, users)
 
