@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from netdsl.syntax import ast
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+_UNITS = {3: "thousands", 6: "millions", 9: "billions"}
+_NEAR = 0.1  # the share by which a figure of a paper may be off
 MOST_PLACES = 3  # behind the point of a rounded figure
 MOST = 16  # how many sizes of a list a message shows
 
@@ -39,7 +41,7 @@ def advice_for_shape(
 
 
 def rounded_figure(name: str, found: int, wanted: float) -> str | None:
-    """Advice for a figure as papers give it: 25.6e6 for 25,557,032."""
+    """Advice for a figure as papers give it: 25.6e6 or 25.6 for 25,557,032."""
     for power in (9, 6, 3):
         number = f"{wanted / 10**power:.12g}"
         places = len(number.partition(".")[2])
@@ -47,6 +49,20 @@ def rounded_figure(name: str, found: int, wanted: float) -> str | None:
             if round(found / 10**power, places) == float(number):
                 return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
             return None
+    return _in_units(name, found, wanted)
+
+
+def _in_units(name: str, found: int, wanted: float) -> str | None:
+    """Advice for a figure in thousands, millions or billions: 25.6 for 25,557,032."""
+    number = f"{wanted:.12g}"
+    places = len(number.partition(".")[2])
+    for power, unit in _UNITS.items():
+        scaled = found / 10**power
+        call = f"round({name} / 1e{power}{f', {places}' if places else ''})"
+        if round(scaled, places) == wanted and wanted > 0:
+            return f"that is in {unit}: write `{call} == {number}`"
+        if wanted > 1 and 1 - _NEAR < scaled / wanted < 1 + _NEAR:
+            return f"in {unit}, `{call}` is {round(scaled, places):.12g}"
     return None
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_advice import is_comparison
+from netdsl.analysis.expect_repairs import other_argument
 from netdsl.diagnostics import Edit
 from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import shape_text
@@ -39,7 +40,8 @@ def cause_of(value: Value, wanted: tuple[object, ...], file: SourceFile) -> str 
     if len(shape) != len(wanted) or len(shape) < 3:
         return None
     if shape[1:] != wanted[1:]:
-        return _steps(value)
+        steps, repair = _steps(value), other_argument(value, wanted)
+        return "; ".join(filter(None, (steps, repair))) or None
     return _channels(value, wanted[0], file)
 
 

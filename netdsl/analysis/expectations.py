@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.analysis.expect import Facts
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.errors import NetdslError
 from netdsl.limits import MAX_DIM
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.bodies import Expectation
     from netdsl.ir.graph import Graph, Value
+    from netdsl.source import Span
 
 Sizes = tuple[int, ...]
 
@@ -100,8 +102,25 @@ def _resized(
         return resized(sizes)
     except NetdslError as error:
         for diagnostic in error.diagnostics:
-            diagnostic.notes += (Annotation("this `expect` sets the sizes of the input", at.span),)
+            _place_at(at.span, diagnostic)
         raise
+
+
+def _place_at(at: Span, diagnostic: Diagnostic) -> None:
+    """Name the sizes after `at`, which cause an error: they are its place if the input is fixed."""
+    note = "this `expect` sets the sizes of the input"
+    if not diagnostic.message.startswith("input `"):
+        diagnostic.notes += (Annotation(note, at),)
+        return
+    inside = [n.span for n in diagnostic.notes if n.message.startswith("this is in `")]
+    declared = Annotation("the input is declared here", next(iter(inside), diagnostic.span))
+    diagnostic.span, diagnostic.notes, advice = at, (declared,), diagnostic.help or ""
+    meant = re.fullmatch(r"(?:did you mean|give all sizes, such as) ([\dx]+)\b.*", advice)
+    if meant is not None:
+        diagnostic.help = f"write `at {meant[1]}`"
+        if at.text == f"1x{meant[1]}":
+            diagnostic.help += ": sizes have no batch"
+            diagnostic.fix = (Edit(at, meant[1]),)
 
 
 def _check(expectation: Expectation, number: int, net: Analysed) -> Diagnostic | None:

@@ -20,10 +20,10 @@ from netdsl.commands.common import (
 )
 from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
-from netdsl.diagnostics import MAX_ERRORS, Diagnostic
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic, nearest
 from netdsl.driver import check_expects, compile_net, open_program, program_of
 from netdsl.errors import NetdslError
-from netdsl.library import library_file, open_source, source_path
+from netdsl.library import library_file, library_names, open_source, source_path
 from netdsl.render import as_github, as_json, as_sarif
 from netdsl.version import __version__
 from netdsl.words import counted
@@ -78,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             results.checked.extend(_check_file(wanted, arguments, results))
         except NetdslError as error:
-            results.findings.add(wanted.file, _of_format(wanted.file, error.diagnostics))
+            diagnostics = _of_format(wanted.file, error.diagnostics)
+            _advise_net(wanted.file, arguments.files, diagnostics[0])
+            results.findings.add(wanted.file, diagnostics)
     results.findings.forget_unused(results.used)
     _report(arguments, results)
     return int(any(results.findings.count(severity) for severity in _DENIED[arguments.deny]))
@@ -91,6 +93,15 @@ def _of_format(file: str, diagnostics: list[Diagnostic]) -> list[Diagnostic]:
         diagnostics[0].help = f"`{file}` does not end in `.net`: is it a description of nets?"
         return diagnostics[:1]
     return diagnostics
+
+
+def _advise_net(name: str, files: list[str], diagnostic: Diagnostic) -> None:
+    """Advice for `check FILE NET`, where the name of a net follows its file."""
+    before = files[files.index(name) - 1] if name in files[1:] else ""
+    if diagnostic.code != "file-not-found" or not name.isidentifier() or not os.path.isfile(before):
+        return
+    if nearest(name, library_names()) is None:
+        diagnostic.help = f"for a net of the file, write `{before}:{name}`"
 
 
 # ---- what to check

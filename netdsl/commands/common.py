@@ -73,12 +73,14 @@ def parse_defines(items: list[str] | None) -> dict[str, str]:
     """
     values = {}
     for item in items or []:
-        name, equals, value = item.partition("=")
-        if not equals or not name.strip().isidentifier():
+        name, _, value = item.partition("=")
+        if not name.strip().isidentifier() or not value.strip() or value.startswith("="):
             message = f"-D takes name=value, found `{item}`"
-            pair = re.fullmatch(r"([A-Za-z_]\w*)[\s:]+(\S+)", item)
+            pair = re.fullmatch(r"([A-Za-z_]\w*)[\s:=]+(\S+)", item)
             if pair is not None:
                 message += f": write `-D {pair[1]}={pair[2]}`"
+            elif name.startswith("train.") and value:
+                message += f"; a part of the `train` section is written as `--set {item}`"
             raise UsageError(message)
         values[name.strip()] = value.strip()
     return values

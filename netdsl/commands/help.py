@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError
 from netdsl.commands.output import say_always
-from netdsl.commands.parser import build_parser, unknown_command
+from netdsl.commands.parser import build_parser
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +17,8 @@ def run(arguments: argparse.Namespace) -> int:
     parser = build_parser()
     if arguments.topic is not None:
         if arguments.topic not in parser.commands:
+            from netdsl.commands.meant import unknown_command  # only errors need it
+
             raise UsageError(unknown_command(arguments.topic))
         parser = parser.commands[arguments.topic]
     say_always(*parser.format_help().splitlines())

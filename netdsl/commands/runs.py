@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from netdsl.train.runs import Listed
 
-WIDE = 1000  # columns where no terminal limits them
-HEADS = ("run", "net", "data", "epochs", "best", "started", "state")
+COMMON = ("net", "data")  # what the runs of a folder often have in common
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -73,21 +72,24 @@ def _csv(runs: Sequence[Listed]) -> list[str]:
 
 
 def _print(out: Console, runs: list[Listed]) -> None:
-    if not out.is_terminal:
-        out.width = WIDE
-    rows = [
-        [
-            one.folder,
-            one.file["net"],
-            one.file["data"]["name"],
-            f"{one.file['done']}/{one.file['epochs']}",
-            _best(one),
-            one.started,
-            one.state,
-        ]
-        for one in runs
+    columns = [
+        ("run", [one.folder for one in runs]),
+        ("net", [one.file["net"] for one in runs]),
+        ("data", [one.file["data"]["name"] for one in runs]),
+        ("epochs", [f"{one.file['done']}/{one.file['epochs']}" for one in runs]),
+        ("best", [_best(one) for one in runs]),
+        ("epoch", ["-" if one.best is None else str(one.best.epoch) for one in runs]),
+        ("started", [one.started for one in runs]),
+        ("state", [one.state for one in runs]),
     ]
-    out.print(_table(HEADS, rows))
+    # What all runs have in common is printed once, because a terminal has few columns.
+    common = [head for head, cells in columns if head in COMMON and len(set(cells)) == 1]
+    if common:
+        texts = [f"{head} {cells[0]}" for head, cells in columns if head in common]
+        out.print(Text(f"all runs: {', '.join(texts)}"))
+    shown_columns = [column for column in columns if column[0] not in common]
+    heads, cells = zip(*shown_columns, strict=True)
+    out.print(_table(heads, list(zip(*cells, strict=True))))
     _print_reasons(out, runs)
     different = differences(runs)
     if different:
@@ -98,8 +100,7 @@ def _print(out: Console, runs: list[Listed]) -> None:
 def _best(one: Listed) -> str:
     if one.best is None:
         return "-"
-    key, value, epoch = one.best
-    return f"{words(key)} {shown(key, value)}, epoch {epoch}"
+    return f"{words(one.best.key)} {shown(one.best.key, one.best.value)}"
 
 
 def _print_reasons(out: Console, runs: Sequence[Listed]) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
 
+OF_OPTIMIZERS = ("lr", "momentum", "weight_decay", "betas")  # what `--set` has inside of an entry
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
@@ -72,9 +74,13 @@ def parse_settings(items: list[str]) -> dict[str, str]:
         name, equals, value = item.partition("=")
         section, _, key = name.strip().partition(".")
         if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
-            raise UsageError(
+            message = (
                 "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1,"
                 f" not `{item}`"
             )
+            if equals and all(map(str.isidentifier, name.strip().split("."))):
+                inside = "optimizer." if name.strip() in OF_OPTIMIZERS else ""
+                message += f": write `--set train.{inside}{item}`"
+            raise UsageError(message)
         settings[key] = value.strip()
     return settings

@@ -99,10 +99,12 @@ class Elaborator:
         for value in self.net.graph.inputs:
             sizes = [str(size) for size in value.type.shape]
             if name in sizes and len(given) == 1:
-                written = "x".join(size if size.isdigit() else str(given[0]) for size in sizes)
-                return (
-                    f"`{name}` is a size of `{value.name}`: write all its sizes, as in `{written}`"
-                )
+                written = "x".join(str(given[0]) if size == name else size for size in sizes)
+                which = "" if value is self.net.graph.inputs[0] else f"{value.name}="
+                advice = f"`{name}` is a size of `{value.name}`: write all its sizes"
+                others = [f"`{size}`" for size in sizes if size != name and not size.isdigit()]
+                numbers = f", with numbers for {' and '.join(others)}" if others else ""
+                return f"{advice}, `--input {which}{written}`{numbers}"
         return None
 
     def body(self, body: ast.Body, env: Env, x: Value | None) -> Value | None:

@@ -108,9 +108,8 @@ class NetBuilder:
         for diagnostic in fault.diagnostics:
             diagnostic.span = diagnostic.span or part.span
             advise(diagnostic, part, self.scope.first_paths())
-            rounds = [r.note(diagnostic.span) for r in reversed(self._rounds[-MAX_ROUNDS:])]
-            named = tuple(note for note in rounds if note is not None)
-            diagnostic.notes += joined(named, call_notes(Site(diagnostic.span, self.caller)))
+            calls = call_notes(Site(diagnostic.span, self.caller))
+            diagnostic.notes += joined(self._rounds[: -MAX_ROUNDS - 1 : -1], calls, diagnostic.span)
             diagnostic.notes += self.calls[0].note()
             call_places.at_call(diagnostic, self.calls)
             if diagnostic.code in VALUE_CODES and self._has_other_values(diagnostic):

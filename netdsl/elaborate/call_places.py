@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.arguments import Signature
-from netdsl.elaborate.notes import REACHED
+from netdsl.elaborate.notes import OPTION, REACHED
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
 
@@ -29,7 +29,7 @@ def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
     their errors only those move that are about a parameter.
     """
     place, home = diagnostic.span, uses[0].span.file
-    if place is None or place.file is home:
+    if place is None or _at_option(diagnostic, uses) or place.file is home:
         return
     while uses and not uses[-1].is_in(place):
         uses = uses[:-1]  # an argument of `layer` in a block may be from the block around it
@@ -54,6 +54,37 @@ def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
     diagnostic.notes = (Annotation(note, place), *(n for n in others if n.message))
     if any(edit.span.file is not home for edit in diagnostic.fix):
         diagnostic.fix = ()
+
+
+def _at_option(diagnostic: Diagnostic, uses: list[Use]) -> bool:
+    """Move the error of a value to the option `-D` that gives it, and return whether there is one.
+
+    If the value is computed from a parameter that is given so, a note has the option.
+    """
+    options = {
+        name: argument.span
+        for name, argument in uses[0].given().items()
+        if argument.span.file.name.startswith(f"{OPTION} ")
+    }
+    place, text = diagnostic.span, "" if diagnostic.span is None else diagnostic.span.text
+    if not options or diagnostic.code not in (*OF_VALUES, "index-out-of-range"):
+        return False
+    for use in reversed(uses[1:]):
+        given = use.given()
+        text = given[text].value.span.text if text in given else ""
+    if text in options:
+        signature = Signature(uses[0].name, uses[0].definition)
+        diagnostic.span, diagnostic.fix = options[text], ()
+        diagnostic.notes = (Annotation(f"`{text}` is used here", place), *diagnostic.notes)
+        help_words = _WORD.findall(diagnostic.help or text)
+        if place is None or not {text, place.text}.isdisjoint(help_words):
+            diagnostic.help = f"it is declared as `{signature}`"
+        return True
+    named = [name for name in _WORD.findall(text) if name in options]
+    if len(uses) == 1 and len(named) == 1:
+        note = Annotation(f"`{named[0]}` is set here", options[named[0]])
+        diagnostic.notes = (*diagnostic.notes, note)
+    return False
 
 
 def _is_in(note: Annotation, home: SourceFile) -> bool:

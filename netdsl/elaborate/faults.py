@@ -10,6 +10,7 @@ from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, without
 from netdsl.elaborate.current_value import of_current
 from netdsl.elaborate.dtype_advice import MOST_AXES_OF_WORDS, dtype_advice, named_dtype_advice
+from netdsl.elaborate.entered import entered
 from netdsl.elaborate.input_fixes import (
     is_picture,
     sizes_in_a_name,
@@ -126,8 +127,10 @@ def of_inputs(
     inputs.
     """
     if error.code == "wrong-rank" and error.arg is None and len(xs) == 1:
-        outside = _last_outside(xs[0], net.caller)
-        error.diagnostic.help = for_rank(op, invocation.call, xs[0], outside) or error.help
+        outside, call = _last_outside(xs[0], net.caller), invocation.call
+        around = entered(net, call.span, xs[0])
+        loop = None if around is None else around.loop
+        error.diagnostic.help = for_rank(op, call, xs[0], outside, loop) or error.help
         if len(xs[0].type.shape) > 2 and layout(xs[0]) != "map":
             error.correction = None  # its axes may mean something else
         _without_named_batch(error, op, xs[0])
@@ -147,7 +150,7 @@ def of_inputs(
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
     if len(xs) == 1:
-        repair = for_one_input(error, invocation, op, xs[0])
+        repair = for_one_input(error, invocation, op, xs[0], net)
         if repair is not None:
             fault.diagnostic.help, fault.diagnostic.fix = repair
     if error.code in ("wrong-rank", "shape-mismatch"):
@@ -337,6 +340,8 @@ def _rank_advice(
         return Repair(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
+    if any(node.op.family in ("convolution", "pooling") for node in way(x)):
+        return advice  # they have taken the axes as they are
     help_ = advice.help
     if len(declared.type.shape) == 2:
         help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"

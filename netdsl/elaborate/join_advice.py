@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
+from netdsl.elaborate.join_enlarged import enlarged
 from netdsl.elaborate.join_labels import meant
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
@@ -53,6 +54,9 @@ def for_join(join: Joining) -> Repair | None:
         if correction is not None:
             return correction
         advice = _cause(join, first_number, number)
+        repair = enlarged(join, first_number, number) if advice is None else None
+        if repair is not None:
+            return repair
         steps = for_steps(join, first_number, number) if advice is None else None
         if steps is not None:
             return steps

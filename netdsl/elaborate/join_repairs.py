@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_ways import fits, fork, line, resizes, way
+from netdsl.habits.brackets import parts
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from netdsl.elaborate.join_ways import Joining
-    from netdsl.ir.graph import Node, Value
-
-    Changes = Mapping[Span, Mapping[str, object]]
+    from netdsl.ir.graph import Node, Site, Value
 
 
 class Repair(NamedTuple):
@@ -43,6 +42,29 @@ def written_with(node: Node, *arguments: str) -> str:
 def _is_written(node: Node, name: str) -> bool:
     """Whether a call gives an argument by name."""
     return re.search(rf"\b{name}\s*=", node.span.text) is not None
+
+
+def _given(node: Node, name: str) -> tuple[list[str], int | None]:
+    """The texts of the arguments in the call of a layer, and the number of the one of that name."""
+    _, opening, rest = node.span.text.partition("(")
+    if not opening or not rest.endswith(")"):
+        return [], None
+    texts = parts(rest[:-1])
+    names = [declared.name for declared in node.op.args]
+    for i, text in enumerate(texts):
+        given = re.match(r"(\w+)\s*=(?!=)", text)
+        if name == (given[1] if given else names[i]):
+            return texts, i
+    return texts, None
+
+
+def changed_call(node: Node, name: str, value: str) -> str:
+    """The call of a layer as it is in the text, with another value of an argument."""
+    texts, number = _given(node, name)
+    if number is None:
+        return written_with(node, f"{name} = {value}")
+    texts[number] = f"{name} = {value}" if texts[number].startswith(name) else value
+    return f"{node.op.kind}({', '.join(texts)})"
 
 
 def _by_place(nodes: Iterable[Node]) -> dict[Span, Node]:
@@ -287,16 +309,29 @@ def _lacking(join: Joining, target: list[Node], strided: list[Node]) -> str | No
     total = 1
     for node in strided:
         total *= _stride(node)
-    chosen = next((n for n in target if fits(join, {n.span: {"stride": total}})), None)
-    if chosen is None:
-        return None
-    written = str(total)
-    other = next((n for n in strided if _is_written(n, "stride")), None)
-    if len(strided) == 1 and other is not None and other.span.file is chosen.span.file:
-        match = re.search(r"\bstride\s*=\s*(\w+)", other.span.text)
-        assert match is not None
-        written = match[1]
-    text = f"stride = {written}"
-    if _is_written(chosen, "stride"):
-        return re.sub(r"\bstride\s*=\s*\w+", text, chosen.span.text)
-    return written_with(chosen, text)
+    for node in target:
+        written = _stride_text(node, strided) or str(total)
+        # A number would have this value in every use of a block, and a name only in this one.
+        only = None if written.isdigit() else node
+        if fits(join, {node.span: {"stride": total}}, only):
+            return changed_call(node, "stride", written)
+    return None
+
+
+def _stride_text(node: Node, strided: list[Node]) -> str | None:
+    """The strides of other layers as they are written, where their names mean the same."""
+    texts = []
+    for other in strided:
+        given, number = _given(other, "stride")
+        if number is None or _call_of(other) is not _call_of(node):
+            return None
+        texts.append(re.sub(r"^stride\s*=\s*", "", given[number]))
+    if len(texts) == 1 or all(map(str.isdigit, texts)):
+        return texts[0] if len(texts) == 1 else None
+    factors = [text if re.fullmatch(r"\w+", text) else f"({text})" for text in reversed(texts)]
+    return " * ".join(factors)
+
+
+def _call_of(node: Node) -> Site | None:
+    """The call of the block that a layer is written in."""
+    return node.output.site.caller

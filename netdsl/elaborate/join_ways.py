@@ -207,9 +207,11 @@ def _before(xs: Sequence[Value]) -> Iterator[Node] | None:
 
 
 def retyped(
-    xs: Sequence[Value], changes: Mapping[Span, Mapping[str, object]]
+    xs: Sequence[Value],
+    changes: Mapping[Span, Mapping[str, object]],
+    only: Node | None = None,
 ) -> list[TensorType] | None:
-    """The types of values if the layers at some places have other arguments.
+    """The types of values if the layers at some places, or `only` one, have other arguments.
 
     None if a layer on the way does not take its new input.
     """
@@ -219,7 +221,7 @@ def retyped(
     types: dict[Value, TensorType] = {}
     for node in nodes:
         inputs = tuple(types.get(x, x.type) for x in node.inputs)
-        changed = changes.get(node.span)
+        changed = changes.get(node.span) if only in (None, node) else None
         if changed is None and inputs == node.types:
             continue
         op = node.op
@@ -232,12 +234,14 @@ def retyped(
     return [types.get(x, x.type) for x in xs]
 
 
-def fits(join: Joining, changes: Mapping[Span, Mapping[str, object]]) -> bool:
-    """Whether a join takes its inputs if the layers at some places have other arguments.
+def fits(
+    join: Joining, changes: Mapping[Span, Mapping[str, object]], only: Node | None = None
+) -> bool:
+    """Whether a join takes its inputs if some layers have other arguments, as in `retyped`.
 
     Only the sizes are compared if the join is also wrong about channels.
     """
-    types = retyped(join.xs, changes)
+    types = retyped(join.xs, changes, only)
     if types is None:
         return False
     return takes(join.op, types) or len({t.spatial for t in types}) == 1

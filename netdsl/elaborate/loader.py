@@ -29,6 +29,7 @@ from netdsl.syntax.parser import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.source import SourceFile, Span
 
 _KINDS = frozenset(LAYERS)  # layers of installed packages are added only to `LAYERS`
@@ -215,9 +216,25 @@ def _let(module: Module, let: ast.Let) -> None:
         module.env.values[let.name] = evaluate(let.value, module.env)
     except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
-        if fault.code == "unknown-name" and not fault.diagnostic.fix:
-            fault.diagnostic.fix = _moved_up(module, let, fault.diagnostic.span)
+        if fault.code == "unknown-name" and not fault.diagnostic.fix and fault.diagnostic.span:
+            _advise_order(module, let, fault.diagnostic, fault.diagnostic.span.text)
         raise
+
+
+def _advise_order(module: Module, let: ast.Let, diagnostic: Diagnostic, name: str) -> None:
+    """Advice for a `let` that uses one below it, or a parameter."""
+    diagnostic.fix = _moved_up(module, let, diagnostic.span)
+    lets = module.tree.lets
+    below = [other for other in lets[lets.index(let) + 1 :] if other.name == name]
+    definitions = [d for d in module.tree.definitions if isinstance(d, ast.Definition)]
+    owners = [d for d in definitions if name in [p.name for p in d.parameters]]
+    if below:
+        line = below[0].span.first.line
+        diagnostic.help = f"move the `let` of `{name}` in line {line} above this one"
+    elif owners:
+        kind = "net" if owners[0].is_net else "block"
+        owner = f"{kind} `{owners[0].name}`"
+        diagnostic.help = f"`{name}` is a parameter of {owner}: move this `let` into the {kind}"
 
 
 def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ...]:

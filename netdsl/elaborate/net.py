@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import Annotation, did_you_mean
 from netdsl.elaborate.aliases import own_expectations, resolve_net
 from netdsl.elaborate.arguments import Signature, bind_parameters, check_order
 from netdsl.elaborate.bodies import Elaborator
@@ -13,7 +13,7 @@ from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.expressions import Expressions
 from netdsl.elaborate.loader import resolve
 from netdsl.elaborate.module import Word
-from netdsl.elaborate.notes import Use
+from netdsl.elaborate.notes import OPTION, Use
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Graph, Site
 from netdsl.source import SourceFile, Span
@@ -92,16 +92,19 @@ def _with_defines(
     for name, text in program.defines.items():
         if name not in declared:
             message = f"net `{net}` has no parameter `{name}`"
+            given = SourceFile(f"{OPTION} {name}", f"{name}={text}")
+            declaration = Annotation(f"`{net}` is defined here", definition.name_span)
             raise NetdslError(
                 "unknown-argument",
                 message,
-                definition.name_span,
+                Span(given, 0, len(name)),
+                notes=(declaration,),
                 help=_size_advice(definition, name)
                 or _let_advice(definition, own, name)
                 or did_you_mean(name, declared)
                 or f"it is declared as `{Signature(net, definition)}`",
             )
-        source = SourceFile(f"-D {name}", text)
+        source = SourceFile(f"{OPTION} {name}", text)
         value = _as_words(_define(source, name), program, own)
         _check_define(value, env)
         named[name] = ast.Argument(name, value, Span(source, 0, len(text)))

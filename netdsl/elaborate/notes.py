@@ -11,10 +11,13 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from netdsl.errors import NetdslError
     from netdsl.ir.graph import Site, Value
 
 REACHED = "reached through this call"
+OPTION = "-D"  # the option that sets parameters; with their names, it is the file of their values
 
 
 class Round(NamedTuple):
@@ -36,8 +39,11 @@ class Round(NamedTuple):
         whole = self.loop.span
         head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
         place = Span(whole.file, whole.start, whole.start + len(head))
-        values = "".join(f", with {name} = {show(v)}" for name, v in self.variables.items())
-        return Annotation(f"this is in round {self.number} of {self.total}{values}", place)
+        message = f"this is in round {self.number} of {self.total}"
+        if self.variables:
+            values = [f"{name} = {show(v)}" for name, v in self.variables.items()]
+            message += f", with {' and '.join(values)}"
+        return Annotation(message, place)
 
     @property
     def variable(self) -> str | None:
@@ -97,20 +103,35 @@ def in_default(
         diagnostic.help = f"it is declared as `{signature}`"
 
 
-def joined(rounds: tuple[Annotation, ...], calls: tuple[Annotation, ...]) -> tuple[Annotation, ...]:
-    """The notes of rounds and calls; a call in the line of its loop also names the round."""
-    left = list(rounds)
+def joined(
+    rounds: Sequence[Round], calls: tuple[Annotation, ...], span: Span
+) -> tuple[Annotation, ...]:
+    """The notes about an error at `span` of rounds and of calls, innermost first.
+
+    A call also names the rounds of the loops around it, and so does a loop.
+    """
+    left = [(r.loop.span, note) for r in rounds if (note := r.note(span)) is not None]
     named: list[Annotation] = []
     for call in calls:
-        here = [note for note in left if _line(note) == _line(call)]
-        left = [note for note in left if note not in here]
-        texts = [note.message.removeprefix("this is ") for note in here]
-        named.append(Annotation(", ".join([call.message, *texts]), call.span))
-    return (*left, *named)
+        around = [pair for pair in left if _is_around(pair[0], call.span)]
+        left = [pair for pair in left if pair not in around]
+        texts = [call.message, _rounds(note for _, note in around)]
+        named.append(Annotation(", ".join(filter(None, texts)), call.span))
+    own: list[Annotation] = []
+    while left:
+        place = left[0][1].span
+        around = [pair for pair in left if _is_around(pair[0], place)]
+        left = [pair for pair in left if pair not in around]
+        own.append(Annotation(f"this is {_rounds(note for _, note in around)}", place))
+    return (*own, *named)
 
 
-def _line(note: Annotation) -> tuple[str, int] | None:
-    return None if note.span is None else (note.span.file.name, note.span.first.line)
+def _is_around(loop: Span, place: Span | None) -> bool:
+    return place is not None and loop.file is place.file and loop.start <= place.start < loop.end
+
+
+def _rounds(notes: Iterable[Annotation]) -> str:
+    return ", and ".join(note.message.removeprefix("this is ") for note in notes)
 
 
 def results_help(label: str, value: Value | None) -> str | None:

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
+from netdsl.elaborate.entered import Entered, entered, of_other_order
 from netdsl.elaborate.join_labels import label_of, labels_for
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line, takes, way
 from netdsl.elaborate.shape_advice import other_channels
+from netdsl.elaborate.shared_advice import common_parts
 from netdsl.source import Span
 
 if TYPE_CHECKING:
+    from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.invocation import Invocation
     from netdsl.elaborate.join_ways import Joining
     from netdsl.elaborate.scope import Binding
@@ -29,16 +32,21 @@ _TABLE = re.compile(r"embedding\((?P<n>[^,()]+),\s*(?P<dim>[^,()]+)(?P<rest>[^()
 _UNITS = re.compile(r"dense\((?P<units>\w+)(?P<rest>[,)].*)")
 
 
-def for_one_input(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
+def for_one_input(
+    error: OpError, invocation: Invocation, op: Op, x: Value, net: NetBuilder
+) -> Repair | None:
     """Advice for a layer with one input, from the layer before it."""
-    repair = moved_axes(error, invocation, op, x) or swapped_embedding(error, op, x)
+    repair = moved_axes(error, invocation, op, x, net) or swapped_embedding(error, op, x)
     channels = other_channels(op, x) if error.code == "shape-mismatch" else None
     if channels is not None:
         return Repair(channels)
-    return repair or one_piece(error, op, x)
+    place = invocation.span
+    return repair or one_piece(error, op, x) or common_parts(error, op, x, place, net)
 
 
-def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repair | None:
+def moved_axes(
+    error: OpError, invocation: Invocation, op: Op, x: Value, net: NetBuilder
+) -> Repair | None:
     """Advice for an open size at the place of the channels, where the other axis has them."""
     if error.code != "open-size" or len(x.type.shape) != SEQUENCE:
         return None
@@ -50,8 +58,18 @@ def moved_axes(error: OpError, invocation: Invocation, op: Op, x: Value) -> Repa
     begin = call.span if call.label is None else call.label.span
     name = {"convolution": "channels", "pooling": "channels"}.get(op.family, "vectors")
     order = "come first" if name == "channels" else "come last"
+    fact = f"the {name} {order} in `{call.name}`, {moved}"
+    outside = entered(net, call.span, x)
+    if outside is not None and not of_other_order(outside.span.text):
+        return Repair(f"{fact}: put `permute([2, 1])` {outside.before}")
     written = call.span.file.text[call.name_span.start : call.span.end]
-    help_ = f"the {name} {order} in `{call.name}`, {moved}: write `permute([2, 1]) -> {written}`"
+    repeated = [r.loop for r in net.loops if not r.loop.body.arms]
+    loops = [loop.span for loop in repeated if Entered(loop.span, "").contains([call.span])]
+    others = [kind for loop in loops for kind in of_other_order(loop.text)]
+    if others:
+        both = f"before `{written}`, and again before the next `{others[0]}`"
+        return Repair(f"{fact}: write `permute([2, 1])` {both}")
+    help_ = f"{fact}: write `permute([2, 1]) -> {written}`"
     return Repair(help_, (inserted(begin, "permute([2, 1]) -> "),))
 
 

@@ -18,6 +18,7 @@ from netdsl.ops.base import bind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from netdsl.elaborate.entered import Entered
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
     from netdsl.syntax import ast
@@ -35,10 +36,12 @@ MOST_STEPS = 4  # layers that a message lists
 # ---- another number of axes
 
 
-def for_rank(op: Op, call: ast.Call, x: Value, outside: Node | None = None) -> str | None:
+def for_rank(
+    op: Op, call: ast.Call, x: Value, outside: Node | None = None, loop: Entered | None = None
+) -> str | None:
     """Advice for a layer that does not take the rank of its input, or None.
 
-    In a block, `outside` is the last layer before its call.
+    In a block, `outside` is the last layer before its call. `loop` is one that the input enters.
     """
     text = call.span.file.text
     written = text[call.name_span.start : call.span.end]
@@ -59,9 +62,15 @@ def for_rank(op: Op, call: ast.Call, x: Value, outside: Node | None = None) -> s
         bridges = [bridge for bridge in bridges if bridge == "flatten"]
     if "tokens" in bridges and _RESIDUAL.search(text[: call.span.start]):
         place = "before the `residual`"
-        if outside is not None:
+        if loop is not None:
+            place = loop.before
+        elif outside is not None:
             place = f"after the `{outside.op.kind}` in line {outside.span.first.line}"
         return f"put `tokens` {place}: it turns the map into a sequence of vectors"
+    if bridges and loop is not None:
+        listed = " or ".join(f"`{bridge}`" for bridge in _fitting(bridges, x.type))
+        fact = "in it, the layers would come in each round"
+        return f"put {listed} {loop.before}: {fact}" + _along_last_axis(op, x.type)
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
@@ -155,13 +164,19 @@ def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:
 
 def _bridged(written: str, bridges: Sequence[str], x: TensorType) -> str:
     """Advice to put other layers before a layer."""
+    return "write " + " or ".join(f"`{bridge} -> {written}`" for bridge in _fitting(bridges, x))
+
+
+def _fitting(bridges: Sequence[str], x: TensorType) -> list[str]:
+    """The layers that make another rank of a value, without those that are seldom meant."""
+    fitting = list(bridges)
     if all(size == 1 for size in x.spatial):
-        bridges = bridges[:1]
+        fitting = fitting[:1]
     if not isinstance(x.size, int):
-        bridges = [bridge for bridge in bridges if bridge != "flatten"]
-    if len(bridges) > 1:
-        bridges = [bridge for bridge in bridges if bridge != "tokens"]
-    return "write " + " or ".join(f"`{bridge} -> {written}`" for bridge in bridges)
+        fitting = [bridge for bridge in fitting if bridge != "flatten"]
+    if len(fitting) > 1:
+        fitting = [bridge for bridge in fitting if bridge != "tokens"]
+    return fitting
 
 
 def _along_last_axis(op: Op, x: TensorType) -> str:

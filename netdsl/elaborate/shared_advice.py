@@ -1,14 +1,24 @@
-"""Advice for a module that is applied again, to an input of another size."""
+"""Advice for a module or a layer that is applied again, to an input of another size."""
 
 from __future__ import annotations
 
+import re
+from math import gcd
 from typing import TYPE_CHECKING
 
+from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line
 from netdsl.elaborate.origins import first_of
+from netdsl.ops.base import divisor_list
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Node
+    from netdsl.elaborate.builder import NetBuilder
+    from netdsl.errors import OpError
+    from netdsl.ir.graph import Node, Value
+    from netdsl.ir.op import Op
+    from netdsl.source import Span
+
+_DIVIDED = re.compile(r"(\d+) divides by ")
 
 
 def of_inputs(name: str, first: Node, again: Node) -> str | None:
@@ -23,3 +33,26 @@ def of_inputs(name: str, first: Node, again: Node) -> str | None:
     return (
         f"`{name}` is shared, but its inputs differ: {places[0]}, {places[1]}; give them one size"
     )
+
+
+def common_parts(error: OpError, op: Op, x: Value, place: Span, net: NetBuilder) -> Repair | None:
+    """Advice for a layer that divides an axis into parts, and has had other sizes of this axis.
+
+    It is in a loop, or in a block that is used several times.
+    """
+    divided = _DIVIDED.match(error.help or "")
+    if divided is None or error.code != "bad-groups":
+        return None
+    size = int(divided[1])
+    axis = next((i for i, n in enumerate(x.type.shape) if n == size), None)
+    uses = [n for n in net.graph.nodes if n.span == place and n.op == op]
+    if axis is None or any(len(n.types[0].shape) != len(x.type.shape) for n in uses):
+        return None
+    sizes = [n.types[0].shape[axis] for n in uses]
+    others = [n for n in dict.fromkeys(sizes) if isinstance(n, int) and n != size]
+    common = gcd(size, *others)
+    if not others or common == 1:
+        return None
+    listed = ", ".join(map(str, others))
+    fact = f"in its other uses it divides {listed}"
+    return Repair(f"{fact}; {listed} and {size} divide by {divisor_list(common)}")

@@ -55,7 +55,8 @@ class Habit(NamedTuple):
     """One row of the tables.
 
     `pattern` matches a part of a line, and `example` has a line that it matches, with ‹ › around
-    the place of the error: the group `at`, or else the whole match. `advice`, `fact` and `fix` are
+    the place of the error: the group `at`, or else the whole match, or in a nested section its
+    `train`. `advice`, `fact` and `fix` are
     templates with the groups of the pattern. `fix` is what to write in place of the group `fix`, or
     else of the whole match, if there is no doubt about it. `$fix` in the advice is the result. A
     function can compute it. If it returns None, `otherwise` is the advice; without that, the row
@@ -88,8 +89,10 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     """The advice for a line that matches a habit, or None if the habit does not apply to it."""
     words = {name: value or "" for name, value in matched.match.groupdict().items()}
     if "$net" in habit.advice:
-        heads = re.findall(r"^\s*net\s+(\w+)", matched.text[: matched.start], re.MULTILINE)
-        words["net"] = heads[-1] if heads else "Net"
+        nets = list(re.finditer(r"^\s*net\s+(\w+)", matched.text, re.MULTILINE))
+        above = [head for head in nets if head.end() <= matched.start]
+        head = above[-1] if above else next(iter(nets), None)
+        words["net"] = "Net" if head is None else head[1]
     fix = _fix_of(habit, matched, words)
     if fix is None and habit.fix is not None and not habit.otherwise:
         return None
@@ -111,6 +114,9 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
         words["fix"] = "` and `".join(lines)
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
     place = matched.place("at", "dot", "comma", "fix")
+    if habit.where == "nested":
+        *_, head = re.finditer(r"^\s*(train)\b", matched.text[: matched.start], re.MULTILINE)
+        place = head.span(1)
     return Advice(fact, place, help_, changes, end_of_part)
 
 

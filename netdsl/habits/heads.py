@@ -46,7 +46,24 @@ def worded(matched: Matched) -> Fix:
     return f"block {name}{parameters or '()'}"
 
 
+def declared(matched: Matched) -> Fix:
+    """The name of a block of the text whose head has a sign that names cannot have, everywhere."""
+    name = matched.group("name")
+    whole = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    if not re.search(rf"^\s*block\s+{whole.pattern}", matched.text, re.MULTILINE):
+        return None
+    written = re.sub(r"\W+", "_", name)
+    return [(*m.span(), written) for m in whole.finditer(matched.text)]
+
+
 HABITS = (
+    Habit(
+        r"(?<![\w.-])(?P<fix>(?P<at>(?P<name>[A-Za-z_]\w*(?:[-.]\w+)+)))(?![\w.-])",
+        "block ‹my-unit›() { relu }\nnet N { input x: 3\n    my-unit\n}",
+        "names consist of letters, digits and `_`: `$fix`",
+        "`$name` is not a name",
+        declared,
+    ),
     Habit(
         r"^\s*(?P<fix>(?P<at>export|public|static|private|begin|define|let|const|new|default"
         r"|the|type"

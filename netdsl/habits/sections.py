@@ -292,9 +292,9 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<at>\w+\s*[:=]).*",
-        "train {\n        ‹epochs =› 3\n    }",
+        "‹train› {\n        epochs = 3\n    }",
         "write the section after the `}` of the net: `train $net { epochs = 3 }`",
-        "the `train` section of this entry is in a net or block",
+        "a `train` section is in a net or block",
         moved_section,
         "write the section after the `}` of the net: `train $net { epochs = 3 }`",
         where="nested",

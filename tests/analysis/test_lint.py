@@ -53,6 +53,7 @@ WRONG = [
         [3],
         "net A(n = 2) {\n input x: 4\n for i in range(n - 1, -1) { dense(4 + i) }\n dense(2)\n}",
     ),
+    ("mixed-axes", [3, 4], "net A {\n input x: Tx8\n reshape([2, T, 4])\n reshape([T, 8])\n}"),
     ("pinned-size", [4], "net A {\n input q: Tx8\n input k: Sx8\n @q -> matmul(@k)\n dense(2)\n}"),
     (
         "pinned-size",

@@ -247,3 +247,63 @@ def test_names_in_expects_have_the_size_after_at(
     """With `at`, open sizes and the `let`s computed from them are numbers, also inside a loop."""
     assert checked(tmp_path, AT) == 0
     assert "expect          3 of 3 hold" in capsys.readouterr().out
+
+
+# ---- nets and parameters on the command line
+
+
+def test_a_net_beside_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The name of a net follows its file after a colon, and the help writes it so."""
+    assert checked(tmp_path, JOINED, "N") == 1
+    err = capsys.readouterr().err
+    assert "error[file-not-found]: there is no file or library net `N`" in err
+    assert f"help: for a net of the file, write `{tmp_path / 'n.net'}:N`" in err
+
+
+SIZED = """block head(n) { dense(n) -> relu }
+net N(classes = 10, width = 8) {
+    input image: 3x8x8
+    flatten
+    dense(width // 2)
+    head(classes)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "message", "help_"),
+    [
+        ("clases=3", "net `N` has no parameter `clases`", "did you mean `classes`?"),
+        ("classes=0", "`units` of `dense` must be at least 1, found 0", "`units` of `dense`"),
+        (
+            "classes=2.5",
+            "must be an integer, found 2.5",
+            "declared as `N(classes = 10, width = 8)`",
+        ),
+        ("classes=ten", "there is no `ten`", "a parameter takes a number"),
+    ],
+)
+def test_a_wrong_parameter_is_shown_at_its_option(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    message: str,
+    help_: str,
+) -> None:
+    """The place of the error is the option, not the net, even if a block uses the value."""
+    assert checked(tmp_path, SIZED, "-D", option, "--format", "json") == 1
+    (error,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert (error["file"], error["line"]) == (f"-D {option.partition('=')[0]}", 1)
+    assert message in error["message"]
+    assert help_ in error["help"]
+
+
+def test_a_computed_value_names_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of a formula keeps its place; a note has the option that sets its parameter."""
+    assert checked(tmp_path, SIZED, "-D", "width=1", "--format", "json") == 1
+    (error,) = json.loads(capsys.readouterr().out)["diagnostics"]
+    assert error["line"] == 5
+    (note,) = error["notes"]
+    assert (note["message"], note["file"]) == ("`width` is set here", "-D width")

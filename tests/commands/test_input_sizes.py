@@ -166,5 +166,5 @@ def test_at_a_fixed_size() -> None:
     passed, failed = check_expects(compile_net(program, "N"))
     assert (passed, [(d.code, d.help) for d in failed]) == (
         0,
-        [("fixed-size", "did you mean 3x8x9?")],
+        [("fixed-size", "write `at 3x8x9`")],
     )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 USAGE = "usage: netdsl COMMAND [options]\n"
 CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
+TRAIN = "usage: netdsl train [options] FILE[:NET]\n"
+SET = "netdsl train: --set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1"
 WRONG = {
     "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",
@@ -118,7 +120,71 @@ WRONG = {
     ),
     "check lenet5 --classes 5": (
         "netdsl check: there is no option `--classes`; a parameter of the net is written as"
-        f" `-D classes=VALUE`\n{CHECK}"
+        f" `-D classes=5`\n{CHECK}"
+    ),
+    "check -D classes = 5 lenet5": (
+        "netdsl check: -D takes name=value, found `classes`: write `-D classes=5`, without spaces\n"
+        + CHECK
+    ),
+    "check -D classes= 5 lenet5": (
+        "netdsl check: -D takes name=value, found `classes=`: write `-D classes=5`, without spaces"
+        f"\n{CHECK}"
+    ),
+    "check -D widths [4,8] lenet5": (
+        "netdsl check: -D takes name=value, found `widths`: write `-D widths=[4,8]`, without spaces"
+        f"\n{CHECK}"
+    ),
+    "check lenet5 -D classes==5": (
+        f"netdsl check: -D takes name=value, found `classes==5`: write `-D classes=5`\n{CHECK}"
+    ),
+    "check -D classes= a.net": f"netdsl check: -D takes name=value, found `classes=`\n{CHECK}",
+    "train lenet5 -D train.epochs=3": (
+        "netdsl train: -D takes name=value, found `train.epochs=3`; a part of the `train` section"
+        f" is written as `--set train.epochs=3`\n{TRAIN}"
+    ),
+    "train lenet5 --set train.epochs 3": (
+        "netdsl train: unexpected argument `3`: write `--set train.epochs=3`, without spaces\n"
+        + TRAIN
+    ),
+    "train --set train.epochs = 3 lenet5": (
+        "netdsl train: unexpected argument `3`: write `--set train.epochs=3`, without spaces\n"
+        + TRAIN
+    ),
+    # A setting without its section, and one with the value that was given.
+    "train lenet5 --set epochs=3": (
+        f"{SET}, found `epochs=3`: write `--set train.epochs=3`\n{TRAIN}"
+    ),
+    "train lenet5 --set lr=0.1": (
+        f"{SET}, found `lr=0.1`: write `--set train.optimizer.lr=0.1`\n{TRAIN}"
+    ),
+    "train lenet5 --batch-size=32": (
+        f"netdsl train: there is no option `--batch-size`; write `--set train.batch=32`\n{TRAIN}"
+    ),
+    # A net beside its file, and sizes as other tools take them.
+    "draw a.net Big -o big.svg": (
+        "netdsl draw: unexpected argument `Big`: for a net of the file, write `a.net:Big`\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    "check a.net --net Big": (
+        "netdsl check: there is no option `--net`; the net follows its file: write `FILE:NET`\n"
+        + CHECK
+    ),
+    "check a.net --shape 224": (
+        "netdsl check: there is no option `--shape`; write the sizes of one sample:"
+        f" `--input 3x224x224`\n{CHECK}"
+    ),
+    "check a.net --T 16": (
+        "netdsl check: there is no option `--T`; the sizes of the input are written as"
+        f" `--input 3x256x256`\n{CHECK}"
+    ),
+    # No file to write.
+    "export nets/a.net": (
+        "netdsl export: `-o` names the file to write: write for example `-o a.onnx`\n"
+        "usage: netdsl export [options] FILE[:NET] -o FILE\n"
+    ),
+    "draw lenet5:LeNet5 a.pdf": (
+        "netdsl draw: the file to write follows `-o`: write `-o a.pdf`\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
     ),
     # Options of other commands and tools.
     "fmt -w a.net": (

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,18 +62,21 @@ def document(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> 
 
 
 def test_table(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each run, why one ended early, and then what differs."""
+    """What the runs have in common, a line for each, why one ended early, and what differs."""
     out, err = run_command(capsys, "runs")
     lines = out.splitlines()
     assert err == "" and lines == [line.rstrip() for line in lines]
-    assert lines[0].split() == "run net data epochs best started state".split()
-    rows = [re.split(r" {2,}", line) for line in lines[1:4]]
+    assert re.fullmatch(r"all runs: net \w+, data \w+", lines[0])
+    assert lines[1].split() == "run epochs best epoch started state".split()
+    rows = [re.split(r" {2,}", line) for line in lines[2:5]]
     assert [row[0] for row in rows] == ["runs/first", "runs/more/second", "runs/third"]
-    assert [row[3] for row in rows] == ["2/2", "1/1", "0/2"]
+    assert [row[1] for row in rows] == ["2/2", "1/1", "0/2"]
     assert [row[-1] for row in rows] == ["finished", "finished", "diverged"]
-    assert re.fullmatch(r"accuracy \d\d\.\d\d %, epoch 2", rows[0][4])
-    assert lines[4].startswith("runs/third: the training loss is")
-    different = [re.split(r" {2,}", line) for line in lines[6:]]
+    assert re.fullmatch(r"accuracy \d\d\.\d\d %", rows[0][2])
+    assert [row[3] for row in rows] == ["2", "1", "-"]
+    assert lines[5].startswith("runs/third: the training loss is")
+    assert max(map(len, lines[:5])) <= 80
+    different = [re.split(r" {2,}", line) for line in lines[7:]]
     assert different[0] == ["difference", "value", "runs"]
     assert ["epochs", "2", "runs/first, runs/third"] in different
     assert ["", "1", "runs/more/second"] in different
@@ -81,7 +85,7 @@ def test_table(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_run_has_no_differences(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The folder of a run is a list with that run."""
-    assert len(run_command(capsys, "runs", "runs/first")[0].splitlines()) == 2
+    assert len(run_command(capsys, "runs", "runs/first")[0].splitlines()) == 3
 
 
 def test_json(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,3 +263,17 @@ def test_it_loads_neither_torch_nor_numpy(runs: Path) -> None:
     modules = done.stdout.splitlines()[-1].split()
     assert "netdsl.commands.runs" in modules
     assert not {"torch", "numpy", "matplotlib", "kornia"} & set(modules)
+
+
+def test_nets_that_differ_have_a_column(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A column that all runs have in common is one line above; others stay."""
+    for name in ("one", "two"):
+        shutil.copytree(runs / "runs" / "first", tmp_path / name)
+    path = tmp_path / "two" / "run.json"
+    file = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**file, "net": "Other"}), encoding="utf-8")
+    lines = run_command(capsys, "runs", str(tmp_path))[0].splitlines()
+    assert lines[0] == f"all runs: data {file['data']['name']}"
+    assert lines[1].split()[:3] == ["run", "net", "epochs"]

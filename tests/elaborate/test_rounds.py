@@ -23,7 +23,7 @@ CASES = {
     "a loop of one round": ("for w in [0] { conv(w, 1) }", []),
     "two loops": (
         "for w in [8, 4] { repeat 2 as i { conv(w - 4 + i, 1) } }",
-        ["this is in round 1 of 2, with i = 0", "this is in round 2 of 2, with w = 4"],
+        ["this is in round 1 of 2, with i = 0, and in round 2 of 2, with w = 4"],
     ),
 }
 
@@ -38,8 +38,8 @@ def test_rounds_are_named(case: str) -> None:
 
 
 def test_rounds_of_calls() -> None:
-    """The call that leads to the error names the round, if both are in one line."""
-    text = "block B(w) { conv(w, 1) }\nnet A { input image: 3x7x7 \n for w in [1, 0] { B(w) } }"
+    """The call that leads to the error names the round of the loop around it."""
+    text = "block B(w) { conv(w, 1) }\nnet A { input image: 3x7x7 \n for w in [1, 0] {\n B(w) \n} }"
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.loads(text)
     (diagnostic,) = caught.value.diagnostics

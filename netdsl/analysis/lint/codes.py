@@ -19,6 +19,7 @@ WARNINGS = (
     "large-scale",
     "large-setting",
     "late-schedule",
+    "mixed-axes",
     "nothing-frozen",
     "output-from-scores",
     "pinned-size",

@@ -10,6 +10,7 @@ from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
+from netdsl.analysis.lint.mixed import mixed_axes
 from netdsl.analysis.lint.names import Names, name_warnings
 from netdsl.analysis.lint.pinned import pinned_sizes
 from netdsl.analysis.lint.ranges import empty_ranges
@@ -96,6 +97,7 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
         yield from layer_warnings(net.graph)
         yield from value_warnings(net.graph)
         yield from axis_warnings(net.graph)
+        yield from mixed_axes(net.graph)
         yield from pinned_sizes(net.graph)
         yield from score_warnings(net.graph, net.train)
         yield from head_warnings(net.graph)

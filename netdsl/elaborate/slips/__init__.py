@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.elaborate.slips.edits import JOINS, fix_closest
+from netdsl.elaborate.slips.hidden import advise_hidden
 from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
 from netdsl.elaborate.slips.lists import advise_index
@@ -55,6 +56,8 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
             advise_join(diagnostic, call, labels)
         case "wrong-dtype" if isinstance(part, ast.Input):
             advise_dtype(diagnostic, diagnostic.span, part)
+        case "unknown-argument" if call is not None:
+            advise_hidden(diagnostic, call)
         case "import-not-found":
             advise_import(diagnostic, diagnostic.span)
         case "index-out-of-range":

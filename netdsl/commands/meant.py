@@ -1,0 +1,182 @@
+"""What a wrong command line may mean: the advice of the parser's errors, which only they need."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.commands.arguments import COMMANDS
+from netdsl.diagnostics import closest
+from netdsl.library import library_file, net_of_library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# What other programs call a value or an option.
+SYNONYMS = {
+    "colour": "color",
+    "gpu": "cuda",
+    "ort": "onnxruntime",
+    "pytorch": "torch",
+    "trt": "tensorrt",
+}
+
+
+# Options of other tools, the option here that replaces each, and what to write.
+INSTEAD = {
+    "--json": ("--format", "--format json"),
+    "--strict": ("--deny", "--deny warnings"),
+    "--werror": ("--deny", "--deny warnings"),
+    "-o": ("--deny", "> FILE"),
+    "--output": ("--deny", "> FILE"),
+    "--epochs": ("--set", "--set train.epochs=3"),
+    "--batch": ("--set", "--set train.batch=64"),
+    "--batch-size": ("--set", "--set train.batch=64"),
+    "--seed": ("--set", "--set train.seed=1"),
+    "--lr": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--learning-rate": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optimizer": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--optim": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
+    "--schedule": ("--set", "--set train.schedule=cosine"),
+    "--loss": ("--set", "--set train.loss=mse"),
+}
+
+
+# What a command has in place of an option that other commands or tools have.
+OF_COMMANDS = {
+    ("run", "--input"): "inputs need no option: write `netdsl run MODEL INPUT...`",
+    ("fmt", "-w"): "leave it out: `netdsl fmt` writes the files",
+    ("fmt", "-i"): "leave it out: `netdsl fmt` writes the files",
+    ("check", "--params"): "leave it out: the table has the parameters of each layer",
+    ("check", "--summary"): "leave it out: `netdsl check` prints the table",
+    ("fmt", "--write"): "leave it out: `netdsl fmt` writes the files",
+    ("fmt", "--in-place"): "leave it out: `netdsl fmt` writes the files",
+    ("draw", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to svg`",
+    ("export", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to onnx`",
+    ("export", "--half"): "write `--fp16`",
+    ("export", "--precision"): "write `--fp16` for 16 bits",
+}
+
+
+# What to write in place of an option, in every command that has the one named first.
+FOR_ALL = {
+    "--net": ("-D", "the net follows its file: write `FILE:NET`"),
+    "--model": ("-D", "the net follows its file: write `FILE:NET`"),
+    "--shape": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
+    "--size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
+    "--input-shape": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
+    "--input-size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
+}
+_VALUE = r"[\w.+-]+|\[.*\]|\".*\""  # of a parameter
+
+
+def without_spaces(words: Sequence[str]) -> str | None:
+    """A parameter or a setting that is written with spaces: `-D classes = 10`."""
+    for at, option in enumerate(words):
+        if option not in ("-D", "--set"):
+            continue
+        name, *rest = [*words[at + 1 : at + 4], ""]
+        for text in (name, name + rest[0], "".join([name, *rest])):
+            if re.fullmatch(rf"[\w.]+=({_VALUE})", text) and not text.endswith(".net"):
+                if text == name:
+                    break
+                return f"{option} {text}"
+        number = re.fullmatch(r"[\d.]+|\[.*\]", rest[0]) if rest else None
+        if re.fullmatch(r"[A-Za-z_][\w.]*", name) and number is not None:
+            return f"{option} {name}={rest[0]}"
+    return None
+
+
+def missing_output(program: str, words: Sequence[str]) -> str:
+    """The message about `-o`, which `draw` and `export` need."""
+    suffixes = (".onnx", ".py") if program.endswith("export") else (".svg", ".png", ".pdf", ".html")
+    files = [word for word in words if word.endswith(suffixes)]
+    if files:
+        return f"the file to write follows `-o`: write `-o {files[0]}`"
+    nets = [word for word in words[1:] if not word.startswith("-")]
+    stem = os.path.basename(nets[0].partition(":")[0]).removesuffix(".net") if nets else "net"
+    return f"`-o` names the file to write: write for example `-o {stem}{suffixes[0]}`"
+
+
+def surplus(word: str, given: Sequence[str], program: str) -> str:
+    """The end of the message about an argument too many."""
+    if program == "netdsl nets":
+        return f"; {_for_net(word)}"
+    spaced = without_spaces(given)
+    if spaced is not None:
+        return f": write `{spaced}`, without spaces"
+    before = given[given.index(word) - 1] if word in given[1:] else ""
+    if before.endswith(".net") and word.isidentifier():
+        return f": for a net of the file, write `{before}:{word}`"
+    return ""
+
+
+def _for_net(name: str) -> str:
+    """Advice for `netdsl nets resnet50`."""
+    found = net_of_library(name)
+    if found is None or library_file(name) is not None:
+        return f"`netdsl check {name}` shows one net"
+    return f"`netdsl check {found[0]}:{found[1]}` shows one net"
+
+
+def unknown_option(
+    words: Sequence[str], known: Sequence[str], program: str, owners: Sequence[str]
+) -> str:
+    """The message about an option that does not exist, the first of some words.
+
+    The advice has similar options, or the commands that have it, its `owners`.
+    """
+    name, _, value = words[0].partition("=")
+    following = words[1] if len(words) > 1 and re.fullmatch(_VALUE, words[1]) else ""
+    advice = _of_option(name, value or following, known, program)
+    if advice is None and owners:
+        advice = f"it is an option of {', '.join(owners)}"
+    elif advice is None and "-D" in known and name.removeprefix("--").isidentifier():
+        written = f"{name[2:]}={value or following or 'VALUE'}"
+        advice = f"a parameter of the net is written as `-D {written}`"
+        if len(name) == len("--T") and name[2:].isupper():
+            advice = "the sizes of the input are written as `--input 3x256x256`"
+    return f"there is no option `{name}`" + (f"; {advice}" if advice else "")
+
+
+def _of_option(name: str, value: str, known: Sequence[str], program: str) -> str | None:
+    """The option that was meant, if the command has it."""
+    instead = OF_COMMANDS.get((program.rpartition(" ")[2], name))
+    if instead is not None:
+        return instead
+    option, written = INSTEAD.get(name, ("", ""))
+    if option in known:
+        begin, equals, _ = written.partition("=")
+        is_whole = value and begin.removeprefix("--set train.") == name[2:].replace("-size", "")
+        return f"write `{begin}{equals}{value}`" if is_whole else f"write `{written}`"
+    option, advice = FOR_ALL.get(name, ("", ""))
+    if option in known:
+        return advice
+    if len(name) == len("--T") and name[2:].isupper():
+        return None
+    return similar(name, known)
+
+
+def unknown_command(name: str) -> str:
+    """The message about a command that does not exist."""
+    advice = similar(name, COMMANDS) or f"the commands are {', '.join(COMMANDS)}"
+    if name in ("summary", "show", "info", "print", "table", "params"):
+        advice = "`netdsl check FILE` prints the layers and the figures"
+    if name == "lint":
+        advice = "write `netdsl check --lint all`"
+    if os.path.isfile(name) or library_file(name.partition(":")[0]):
+        advice = f"did you mean `netdsl check {name}`?"
+    return f"there is no command `{name}`; {advice}"
+
+
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """A question about the names that begin with this one, or else that are like it."""
+    names = {long: option for option in known if len(long := option.strip("-")) > 1}
+    word = name.strip("-").lower()
+    if SYNONYMS.get(word) in names:
+        word = SYNONYMS[word]
+    likely = [n for n in names if word and n.startswith(word)] or closest(word, names)
+    if not likely:
+        return None
+    return "did you mean " + " or ".join(f"`{names[n]}`" for n in likely) + "?"
