@@ -76,7 +76,7 @@ def parse_settings(items: list[str]) -> dict[str, str]:
         if not equals or section != "train" or not all(map(str.isidentifier, key.split("."))):
             message = (
                 "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1,"
-                f" not `{item}`"
+                f" found `{item}`"
             )
             if equals and all(map(str.isidentifier, name.strip().split("."))):
                 inside = "optimizer." if name.strip() in OF_OPTIMIZERS else ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 USAGE = "usage: netdsl COMMAND [options]\n"
 CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
 TRAIN = "usage: netdsl train [options] FILE[:NET]\n"
-SET = "netdsl train: --set takes train.PATH=VALUE such as train.epochs=3 or train.optimizer.lr=0.1"
+SET = "netdsl train: --set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1"
 WRONG = {
     "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",

@@ -182,7 +182,7 @@ def test_wrong_usage_of_set(
     """An option that is not an entry of a section is wrong usage; nothing is trained."""
     assert run(["train", "lenet5", "--set", option]) == 2
     assert (
-        "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1, not"
+        "--set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1, found"
         f" `{option}`" in capsys.readouterr().err
     )
 
