@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import NamedTuple
 
+BRIEF = 40  # characters of a text in a message
+
 
 def printable(text: str, but: str = "") -> str:
     """The text with U+FFFD for unprintable characters, which could control a terminal.
@@ -94,3 +96,8 @@ class Span(NamedTuple):
     def text(self) -> str:
         """The characters of the stretch."""
         return self.file.text[self.start : self.end]
+
+    @property
+    def brief(self) -> str:
+        """The text for a message, cut after `BRIEF` characters."""
+        return self.text if len(self.text) <= BRIEF else f"{self.text[:BRIEF]}..."

@@ -181,7 +181,7 @@ def _way_out(operator: str, a: object, b: object) -> str | None:
 def _too_long(span: Span) -> NetdslError:
     return NetdslError(
         "formula-too-long",
-        f"`{clipped(span)}` would be a formula of more than {MAX_TERMS:,} parts",
+        f"`{span.brief}` would be a formula of more than {MAX_TERMS:,} parts",
         span,
         help="write a number for the open sizes in the `input`",
     )
@@ -240,7 +240,7 @@ def bounded(value: object, span: Span) -> object:
             return value
         raise NetdslError(
             "number-too-large",
-            f"`{clipped(span)}` is beyond 2^63",
+            f"`{span.brief}` is beyond 2^63",
             span,
             help="that is the limit of integers; a float can be larger",
         )
@@ -248,7 +248,7 @@ def bounded(value: object, span: Span) -> object:
         _check_formula(value, span)
     if isinstance(value, float) and not math.isfinite(value):
         raise NetdslError(
-            "number-too-large", f"`{clipped(span)}` is beyond 1.8e308, the largest float", span
+            "number-too-large", f"`{span.brief}` is beyond 1.8e308, the largest float", span
         )
     if isinstance(value, str):
         check_length(len(value), span)
@@ -261,13 +261,8 @@ def _check_formula(formula: Sym, span: Span) -> None:
     if formula.length > MAX_SYMBOLS:
         raise _too_long(span)
     if any(abs(factor) >= MAX_INTEGER for factor in formula.terms.values()):
-        message = f"a factor of `{clipped(span)}` is beyond 2^63"
+        message = f"a factor of `{span.brief}` is beyond 2^63"
         raise NetdslError("number-too-large", message, span)
-
-
-def clipped(span: Span) -> str:
-    """The text of an expression for a message, cut after 40 characters."""
-    return span.text if len(span.text) <= 40 else f"{span.text[:40]}..."
 
 
 def _count_elements(value: tuple[object, ...], known: dict[int, int]) -> int:

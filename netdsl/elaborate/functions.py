@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.arithmetic import bounded, check_length, clipped
+from netdsl.elaborate.arithmetic import bounded, check_length
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
@@ -111,7 +111,7 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     if any(map(_is_open, positional)):
         return NetdslError(
             "open-size",
-            f"`{clipped(expr.span)}` depends on the input's size",
+            f"`{expr.span.brief}` depends on the input's size",
             expr.span,
             help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
         )

@@ -292,7 +292,7 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
         (diagnostic,) = problem.diagnostics
         if not start <= problem.start < end:
             diagnostic.span = Span(source, start, end)
-            diagnostic.message = f"`{source.text[start:end]}` is not an expression"
+            diagnostic.message = f"`{diagnostic.span.brief}` is not an expression"
         raise UnreadableError.of([diagnostic]) from None
 
 
