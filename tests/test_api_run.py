@@ -153,7 +153,11 @@ def test_train_returns_its_result(tmp_path: Path, capfd: pytest.CaptureFixture[s
     """The result has the path of the weights and a record for each epoch."""
     net = netdsl.load("lenet5")
     result = net.train(
-        tmp_path / "run", data="fashion_mnist_sample(pad = 2)", epochs=1, batch=500, quiet=True
+        tmp_path / "run",
+        data="fashion_mnist_sample(pad = 2, limit = 2000)",
+        epochs=1,
+        batch=50,
+        quiet=True,
     )
     assert "" == capfd.readouterr().out
     assert tmp_path / "run" / "weights.safetensors" == result.weights

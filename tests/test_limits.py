@@ -100,6 +100,7 @@ def test_source_bytes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert "set NETDSL_MAX_SOURCE_BYTES in the environment" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_more_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable of `layers` can allow more layers than the default."""
     monkeypatch.setenv("NETDSL_MAX_LAYERS", "130000")

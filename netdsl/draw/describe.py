@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.ir.types import shape_text
-from netdsl.ops.args import dims, padding, show, sizes
+from netdsl.ops.args import dims, padding, show, sizes, widths
 
 if TYPE_CHECKING:
     from netdsl.ir.op import Arg, Op
@@ -95,7 +95,7 @@ def _value_text(argument: Arg, value: object) -> str:
         return shape_text(value)
     if (
         isinstance(value, tuple)
-        and argument.convert in (dims, padding)
+        and argument.convert in (dims, padding, widths)
         and isinstance(value[0], int)
     ):
         if len(set(value)) == 1:

@@ -11,7 +11,7 @@ from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
-from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
+from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes, widths
 from netdsl.ops.base import SYNONYMS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Arg, Op
     from netdsl.ir.types import TensorType
 
-WHOLE = (integer, dims, padding)  # the types of whole numbers
+WHOLE = (integer, dims, padding, widths)  # the types of whole numbers
 _DIVISION = re.compile(r"(\w+(?:\.\w+)?) */ *(\w+)")
 _COUNTER = r"\b(?:repeat\s+(?P<count>[\w.]+)\s+as\s+|for\s+){}\b"
 

@@ -94,6 +94,7 @@ def hostile(model_folder: Path) -> Path:
     return model_folder
 
 
+FEW = "fashion_mnist_sample(pad = 2, limit = 100)"
 COMMANDS = [
     ["check", f"{BAD}.net"],
     ["check", f"{BAD} wrong.net"],
@@ -150,7 +151,7 @@ COMMANDS = [
     ["train", "lenet5", "--set", BAD],
     ["train", "lenet5", "--set", f"train.x={BAD}"],
     ["train", "lenet5", "--data", f'mnist(root = "{BAD}")'],
-    ["train", "lenet5", "--out", BAD, "--set", "train.epochs=1"],
+    ["train", "lenet5", "--out", BAD, "--set", "train.epochs=1", "--data", FEW],
 ]
 
 

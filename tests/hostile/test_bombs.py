@@ -95,7 +95,18 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> float:
     return min(check("lenet5", tmp_path_factory.mktemp("usual")).seconds for _ in range(3))
 
 
-@pytest.mark.parametrize("name", BOMBS)
+def _marked() -> list[object]:
+    """The names of the bombs; of two with the same code and limit, the second is a slow test."""
+    seen: set[tuple[str, str]] = set()
+    marked: list[object] = []
+    for name, bomb in BOMBS.items():
+        is_first = (bomb.code, bomb.names) not in seen
+        seen.add((bomb.code, bomb.names))
+        marked.append(name if is_first else pytest.param(name, marks=pytest.mark.slow))
+    return marked
+
+
+@pytest.mark.parametrize("name", _marked())
 def test_bomb(name: str, usual: float, tmp_path: Path) -> None:
     """A bomb is refused with its code, and the error names the limit and how to raise it.
 

@@ -210,7 +210,8 @@ def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
     """A signal during training writes weights, checkpoint and reports; `--resume` continues."""
-    arguments = ["train", "lenet5", "--out", "t", "--set", "train.epochs=1000"]
+    data = "fashion_mnist_sample(pad = 2, limit = 500)"
+    arguments = ["train", "lenet5", "--out", "t", "--data", data, "--set", "train.epochs=1000"]
     running = start(arguments, heavy)
     while not (heavy / "t" / "checkpoint.safetensors").exists():
         assert running.poll() is None, running.communicate()

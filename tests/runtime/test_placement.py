@@ -52,6 +52,7 @@ def test_nodes_that_compute_sizes(tmp_path: Path) -> None:
     assert sizes_of(write(tmp_path / "n.onnx", [many[1], many[0], many[2]])) == {"k"}
 
 
+@pytest.mark.slow
 def test_sizes_of_our_own_nets(tmp_path: Path) -> None:
     """The nodes of FCN-8s that CUDA leaves to the CPU compute only sums of sizes."""
     path = tmp_path / "fcn.onnx"

@@ -116,6 +116,7 @@ def test_valid_files_stay(path: Path) -> None:
     assert fix_errors(source, errors_of).source is source
 
 
+@pytest.mark.slow
 def test_fixing_the_catalogue_ends(tmp_path: Path) -> None:
     """Fixing a program of the catalogue ends, and adds no syntax errors."""
     for number, case in enumerate(CASES):

@@ -100,11 +100,11 @@ def test_tensors_of_all_kinds_are_read(make: Any) -> None:
         ),
         (
             lambda state: state.update({"c.weight": torch.ones(4, 3, 3, 2)}),
-            "`c.weight` is 4x3x3x2 in the state dict, 4x3x3x3 in the net",
+            "`c.weight` is 4x3x3x2 in the state dict, but 4x3x3x3 in the net",
         ),
         (
             lambda state: state.update({"y.bias": torch.ones(5, 1)}),
-            "`y.bias` is 5x1 in the state dict, 5 in the net",
+            "`y.bias` is 5x1 in the state dict, but 5 in the net",
         ),
     ],
 )
