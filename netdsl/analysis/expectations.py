@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.analysis.expect import Facts
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.elaborate.evaluate import evaluate
 from netdsl.errors import NetdslError
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
@@ -64,7 +63,7 @@ def check_expectations(net: Analysed, resized: Callable[[Sizes], Analysed]) -> I
     nets: dict[Sizes, Analysed | None] = {(): net}
     for number, expectation in enumerate(net.expects):
         try:
-            sizes = _sizes(expectation)
+            sizes = _sizes(expectation, net)
             if sizes not in nets:
                 nets[sizes] = None
                 nets[sizes] = _resized(expectation, sizes, resized)
@@ -80,17 +79,21 @@ def check_expectations(net: Analysed, resized: Callable[[Sizes], Analysed]) -> I
         yield Outcome(expectation, holds=not broken, diagnostics=broken)
 
 
-def _sizes(expectation: Expectation) -> Sizes:
+def _sizes(expectation: Expectation, net: Analysed) -> Sizes:
     """The sizes after `at`: `at 3x224x224`, or `at 16` for one axis; raises `NetdslError`."""
     at = expectation.statement.at
     if at is None:
         return ()
-    value = evaluate(at, expectation.env)
+    value = _facts(net).value(at, expectation.env)
     sizes = value if isinstance(value, tuple) else (value,)
     if not sizes or not all(type(d) is int and 1 <= d <= MAX_DIM for d in sizes):
         message = f"`at` takes the sizes of the first input, found {show(value)}"
         raise NetdslError("bad-size", message, at.span, help="write the sizes as in `at 3x224x224`")
     return sizes
+
+
+def _facts(net: Analysed) -> Facts:
+    return Facts(net.graph, net.costs, net.labels)
 
 
 def _resized(
@@ -132,4 +135,4 @@ def _check(expectation: Expectation, number: int, net: Analysed) -> Diagnostic |
     for own in net.expects[number : number + 1]:
         if own.statement is expectation.statement:
             expectation = own
-    return Facts(net.graph, net.costs, net.labels).check(expectation)
+    return _facts(net).check(expectation)

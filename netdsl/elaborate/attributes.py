@@ -62,7 +62,7 @@ def attribute(expr: ast.Attribute, value: object) -> object:
 def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:
     """One size of a tensor, such as its height; raises `NetdslError`."""
     axis = _AXES[expr.name]
-    if axis < 0 and len(type_.shape) < 1 - axis:
+    if len(type_.shape) < 1 - axis:
         help_ = "`in.shape` gives all its sizes, `in.size` the number of elements"
         if len(type_.shape) == SEQUENCE:
             help_ = (

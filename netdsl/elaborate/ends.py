@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import permutations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
@@ -268,6 +268,24 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
                 code, help_ = "reserved-name", f"write `{written}`"
                 message = f"`{first}` in `{name}` is the batch, which an input does not include"
         raise NetdslError(code, message, span, help=help_, fix=(Edit(span, written),))
+    if name == span.text and not others and not name[0].isupper():
+        _refuse_small_letters(name, span)
+
+
+def _refuse_small_letters(name: str, span: Span) -> NoReturn:
+    """Raise `NetdslError` for a size such as `z`, which only a `let` or a parameter can give."""
+    if name in ITEM_BYTES:
+        message, help_ = "an input needs sizes", f"write them before the type: `3x224x224 {name}`"
+        raise NetdslError("bad-size", message, span, help=help_)
+    upper = name[0].upper() + name[1:]
+    if upper in ("B", "N"):  # the batch
+        upper = "T"
+    raise NetdslError(
+        "unknown-name",
+        f"there is no size `{name}`",
+        span,
+        help=f"make it a parameter of the net, or write `{upper}` for a size that is open",
+    )
 
 
 def _refuse_batch(name: str, span: Span) -> None:
