@@ -275,8 +275,8 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
 def _refuse_small_letters(name: str, span: Span) -> NoReturn:
     """Raise `NetdslError` for a size such as `z`, which only a `let` or a parameter can give."""
     if name in ITEM_BYTES:
-        message, help_ = "an input needs sizes", f"write them before the type: `3x224x224 {name}`"
-        raise NetdslError("bad-size", message, span, help=help_)
+        message, help_ = f"there is no size `{name}`", f"write sizes before it: `3x224x224 {name}`"
+        raise NetdslError("unknown-name", message, span, help=help_)
     upper = name[0].upper() + name[1:]
     if upper in ("B", "N"):  # the batch
         upper = "T"
