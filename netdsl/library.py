@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+from functools import cache
 
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import NetdslError
@@ -144,8 +145,9 @@ def net_of_library(name: str) -> tuple[str, str] | None:
     return None if meant is None else (nets[meant], meant)
 
 
+@cache
 def _library_nets() -> dict[str, str]:
-    """The names of the nets in the shipped files, with the name of the file."""
+    """The names of the nets in the shipped files, with the name of the file; read only once."""
     nets = {}
     for name in library_names():
         with open(os.path.join(resource("nets"), f"{name}.net"), encoding="utf-8") as file:
