@@ -36,6 +36,8 @@ def _order(made: Value, given: Value) -> tuple[Node | None, list[int]]:
     if len(moved) != 1 or len(body) != len(source) or body == source:
         return None, []
     axes = moved[0].op.given["order"]
+    if len(axes) != len(body):
+        return None, []
     back = [axes.index(axis) + 1 for axis in sorted(axes)]
     if tuple(body[axis - 1] for axis in back) != source:
         return None, []

@@ -38,7 +38,7 @@ HANG = 3_000
 EACH = 3  # examples that are printed of one kind of failure
 FORMATS = ("text", "github", "sarif", "text")
 # Errors about the whole file, which have no line.
-PLACELESS = {"not-text", "file-too-large", "no-net", "too-many-errors"}
+PLACELESS = {"not-text", "wrong-format", "file-too-large", "no-net", "too-many-errors"}
 
 
 class Failure(NamedTuple):
