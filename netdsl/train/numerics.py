@@ -45,7 +45,8 @@ def options_of(config: TrainConfig) -> Iterator[None]:
     finally:
         threads, deterministic, precision, benchmark = before
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(mode=deterministic)
+        if config.deterministic:  # it imports much, which a signal may have interrupted
+            torch.use_deterministic_algorithms(mode=deterministic)
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
 

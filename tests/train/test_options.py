@@ -16,6 +16,7 @@ from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.process.stops import Stopped
 from netdsl.train.loop import StartMode
+from netdsl.train.numerics import options_of
 from netdsl.train.run import Run
 from netdsl.train.stopping import StopRequest
 from tests.support.training import config, net, run, tiny
@@ -432,3 +433,14 @@ def test_the_first_metric_decides_the_best_epoch(tmp_path: Path) -> None:
     errors = [record["val_mae"] for record in result.history]
     best = tmp_path / f"epoch-{1 + errors.index(min(errors))}.safetensors"
     assert best.read_bytes() == (tmp_path / "best.safetensors").read_bytes()
+
+
+def test_a_run_that_is_stopped_imports_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal during an import leaves modules half imported: the end of a run needs none."""
+
+    def imports(*, mode: bool) -> None:
+        raise ImportError(f"mode {mode}")
+
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", imports)
+    with pytest.raises(Stopped), options_of(config()):
+        raise Stopped(15)
