@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.elaborate.join_ways import line, retyped, way
+from netdsl.ir.op import WINDOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
 
 MOST_TRIED = 40  # layers
-WITH_WINDOWS = ("convolution", "pooling")  # families of layers
 
 
 def other_argument(value: Value, wanted: tuple[object, ...]) -> str | None:
@@ -37,7 +37,7 @@ def other_argument(value: Value, wanted: tuple[object, ...]) -> str | None:
 def _arguments(node: Node) -> Iterator[tuple[str, int]]:
     """Arguments that are not written in the call of a window, and that change its size."""
     given, kernel = node.op.given, node.op.given.get("k")
-    if node.op.family not in WITH_WINDOWS or not isinstance(kernel, int):
+    if node.op.family not in WINDOWED or not isinstance(kernel, int):
         return
     pads = range(1, kernel // 2 + 1)
     if node.op.family == "pooling" and kernel % 2 == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import shape_text
 from netdsl.ops.args import dims, padding, show, sizes, widths
 
@@ -42,7 +43,7 @@ def describe(op: Op, axes: int) -> str:
     ]
     texts: list[str] = []
     window: object = None
-    if op.family in ("convolution", "pooling"):
+    if op.family in WINDOWED:
         shown = [argument for argument in shown if argument.name != "k"]
         window = getattr(op, "k", None)
     if window is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.ir.op import WINDOWED
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 LONGEST_CALL = 40  # characters
 ELEMENTWISE = ("layernorm", "rmsnorm", "dropout", "droppath", "relu", "gelu", "silu", "tanh")
-WITH_MAPS = ("convolution", "pooling")  # families of layers whose channels come first
 _REFERENCE = re.compile(r"@[\w.{}]+\s*->\s*(?:\w+:\s*)?$")  # before the layer that takes it
 _RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
 
@@ -53,7 +53,7 @@ class Entered(NamedTuple):
 def of_other_order(text: str) -> list[str]:
     """The kinds in a text that need or make another order of the axes than sequences have."""
     kinds = [LAYERS[word] for word in re.findall(r"\w+", text) if word in LAYERS]
-    return [k.kind for k in kinds if k.kind in ("permute", "bn") or k.family in WITH_MAPS]
+    return [k.kind for k in kinds if k.kind in ("permute", "bn") or k.family in WINDOWED]
 
 
 def entered(net: NetBuilder, place: Span, x: Value) -> Entered | None:

@@ -33,6 +33,7 @@ from netdsl.elaborate.value_advice import for_literal, for_quotient, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
+from netdsl.ir.op import WINDOWED, Op
 from netdsl.ir.types import shape_text
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import OpError
     from netdsl.ir.graph import Node, Site, Value
-    from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
 
 BATCH = ("b", "bs", "n", "batch", "batch_size")
@@ -340,12 +340,12 @@ def _rank_advice(
         return Repair(f"leave the batch out of the input: `{batch[0].text}`", batch)
     if error.arg is None or not advice.fix or is_picture(declared.type.shape):
         return advice
-    if any(node.op.family in ("convolution", "pooling") for node in way(x)):
+    if any(node.op.family in WINDOWED for node in way(x)):
         return advice  # they have taken the axes as they are
-    help_ = advice.help
     if len(declared.type.shape) == 2:
-        help_ = f"{help_}; an input of pictures has channels too, as in 1x{declared.type}"
-    return Repair(help_)
+        help_ = f"{advice.help}; an input of pictures has channels too, as in 1x{declared.type}"
+        return Repair(help_)
+    return Repair(advice.help)
 
 
 def _volume_advice(argument: ast.Argument, x: Value) -> Repair | None:

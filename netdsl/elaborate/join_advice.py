@@ -14,6 +14,7 @@ from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
 from netdsl.elaborate.join_vectors import channels_of_input, for_vector
 from netdsl.elaborate.join_ways import fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.ir.op import WINDOWED
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -156,7 +157,7 @@ def _is_shortcut(join: Joining, other: int) -> bool:
     small, large = sorted((a, b), key=lambda x: _numbers(x.type.spatial))
     end = fork(small, large)
     changed = [node for node in way(small, end) if resizes(node)]
-    shrinking = all(node.op.family in ("convolution", "pooling") for node in changed)
+    shrinking = all(node.op.family in WINDOWED for node in changed)
     keeping = not any(resizes(node) for node in way(large, end))
     grown = any(node.op.kind == "deconv" for node in changed)
     return end is not None and keeping and shrinking and not grown

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_ways import fits, fork, line, resizes, way
 from netdsl.habits.brackets import parts
+from netdsl.ir.op import WINDOWED
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ class Repair(NamedTuple):
 
 
 MOST_LISTED = 3  # layers that one message lists
-LAYERS_WITH_PADDING = ("convolution", "pooling")
 
 
 def written_with(node: Node, *arguments: str) -> str:
@@ -252,7 +252,7 @@ def _has_no_padding(node: Node) -> bool:
     k = given.get("k")
     is_window = isinstance(k, int) and k % 2 == 1 and k > 1 and given.get("dilation", 1) == 1
     is_plain = given.get("pad") == 0 and not _is_written(node, "pad") and node.op.kind != "deconv"
-    return node.op.family in LAYERS_WITH_PADDING and is_window and is_plain and resizes(node)
+    return node.op.family in WINDOWED and is_window and is_plain and resizes(node)
 
 
 # ---- strides

@@ -11,6 +11,7 @@ from netdsl.elaborate.corrections import added
 from netdsl.elaborate.input_fixes import COLOURS, is_picture
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.errors import NetdslError
+from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
@@ -128,7 +129,7 @@ def layout(x: Value) -> str:
             otherwise, is_last = "moved", False
         if op.kind in MOVERS or op.family == "sequence" or is_last:
             return "moved"
-        if op.family in ("convolution", "pooling") or op.kind in ("bn", "groupnorm"):
+        if op.family in WINDOWED or op.kind in ("bn", "groupnorm"):
             return "map"
     return otherwise
 

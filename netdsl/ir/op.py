@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 REQUIRED = object()
+WINDOWED = ("convolution", "pooling")  # families of layers that move a window over a map
 COUNTER = "num_batches_tracked"  # a buffer that PyTorch saves and nothing uses
 CONSTANT = "const"  # the initialiser of a tensor that never changes
 

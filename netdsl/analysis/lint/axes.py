@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ir.op import WINDOWED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
             yield from _over_width(node)
         elif kind in OVER_FIRST and rank >= SEQUENCE:
             yield from _over_steps(node)
-        elif node.op.family in ("convolution", "pooling") and rank == SEQUENCE:
+        elif node.op.family in WINDOWED and rank == SEQUENCE:
             yield from _over_vectors(node)
 
 
@@ -38,7 +39,7 @@ def _over_width(node: Node) -> Iterator[Diagnostic]:
     if "axis" in node.span.text or node.op.given.get("eps", 0) > NORMAL_EPS:
         return
     maker = _maker(node.inputs[0])
-    if maker is not None and maker.op.family in ("convolution", "pooling"):
+    if maker is not None and maker.op.family in WINDOWED:
         message = (
             f"`{node.op.kind}` is along the last axis, which is the width of this {node.types[0]}"
             " map"

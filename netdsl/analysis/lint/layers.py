@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
+from netdsl.ir.op import WINDOWED
 from netdsl.library import is_shipped
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _move_to_call(warning: Diagnostic, node: Node) -> None:
 
 def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnostic]:
     """The warnings about one layer."""
-    if node.op.family in ("convolution", "pooling"):
+    if node.op.family in WINDOWED:
         key = (node.op, node.span, node.inputs[0].type)
         if key not in examined:
             examined.add(key)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate.notes import call_notes
+from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ OF_ATTENTION = ("attention", "matmul")
 LEARNED = ("param", "const")  # their numbers have no order that could be mixed
 KEEP_NUMBERS = ("permute", "*", "+", "-", "/", "add", "mul", "split", "select")
 FAMILIES_THAT_KEEP_NUMBERS = ("activation", "regularisation", "normalisation")
-OF_MAPS = ("convolution", "pooling")  # families
 _SIZE = re.compile(r"(?:[^,()\[\]]|\([^()]*\)|\[[^\[\]]*\])+")  # of a list
 _LABEL = re.compile(r"([\w{}]+): $")
 FAR = 6  # layers between a `reshape` and its attention
@@ -129,7 +129,7 @@ def _is_transposed(node: Node, moved: Moved) -> bool:
     if maker is None:
         return False
     if len(after) == 2 and len(before) > 2:
-        return moved.before == 0 and moved.after == 1 and maker.op.family in OF_MAPS
+        return moved.before == 0 and moved.after == 1 and maker.op.family in WINDOWED
     is_sequence = maker.op.kind == "tokens" or maker.op.family == "sequence"
     return len(before) == 2 and len(after) > 2 and moved[1:] == (1, 0) and is_sequence
 

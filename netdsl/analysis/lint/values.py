@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import shape_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ LEAST_SCALE = 4  # of boxes, which is certainly meant the other way round
 MORE_CHANNELS = 2  # channels of a map, as a multiple of its height, that came last in the text
 _REFERENCES = re.compile(r"\w+\((?P<references>\s*@[\w.]+\s*(?:,\s*@[\w.]+\s*)*)\)")
 _PART_OF_INPUT = re.compile(r"\bin\.channels\s*(?P<part>//?\s*\w+)")
-_MAPS = ("convolution", "pooling")
 
 
 def value_warnings(graph: Graph) -> Iterator[Diagnostic]:
@@ -88,7 +88,7 @@ def _reshape(node: Node, graph: Graph) -> Iterator[Diagnostic]:
     if channels != height or not isinstance(channels, int) or not isinstance(width, int):
         return
     users = graph.uses().get(id(node.output), [])
-    if width >= MORE_CHANNELS * channels > 2 and any(n.op.family in _MAPS for n in users):
+    if width >= MORE_CHANNELS * channels > 2 and any(n.op.family in WINDOWED for n in users):
         message = f"channels come first: this is {channels} channels of {height}x{width}"
         help_ = f"for {width} channels, write `{width}x{channels}x{height}`"
         yield _warning("channels-last", message, node, help_)
