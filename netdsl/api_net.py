@@ -355,7 +355,7 @@ class Net(Figures):
         >>> result.final["accuracy"] > 0.3
         True
         """
-        from os import fspath
+        from os import environ, fspath
 
         from rich.console import Console
 
@@ -371,7 +371,8 @@ class Net(Figures):
         begin = start.StartMode.of(resume, overwrite, allow_changes)
         wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON, tuple(log))
         console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
-        result: Result = start.train_net(self._compiled, wishes, console)
+        with start.meeting(environ) as processes:
+            result: Result = start.train_net(self._compiled, wishes, console, None, processes)
         return result
 
 

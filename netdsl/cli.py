@@ -47,7 +47,8 @@ def main(argv: list[str] | None = None) -> None:
         argv = sys.argv[1:]
     code = _guarded(argv, _perform_watched)
     leave_on_stop()
-    if code > STOPPED:  # the user is waiting, and libraries may clean up slowly
+    # The user is waiting, and libraries may clean up slowly; threads of PyTorch's stores abort.
+    if code > STOPPED or _is_one_of_many():
         with suppress(OSError):
             sys.stdout.flush()
         os._exit(code)
@@ -67,6 +68,7 @@ def _guarded(argv: list[str], perform: Callable[[argparse.Namespace], int]) -> i
         try:
             print_as(Printing())
             arguments = parse(argv)
+            arguments.words = argv
             print_as(_printing(arguments))
             _check_together(arguments)
             check_environment()
@@ -110,6 +112,11 @@ def _failures() -> ModuleType:
     return import_module("netdsl.commands.failures")
 
 
+def _is_one_of_many() -> bool:
+    """Whether a launcher such as `torchrun` has started this process as one of several."""
+    return os.environ.get("WORLD_SIZE", "1") != "1"
+
+
 def _module_of(arguments: argparse.Namespace) -> ModuleType:
     """The module that runs a command; it is imported only now, so that `check` starts quickly."""
     return import_module(f"netdsl.commands.{arguments.command}")
@@ -121,9 +128,15 @@ def _perform(arguments: argparse.Namespace) -> int:
 
 
 def _perform_watched(arguments: argparse.Namespace) -> int:
-    """Run a command in a child process, unless it can run in this one (`UNWATCHED`)."""
+    """Run a command in a child process, unless it can run in this one (`UNWATCHED`).
+
+    Of several processes, the launcher watches each.
+    """
     if arguments.command in UNWATCHED:
         return _perform(arguments)
+    if _is_one_of_many() or getattr(arguments, "nproc", None) is not None:
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # it prints advice to programmers
+        return _perform_stoppable(arguments)
     _failures()  # loaded now, while there is memory for it
     watched = import_module("netdsl.process.watch").watched
     code: int = watched(

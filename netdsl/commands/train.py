@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
@@ -12,9 +13,11 @@ from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
 from netdsl.train.fit import late_schedule
 from netdsl.train.folder import REPORT
+from netdsl.train.launch import launch
+from netdsl.train.launched import check_processes, launched
 from netdsl.train.loop import StartMode
 from netdsl.train.section import COMMAND, placed, read_config
-from netdsl.train.start import Wishes, train_net
+from netdsl.train.start import Wishes, meeting, train_net
 
 if TYPE_CHECKING:
     import argparse
@@ -22,27 +25,59 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
+    from netdsl.train.processes import Processes
 
 OF_OPTIMIZERS = ("lr", "momentum", "weight_decay", "betas")  # what `--set` has inside of an entry
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
-    compiled = load_one(arguments)
-    settings = parse_settings(arguments.set)
-    if arguments.weights is not None:
-        settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
-    if not printing().quiet:
+    if arguments.nproc is not None:
+        return _launch(arguments)
+    with meeting(os.environ, arguments.timeout) as processes:
+        return _train(arguments, processes)
+
+
+def _train(arguments: argparse.Namespace, processes: Processes) -> int:
+    compiled, settings = load_one(arguments), _settings(arguments)
+    if processes.is_first and not printing().quiet:
         config = read_config(compiled, arguments.data, settings)
         late = [placed(error, compiled, settings).diagnostic for error in late_schedule(config)]
         print_diagnostics(late + _warnings(compiled, settings))
     start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
     screen = console()
-    result = train_net(compiled, wishes, screen, _warn)
-    report = result.weights.parent / REPORT
-    screen.print(f"weights: {result.weights}  report: {report}", soft_wrap=True)
+    result = train_net(compiled, wishes, screen, _warn, processes)
+    if processes.is_first:
+        report = result.weights.parent / REPORT
+        screen.print(f"weights: {result.weights}  report: {report}", soft_wrap=True)
     return 0
+
+
+def _launch(arguments: argparse.Namespace) -> int:
+    """Start the processes of `--nproc`, unless the text or the options are wrong."""
+    if launched(os.environ) is not None:
+        raise UsageError("--nproc starts processes, but a launcher has started this one already")
+    compiled = load_one(arguments)
+    config = read_config(compiled, arguments.data, _settings(arguments))
+    _start(arguments)
+    check_processes(config, arguments.nproc, arguments.device)
+    words = list(arguments.words)
+    for number, word in enumerate(words):
+        if word == "--nproc":
+            del words[number : number + 2]
+            break
+        if word.startswith("--nproc="):
+            del words[number]
+            break
+    return launch(arguments.nproc, words)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, str]:
+    settings = parse_settings(arguments.set)
+    if arguments.weights is not None:
+        settings["weights"] = json.dumps(arguments.weights, ensure_ascii=False)
+    return settings
 
 
 def _warn(warnings: list[Diagnostic]) -> None:

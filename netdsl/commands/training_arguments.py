@@ -31,6 +31,7 @@ def _train(add: Add) -> None:
         netdsl train lenet5 --data fashion_mnist --set train.epochs=3
         netdsl train lenet5 --set train.optimizer.lr=0.1 --out runs/fast
         netdsl train lenet5 --out runs/first --resume
+        netdsl train lenet5 --nproc 2
         """,
     )
     _add_section(command)
@@ -62,6 +63,20 @@ def _train(add: Add) -> None:
     )
     command.add_argument(
         "--overwrite", action="store_true", help="replace the run in the folder by a new one"
+    )
+    command.add_argument(
+        "--nproc",
+        type=positive,
+        metavar="N",
+        help="train with N processes on this machine, which divide every batch",
+    )
+    command.add_argument(
+        "--timeout",
+        type=positive,
+        default=300,
+        metavar="SECONDS",
+        help="end the run when one of several processes keeps the others waiting for so long"
+        " (default: 300)",
     )
     add_device(command)
 

@@ -8,6 +8,7 @@ from netdsl.data.dataset import Dataset, Floats, Labels, Split, TargetData
 from netdsl.data.images import check_outputs
 from netdsl.data.metrics import Metric, scores_for
 
+Sum = Callable[[np.ndarray], np.ndarray]
 Forward = Callable[..., Floats]  # takes an array for each input
 
 
@@ -55,6 +56,13 @@ class MetricResults:
             meter.add(outputs, labels)
         if self.confusion is not None:
             np.add.at(self.confusion, (labels, outputs.argmax(axis=1)), 1)
+
+    def merge(self, sum_: Sum) -> None:
+        """Add the results of the other processes; `sum_` adds the numbers of all processes."""
+        for meter in self._meters.values():
+            meter.merge(sum_)
+        if self.confusion is not None:
+            self.confusion = sum_(self.confusion)
 
     def values(self) -> dict[str, float]:
         """Each metric over what was added, by its key."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from netdsl.data.dataset import Floats, Labels
 
+    Sum = Callable[[np.ndarray], np.ndarray]
     # From logits and labels to what a metric of torchmetrics takes.
     Prepare = Callable[[Floats, Labels | Floats], tuple[Tensor, Tensor]]
 
@@ -27,6 +28,10 @@ class BatchMeter(ABC):
     @abstractmethod
     def add(self, logits: Floats, labels: Labels | Floats) -> None:
         """Add a batch: logits N x K x ..., and labels N x ... or values."""
+
+    @abstractmethod
+    def merge(self, sum_: Sum) -> None:
+        """Add what the other processes have; `sum_` adds the numbers of all processes."""
 
     @abstractmethod
     def value(self) -> float:
@@ -48,6 +53,9 @@ class HitMeter(BatchMeter):
         self._hits += int((classes - 1 - smaller.sum(axis=1) < self._top).sum())
         self._samples += len(labels)
 
+    def merge(self, sum_: Sum) -> None:
+        self._hits, self._samples = map(int, sum_(np.array([self._hits, self._samples])))
+
     def value(self) -> float:
         return self._hits / self._samples if self._samples else math.nan
 
@@ -61,6 +69,9 @@ class TorchMeter(BatchMeter):
     def add(self, logits: Floats, labels: Labels | Floats) -> None:
         if len(labels):
             self._metric.update(*self._prepare(logits, labels))
+
+    def merge(self, sum_: Sum) -> None:
+        """Do nothing: torchmetrics adds the results of all processes itself."""
 
     def value(self) -> float:
         with warnings.catch_warnings():  # about classes that a part of the data does not have

@@ -64,7 +64,7 @@ def watched(work: Callable[[], int], folders: Iterable[str], *, patient: bool) -
     child = os.fork()
     if child == 0:
         end_on_stop()
-        _end_with(parent)
+        end_with(parent)
         faulthandler.enable(stack)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         return work()
@@ -113,11 +113,13 @@ class _Watcher:
             os.kill(self.child, number)
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is killed."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def end_with(parent: int, number: int = signal.SIGKILL) -> None:
+    """Send this process a signal when its parent ends; only Linux can do that."""
+    if sys.platform != "linux":
+        return
+    _prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
-        os._exit(128 + signal.SIGKILL)
+        os.kill(os.getpid(), number)
 
 
 def _kill_children() -> None:

@@ -19,16 +19,28 @@ from netdsl.train import settings
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, InputData, TargetData
     from netdsl.train.feed import Batch
+    from netdsl.train.portion import Portion
 
 Prepare = Callable[["Batch"], tuple[list[Tensor], dict[str, Tensor]]]
 Stage = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # from images and targets to the same
+Change = Callable[[nn.Module], nn.Module]
 MIXED = (settings.MixUp, settings.CutMix)
 
 
+def mixes(augment: tuple[settings.Augment, ...]) -> bool:
+    """Whether the augmentations mix samples, so that a share of a batch needs all the others."""
+    return any(isinstance(item, MIXED) for item in augment)
+
+
 def build_input(
-    augment: tuple[settings.Augment, ...], dataset: Dataset, device: torch.device
+    augment: tuple[settings.Augment, ...],
+    dataset: Dataset,
+    device: torch.device,
+    portion: Portion | None = None,
 ) -> Prepare:
     """A function that turns a batch into the inputs of the net in training, and the targets.
+
+    With a `portion`, the batch has only the samples of that.
 
     It maps images N x C x H x W of bytes to float32 of the same shape. Pixels are scaled to 0..1,
     then the augmentations run in the order of the list; normalisation is the last one unless the
@@ -40,7 +52,7 @@ def build_input(
     _check_images(augment, dataset)
     _check(augment, dataset)
     stages = {
-        name: _stages(augment, given, dataset, device)
+        name: _stages(augment, given, dataset, device, portion)
         for name, given in dataset.inputs.items()
         if given.is_image
     }
@@ -108,11 +120,13 @@ def _stages(
     given: InputData,
     dataset: Dataset,
     device: torch.device,
+    portion: Portion | None,
 ) -> Stage:
     """All that is done to the images of one input."""
     mean, std = (torch.tensor(v, device=device)[:, None, None] for v in (given.mean, given.std))
     normalise = _Normalise(mean, std)
-    stages = [_stage(item, normalise, dataset) for item in augment]
+    divide = (lambda change: change) if portion is None else portion.divide
+    stages = [_stage(item, normalise, dataset, divide) for item in augment]
     if not any(isinstance(item, settings.Normalize) for item in augment):
         stages.append(_images_only(normalise))
 
@@ -133,8 +147,8 @@ class _Normalise(nn.Module):
         return (images - self.mean) / self.std
 
 
-def _stage(item: settings.Augment, normalise: nn.Module, dataset: Dataset) -> Stage:
-    size = dataset.shape[-2:]
+def _stage(item: settings.Augment, normalise: nn.Module, dataset: Dataset, divide: Change) -> Stage:
+    """What one augmentation does; `divide` is applied to those of kornia."""
     match item:
         case settings.Normalize():
             return _images_only(normalise)
@@ -142,16 +156,27 @@ def _stage(item: settings.Augment, normalise: nn.Module, dataset: Dataset) -> St
             return _mix_up(alpha, dataset.target)
         case settings.CutMix(alpha=alpha):
             return _cut_mix(alpha, dataset.target)
+        case settings.RandomErasing() | settings.ColorJitter() | settings.GaussianBlur():
+            return _images_only(divide(_of_pixels(item)))
+        case settings.RandAugment(n=n, m=m):
+            return _with_mask(divide(RandAugment(n=n, m=m)), dataset.target)
+    return _with_mask(divide(_geometric(item, dataset.shape[-2:])), dataset.target)
+
+
+def _of_pixels(
+    item: settings.RandomErasing | settings.ColorJitter | settings.GaussianBlur,
+) -> nn.Module:
+    """An augmentation that changes pixels in their places."""
+    chosen: nn.Module
+    match item:
         case settings.RandomErasing(p=p):
-            return _images_only(kornia.RandomErasing(p=p))
+            chosen = kornia.RandomErasing(p=p)
         case settings.ColorJitter():
             parts = (item.brightness, item.contrast, item.saturation, item.hue)
-            return _images_only(kornia.ColorJitter(*parts))
+            chosen = kornia.ColorJitter(*parts)
         case settings.GaussianBlur(kernel=kernel, sigma=sigma, p=p):
-            return _images_only(kornia.RandomGaussianBlur((kernel, kernel), sigma, p=p))
-        case settings.RandAugment(n=n, m=m):
-            return _with_mask(RandAugment(n=n, m=m), dataset.target)
-    return _with_mask(_geometric(item, size), dataset.target)
+            chosen = kornia.RandomGaussianBlur((kernel, kernel), sigma, p=p)
+    return chosen
 
 
 def _geometric(item: settings.Augment, size: tuple[int, ...]) -> nn.Module:

@@ -17,6 +17,8 @@ from netdsl.pipes import refuse_pipe
 from netdsl.train.folder import CHECKPOINT
 from netdsl.train.identity import RunIdentity, check_same
 from netdsl.train.numerics import Scaler
+from netdsl.train.parallel import placed_like, whole
+from netdsl.train.processes import ALONE, Processes
 from netdsl.train.records import Record
 from netdsl.weights.sums import DamagedError, check_sums
 from netdsl.weights.write import write_tensors
@@ -75,11 +77,14 @@ class Parts(NamedTuple):
     scaler: Scaler
 
 
-def save(out: Path, parts: Parts, progress: Progress, identity: RunIdentity) -> None:
+def save(
+    out: Path, parts: Parts, progress: Progress, identity: RunIdentity, processes: Processes = ALONE
+) -> None:
     """Write the checkpoint file of the folder `out`, replacing the previous one.
 
     It contains no state of a random generator: every step seeds the generators from the seed of
-    the run. Raises OSError if it cannot be written.
+    the run. All processes must call this if they have shards; the first one writes. Raises OSError
+    if the file cannot be written.
     """
     tensors = {f"{MODEL}{name}": value for name, value in parts.module.state_dict().items()}
     if parts.average is not None:
@@ -87,6 +92,9 @@ def save(out: Path, parts: Parts, progress: Progress, identity: RunIdentity) -> 
         tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
     tensors |= _optimizer_tensors(parts.optimizer)
     tensors |= {TOTAL: progress.total, CORRECT: progress.correct}
+    tensors = {name: whole(value) for name, value in tensors.items()}
+    if not processes.is_first:
+        return
     names = ("step", "seen", "seconds", "first", "norms")
     numbers = {name: getattr(progress, name) for name in names}
     state: _State = {
@@ -99,23 +107,30 @@ def save(out: Path, parts: Parts, progress: Progress, identity: RunIdentity) -> 
 
 
 def load(
-    out: Path, parts: Parts, identity: RunIdentity, *, allow_changes: bool = False
+    out: Path,
+    parts: Parts,
+    identity: RunIdentity,
+    processes: Processes = ALONE,
+    *,
+    allow_changes: bool = False,
 ) -> Progress:
     """Load the checkpoint of the folder `out` into the parts of a run.
+
+    The first process reads the file, and the others get it from there.
 
     Raises SettingError: `corrupt-checkpoint`, or `resume-mismatch` if another net or other settings
     wrote it, which `allow_changes` permits as long as the weights have the same shapes.
     """
     path = out / CHECKPOINT
-    tensors, state = _read(path)
+    tensors, state = _given(path, processes)
     if not allow_changes:
         check_same(path, state["identity"], identity)
     model = _part(tensors, MODEL)
     _check_model(path, model, parts.module)
-    parts.module.load_state_dict(model)
+    _load_module(parts.module, model)
     average = _part(tensors, AVERAGE)
     if parts.average is not None and average:
-        parts.average.load_state_dict(average)
+        _load_module(parts.average, average)
     if _kind(state["identity"]) == _kind(identity):
         _load_optimizer(parts.optimizer, _part(tensors, OPTIMIZER))
     parts.scaler.load(state["scaler"])
@@ -123,18 +138,33 @@ def load(
     return Progress(state["history"], total=total, correct=correct, **state["progress"])
 
 
-def save_weights(path: Path, module: nn.Module, dataset: Dataset, about: Mapping[str, str]) -> None:
+def _load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    likes = module.state_dict()
+    module.load_state_dict({n: placed_like(value, likes[n]) for n, value in tensors.items()})
+
+
+def save_weights(
+    path: Path,
+    module: nn.Module,
+    dataset: Dataset,
+    about: Mapping[str, str],
+    processes: Processes = ALONE,
+) -> None:
     """Write the state_dict of `module` to a safetensors file, with all that is needed to use it.
 
     The metadata contain the name of the dataset, its classes, the constants of its normalisation,
-    and what the caller has to add `about` the net. Raises OSError if the file cannot be written.
+    and what the caller has to add `about` the net. All processes must call this if they have
+    shards; the first one writes. Raises OSError if the file cannot be written.
     """
+    tensors = {name: whole(value) for name, value in module.state_dict().items()}
+    if not processes.is_first:
+        return
     metadata = {"format": "pt", "dataset": dataset.name, **about}
     metadata |= {
         key: json.dumps(getattr(dataset, key))
         for key in ("mean", "std", "constants", "classes", "shape", "pad")
     }
-    write_tensors(path, module.state_dict(), metadata)
+    write_tensors(path, tensors, metadata)
 
 
 class _State(TypedDict):
@@ -144,6 +174,17 @@ class _State(TypedDict):
     progress: dict[str, Any]
     scaler: dict[str, float]
     identity: RunIdentity
+
+
+def _given(path: Path, processes: Processes) -> tuple[dict[str, Tensor], _State]:
+    """The tensors of a file that the first process can read, and the state besides them."""
+    tensors: dict[str, Tensor] = {}
+    text = ""
+    if processes.is_first:
+        tensors, own = _read(path)
+        text = json.dumps(own)
+    state: _State = json.loads(processes.texts(text)[0])
+    return processes.tensors(tensors), state
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], _State]:
@@ -206,10 +247,12 @@ def _names(optimizer: torch.optim.Optimizer) -> list[str]:
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     numbers = {name: number for number, name in enumerate(_names(optimizer))}
+    likes = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
     for path, value in tensors.items():
         name, _, key = path.rpartition(".")
-        state.setdefault(numbers[name], {})[key] = value
+        number = numbers[name]
+        state.setdefault(number, {})[key] = placed_like(value, likes[number])
     optimizer.load_state_dict(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )

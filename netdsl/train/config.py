@@ -19,7 +19,7 @@ from netdsl.train.recipe.losses import (
     OutputLoss,
 )
 from netdsl.train.recipe.optimizers import OPTIMIZERS, SGD, Optimizer
-from netdsl.train.recipe.options import FP32, PLAIN
+from netdsl.train.recipe.options import DATA, FP32, PLAIN
 from netdsl.train.recipe.schedules import SCHEDULES, Cosine, Schedule
 from netdsl.words import counted
 
@@ -77,6 +77,8 @@ class TrainConfig:
     unfreeze: int | Pairs | None = None
     train_metrics: bool = False
     gradient_norms: bool = False
+    strategy: BareWord = DATA
+    sync_bn: bool = False
 
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.

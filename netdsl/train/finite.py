@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netdsl.errors import SettingError
+from netdsl.train.parallel import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Watch:
         that is not finite makes its weight so in the same step.
         """
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
-        norm = torch.nn.utils.get_total_norm(self._learned)
+        norm = whole(torch.nn.utils.get_total_norm(self._learned))
         value, length = torch.stack((loss.float(), norm.float())).tolist()
         advice = CALMER
         if self.first is None:
@@ -59,7 +60,7 @@ class Watch:
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
         for name, tensor in self.module.state_dict().items():
-            if not tensor.isfinite().all():
+            if not whole(tensor).isfinite().all():
                 raise _diverged(f"`{name}` has numbers that are not finite {place}")
 
     def _first_wrong(self) -> str | None:
@@ -69,7 +70,7 @@ class Watch:
             ("`{}`", dict(self.module.named_parameters())),
         ):
             for name, tensor in tensors.items():
-                if tensor is not None and not tensor.isfinite().all():
+                if tensor is not None and not whole(tensor).isfinite().all():
                     return f"{what.format(name)} has numbers that are not finite"
         return None
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypedDict
 
 from netdsl.errors import SettingError
+from netdsl.train.machine import versions
 from netdsl.train.recipe.schedules import SPREAD
 from netdsl.train.written import texts_of_config
 from netdsl.weights.record import differences
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from netdsl.train.config import TrainConfig
+    from netdsl.train.processes import Processes
 
 # Settings that change nothing in the steps of training.
 FREE = (
     *("metrics", "train_metrics", "gradient_norms", "workers"),
-    *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads"),
+    *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads", "strategy"),
 )
 ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
@@ -65,6 +70,35 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     if saved["data"] != now["data"]:
         message = f"{path} was written with other data: files have changed since"
         raise SettingError("resume-mismatch", message, "data", ALLOW)
+
+
+def check_equal(processes: Processes, identity: RunIdentity) -> None:
+    """Raise SettingError `different-processes` unless all processes have the same run.
+
+    They compare their nets, their settings, their data and their versions.
+    """
+    own = {
+        "the net": sum_of(identity["net"]),
+        "the settings": sum_of(identity["settings"]),
+        "the data": identity["data"],
+        "the versions of netdsl and PyTorch": sum_of(versions()),
+    }
+    texts = [json.loads(text) for text in processes.texts(json.dumps(own))]
+    for number, other in enumerate(texts):
+        different = [name for name, value in texts[0].items() if other[name] != value]
+        if different:
+            count = processes.count
+            who = f"process {number} of {count} (numbered from 0)"
+            message = f"{different[0]} of {who} differ from those of process 0"
+            if different[0] == "the net":
+                message = f"the net of {who} differs from that of process 0"
+            help_ = "give all machines the same files, options and versions"
+            raise SettingError("different-processes", message, None, help_)
+
+
+def sum_of(values: Mapping[str, str]) -> str:
+    """A sum of texts by name."""
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _difference(

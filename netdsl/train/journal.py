@@ -116,9 +116,9 @@ class Journal:
     def add(self, history: Sequence[Record]) -> None:
         """Report an epoch that was just tested, the last record of `history`."""
         run = self._run
-        if run.confusion is not None:
+        if run.tester.confusion is not None:
             epoch, classes = int(history[-1]["epoch"]), run.dataset.classes
-            self._confusion = ConfusionMatrix(epoch, classes, run.confusion)
+            self._confusion = ConfusionMatrix(epoch, classes, run.tester.confusion)
         for log in self._logs:
             log.add(history)
         self._write_file(history)
@@ -190,7 +190,7 @@ class Journal:
             "command": self._command(name, settings),
             "directory": os.getcwd(),
             "device": run.device.type,
-            "machine": machine(run.device),
+            "machine": machine(run.device, run.processes.count),
             "versions": versions(),
         }
 
@@ -204,7 +204,10 @@ class Journal:
         words += ["--data", others.pop("data")]
         for key, value in others.items():
             words += ["--set", f"train.{key}={value}"]
-        return [*words, "--device", self._run.device.type]
+        words += ["--device", self._run.device.type]
+        if self._run.processes.are_many:
+            words += ["--nproc", str(self._run.processes.count)]
+        return words
 
 
 def _now() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
@@ -18,11 +18,12 @@ from netdsl.train.checkpoint import Progress
 from netdsl.train.display import Display, epoch_line
 from netdsl.train.finite import CALMER, Watch
 from netdsl.train.folder import BEST, EPOCH, WEIGHTS, locked, prepare
-from netdsl.train.identity import RunIdentity, settings_of
+from netdsl.train.identity import RunIdentity, check_equal, settings_of
 from netdsl.train.journal import Journal, Subject, check_foreign
 from netdsl.train.logs import check_logs
 from netdsl.train.monitor import best_epoch, check_monitored, stops_early
 from netdsl.train.numerics import options_of
+from netdsl.train.processes import ALONE, Processes
 from netdsl.train.run import Run, torch_device
 from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
 from netdsl.train.selection import ANY, NetNames
@@ -30,7 +31,7 @@ from netdsl.train.stopping import StopRequest
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from torch import nn
@@ -95,6 +96,7 @@ def train(
     subject: Subject | None = None,
     console: Console | None = None,
     name: str | None = None,
+    processes: Processes = ALONE,
 ) -> Result:
     """Train `module` in place; write checkpoint, weights and reports to the folder `out`.
 
@@ -106,11 +108,13 @@ def train(
     `module.aux_weights`. The caller determines the initial weights: seed torch before building the
     module. Every step reseeds torch's generators.
 
-    A signal that asks the process to stop ends the run after the step at hand, with a checkpoint.
+    Each of `processes` trains on its share of every batch; the first one writes the files. A signal
+    that asks one of them to stop ends the run after the step at hand, with a checkpoint.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
-    `diverged`, `missing-package`, and the codes of `folder` and of `checkpoint.load`. Raises
-    OSError if a file cannot be written, and `Stopped` after a signal.
+    `diverged`, `missing-package`, `lost-process`, `different-processes`, and the codes of `folder`
+    and of `checkpoint.load`. Raises OSError if a file cannot be written, and `Stopped` after a
+    signal.
     """
     subject, name = subject or Subject(), name or type(module).__name__
     check_logs(subject.logs)
@@ -121,38 +125,50 @@ def train(
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
+    check_equal(processes, identity)
     about = {**(about or {}), "net": name}
-    with options_of(config):
-        run = Run(module, dataset, config, torch_device(device), ends)
-        journal = Journal(out, run, subject, name, identity["data"])
+    with options_of(config), _telling_losses(processes):
+        chosen = torch_device(device, processes.on_machine_rank)
+        run = Run(module, dataset, config, chosen, ends, processes)
+        journal = None
+        if processes.is_first:
+            journal = Journal(out, run, subject, name, identity["data"])
         files = _Files(out, run, identity, about, console or Console(), journal)
-        with locked(out), StopRequest() as stop:
-            check_foreign(out, subject.texts)
+        with locked(out) if processes.is_first else nullcontext(), StopRequest() as stop:
+            if processes.is_first:
+                check_foreign(out, subject.texts)
             progress = _begin(files, start)
             _train(files, progress, stop)
     return Result(tuple(progress.history), out / WEIGHTS)
 
 
+@contextmanager
+def _telling_losses(processes: Processes) -> Iterator[None]:
+    """Give errors whose cause is another process the name of that."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise processes.lost(error) from error
+
+
 def _begin(files: _Files, start: StartMode) -> Progress:
     """The progress of the run in the folder, or that of a new one."""
-    out, config = files.out, files.run.config
-    resumed = prepare(out, resume=start.resumes, overwrite=start is StartMode.OVERWRITE)
+    config, resumed = files.run.config, files.prepare(start)
     if resumed:
         progress = files.load(allow_changes=start is StartMode.RESUME_CHANGED)
     else:
         progress = Progress()
         if start.resumes:
-            files.say(f"{out} has no checkpoint: the run starts at the beginning")
+            files.say(f"{files.out} has no checkpoint: the run starts at the beginning")
     progress.move_to(files.run.device)
-    files.journal.begin(progress.history, resumed=resumed)
+    files.begin(progress, resumed=resumed)
     if progress.epoch >= config.epochs:
-        files.say(f"{out} has all {config.epochs} epochs already")
+        files.say(f"{files.out} has all {config.epochs} epochs already")
     return progress
 
 
 def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
     """Train the epochs that are not done; save at the end of each, and after a signal."""
-    history, journal = progress.history, files.journal
     try:
         classes = files.run.has_classes
         with Display(files.console, files.run.config.epochs, classes=classes) as display:
@@ -160,17 +176,20 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
                 _train_epoch(files, progress, stop, display)
     except Stopped as stopped:
         files.save_checkpoint(progress)
-        journal.end(history, STOPPED, stop_word(stopped.number))
+        files.end(progress, STOPPED, stop_word(stopped.number))
         raise
     except SettingError as error:
         state = DIVERGED if error.code == "diverged" else FAILED
-        journal.end(history, state, error.message)
+        files.end(progress, state, error.message)
         raise
     except BaseException as error:
+        cause = files.run.processes.lost(error)
+        if cause is not error:
+            files.save_alone(progress)
         with suppress(OSError):  # the user learns of the first error
-            journal.end(history, FAILED, str(error) or type(error).__name__)
-        raise
-    journal.end(history, FINISHED)
+            files.end(progress, FAILED, str(cause) or type(cause).__name__)
+        raise cause from None
+    files.end(progress, FINISHED)
 
 
 def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: Display) -> None:
@@ -179,14 +198,22 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: 
     run.begin_epoch(progress.epoch)
     watch = Watch(run.module, progress.first)
 
+    def check_stop() -> None:
+        [number] = run.processes.most(stop.number)
+        if number:
+            raise Stopped(number)
+
     def after_step() -> None:
         progress.first = watch.first
         display.after_step(progress)
-        stop.check()
-        files.save_if_due(progress)
+        number, is_due = run.processes.most(stop.number, files.is_due())
+        if number:
+            raise Stopped(number)
+        if is_due:
+            files.save_checkpoint(progress)
 
     run.train_epoch(progress, watch, after_step)
-    record = run.record(progress, stop.check)
+    record = run.record(progress, check_stop)
     if not math.isfinite(record["test_loss"]):
         message = f"the test loss is {record['test_loss']} in epoch {number}"
         raise SettingError("diverged", message, "optimizer", CALMER)
@@ -197,7 +224,7 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: 
 
 
 class _Files:
-    """The files of a run, and the lines that it prints."""
+    """The files of a run, and the lines that it prints; only the first process has a journal."""
 
     def __init__(
         self,
@@ -206,7 +233,7 @@ class _Files:
         identity: RunIdentity,
         about: Mapping[str, str],
         console: Console,
-        journal: Journal,
+        journal: Journal | None,
     ) -> None:
         self.out, self.run, self.identity, self.about = out, run, identity, about
         self.console, self.journal = console, journal
@@ -217,10 +244,30 @@ class _Files:
         """Print a line as it is."""
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def prepare(self, start: StartMode) -> bool:
+        """Whether the run goes on from a checkpoint; raises as `folder.prepare`."""
+        resumed = False
+        if self.run.processes.is_first:
+            overwrite = start is StartMode.OVERWRITE
+            resumed = prepare(self.out, resume=start.resumes, overwrite=overwrite)
+        return bool(self.run.processes.most(resumed)[0])
+
     def load(self, *, allow_changes: bool) -> Progress:
         """The progress of the checkpoint, which is loaded into the run."""
         run = self.run
-        return checkpoint.load(self.out, run.parts, self.identity, allow_changes=allow_changes)
+        return checkpoint.load(
+            self.out, run.parts, self.identity, run.processes, allow_changes=allow_changes
+        )
+
+    def begin(self, progress: Progress, *, resumed: bool) -> None:
+        """Begin the reports."""
+        if self.journal is not None:
+            self.journal.begin(progress.history, resumed=resumed)
+
+    def end(self, progress: Progress, state: str, reason: str = "") -> None:
+        """Report how the run ended, as `Journal.end`."""
+        if self.journal is not None:
+            self.journal.end(progress.history, state, reason)
 
     def is_finished(self, progress: Progress) -> bool:
         """Whether all epochs are done, or the run stops early; the latter is printed."""
@@ -249,20 +296,28 @@ class _Files:
             width = len(str(run.config.epochs))
             self._save_weights(EPOCH.format(f"{progress.epoch:0{width}}"))
         self.save_checkpoint(progress)
-        self.journal.add(progress.history)
+        if self.journal is not None:
+            self.journal.add(progress.history)
         self.say(epoch_line(progress.history[-1], run.config.epochs, self._keys))
 
     def save_checkpoint(self, progress: Progress) -> None:
         """Write the state of the run."""
-        checkpoint.save(self.out, self.run.parts, progress, self.identity)
+        run = self.run
+        checkpoint.save(self.out, run.parts, progress, self.identity, run.processes)
         self._saved = time.monotonic()
 
-    def save_if_due(self, progress: Progress) -> None:
-        """Write the state of the run if the last time is `checkpoint_minutes` ago."""
-        minutes = self.run.config.checkpoint_minutes
-        if minutes is not None and time.monotonic() - self._saved >= 60 * minutes:
+    def save_alone(self, progress: Progress) -> None:
+        """Write the state after the last complete step, unless another process has parts of it."""
+        run = self.run
+        if run.processes.is_first and not run.parallel.shards:
+            run.parallel.undo_step()
             self.save_checkpoint(progress)
+
+    def is_due(self) -> bool:
+        """Whether the state was written `checkpoint_minutes` ago."""
+        minutes = self.run.config.checkpoint_minutes
+        return minutes is not None and time.monotonic() - self._saved >= 60 * minutes
 
     def _save_weights(self, name: str) -> None:
         run = self.run
-        checkpoint.save_weights(self.out / name, run.tested, run.dataset, self.about)
+        checkpoint.save_weights(self.out / name, run.tested, run.dataset, self.about, run.processes)

@@ -16,13 +16,14 @@ from netdsl.version import __version__
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def machine(device: torch.device) -> dict[str, str]:
-    """The processor, the system, and the device, by name."""
+def machine(device: torch.device, processes: int) -> dict[str, str]:
+    """The processor, the system, and the device, by name, and the number of processes."""
     found = {
         "device": device.type,
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
+        "processes": str(processes),
         "system": platform.platform(),
     }
     if device.type == "cuda":

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from netdsl.errors import SettingError
 from netdsl.train.recipe.options import BF16, FP16, TF32
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import nn
 
     from netdsl.train.config import TrainConfig
 
+CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
 MOST_OVERFLOWS = 20  # in a row; the scale is then below 0.1
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS is deterministic only with a fixed workspace
 
@@ -55,6 +57,23 @@ def autocast(precision: str, device: torch.device) -> torch.autocast:
     """The context in which a forward pass computes in bf16 or fp16, or as it is."""
     half = torch.float16 if precision == FP16 else torch.bfloat16
     return torch.autocast(device.type, half, enabled=precision in (BF16, FP16))
+
+
+def outputs_of(
+    forward: Callable[..., Any], inputs: Sequence[Tensor], config: TrainConfig, device: torch.device
+) -> tuple[Tensor, ...]:
+    """The outputs of a forward pass in the precision and the memory format of a recipe."""
+    if config.channels_last:
+        inputs = [_channels_last(values) for values in inputs]
+    with autocast(config.precision, device):
+        outputs = forward(*inputs)
+    return (outputs,) if isinstance(outputs, Tensor) else outputs
+
+
+def _channels_last(values: Tensor) -> Tensor:
+    if values.dim() != CHANNELS_LAST_AXES:
+        return values
+    return values.contiguous(memory_format=torch.channels_last)
 
 
 class Scaler:

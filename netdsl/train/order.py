@@ -23,6 +23,17 @@ class TrainStep(NamedTuple):
     indices: npt.NDArray[np.int64]
     seed: int
 
+    def seed_of(self, piece: int, rank: int | None = None) -> int:
+        """The seed of what is drawn for a piece of the batch, counted from 0.
+
+        It is that of the augmentations, which all processes draw alike. With the number `rank` of a
+        process among several, it is that of the layers, such as dropout.
+        """
+        if piece == 0 and rank is None:
+            return self.seed
+        own = [piece] if rank is None else [piece, rank]
+        return int(np.random.SeedSequence([self.seed, *own]).generate_state(1, np.uint64)[0] >> 1)
+
 
 def steps_of(seed: int, epoch: int, count: int, batch: int) -> Sequence[TrainStep]:
     """The steps of an epoch, counted from 0, over `count` samples in random order.

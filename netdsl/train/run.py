@@ -1,38 +1,40 @@
 """One training run: the steps on its module, and the test of each epoch."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from netdsl.data.dataset import Dataset, Labels, Split, TargetData
-from netdsl.data.evaluate import MetricResults
-from netdsl.data.images import check_outputs
+from netdsl.data.dataset import Dataset, TargetData
 from netdsl.data.metrics import scores_for
 from netdsl.errors import SettingError
-from netdsl.train.augment import build_input
+from netdsl.train.augment import build_input, mixes
 from netdsl.train.balance import with_class_weights
 from netdsl.train.checkpoint import Parts, Progress
 from netdsl.train.config import TrainConfig
-from netdsl.train.feed import CPU, Batch, Feed
+from netdsl.train.feed import Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.freezing import Freezing, frozen_until
-from netdsl.train.numerics import Scaler, autocast, averaged
+from netdsl.train.numerics import Scaler, averaged, outputs_of
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import TrainStep, seed_draws, steps_of
+from netdsl.train.parallel import Parallel, has_batch_norm, synchronised, whole
+from netdsl.train.pieces import Piece, pieces_of
+from netdsl.train.portion import Portion
+from netdsl.train.processes import ALONE, Processes
 from netdsl.train.rates import rate_factor
 from netdsl.train.recipe.losses import parts_of
-from netdsl.train.recipe.options import FP16
+from netdsl.train.recipe.options import FP16, SHARDED
 from netdsl.train.records import NORM, Record
 from netdsl.train.selection import ANY, NetNames, Selection
+from netdsl.train.testing import Tester
+from netdsl.words import counted
 
-CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
 AfterStep = Callable[[], None]
 Forward = Callable[..., Any]  # from the inputs to a tensor, or a tuple of tensors
 
@@ -47,23 +49,29 @@ class Run:
         config: TrainConfig,
         device: torch.device,
         ends: NetNames = ANY,
+        processes: Processes = ALONE,
     ) -> None:
         self.module = module.to(device)
-        self.dataset, self.config, self.device = dataset, config, device
+        self.dataset, self.config, self.device, self.processes = dataset, config, device, processes
         self.has_classes = bool(dataset.classes)
-        self.confusion: Labels | None = None  # of the test samples in the last test
-        self.prepare = build_input(config.augment, dataset, device)
-        self.prepare_plain = build_input((), dataset, device)
+        self._whole_batches = processes.are_many and mixes(config.augment)
+        self._portion: Portion | None = None
+        if processes.are_many and not self._whole_batches:
+            self._portion = Portion()
+        self.prepare = build_input(config.augment, dataset, device, self._portion)
         self._build(ends)
         self.feed = Feed(dataset.train, device, config.workers)
-        self._tests: dict[str, Feed] = {}  # of the splits that are tested, by their prefix
-        self._probe()
+        self.tester = Tester(dataset, config, device, self.loss, processes)
+        self.tester.probe(self.tested)
 
     def _build(self, ends: NetNames) -> None:
         """Build the parts that the recipe names."""
         config, module = self.config, self.module
+        if config.sync_bn and self.processes.are_many:
+            self.module = module = synchronised(module)
         if config.channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.parallel = Parallel(module, self.processes, shards=config.strategy == SHARDED)
         parameters = dict(module.named_parameters())
         selection = Selection({name: ends.kinds.get(name, "") for name in parameters})
         self.freezing = Freezing(module, frozen_until(config, selection))
@@ -74,7 +82,10 @@ class Run:
         self.loss = Objective(parts, ends.outputs, self.dataset.targets, heads, self.dataset.name)
         self.scaler = Scaler(config.precision, self.device)
         self.average = averaged(module, config.ema) if config.ema else None
-        self.forward: Forward = torch.compile(module) if config.compile else module
+        self.forward = self._compiled(module)
+
+    def _compiled(self, module: nn.Module) -> Forward:
+        return torch.compile(module) if self.config.compile else module
 
     @property
     def keys(self) -> list[str]:
@@ -91,22 +102,24 @@ class Run:
         """What the steps change."""
         return Parts(self.module, self.optimizer, self.average, self.scaler)
 
-    def _probe(self) -> None:
-        """Run two samples, so that a mismatch of net, data and metrics is found at once."""
-        split = self.dataset.test
-        few = Feed(split.take(np.arange(min(2, len(split)))), CPU, workers=0)
-        self._tested(few, "", lambda: None)
-
     def steps(self, epoch: int) -> Sequence[TrainStep]:
         """The steps of an epoch, counted from 0."""
         samples = self.config.batch * self.config.accumulate
-        return steps_of(self.config.seed, epoch, len(self.dataset.train), samples)
+        steps = steps_of(self.config.seed, epoch, len(self.dataset.train), samples)
+        least = 2 * self.processes.count  # that batch norms need
+        is_small = self.processes.are_many and len(steps[-1].indices) < least
+        if is_small and len(steps) > 1 and has_batch_norm(self.module):
+            return steps[:-1]
+        return steps
 
     def begin_epoch(self, epoch: int) -> None:
         """Put the module into training mode, and its frozen parts into evaluation mode."""
         self.module.train()
         self.freezing.apply(epoch)
         check_trainable(dict(self.module.named_parameters()))
+        wrapped, is_new = self.parallel.wrapped()
+        if is_new:
+            self.forward = self._compiled(wrapped)
 
     def train_epoch(self, progress: Progress, watch: Watch, after_step: AfterStep) -> None:
         """Train the steps of the epoch at hand that are not done yet.
@@ -116,7 +129,7 @@ class Run:
         epoch, steps = progress.epoch, self.steps(progress.epoch)
         start = time.perf_counter() - progress.seconds
         left = steps[progress.step :]
-        batches = self.feed.batches([step.indices for step in left])
+        batches = self.feed.batches([self._read(step.indices) for step in left])
         for index, (step, batch) in enumerate(zip(left, batches, strict=True), progress.step):
             self._set_rate(progress, index, len(steps))
             is_last = index + 1 == len(steps)
@@ -130,6 +143,8 @@ class Run:
                 progress.correct += hits
                 progress.seen += len(step.indices)
             progress.step += 1
+            self.parallel.end_step()
+            self.processes.has_done_step()
             progress.seconds = time.perf_counter() - start
             after_step()
 
@@ -140,31 +155,46 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group[RATE] * factor
 
+    def _pieces(self, samples: int) -> list[Piece]:
+        """The pieces of a batch, each with the samples of this process."""
+        return pieces_of(samples, self.config.batch, self.processes, whole=self._whole_batches)
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        """The samples of a batch that this process reads."""
+        if not self.processes.are_many:
+            return indices
+        return np.concatenate([indices[piece.read] for piece in self._pieces(len(indices))])
+
     def _step(
         self, step: TrainStep, batch: Batch, progress: Progress | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Train on a batch; gives the results of `_forward`.
+        """Train on a batch; gives the results of `_forward` for the samples of all processes.
 
         The norms of the gradients are noted in the progress, if it is given.
         """
         self.optimizer.zero_grad()
-        seed_draws(step.seed, self.device)
-        total, hits = torch.zeros(2, device=self.device)
-        pieces = _pieces(batch, len(step.indices), self.config.batch)
-        for count, piece in pieces:
-            loss, own = self._forward(piece, self.forward)
-            if len(pieces) > 1:
-                loss = loss * (count / len(step.indices))
-            torch.autograd.backward(self.scaler.scaler.scale(loss))
-            total += loss.detach()
-            hits += own
+        self.parallel.begin_step()
+        samples, count = len(step.indices), self.processes.count
+        totals = torch.zeros(2, device=self.device)
+        pieces = self._pieces(samples)
+        for piece in pieces:
+            with self.parallel.piece(is_last=piece is pieces[-1]):
+                loss, hits = self._forward(step, piece, batch, self.forward)
+                share = piece.share.samples / samples
+                if share * count != 1:
+                    loss = loss * (share * count)  # gradients are means over the processes
+                self.processes.begins_to_talk()
+                torch.autograd.backward(self.scaler.scaler.scale(loss))
+            totals[0] += loss.detach() / count
+            totals[1] += hits
         self.scaler.scaler.unscale_(self.optimizer)
+        total, right = self.processes.sum(totals)
         if progress is not None and self.config.gradient_norms:
             progress.norms = gradient_norms(self.module)
         self._clip()
         if self.scaler.take(self.optimizer) and self.average is not None:
             self.average.update_parameters(self.module)
-        return total, hits
+        return total, right
 
     def _clip(self) -> None:
         parameters = [p for p in self.module.parameters() if p.grad is not None]
@@ -175,26 +205,31 @@ class Run:
 
     def _repeat(self, step: TrainStep, batch: Batch) -> None:
         """Repeat the forward passes of a step, without compiled code, which has no layers."""
-        seed_draws(step.seed, self.device)
-        for _, piece in _pieces(batch, len(step.indices), self.config.batch):
-            self._forward(piece, self.module)
+        for piece in self._pieces(len(step.indices)):
+            self._forward(step, piece, batch, self.module)
 
-    def _forward(self, batch: Batch, forward: Forward) -> tuple[Tensor, Tensor]:
-        """The mean loss of some samples, and how many of them are classified correctly."""
-        inputs, targets = self.prepare(batch)
-        outputs = self._outputs(inputs, forward)
+    def _forward(
+        self, step: TrainStep, piece: Piece, batch: Batch, forward: Forward
+    ) -> tuple[Tensor, Tensor]:
+        """The mean loss of a piece of a batch, and how many samples are classified correctly.
+
+        If no sample of it counts, both are 0.
+        """
+        seed_draws(step.seed_of(piece.number), self.device)
+        if self._portion is not None:
+            self._portion.whole, self._portion.own = piece.samples, piece.share.read
+        inputs, targets = self.prepare(batch.part(piece.start, piece.end))
+        if self.processes.are_many:
+            seed_draws(step.seed_of(piece.number, self.processes.rank), self.device)
+            if self._whole_batches:
+                inputs = [values[piece.share.read] for values in inputs]
+                targets = {name: values[piece.share.read] for name, values in targets.items()}
+        outputs = outputs_of(forward, inputs, self.config, self.device)
         loss = self.loss(outputs, targets)
-        if not self.has_classes:
+        if not self.has_classes or not piece.share.samples:
             return loss, loss.new_zeros(())
         scores = outputs[self.loss.main].detach()
-        return loss, _hits(scores, targets[self.loss.target], self.dataset.target)
-
-    def _outputs(self, inputs: Sequence[Tensor], forward: Forward) -> tuple[Tensor, ...]:
-        if self.config.channels_last:
-            inputs = [_channels_last(values) for values in inputs]
-        with autocast(self.config.precision, self.device):
-            outputs = forward(*inputs)
-        return (outputs,) if isinstance(outputs, Tensor) else outputs
+        return loss, hits_of(scores, targets[self.loss.target], self.dataset.target)
 
     def record(self, progress: Progress, check_stop: AfterStep) -> Record:
         """Test the module, and give the record of the epoch whose steps are all done.
@@ -210,8 +245,8 @@ class Run:
         tested: Record = {}
         if self.has_classes:
             tested["train_accuracy"] = progress.correct.item() / progress.seen
-        for prefix, split in self._splits():
-            tested |= self._test(split, prefix, check_stop)
+        self.parallel.share_buffers(self.tested)
+        tested |= self.tester.test(self.tested, check_stop)
         seconds = progress.seconds + time.perf_counter() - start
         return {
             "epoch": progress.epoch + 1,
@@ -223,57 +258,8 @@ class Run:
             "images_per_second": round(progress.seen / progress.seconds, 1),
         }
 
-    def _splits(self) -> Iterator[tuple[str, Split]]:
-        """The splits that are tested after an epoch, each with the prefix of its keys."""
-        if self.config.train_metrics:
-            yield "train_", self.dataset.train
-        if self.dataset.val is not None:
-            yield "val_", self.dataset.val
-        yield "", self.dataset.test
 
-    def _test(self, split: Split, prefix: str, check_stop: AfterStep) -> Record:
-        """The loss and the metrics of a split, whose feed is kept for the next epoch."""
-        if prefix not in self._tests:
-            self._tests[prefix] = Feed(split, CPU, self.config.workers)
-        return self._tested(self._tests[prefix], prefix, check_stop)
-
-    def _tested(self, feed: Feed, prefix: str, check_stop: AfterStep) -> Record:
-        """The loss and the metrics of a split; for training data, only the metrics.
-
-        The loss is the mean over the batches, weighted by their numbers of samples.
-        """
-        module, split, size, total = self.tested.eval(), feed.split, self.config.batch, 0.0
-        order = [np.arange(i, min(i + size, len(split))) for i in range(0, len(split), size)]
-        is_test = not prefix and self.has_classes
-        results = MetricResults(self.dataset.target, self.config.metrics, confused=is_test)
-        labels = next(iter(split.targets.values()))
-        for indices, batch in zip(order, feed.batches(order), strict=True):
-            check_stop()
-            with torch.inference_mode():
-                inputs, targets = self.prepare_plain(batch.on(self.device))
-                outputs = self._outputs(inputs, module)
-                scores = outputs[self.loss.main].float()
-                shape = tuple(scores.shape[1:])
-                check_outputs(
-                    self.dataset, shape, self.loss.target, one_score=self.loss.takes_one_score
-                )
-                total += self.loss(outputs, targets).item() * len(indices)
-            results.add(scores.cpu().numpy(), labels.read(indices))
-        if is_test:
-            self.confusion = results.confusion
-        tested = {f"{prefix}{key}": value for key, value in results.values().items()}
-        if prefix == "train_":  # its loss is that of the steps
-            return tested
-        return {f"{prefix or 'test_'}loss": total / len(split), **tested}
-
-
-def _channels_last(values: Tensor) -> Tensor:
-    if values.dim() != CHANNELS_LAST_AXES:
-        return values
-    return values.contiguous(memory_format=torch.channels_last)
-
-
-def _hits(scores: Tensor, targets: Tensor, target: TargetData) -> Tensor:
+def hits_of(scores: Tensor, targets: Tensor, target: TargetData) -> Tensor:
     """How many samples are classified correctly; for masks, the sum of the shares of their pixels.
 
     `scores` are N x K x ..., and `targets` classes N x ..., or the shares of the classes N x K.
@@ -289,37 +275,30 @@ def _hits(scores: Tensor, targets: Tensor, target: TargetData) -> Tensor:
     return ((hits.flatten(1) & pixels).sum(1) / pixels.sum(1).clamp(min=1)).sum()
 
 
-def _pieces(batch: Batch, samples: int, most: int) -> list[tuple[int, Batch]]:
-    """A batch in pieces of nearly equal size, each with its number of about `most` samples.
-
-    No piece has a single sample unless `most` is 1 or there is only one: batch normalisation cannot
-    be trained on it.
-    """
-    count = -(-samples // most)
-    if most > 1:
-        count = max(1, min(count, samples // 2))
-    if count == 1:
-        return [(samples, batch)]
-    ends = [samples * i // count for i in range(count + 1)]
-    return [(end - start, batch.part(start, end)) for start, end in pairwise(ends)]
-
-
 def gradient_norms(module: nn.Module) -> dict[str, float]:
     """The Euclidean norm of the gradients of each layer that has any."""
     layers: dict[str, list[Tensor]] = {}
     for name, parameter in module.named_parameters():
         if parameter.grad is not None:
             layers.setdefault(name.rpartition(".")[0], []).append(parameter.grad)
-    return {layer: nn.utils.get_total_norm(own).item() for layer, own in layers.items()}
+    return {layer: whole(nn.utils.get_total_norm(own)).item() for layer, own in layers.items()}
 
 
-def torch_device(name: str) -> torch.device:
-    """The device for `cpu`, `cuda` or `auto`.
+def torch_device(name: str, number: int = 0) -> torch.device:
+    """The device for `cpu`, `cuda` or `auto`; `number` is that of a GPU.
 
-    Raises SettingError `no-device` for `cuda` if torch finds no CUDA device.
+    Raises SettingError `no-device` if torch does not find that CUDA device.
     """
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "cuda" and number >= count:
         help = "use `--device cpu`, or `--device auto`, which uses a GPU if there is one"
-        raise SettingError("no-device", "torch finds no CUDA device here", "device", help)
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+        message = "torch finds no CUDA device here"
+        if count:
+            found = f"{counted(count, 'CUDA device')} here"
+            message = f"torch finds {found}, but there are more processes on this machine"
+            help = f"start only {counted(count, 'process')} on it"
+        raise SettingError("no-device", message, "device", help)
+    if name == "cpu" or number >= count:
+        return torch.device("cpu")
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os.path
 from collections.abc import Callable
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from rich.console import Console
 
 from netdsl.backends.torch.module import lower
 from netdsl.data.catalog import describe_dataset, open_dataset
@@ -22,8 +24,10 @@ from netdsl.train.fit import check_recipe, check_scores, check_statistics, fitte
 from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
+from netdsl.train.launched import check_processes, launched
 from netdsl.train.loop import Result, StartMode, train
 from netdsl.train.pretrained import load_pretrained
+from netdsl.train.processes import ALONE, TIMEOUT, Processes, joined
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.version import __version__
@@ -31,9 +35,7 @@ from netdsl.weights.record import layers_of
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from rich.console import Console
+    from collections.abc import Iterator, Mapping
 
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
@@ -61,18 +63,25 @@ class Wishes(NamedTuple):
 
 
 def train_net(
-    compiled: Compiled, wishes: Wishes, console: Console, warn: Warn | None = None
+    compiled: Compiled,
+    wishes: Wishes,
+    console: Console,
+    warn: Warn | None = None,
+    processes: Processes = ALONE,
 ) -> Result:
     """Train the net, from fresh weights or those of `weights`; raises as `train` does.
 
-    `warn` gets the warnings about the data; without it, they are printed like the progress.
+    `warn` gets the warnings about the data; without it, they are printed like the progress. Only
+    the first of several processes prints anything.
 
     Raises `NetdslError` for a wrong section or setting, at its place in the text.
     """
     name = compiled.graph.name
     config = read_config(compiled, wishes.data, wishes.settings, wishes.given_as)
-    check_alone(os.environ)
+    if not processes.is_first:
+        console, warn = Console(quiet=True), _ignore
     try:
+        check_processes(config, processes.count, wishes.device)
         check_recipe(compiled.graph, config, describe_dataset(config.data))
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
@@ -92,6 +101,7 @@ def train_net(
         module = lower(compiled.graph)
         out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
+        [goes_on] = map(bool, processes.most(goes_on))
         if config.weights is not None and not goes_on:
             loaded = load_pretrained(module, compiled.graph, config.weights)
             console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
@@ -108,6 +118,7 @@ def train_net(
             subject=_subject(compiled, wishes.logs),
             console=console,
             name=name,
+            processes=processes,
         )
     except SettingError as error:
         replaced = set(wishes.settings)
@@ -116,18 +127,19 @@ def train_net(
         raise placed(error, compiled, replaced) from None
 
 
-def check_alone(environment: Mapping[str, str]) -> None:
-    """Raise SettingError `no-distribution` if a launcher has started this process as one of many.
+@contextmanager
+def meeting(environment: Mapping[str, str], timeout: float = TIMEOUT) -> Iterator[Processes]:
+    """The processes that a launcher has started, or this one alone.
 
-    Launchers such as `torchrun` pass the number of processes and that of this one.
+    `timeout` is the number of seconds for which one of them may keep the others waiting. Raises
+    SettingError `bad-launch` for a wrong environment, and as `joined` does.
     """
-    for name, alone in (("WORLD_SIZE", "1"), ("RANK", "0")):
-        value = environment.get(name, alone)
-        if value != alone:
-            fact = f"{name} is {value} in the environment"
-            message = f"{fact}, but `netdsl train` runs in one process"
-            help_ = "start it without a launcher such as `torchrun`, or run `unset RANK WORLD_SIZE`"
-            raise SettingError("no-distribution", message, None, help_)
+    others = launched(environment)
+    if others is None:
+        yield ALONE
+    else:
+        with joined(others, timeout) as processes:
+            yield processes
 
 
 def _warn(warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: Warn) -> None:
@@ -139,6 +151,10 @@ def _warn(warnings: list[Diagnostic], compiled: Compiled, wishes: Wishes, warn: 
         elif entry is not None:
             warning.span = entry.span
     warn(warnings)
+
+
+def _ignore(_: list[Diagnostic]) -> None:
+    """The first process prints warnings."""
 
 
 def _print(console: Console, warnings: list[Diagnostic]) -> None:

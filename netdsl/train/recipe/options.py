@@ -15,6 +15,8 @@ from netdsl.data.arguments import (
 )
 
 FP32, TF32, BF16, FP16 = map(BareWord, ("fp32", "tf32", "bf16", "fp16"))
+DATA, SHARDED = map(BareWord, ("data", "sharded"))
+Strategy = Annotated[BareWord, one_of(DATA, SHARDED)]
 Precision = Annotated[BareWord, one_of(FP32, TF32, BF16, FP16)]
 Decay = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 Threads = Annotated[int, Constraint("an integer from 1 to 1,024", lambda v: 1 <= v <= 1024)]
@@ -56,4 +58,6 @@ PLAIN: dict[str, object] = {
     "unfreeze": Epochs,
     "train_metrics": bool,
     "gradient_norms": bool,
+    "strategy": Strategy,
+    "sync_bn": bool,
 }

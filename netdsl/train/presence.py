@@ -1,0 +1,129 @@
+"""Tells the processes of a run which of them are still there.
+
+A communication that fails does not tell who is missing: its error names a connection, or a time
+limit. So each process writes a new number to the launcher's store every half second. After an
+error, a process whose number stays the same has ended or was stopped. If all numbers change, the
+process that has begun the fewest communications keeps the others waiting.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from torch import distributed as dist
+
+from netdsl.errors import SettingError
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from torch._C._distributed_c10d import TCPStore
+
+EVERY = 0.5  # seconds between two numbers
+LONG = 3.0  # seconds after which a number that stays the same is of a process that is lost
+LOST = "lost-process"
+GO_ON = (
+    "`--resume` continues from the last checkpoint, also with another number of processes; if the"
+    " steps need more time, raise `--timeout`"
+)
+
+
+class _Sign(NamedTuple):
+    """What a process writes: a number that grows, its communications and steps, its machine."""
+
+    beat: int
+    talks: int
+    steps: int
+    host: str
+
+    @classmethod
+    def read(cls, text: str) -> _Sign:
+        beat, talks, steps, host = text.split(" ", 3)
+        return cls(int(beat), int(talks), int(steps), host)
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self))
+
+
+class Presence:
+    """The signs of life of the processes of a run, while it is entered.
+
+    `talks` is the number of communications that this process has begun, and `steps` that of the
+    training steps that it has done.
+    """
+
+    def __init__(self, store: TCPStore, rank: int, count: int) -> None:
+        self.talks = self.steps = 0
+        self._store, self._rank, self._count = store, rank, count
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._write, args=(store.clone(),), daemon=True)
+
+    def __enter__(self) -> Self:
+        self._store.set(self._key(self._rank), str(self._own(0)))
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def lost(self) -> SettingError | None:
+        """The error about a process that is not there any more, or keeps the others waiting."""
+        others = [number for number in range(self._count) if number != self._rank]
+        try:
+            before = {number: self._sign(number) for number in others}
+            time.sleep(LONG)
+            now = {number: self._sign(number) for number in others}
+        except dist.DistError:
+            message = "the program that has started the processes has ended or cannot be reached"
+            return SettingError(LOST, message, None, GO_ON)
+        for number in others:
+            if now[number].beat == before[number].beat:
+                return self._error(number, now[number], "has ended or hangs")
+        slowest = min(others, key=lambda number: now[number].talks)
+        if now[slowest].talks < self.talks:
+            return self._error(slowest, now[slowest], "keeps the others waiting")
+        return None
+
+    def is_first_to_say(self, text: str) -> bool:
+        """Whether no process with a lower number ends with the same message."""
+        try:
+            self._store.set(self._key(self._rank, "error"), text)
+            time.sleep(EVERY)
+            keys = [self._key(number, "error") for number in range(self._rank)]
+            said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
+        except dist.DistError:
+            return True
+        return text not in said
+
+    def _error(self, number: int, sign: _Sign, fact: str) -> SettingError:
+        who = f"process {number} of {self._count} (numbered from 0), on {sign.host}"
+        message = f"{who}, {fact}; it has done {counted(sign.steps, 'step')}"
+        return SettingError(LOST, message, None, GO_ON)
+
+    def _sign(self, number: int) -> _Sign:
+        return _Sign.read(self._store.get(self._key(number)).decode())
+
+    def _own(self, beat: int) -> _Sign:
+        return _Sign(beat, self.talks, self.steps, socket.gethostname())
+
+    def _write(self, store: TCPStore) -> None:
+        beat = 0
+        with suppress(dist.DistError):  # the launcher has ended
+            while not self._ends.wait(EVERY):
+                beat += 1
+                store.set(self._key(self._rank), str(self._own(beat)))
+
+    @staticmethod
+    def _key(number: int, what: str = "sign") -> str:
+        return f"netdsl/{what}/{number}"
