@@ -54,8 +54,13 @@ def _leave(number: int, _: object) -> NoReturn:
     os._exit(128 + number)
 
 
-def _raise(number: int, _: object) -> NoReturn:
+def ignore_stops() -> None:
+    """Let no such signal interrupt what this process does before it ends."""
     on_stop(_go_on)
+
+
+def _raise(number: int, _: object) -> NoReturn:
+    ignore_stops()
     raise Stopped(number)
 
 

@@ -14,21 +14,21 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from netdsl.errors import SettingError
 from netdsl.process.cores import cores
-from netdsl.process.stops import Stopped
 from netdsl.train.presence import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOG = "torch.distributed.elastic"  # its messages repeat those of the processes
+PATIENCE = 10  # seconds that the processes have to save and end
 LOCAL = "127.0.0.1"
 
 
 def launch(count: int, words: Sequence[str]) -> int:
     """Run `netdsl` with a command line in `count` processes; returns the exit code.
 
-    They meet at a free port of this machine. Raises `Stopped` after a signal, which the processes
-    also get, and SettingError `lost-process` if signals have ended all of them.
+    They meet at a free port of this machine, and get the signals to stop that this process gets.
+    Raises SettingError `lost-process` if signals have ended all of them.
     """
     logging.getLogger(LOG).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
@@ -41,6 +41,7 @@ def launch(count: int, words: Sequence[str]) -> int:
         rdzv_endpoint=f"{LOCAL}:0",
         local_addr=LOCAL,
         max_restarts=0,
+        shutdown_timeout=PATIENCE,
     )
     try:
         elastic_launch(config, sys.executable)("-m", "netdsl", *words)
@@ -52,5 +53,5 @@ def launch(count: int, words: Sequence[str]) -> int:
             raise SettingError(LOST, message) from None
         return max(ended)
     except SignalException as stop:
-        raise Stopped(stop.sigval) from None
+        return 128 + stop.sigval
     return 0

@@ -104,7 +104,8 @@ def placed_like(value: Tensor, like: object) -> Tensor:
 
 def synchronised(module: nn.Module) -> nn.Module:
     """The module with batch norms that compute the statistics of the samples of all processes."""
-    changed: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
+    convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
+    changed: nn.Module = convert(module)
     return changed
 
 

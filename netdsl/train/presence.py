@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from torch import distributed as dist
 
@@ -22,7 +22,6 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from torch._C._distributed_c10d import TCPStore
 
 EVERY = 0.5  # seconds between two numbers
 LONG = 3.0  # seconds after which a number that stays the same is of a process that is lost
@@ -31,6 +30,15 @@ GO_ON = (
     "`--resume` continues from the last checkpoint, also with another number of processes; if the"
     " steps need more time, raise `--timeout`"
 )
+
+
+class Store(Protocol):
+    """What this module uses of PyTorch's stores, which its annotations leave out."""
+
+    def set(self, key: str, value: str) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def check(self, keys: list[str]) -> bool: ...
+    def clone(self) -> Store: ...
 
 
 class _Sign(NamedTuple):
@@ -57,7 +65,7 @@ class Presence:
     training steps that it has done.
     """
 
-    def __init__(self, store: TCPStore, rank: int, count: int) -> None:
+    def __init__(self, store: Store, rank: int, count: int) -> None:
         self.talks = self.steps = 0
         self._store, self._rank, self._count = store, rank, count
         self._ends = threading.Event()
@@ -97,14 +105,19 @@ class Presence:
 
     def is_first_to_say(self, text: str) -> bool:
         """Whether no process with a lower number ends with the same message."""
+        keys = [self._key(number, "error") for number in range(self._rank)]
         try:
             self._store.set(self._key(self._rank, "error"), text)
-            time.sleep(EVERY)
-            keys = [self._key(number, "error") for number in range(self._rank)]
-            said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
-        except dist.DistError:
+            for _ in range(round(LONG / EVERY)):
+                said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
+                if text in said:
+                    return False
+                if not keys:
+                    break
+                time.sleep(EVERY)
+        except dist.DistError:  # the launcher has ended
             return True
-        return text not in said
+        return True
 
     def _error(self, number: int, sign: _Sign, fact: str) -> SettingError:
         who = f"process {number} of {self._count} (numbered from 0), on {sign.host}"
@@ -117,7 +130,7 @@ class Presence:
     def _own(self, beat: int) -> _Sign:
         return _Sign(beat, self.talks, self.steps, socket.gethostname())
 
-    def _write(self, store: TCPStore) -> None:
+    def _write(self, store: Store) -> None:
         beat = 0
         with suppress(dist.DistError):  # the launcher has ended
             while not self._ends.wait(EVERY):

@@ -21,6 +21,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from netdsl.errors import NetdslError, SettingError
 from netdsl.process.cores import cores
+from netdsl.process.stops import Stopped, ignore_stops
 from netdsl.process.watch import end_with
 from netdsl.train.presence import LOST, Presence
 
@@ -131,6 +132,7 @@ class Processes:
         is_own = isinstance(error, NetdslError) or not isinstance(error, RuntimeError)
         if self._presence is None or is_own:
             return error
+        ignore_stops()  # the launcher ends the other processes after one of them
         return self._presence.lost() or error
 
     def _text(self, text: str, source: int) -> str:
@@ -156,8 +158,8 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
     They divide the processor cores of their machine. `timeout` is the number of seconds for which
     one of them may keep the others waiting.
 
-    An error that a process with a lower number has too ends this one with `SystemExit`: it is
-    printed once. Raises SettingError `lost-process` if the processes do not all come.
+    An error or a signal that a process with a lower number has too ends this one with `SystemExit`:
+    it is printed once. Raises SettingError `lost-process` if the processes do not all come.
     """
     end_with(os.getppid(), signal.SIGTERM)
     torch.set_num_threads(max(1, cores() // launched.on_machine))
@@ -177,6 +179,11 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
             yield processes
             dist.destroy_process_group()
         except NetdslError as error:
+            ignore_stops()
             if not presence.is_first_to_say(str(error)):
                 sys.exit(1)
+            raise
+        except Stopped as stop:
+            if not processes.is_first:
+                sys.exit(128 + stop.number)
             raise
