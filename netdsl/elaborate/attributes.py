@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 SEQUENCE = 2  # axes of T x D
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
+_OTHER_SIZES = {"depth": "the depth of a volume is `$shape[-3]`"}
 
 
 def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
     """Advise and fix `label.channels`: the sizes of the value at a label are in its `shape`."""
-    if name not in (*_AXES, "shape"):
+    if name not in (*_AXES, "shape", "size"):
         return
     text = f"shape(@{label})"
-    if name != "shape":
+    if label == "in":
+        text = f"in.{name}"
+    elif name == "size":
+        text = f"prod({text})"
+    elif name != "shape":
         text += f"[{_AXES[name]}]"
     diagnostic.help = f"write `{text}`"
     diagnostic.fix = (Edit(place, text),)
@@ -49,11 +54,13 @@ def attribute(expr: ast.Attribute, value: object) -> object:
         return _axis_size(expr, value.type)
     known = [*_AXES, "shape", "size"]
     end = expr.span.end
+    owner = expr.span.text[: -len(expr.name)]
     raise NetdslError(
         "unknown-attribute",
         f"a tensor has no `{expr.name}`",
         expr.span,
-        help=did_you_mean(expr.name, known)
+        help=_OTHER_SIZES.get(expr.name, "").replace("$", owner)
+        or did_you_mean(expr.name, known)
         or "it has shape, size, channels, height, width, length",
         fix=respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known),
     )
