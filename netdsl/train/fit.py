@@ -16,6 +16,7 @@ from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
+from netdsl.train.permitted import check_kind, expected_kind
 from netdsl.train.recipe.losses import ONE_SCORE, name_of, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
@@ -213,6 +214,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     if is_own:
         try:
             check_recipe(graph, config, describe_dataset(config.data))
+            check_kind(config.augment, expected_kind(config.data, graph))
         except SettingError as error:
             diagnostic = placed(error, compiled).diagnostic
             entry = entry_of(compiled, error.key)
