@@ -30,7 +30,17 @@ _BOLD = tuple(
 """.split(),
     )
 )
-_OTHERS = {"×": 584, "…": 1000, "−": 584, "·": 278, "→": 1000, "⌈": 400, "⌉": 400, "⌊": 400, "⌋": 400}
+_OTHERS = {
+    "×": 584,
+    "…": 1000,
+    "−": 584,
+    "·": 278,
+    "→": 1000,
+    "⌈": 400,
+    "⌉": 400,
+    "⌊": 400,
+    "⌋": 400,
+}
 _USUAL = 667  # of other letters, such as Greek and Cyrillic ones
 ASCENT, DESCENT = 0.72, 0.21  # of the font size, above and below the base line
 

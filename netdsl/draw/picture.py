@@ -204,7 +204,9 @@ class Picture:
 
     def _stack_for(self, node: Node) -> Box | None:
         """The box of the layer before a small layer, if nothing else takes that layer's result."""
-        if not (is_small(node) and len(node.inputs) == 1 and self._uses.get(id(node.inputs[0])) == 1):
+        if not (
+            is_small(node) and len(node.inputs) == 1 and self._uses.get(id(node.inputs[0])) == 1
+        ):
             return None
         if node.shared and node.params():
             return None

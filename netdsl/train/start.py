@@ -20,7 +20,7 @@ from netdsl.data.findings import warnings_about
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
 from netdsl.render import render_all
-from netdsl.train.fit import check_recipe, check_scores, check_statistics, fitted, large_batch
+from netdsl.train.fit import batch_misfits, check_recipe, check_scores, check_statistics, fitted
 from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
@@ -95,7 +95,10 @@ def train_net(
         warn = warn or partial(_print, console)
         _warn(warnings_about(dataset), compiled, wishes, warn)
         warn(
-            [placed(e, compiled, wishes.settings).diagnostic for e in large_batch(config, dataset)]
+            [
+                placed(e, compiled, wishes.settings).diagnostic
+                for e in batch_misfits(config, dataset)
+            ]
         )
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
