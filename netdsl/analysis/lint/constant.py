@@ -49,7 +49,7 @@ _NUMBERS = {
 SINGLE = {"softmax": 1, "log_softmax": 0}  # the results for a single score
 
 
-class Constant(NamedTuple):
+class Always(NamedTuple):
     """The number that a layer always gives, why, and what to do."""
 
     result: str
@@ -62,7 +62,7 @@ def constant_results(graph: Graph) -> Iterator[tuple[Node, Diagnostic]]:
     known: dict[int, Bounds] = {}
     depends = {id(value) for value in graph.inputs}
     fixed: set[int] = set()  # values that would depend on the input without such layers
-    found: list[tuple[Node, Constant]] = []
+    found: list[tuple[Node, Always]] = []
     for node in graph.nodes:
         bounds = _bounds(node, known)
         if bounds != ANY:
@@ -88,7 +88,7 @@ def constant_results(graph: Graph) -> Iterator[tuple[Node, Diagnostic]]:
 # ---- results that are always the same
 
 
-def _constant(node: Node, known: dict[int, Bounds]) -> Constant | None:
+def _constant(node: Node, known: dict[int, Bounds]) -> Always | None:
     """What a layer always gives, if that is certain."""
     kind = node.op.kind
     if kind in _RULES:
@@ -96,7 +96,7 @@ def _constant(node: Node, known: dict[int, Bounds]) -> Constant | None:
     low, high = known.get(id(node.inputs[0]), ANY)
     if kind in LOWEST and high <= 0:
         because = f"because no number before it is above {high + 0:g}"
-        return Constant(f"{LOWEST[kind]}", because, "leave it out, or the sign before it")
+        return Always(f"{LOWEST[kind]}", because, "leave it out, or the sign before it")
     if kind == "clamp":
         least, most = _ends(node)
         ends = [least] * (high <= least or least == most) + [most] * (low >= most)
@@ -104,7 +104,7 @@ def _constant(node: Node, known: dict[int, Bounds]) -> Constant | None:
             because = f"because the numbers before it are between {low:g} and {high:g}"
             if least == most:
                 because = "because its bounds are equal"
-            return Constant(f"{ends[0]:g}", because, "write bounds with numbers between them")
+            return Always(f"{ends[0]:g}", because, "write bounds with numbers between them")
     return None
 
 
@@ -114,7 +114,7 @@ def _ends(node: Node) -> Bounds:
     return -inf if least is None else least, inf if most is None else most
 
 
-def _of_scores(node: Node) -> Constant | None:
+def _of_scores(node: Node) -> Always | None:
     """`dense(1) -> softmax`."""
     kind, axis = node.op.kind, node.op.given["axis"]
     shape = node.types[0].shape
@@ -126,10 +126,10 @@ def _of_scores(node: Node) -> Constant | None:
         help_ = f"give it another axis, as in `{kind}(axis = -1)`"
         if shape[-1] == 1:
             help_ = f"give it another axis, as in `{kind}(axis = 1)`"
-    return Constant(f"{SINGLE[kind]}", because, help_)
+    return Always(f"{SINGLE[kind]}", because, help_)
 
 
-def _of_norm(node: Node) -> Constant | None:
+def _of_norm(node: Node) -> Always | None:
     """`dense(1) -> layernorm`, which subtracts from each number its mean, which is itself."""
     op, shape = node.op, node.types[0].shape
     axes = op.given["axis"]
@@ -140,29 +140,29 @@ def _of_norm(node: Node) -> Constant | None:
     result = "0"
     if op.given["affine"] and op.given["bias"] is not False:
         result = "its bias"
-    return Constant(
+    return Always(
         result, "because it normalises single numbers", "leave it out, or normalise another axis"
     )
 
 
-def _of_same(node: Node) -> Constant | None:
+def _of_same(node: Node) -> Always | None:
     """`(@x - @x)` and `(@x / @x)`."""
     if len(node.inputs) != 2 or node.inputs[0] is not node.inputs[1]:
         return None
-    return Constant(
+    return Always(
         f"{int(node.op.kind == '/')}", "because both of its values are the same", OTHER_VALUE
     )
 
 
-def _with_number(node: Node) -> Constant | None:
+def _with_number(node: Node) -> Always | None:
     """`(@x * 0)`, `(0 / @x)`, `(@x ** 0)` and `(1 ** @x)`."""
     for side, number, result, because in _NUMBERS[node.op.kind]:
         if node.op.given[side] == number:
-            return Constant(result, f"because its {because}", "write another number")
+            return Always(result, f"because its {because}", "write another number")
     return None
 
 
-_RULES: dict[str, Callable[[Node], Constant | None]] = {
+_RULES: dict[str, Callable[[Node], Always | None]] = {
     **dict.fromkeys(SINGLE, _of_scores),
     "layernorm": _of_norm,
     **dict.fromkeys(("-", "sub"), _of_same),
