@@ -27,7 +27,8 @@ from netdsl.diagnostics import (
     respelled,
 )
 from netdsl.elaborate.attributes import attribute
-from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span, truth
+from netdsl.elaborate.conditions import truth
+from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
