@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SEQUENCE = 2  # axes of T x D
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
-_OTHER_SIZES = {"depth": "the depth of a volume is `$shape[-3]`"}
 
 
 def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
@@ -54,15 +53,18 @@ def attribute(expr: ast.Attribute, value: object) -> object:
         return _axis_size(expr, value.type)
     known = [*_AXES, "shape", "size"]
     end = expr.span.end
-    owner = expr.span.text[: -len(expr.name)]
+    if expr.name == "depth":
+        written = expr.span.text[: -len(expr.name)] + "shape[-3]"
+        help_, fix = f"the depth of a volume is `{written}`", (Edit(expr.span, written),)
+    else:
+        help_ = did_you_mean(expr.name, known)
+        fix = respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known)
     raise NetdslError(
         "unknown-attribute",
         f"a tensor has no `{expr.name}`",
         expr.span,
-        help=_OTHER_SIZES.get(expr.name, "").replace("$", owner)
-        or did_you_mean(expr.name, known)
-        or "it has shape, size, channels, height, width, length",
-        fix=respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known),
+        help=help_ or "it has shape, size, channels, height, width, length",
+        fix=fix,
     )
 
 

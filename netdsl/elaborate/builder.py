@@ -302,8 +302,10 @@ class NetBuilder:
             if label == "in" or (label and self.scope.find(label.split(".")) is not None):
                 advise_shape(error.diagnostic, reference.span, label, name)
             meant = nearest_path(path, self.scope.first_paths())
-            outer = None if meant is None else self.scope.find(meant.split("."))
-            if outer is not None and outer.inner is not None and path.startswith(f"{meant}."):
+            group = None if not label else self.scope.find(label.split("."))
+            if group is not None and group.inner is None and not error.diagnostic.fix:
+                meant = label
+            elif meant == label:
                 meant = None  # another member of that group may be meant
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)

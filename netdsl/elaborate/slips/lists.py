@@ -65,7 +65,11 @@ def _advise_carried(diagnostic: Diagnostic, place: Span, name: str, start: str) 
             f"`let` in a loop ends with its round: write `{head}{joint} {name} = {start} {{` and"
             f" `{written}`"
         )
+        next_ = Edit(Span(file, *let.span("let")), "next")
+        before = file.text[:opening].rstrip()
+        carry = Edit(Span(file, len(before), opening), f"{joint} {name} = {start} ")
+        diagnostic.fix = (carry, next_)
         if re.search(rf"\bwith\b.*\b{name}\s*=", head):
             diagnostic.help = f"the loop carries `{name}` with `next`: write `{written}`"
-            diagnostic.fix = (Edit(Span(file, *let.span("let")), "next"),)
+            diagnostic.fix = (next_,)
     return found
