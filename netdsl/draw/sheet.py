@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from netdsl.draw.metrics import ASCENT, DESCENT, text_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
-Item = "Rect | Ellipse | Polygon | Stroke | Text | Group"
 TRANSPARENT = ""  # no colour: nothing is filled, or no line is drawn
 DASHES = (4.0, 3.0)
 
@@ -157,7 +156,7 @@ class Group:
     """
 
     kind: str
-    items: list[Shape | Group] = field(default_factory=list)
+    items: Sequence[Shape | Group] = ()
     name: str = ""
     tip: str = ""
     link: str = ""
@@ -184,6 +183,9 @@ class Group:
         for bounds in others:
             first = first.around(bounds)
         return first
+
+
+Item = Shape | Group
 
 
 @dataclass(slots=True)

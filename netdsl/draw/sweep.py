@@ -130,14 +130,15 @@ class _Columns:
         self._wish()
 
     def _group(self, sweep: _Sweep) -> None:
+        count = 0
         for slot in self.slots:
             if id(slot) in sweep.aligned:
                 upper, distance = sweep.aligned[id(slot)]
                 self.column[id(slot)] = self.column[id(upper)]
                 self.offset[id(slot)] = self.offset[id(upper)] + distance
             else:
-                self.column[id(slot)] = len(set(self.column.values()))
-                self.offset[id(slot)] = 0.0
+                self.column[id(slot)], self.offset[id(slot)] = count, 0.0
+                count += 1
 
     def _keep_apart(self, left: Slot, right: Slot) -> None:
         space = SPACE

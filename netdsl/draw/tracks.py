@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.draw.parts import ARROW, PAD, TRACK, Wire
@@ -16,11 +17,18 @@ _APART = 4.0  # between the ends of two lines on one track
 
 
 class _Turn(NamedTuple):
-    """A line across the flow above a row, between two places."""
+    """A line across the flow above a row: from where it comes, where it goes, and both places."""
 
-    key: tuple[str, int, int]
-    low: float
-    high: float
+    tail: Slot
+    value: int
+    head: Slot
+    start: float
+    end: float
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What distinguishes it from other lines above the row."""
+        return id(self.tail), self.value, id(self.head)
 
 
 class Tracks:
@@ -33,19 +41,19 @@ class Tracks:
     def __init__(self, slots: Slots) -> None:
         self.slots = slots
         self.rows = len(slots.cuts)
-        turns: list[list[tuple[Slot, Strand | None, Slot, float, float]]]
-        turns = [[] for _ in range(self.rows + 1)]
+        turns: list[list[_Turn]] = [[] for _ in range(self.rows + 1)]
         for strand in slots.strands:
-            start = strand.tail.x + strand.tail.outlet(strand.value)
-            end = strand.head.x + strand.head.inlet(strand.value)
+            value = strand.value
+            start = strand.tail.x + strand.tail.outlet(value)
+            end = strand.head.x + strand.head.inlet(value)
             line = strand.line
             if line is None:
-                turns[strand.head.first].append((strand.tail, strand, strand.head, start, end))
+                turns[strand.head.first].append(_Turn(strand.tail, value, strand.head, start, end))
                 continue
             if line.outs[0] is strand:
-                turns[line.first].append((strand.tail, strand, line, start, line.x))
+                turns[line.first].append(_Turn(strand.tail, value, line, start, line.x))
             if not strand.sideways:
-                turns[strand.head.first].append((line, strand, strand.head, line.x, end))
+                turns[strand.head.first].append(_Turn(line, value, strand.head, line.x, end))
         self.tracks = [_numbered(row) for row in turns]
         counts = [max(track.values(), default=-1) + 1 for track in self.tracks]
         self.shift = []
@@ -108,34 +116,23 @@ class Tracks:
         points += [(level, x), (level, goal)]
 
 
-def _numbered(
-    turns: list[tuple[Slot, Strand | None, Slot, float, float]],
-) -> dict[tuple[int, int, int], int]:
+def _numbered(turns: list[_Turn]) -> dict[tuple[int, int, int], int]:
     """The number of the track of each line above one row, counted from the row."""
-    across = [turn for turn in turns if abs(turn[4] - turn[3]) > _STRAIGHT]
-    forks: dict[tuple[int, int], int] = {}
-    for tail, strand, *_ in across:
-        assert strand is not None
-        key = (id(tail), strand.value)
-        forks[key] = forks.get(key, 0) + 1
-    bundles: dict[tuple[str, int, int], list[tuple[int, int, int]]] = {}
-    ends: dict[tuple[str, int, int], tuple[float, float]] = {}
-    for tail, strand, head, start, end in across:
-        assert strand is not None
-        bundle = ("from", id(tail), strand.value)
-        if forks[id(tail), strand.value] == 1:
-            bundle = ("to", id(head), 0)
-        bundles.setdefault(bundle, []).append((id(tail), strand.value, id(head)))
-        low, high = min(start, end), max(start, end)
-        before = ends.get(bundle, (low, high))
-        ends[bundle] = (min(low, before[0]), max(high, before[1]))
+    turns = [turn for turn in turns if abs(turn.end - turn.start) > _STRAIGHT]
+    forks = Counter((id(turn.tail), turn.value) for turn in turns)
+    bundles: dict[tuple[int, int], list[_Turn]] = {}
+    for turn in turns:
+        bundle = (id(turn.tail), turn.value)
+        if forks[bundle] == 1:
+            bundle = (id(turn.head), -1)
+        bundles.setdefault(bundle, []).append(turn)
     tracks: list[list[tuple[float, float]]] = []
     numbers = {}
-    for bundle, keys in bundles.items():
-        low, high = ends[bundle]
-        number = _free_track(tracks, low, high)
-        tracks[number].append((low, high))
-        numbers.update(dict.fromkeys(keys, number))
+    for members in bundles.values():
+        ends = [end for turn in members for end in (turn.start, turn.end)]
+        number = _free_track(tracks, min(ends), max(ends))
+        tracks[number].append((min(ends), max(ends)))
+        numbers.update({turn.key: number for turn in members})
     return numbers
 
 
