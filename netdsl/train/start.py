@@ -20,6 +20,7 @@ from netdsl.errors import SettingError
 from netdsl.render import render_all
 from netdsl.train.fit import batch_misfits, check_recipe, check_scores, check_statistics, fitted
 from netdsl.train.folder import CHECKPOINT, TEXT
+from netdsl.train.freezing import decides_frozen, frozen_untrained
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
 from netdsl.train.loop import Result, StartMode, train
@@ -95,9 +96,14 @@ def train_net(
         module = lower(compiled.graph)
         out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
+        fresh = None
         if config.weights is not None and not goes_on:
             loaded = load_pretrained(module, compiled.graph, config.weights)
             console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
+            fresh = loaded.new
+        if not goes_on and decides_frozen(config, wishes.settings):
+            untrained = frozen_untrained(compiled.graph, config, fresh)
+            warn([placed(e, compiled, wishes.settings).diagnostic for e in untrained])
         return train(
             module,
             dataset,
