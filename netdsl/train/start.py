@@ -80,11 +80,15 @@ def train_net(
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         sized, dataset = fitted(compiled, dataset)
-        _, target = check_scores(sized.graph, config, dataset)
+        warn = warn or partial(_print, console)
+        try:
+            _, target = check_scores(sized.graph, config, dataset)
+        except SettingError:  # classes without samples can be the reason
+            _warn(warnings_about(dataset), compiled, wishes, warn)
+            raise
         dataset = dataset.with_first(target)
         if len(dataset.train) == 1:
             check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
-        warn = warn or partial(_print, console)
         _warn(warnings_about(dataset), compiled, wishes, warn)
         warn(
             [
