@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from netdsl.cli import run
 from tests.support.photos import write_net, write_photos
@@ -133,6 +134,24 @@ OTHERS = {
             "`batch` is 5, but it was written with ",
         ],
     ),
+    "a frozen layer that the file does not have": (
+        [*SMALL.split(), "--weights", "half.npz", "--set", "train.freeze=[conv, dense]"],
+        0,
+        ["warning[frozen-untrained]: ", " frozen and keep", "half.npz has no weights that fit"],
+    ),
+    "frozen layers without a file": (
+        [*SMALL.split(), "--set", "train.freeze=[conv]", "--set", "train.epochs=1"],
+        0,
+        ["warning[frozen-untrained]: ", "no weights are loaded", "or `--weights FILE`"],
+    ),
+    "a label that is far too large": (
+        ["train", "vec.net", "--data", 'npz("typo.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        [
+            "warning[missing-class]: typo.npz has no training samples of `2`, `3`, `4`,",
+            "the net gives 1 number per sample, but typo.npz has 78 classes",
+        ],
+    ),
     "cropped vectors": (
         ["train", "vec.net", "--set", "train.augment=[random_crop(32)]"],
         1,
@@ -245,6 +264,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])
         np.savez("last.npz", x=np.zeros((40, 16, 16, 3), np.uint8), y=np.arange(40) % 3)
         np.savez("from0.npz", x=x, y=(x[:, 0] > 0).astype(int))
+        typo = (x[:, 0] > 0).astype(int)
+        typo[3] = 77
+        np.savez("typo.npz", x=x, y=typo)
         np.savez("single.npz", x=x, y=np.zeros(40, int))
         (folder / "cats.csv").write_text("file,label\n" + 6 * rows[0])
         write_masks(folder / "photos", folder / "masks")
@@ -253,6 +275,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_net(folder, 'folder("photos", size = 16)')
         assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0
         shutil.copy("done/weights.safetensors", "done/best")
+        tensors = load_file("done/weights.safetensors")
+        *most, _ = [name for name in tensors if "weight" in name]
+        np.savez("half.npz", **{name: tensors[name] for name in most})
         yield folder
 
 

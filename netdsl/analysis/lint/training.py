@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
-ABOUT_THE_DATA = ("default-data",)  # the codes that are about the data
+ABOUT_THE_DATA = ("default-data", "dropped-samples")  # the codes that are about the data
 
 
 def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnostic]:
