@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.commands.output import note_lines, printing, say_json, use_colour
+from netdsl.commands.output import note, note_lines, printing, say_json, use_colour
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
@@ -19,7 +20,9 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
+    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph
     from netdsl.weights.record import RunRecord
 
@@ -123,21 +126,41 @@ def _parse_sizes(text: str) -> tuple[int, ...]:
 def load_one(arguments: argparse.Namespace, weights: str | None = None) -> Compiled:
     """Compile the one net that a command is about.
 
-    Parameters that are not given have the values that the file of `weights` records. Raises
-    `NetdslError` for a wrong text, or if the file has several nets and none is named, and
-    `UsageError`.
+    Parameters that are not given have the values that the file of `weights` records; so has the
+    net, if the text has several. Both are printed. Raises `NetdslError` for a wrong text, or if it
+    has several nets and none is named, and `UsageError`.
     """
     file, net = split_name(arguments.file)
     program = open_program(file, parse_defines(arguments.define))
     if weights is not None:
-        from netdsl.weights.record import recorded_defines  # not for `check`
+        from netdsl.weights.record import recorded_net  # not for `check`
 
         nets = [d for d in program.module.tree.definitions if isinstance(d, ast.Definition)]
         parameters = {p.name for d in nets if d.is_net for p in d.parameters}
-        recorded = recorded_defines(weights)
-        kept = {name: text for name, text in recorded.items() if name in parameters}
+        recorded = recorded_net(weights)
+        kept = {name: text for name, text in recorded.defines.items() if name in parameters}
+        taken = {name: text for name, text in kept.items() if name not in program.defines}
         program = program._replace(defines={**kept, **program.defines})
+        if taken:
+            note(f"{weights}: {_trained(recorded.name, taken)}")
+        if net is None and recorded.name in program.nets() and not _is_pick(program, recorded.name):
+            net = recorded.name
+            note(f"{weights}: the net is `{net}`, as in the training")
     return compile_picked(program, net, parse_inputs(getattr(arguments, "input", None)))
+
+
+def _is_pick(program: Program, net: str | None) -> bool:
+    """Whether a command that names no net is about this one."""
+    try:
+        return program.pick(None) == net
+    except NetdslError:
+        return False
+
+
+def _trained(net: str | None, defines: Mapping[str, str]) -> str:
+    """The parameters that a command takes from weights."""
+    given = " ".join(f"-D {name}={shlex.quote(text)}" for name, text in defines.items())
+    return f"`{net}` was trained with {given}" if net else f"trained with {given}"
 
 
 def warn_of_other_net(record: RunRecord | None, graph: Graph) -> None:

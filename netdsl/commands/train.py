@@ -6,25 +6,32 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.lint.scores import ABOUT_THE_LOSS
-from netdsl.analysis.lint.training import ABOUT_THE_DATA
+from netdsl.analysis.lint.scores import ABOUT_THE_LOSS, score_warnings
+from netdsl.analysis.lint.training import ABOUT_THE_DATA, section_warnings
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.source import SourceFile
+from netdsl.syntax import ast
+from netdsl.syntax.parser import parse_expression
 from netdsl.train.fit import late_schedule
 from netdsl.train.folder import REPORT
+from netdsl.train.freezing import decides_frozen
 from netdsl.train.launch import launch
 from netdsl.train.launched import check_processes, launched
 from netdsl.train.loop import StartMode
-from netdsl.train.section import COMMAND, placed, read_config
+from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.start import Wishes, meeting, train_net
+from netdsl.train.written import texts_of_config
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
+    from netdsl.source import Span
+    from netdsl.train.config import TrainConfig
     from netdsl.train.processes import Processes
 
 OF_OPTIMIZERS = ("lr", "momentum", "weight_decay", "betas")  # what `--set` has inside of an entry
@@ -43,7 +50,7 @@ def _train(arguments: argparse.Namespace, processes: Processes) -> int:
     if processes.is_first and not printing().quiet:
         config = read_config(compiled, arguments.data, settings)
         late = [placed(error, compiled, settings).diagnostic for error in late_schedule(config)]
-        print_diagnostics(late + _warnings(compiled, settings))
+        print_diagnostics(late + _warnings(compiled, config, settings))
     start, logs = _start(arguments), tuple(dict.fromkeys(arguments.log))
     wishes = Wishes(arguments.data, settings, arguments.out, arguments.device, start, COMMAND, logs)
     screen = console()
@@ -93,13 +100,50 @@ def _start(arguments: argparse.Namespace) -> StartMode:
     return StartMode.of(arguments.resume, arguments.overwrite, arguments.allow_changes)
 
 
-def _warnings(compiled: Compiled, settings: Mapping[str, str]) -> list[Diagnostic]:
-    """The warnings about the net; those about its loss only if the text names the loss."""
-    # Misfits of the data are errors; the schedule is checked with the settings of the user.
+def _warnings(
+    compiled: Compiled, config: TrainConfig, settings: Mapping[str, str]
+) -> list[Diagnostic]:
+    """The warnings about the net and its section, with the settings of the user in place of it.
+
+    Training itself warns of what depends on the data and on the weights.
+    """
+    given = {path.partition(".")[0] for path in settings}
+    replaced = [e.span for name in given if (e := entry_of(compiled, name)) is not None]
     silent: tuple[str, ...] = (*ABOUT_THE_DATA, "late-schedule")
-    if "loss" in settings:
+    if decides_frozen(config, settings):
+        silent += ("frozen-untrained",)
+    if "loss" in given:
         silent += ABOUT_THE_LOSS
-    return [warning for warning in compiled.warnings if warning.code not in silent]
+    kept = [w for w in compiled.warnings if not _is_in(w.span, replaced)]
+    kept = [w for w in kept if w.code not in silent and not _is_about_batch(w)]
+    if not given:
+        return kept
+    section = _section_of(compiled, config, given)
+    new = list(section_warnings(section, compiled.graph))
+    if "loss" in given:
+        kept += score_warnings(compiled.graph, section)
+    return kept + [w for w in new if w.code not in silent and not _is_about_batch(w)]
+
+
+def _is_in(span: Span | None, places: list[Span]) -> bool:
+    return span is not None and any(
+        span.file is place.file and place.start <= span.start < place.end for place in places
+    )
+
+
+def _is_about_batch(warning: Diagnostic) -> bool:
+    return warning.span is not None and warning.span.text.startswith("batch")
+
+
+def _section_of(compiled: Compiled, config: TrainConfig, given: Collection[str]) -> ast.Train:
+    """A section that has only the entries that a user gives, as they are after all settings."""
+    texts = texts_of_config(config)
+    entries = []
+    for name in (field for field in texts if field in given):
+        value = parse_expression(SourceFile(f"--set train.{name}", texts[name]))
+        entries.append(ast.Entry(name, (value,), value.span))
+    place = compiled.graph.site.span
+    return ast.Train(compiled.graph.name, place, tuple(entries), place)
 
 
 def parse_settings(items: list[str]) -> dict[str, str]:

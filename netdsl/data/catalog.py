@@ -17,7 +17,7 @@ import platformdirs
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
-from netdsl.data.own import Archive, ArrayFolder, Folder, PictureTable, Segments
+from netdsl.data.own import Archive, ArrayFolder, Arrays, Folder, PictureTable, Segments
 from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
 
@@ -73,8 +73,29 @@ def _opened(source: DataSource) -> "Dataset":
 
     if isinstance(source, Published):
         return divided(source.read(), source.val, source.limit)
-    dataset = divided(_read(source), source.val, source.limit)
+    dataset = _read(source)
+    _check_several(dataset, source)
+    dataset = divided(dataset, source.val, source.limit)
     return replace(dataset, note=described_counts(dataset))
+
+
+def _check_several(dataset: "Dataset", source: DataSource) -> None:
+    """Raise SettingError `data-not-found` for a target with a single class.
+
+    Such a target has nothing to learn, and the metrics are about at least two classes.
+    """
+    for name, target in dataset.targets.items():
+        if len(target.classes) != 1:
+            continue
+        place = f"the target `{name}` of {dataset.name}"
+        message = f"{place} has only the class `{target.classes[0]}`"
+        help_ = "add samples of other classes"
+        if isinstance(source, PictureTable):
+            help_ += ", or predict the numbers of that column: `numbers = true`"
+        elif isinstance(source, Arrays):
+            help_ += "; store numbers to predict as floats"
+        message += "; training needs at least two classes"
+        raise SettingError("data-not-found", message, "data", help_)
 
 
 def _read(source: DataSource) -> "Dataset":

@@ -32,7 +32,7 @@ def described_counts(dataset: Dataset) -> str:
         return line
     least, most = int(numbers.argmin()), int(numbers.argmax())
     if numbers[least] == numbers[most]:
-        return f"{line}, {numbers[least]:,} training samples each"
+        return f"{line}, {counted(int(numbers[least]), 'training sample')} each"
     smallest, largest = (f"{numbers[i]:,} ({dataset.classes[i]})" for i in (least, most))
     return f"{line}, from {smallest} to {largest} training samples"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +143,9 @@ def check_outputs(
         gives = f"{shape_text(outputs)} numbers"
         if outputs == (1,):
             gives = "1 number"
-        message = f"{subject} gives {gives} per image, but {data.name} has {classes} classes"
+        has = counted(classes, "class")
+        sample = "image" if len(data.shape) == MASK else "sample"
+        message = f"{subject} gives {gives} per {sample}, but {data.name} has {has}"
         raise SettingError("data-mismatch", message, "data", _ending(data, outputs, subject))
     message = (
         f"{subject} gives {shape_text(outputs)} for each sample, but the target `{target}`"

@@ -68,6 +68,8 @@ def parted(groups: npt.NDArray[np.int64], share: float, name: str) -> tuple[Indi
         if len(groups) > 1:
             smallest = 1 / len(groups)
             help_ = f"write a share from {smallest:.2g} to {1 - smallest:.2g}, or add samples"
+            if len(groups) == 2:
+                help_ = f"write `{name} = 0.5`, or add samples"
         raise SettingError("bad-argument", message, "data", help_)
     order = spread(groups)
     return np.sort(order[count:]), np.sort(order[:count])

@@ -13,8 +13,8 @@ import torch
 from kornia.augmentation.auto import RandAugment
 from torch import Tensor, nn
 
-from netdsl.errors import EntryPart, SettingError
 from netdsl.train import settings
+from netdsl.train.permitted import check_kind, kind_of
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, InputData, TargetData
@@ -49,8 +49,7 @@ def build_input(
 
     Raises SettingError `bad-argument` for an augmentation that the data does not permit.
     """
-    _check_images(augment, dataset)
-    _check(augment, dataset)
+    check_kind(augment, kind_of(dataset))
     stages = {
         name: _stages(augment, given, dataset, device, portion)
         for name, given in dataset.inputs.items()
@@ -77,42 +76,6 @@ def build_input(
 def as_target(values: Tensor) -> Tensor:
     """A target as losses take it: classes as int64, numbers as they are."""
     return values if values.is_floating_point() else values.long()
-
-
-def _check_images(augment: tuple[settings.Augment, ...], dataset: Dataset) -> None:
-    """Raise SettingError unless there are images to augment; vectors can only be mixed."""
-    if any(given.is_image for given in dataset.inputs.values()):
-        return
-    for item in augment:
-        if isinstance(item, settings.MixUp):
-            continue
-        name = settings.name_of(item)
-        message = f"`{name}` changes images, but the inputs of {dataset.name} are other numbers"
-        help_ = "leave it out; in an array, images are bytes of N x C x H x W, with 1 or 3 channels"
-        raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
-
-
-def _check(augment: tuple[settings.Augment, ...], dataset: Dataset) -> None:
-    for item in augment:
-        name = settings.name_of(item)
-        is_mask = bool(dataset.classes) and len(dataset.wanted) > 1
-        is_one = len(dataset.inputs) == len(dataset.targets) == 1
-        if isinstance(item, MIXED) and (is_mask or not is_one):
-            needs = "one input and one target, with one class or number for each image"
-            message = f"`{name}` needs {needs}, which {dataset.name} does not have"
-            help_ = "leave it out"
-            raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
-        grey = any(len(given.mean) == 1 for given in dataset.inputs.values() if given.is_image)
-        if grey and _needs_colour(item):
-            message = f"`{name}` changes colours, but the images of {dataset.name} are grey"
-            help_ = "leave it out; grey images can have `color_jitter(brightness = 0.2)`"
-            raise SettingError("bad-argument", message, "augment", help_, part=EntryPart(name))
-
-
-def _needs_colour(item: settings.Augment) -> bool:
-    if isinstance(item, settings.ColorJitter):
-        return bool(item.saturation or item.hue)
-    return isinstance(item, settings.RandAugment)
 
 
 def _stages(

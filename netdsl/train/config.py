@@ -83,9 +83,10 @@ class TrainConfig:
     def adapt(self, dataset: "Dataset") -> "Dataset":
         """`dataset` with the constants of `normalize`, if that is among the augmentations.
 
-        Raises as `check_augment`.
+        Raises as `check_augment`; data without images have nothing to check here.
         """
-        self.check_augment(dataset)
+        if dataset.constants:
+            self.check_augment(dataset)
         for chosen in self.augment:
             if isinstance(chosen, settings.Normalize):
                 return dataset.normalised_by(chosen.mean, chosen.std)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
+from netdsl.analysis.lint.recipe import batch_warning
 from netdsl.analysis.lint.schedules import ARGUMENTS, late_arguments
 from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
@@ -16,6 +17,7 @@ from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
+from netdsl.train.permitted import check_kind, expected_kind
 from netdsl.train.recipe.losses import ONE_SCORE, name_of, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
@@ -213,6 +215,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     if is_own:
         try:
             check_recipe(graph, config, describe_dataset(config.data))
+            check_kind(config.augment, expected_kind(config.data, graph))
         except SettingError as error:
             diagnostic = placed(error, compiled).diagnostic
             entry = entry_of(compiled, error.key)
@@ -273,15 +276,13 @@ def late_schedule(config: TrainConfig) -> list[SettingError]:
     return errors
 
 
-def large_batch(config: TrainConfig, dataset: Dataset) -> list[SettingError]:
-    """The warning about a batch that is larger than the training set, if it is."""
+def batch_misfits(config: TrainConfig, dataset: Dataset) -> list[SettingError]:
+    """The warning about a batch that does not fit the training set, if there is one."""
     samples = len(dataset.train)
-    if config.batch <= samples:
+    warning = batch_warning(config.batch, config.accumulate, samples, dataset.name)
+    if warning is None:
         return []
-    has = counted(samples, "training sample")
-    message = f"`batch` is {config.batch:,}, but {dataset.name} has {has}: an epoch is one step"
-    help_ = f"write a `batch` below {samples}, such as {max(2, min(32, samples // 4))}"
-    error = SettingError("large-setting", message, "batch", help_)
+    error = SettingError(warning.code, warning.message, "batch", warning.help)
     error.diagnostic.severity = "warning"
     return [error]
 

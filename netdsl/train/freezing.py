@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.recipe import has_random_weights
 from netdsl.errors import SettingError
+from netdsl.train.selection import Selection, kinds_of
+from netdsl.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from torch import nn
 
+    from netdsl.ir.graph import Graph
     from netdsl.train.config import TrainConfig
-    from netdsl.train.selection import Selection
+
+SHOWN = 4  # layers in a message
 
 
 def frozen_until(config: TrainConfig, selection: Selection) -> dict[str, dict[str, float]]:
@@ -45,6 +50,44 @@ def frozen_until(config: TrainConfig, selection: Selection) -> dict[str, dict[st
     return {
         name: dict.fromkeys(selection.weights(name, "freeze"), end) for name, end in ends.items()
     }
+
+
+def decides_frozen(config: TrainConfig, settings: Mapping[str, str]) -> bool:
+    """Whether the text of a net does not determine which frozen layers have random weights."""
+    return config.weights is not None or "freeze" in settings
+
+
+def frozen_untrained(
+    graph: Graph, config: TrainConfig, fresh: Collection[str] | None
+) -> list[SettingError]:
+    """The warning about frozen layers with random weights; `fresh` are those not in the file.
+
+    Without a file, all weights are fresh.
+    """
+    parts = frozen_until(config, Selection(kinds_of(graph)))
+    frozen = {weight for part in parts.values() for weight in part}
+    names = []
+    for node in graph.nodes:
+        own = [node.tensor_name(key) for key in node.params()]
+        is_frozen = node.frozen or any(name in frozen for name in own)
+        is_fresh = fresh is None or any(name in fresh for name in own)
+        if is_frozen and is_fresh and has_random_weights(node):
+            names.append(f"`{node.name}`")
+    if not names:
+        return []
+    more = [*names[:SHOWN], f"{len(names) - SHOWN} more"] if len(names) > SHOWN else names
+    verb, keep = ("is", "keeps") if len(names) == 1 else ("are", "keep")
+    source = "no weights are loaded"
+    help_ = 'load trained weights with `weights = "FILE"` or `--weights FILE`, or train them'
+    if config.weights is not None:
+        source = f"{config.weights} has no weights that fit"
+        help_ = (
+            f"train {'it' if len(names) == 1 else 'them'}, or give weights for all that is frozen"
+        )
+    message = f"{listed(more)} {verb} frozen and {keep} random weights: {source}"
+    error = SettingError("frozen-untrained", message, "freeze", help_)
+    error.diagnostic.severity = "warning"
+    return [error]
 
 
 class Freezing:

@@ -14,7 +14,7 @@ from netdsl.train.written import texts_of_config
 from netdsl.weights.record import differences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from netdsl.train.config import TrainConfig
@@ -55,21 +55,35 @@ def settings_of(config: TrainConfig) -> dict[str, str]:
 
 
 def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
-    """Raise SettingError `resume-mismatch` unless a checkpoint is of the same run."""
+    """Raise SettingError `resume-mismatch` unless a checkpoint is of the same run.
+
+    It names all that has changed, and has the place of the first change.
+    """
+    changes = list(_changes(path, saved, now))
+    if changes:
+        key, _ = changes[0]
+        message = "; and ".join(text for _, text in changes)
+        raise SettingError("resume-mismatch", message, key, ALLOW)
+
+
+def _changes(path: Path, saved: RunIdentity, now: RunIdentity) -> Iterator[tuple[str | None, str]]:
+    """What differs between the run of a checkpoint and this one, each with its entry."""
+    source, names_data = f"{path} was", False
     for name in {**now["settings"], **saved["settings"]}:
         text, before = (identity["settings"].get(name) for identity in (now, saved))
-        if before != text:
-            place, text, before = _difference(name, text, before)
-            message = f"{_given(place, text)}, but {path} was written {_with(before)}"
-            if name == "epochs":
-                message += "; the learning rate follows a curve over all epochs"
-            raise SettingError("resume-mismatch", message, name, ALLOW)
+        if before == text:
+            continue
+        place, text, before = _difference(name, text, before)
+        message = f"{_given(place, text)}, but {source} written {_with(before)}"
+        if name == "epochs":
+            message += "; the learning rate follows a curve over all epochs"
+        yield name, message
+        source, names_data = "it was", names_data or name == "data"
     if saved["net"] != now["net"]:
-        message = f"{path} was written by another net: {differences(saved['net'], now['net'])}"
-        raise SettingError("resume-mismatch", message, None, ALLOW)
-    if saved["data"] != now["data"]:
-        message = f"{path} was written with other data: files have changed since"
-        raise SettingError("resume-mismatch", message, "data", ALLOW)
+        yield None, f"{source} written by another net: {differences(saved['net'], now['net'])}"
+        source = "it was"
+    if saved["data"] != now["data"] and not names_data:
+        yield "data", f"{source} written with other data: files have changed since"
 
 
 def check_equal(processes: Processes, identity: RunIdentity) -> None:

@@ -20,8 +20,9 @@ from netdsl.data.findings import warnings_about
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
 from netdsl.render import render_all
-from netdsl.train.fit import check_recipe, check_scores, check_statistics, fitted, large_batch
+from netdsl.train.fit import batch_misfits, check_recipe, check_scores, check_statistics, fitted
 from netdsl.train.folder import CHECKPOINT, TEXT
+from netdsl.train.freezing import decides_frozen, frozen_untrained
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
 from netdsl.train.launched import check_processes, launched
@@ -88,23 +89,35 @@ def train_net(
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         sized, dataset = fitted(compiled, dataset)
-        _, target = check_scores(sized.graph, config, dataset)
+        warn = warn or partial(_print, console)
+        try:
+            _, target = check_scores(sized.graph, config, dataset)
+        except SettingError:  # classes without samples can be the reason
+            _warn(warnings_about(dataset), compiled, wishes, warn)
+            raise
         dataset = dataset.with_first(target)
         if len(dataset.train) == 1:
             check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
-        warn = warn or partial(_print, console)
         _warn(warnings_about(dataset), compiled, wishes, warn)
         warn(
-            [placed(e, compiled, wishes.settings).diagnostic for e in large_batch(config, dataset)]
+            [
+                placed(e, compiled, wishes.settings).diagnostic
+                for e in batch_misfits(config, dataset)
+            ]
         )
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
         out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
         [goes_on] = map(bool, processes.most(goes_on))
+        fresh = None
         if config.weights is not None and not goes_on:
             loaded = load_pretrained(module, compiled.graph, config.weights)
             console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
+            fresh = loaded.new
+        if not goes_on and decides_frozen(config, wishes.settings):
+            untrained = frozen_untrained(compiled.graph, config, fresh)
+            warn([placed(e, compiled, wishes.settings).diagnostic for e in untrained])
         return train(
             module,
             dataset,

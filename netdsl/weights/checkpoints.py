@@ -209,7 +209,7 @@ def fit(
             f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
             " are unused"
         )
-        if 2 * len(problems) > needed and "net" in weights.metadata:
+        if "net" in weights.metadata:
             help_ += f"; it has the weights of the net `{weights.metadata['net']}`"
         size = _other_size(params, weights, prefix)
         if size is not None:

@@ -79,8 +79,15 @@ def record_of(weights: Weights) -> RunRecord | None:
         raise NetdslError("bad-metadata", message) from None
 
 
-def recorded_defines(path: str) -> dict[str, str]:
-    """The parameters of the net whose weights a file has, or none if the file has no record.
+class TrainedNet(NamedTuple):
+    """The net whose weights a file has: its name, if it is known, and its parameters as texts."""
+
+    name: str | None = None
+    defines: Mapping[str, str] = {}
+
+
+def recorded_net(path: str) -> TrainedNet:
+    """The net whose weights a file has, as far as the file records it.
 
     Only the header of the file is read; errors in it are left to `read_weights`.
     """
@@ -90,13 +97,14 @@ def recorded_defines(path: str) -> dict[str, str]:
     if os.path.isdir(file):
         file /= "weights.safetensors"
     if not os.path.isfile(file):
-        return {}
+        return TrainedNet()
     try:
         with safe_open(file, "numpy") as opened:
-            defines = json.loads((opened.metadata() or {}).get("defines", "{}"))
+            metadata = opened.metadata() or {}
+        defines = json.loads(metadata.get("defines", "{}"))
     except (OSError, SafetensorError, TypeError, ValueError):
-        return {}
-    return defines if isinstance(defines, dict) else {}
+        return TrainedNet()
+    return TrainedNet(metadata.get("net"), defines if isinstance(defines, dict) else {})
 
 
 def layers_of(graph: Graph) -> dict[str, str]:

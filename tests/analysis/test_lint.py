@@ -22,7 +22,10 @@ JOINED = "net A {{\n input x: 9\n a: dense(9)\n @x -> b: dense(9)\n {}\n}}"
 SCHEDULED = (
     "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n schedule = {}\n}}"
 )
+TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
 OPTIMIZED = "net A {{\n input x: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ optimizer = {} }}"
+SET = "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n {}\n}}"
+FROZEN = 'net A {{\n input x: 4\n {} -> dense(3)\n}}\ntrain A {{ data = npz("X")\n {}\n}}'
 WORDS = "embedding(99, 8) -> dropout"
 # Each with the lines at which it is reported.
 WRONG = [
@@ -113,6 +116,25 @@ WRONG = [
     ("vectors-as-channels", [4], "net A {\n input x: 9x8\n lstm(8) -> dropout\n gmp -> flatten\n}"),
     ("large-setting", [5], OPTIMIZED.format("sgd(lr = 0.1, weight_decay = 5e4)")),
     ("large-setting", [5], OPTIMIZED.format("adam(lr = 100)")),
+    ("large-setting", [5], OPTIMIZED.format("sgd(100)")),
+    ("large-setting", [6], SET.format("data = mnist(limit = 99)", "batch = 200")),
+    ("large-setting", [6], SET.format("accumulate = 400", "batch = 200")),
+    ("dropped-samples", [6], SET.format("data = cifar10(limit = 11)", "batch = 5")),
+    ("dropped-samples", [6], SET.format("data = mnist(limit = 20, val = 0.1)", "batch = 17")),
+    ("large-momentum", [5], OPTIMIZED.format("sgd(0.1, 0.999)")),
+    ("large-momentum", [5], OPTIMIZED.format("rmsprop(lr = 0.1, momentum = 0.995)")),
+    ("large-momentum", [5], OPTIMIZED.format("adamw(betas = [0.999, 0.9])")),
+    ("small-decay", [6], SET.format("data = mnist", "ema = 0.001")),
+    ("small-decay", [6], SET.format("data = mnist", "ema = 0.4")),
+    ("augment-order", [6], SET.format("data = mnist", "augment = hflip -> rotation(3) -> hflip")),
+    (
+        "augment-order",
+        [6],
+        SET.format("data = mnist", "augment = normalize([0.1], [0.2]) -> color_jitter(0.1)"),
+    ),
+    ("augment-order", [6], SET.format("data = mnist", "augment = [cutmix, shift(0.1)]")),
+    ("frozen-untrained", [6], SET.format("data = mnist", "freeze = [dense]")),
+    ("frozen-untrained", [3], FROZEN.format("dense(4) -> frozen", "")),
     ("unused-let", [3], "net A {\n input x: 4\n let w = 3\n dense(2)\n}"),
     ("unused-let", [4], "net A {\n input x: 4\n let w = 3\n let w = w + 1\n dense(2)\n}"),
     ("unused-let", [4], "net A {\n input x: 4\n if true {\n let w = 3\n dense(2)\n }\n}"),
@@ -215,7 +237,6 @@ WRONG = [
         "net A {\n input image: 1x28x28\n flatten -> dense(9)\n}\ntrain A { epochs = 3 }",
     ),
 ]
-TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
 TRAINED_WRONG = [
     ("softmax-before-loss", "dense(10) -> softmax", "data = fashion_mnist"),
     ("softmax-before-loss", "dense(10) -> log_softmax -> dropout", "loss = cross_entropy"),
@@ -224,6 +245,12 @@ TRAINED_WRONG = [
         "dense(10) -> softmax",
         "loss = cross_entropy(label_smoothing = 0.1)",
     ),
+    ("softmax-before-loss", "dense(10) -> softmax", "loss = [(output, cross_entropy, 2)]"),
+    ("softmax-before-loss", "dense(10) -> softmax", "loss = dice"),
+    ("sigmoid-before-loss", "dense(10) -> sigmoid", "loss = bce"),
+    ("sigmoid-before-loss", "dense(10) -> softmax", "loss = bce(weights = balanced)"),
+    ("sigmoid-before-loss", "dense(1) -> hard_sigmoid", 'data = npz("X")\n loss = (output, bce)'),
+    ("sigmoid-before-loss", "dense(1) -> sigmoid -> dropout", 'data = npz("X")\n loss = dice'),
     ("activation-on-logits", "dense(10) -> relu", "data = fashion_mnist"),
     ("activation-on-logits", "dense(10) -> sigmoid", "data = fashion_mnist"),
 ]
@@ -287,6 +314,22 @@ RIGHT = [
     "net Row { input image: 1x4x4 \n reshape([1, -1]) -> dense(2) }",
     "net Columns { input image: 6x4 \n reshape([-1, 8]) -> dense(2) }",
     "net Sized { input z: 9 \n dense(98) \n reshape(2x7x7) -> conv(3, 3) }",
+    OPTIMIZED.format("sgd(lr = 0.1, momentum = 0.99)"),
+    OPTIMIZED.format("adam(betas = [0.95, 0.9999])"),
+    SET.format("data = mnist", "ema = 0.5"),
+    SET.format("data = mnist", "ema = 0"),
+    SET.format("data = mnist", "batch = 59999"),
+    SET.format("data = mnist(limit = 41)", "batch = 20"),
+    SET.format("data = mnist(limit = 11)", "batch = 1"),
+    SET.format("data = mnist", "augment = color_jitter(0.1) -> normalize([0.1], [0.2]) -> hflip"),
+    SET.format("data = mnist", "augment = hflip -> vflip -> shift(0.1) -> cutmix"),
+    SET.format('weights = "W"', "freeze = [dense]"),
+    FROZEN.format("dense(4) -> frozen", 'weights = "W"'),
+    FROZEN.format("dense(4, init = ones) -> frozen", ""),
+    FROZEN.format("bn -> frozen", ""),
+    FROZEN.format("bn", "freeze = [bn]"),
+    TRAINED.format("dense(10) -> sigmoid", "", "loss = mse"),
+    TRAINED.format("dense(10) -> sigmoid", "", "loss = [(output, l1)]"),
     SCHEDULED.format("epochs = 90", "multistep([30, 60])"),
     SCHEDULED.format("epochs = 5", "cosine(warmup = 2)"),
     "block B(w) { dense(w) }",

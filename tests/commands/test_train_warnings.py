@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from netdsl.cli import run
@@ -42,6 +44,42 @@ def test_warnings_come_first(
     monkeypatch.setattr(train, "train_net", stop)
     assert run(["train", "tiny.net", *options]) == 1
     assert ("warning[softmax-before-loss]" in capsys.readouterr().err) == expected
+
+
+@pytest.mark.usefixtures("net_folder")
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (["optimizer.momentum=0.999"], "large-momentum"),
+        (["optimizer=adam(lr = 100)"], "large-setting"),
+        (["ema=0.001"], "small-decay"),
+        (["augment=[cutmix, shift(0.1)]"], "augment-order"),
+        (["loss=dice"], "softmax-before-loss"),
+        (["loss=bce"], "sigmoid-before-loss"),
+        (["optimizer=adam"], None),
+        (["optimizer.momentum=0.999", "optimizer.momentum=0.9"], None),
+    ],
+)
+def test_warnings_about_settings_of_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: list[str],
+    code: str | None,
+) -> None:
+    """They replace those about the entries of the text."""
+
+    def stop(*_: object) -> None:
+        raise NetdslError("no-device", "nothing is trained here")
+
+    text = Path("tiny.net").read_text().replace("fashion_mnist\n", "fashion_mnist\n ema = 0.01\n")
+    Path("tiny.net").write_text(text.replace("softmax", "dropout(0)") if code is None else text)
+    monkeypatch.setattr(train, "train_net", stop)
+    words = [word for setting in settings for word in ("--set", f"train.{setting}")]
+    assert run(["train", "tiny.net", *words, "--set", "train.seed=3"]) == 1
+    messages = capsys.readouterr().err
+    assert messages.count("small-decay") == 1
+    assert code is None or f"warning[{code}]" in messages
+    assert code is not None or messages.count("warning[") == 1
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,20 @@ FITS = {
     "colours": ("3x32x32", "dense(10)", 'data = cifar10(root = "DIR")'),
     "no data": ("3x8x8", "dense(3)", "epochs = 1"),
     "open sizes": ("1xHxW", "gap -> flatten -> dense(10)", "data = fashion_mnist"),
+    "mixed vectors": ("6", "dense(3)", 'data = npz("V")\naugment = mixup'),
+    "arrays that may be images": (
+        "3xHxW",
+        "gap -> flatten -> dense(3)",
+        'data = npz("V")\naugment = hflip',
+    ),
+    "colours of pictures": (
+        "3x32x32",
+        "dense(3)",
+        'data = npz("F")\naugment = rand_augment -> cutmix',
+    ),
     "a crop of the size": ("1x28x28", "dense(10)", 'data = mnist(root = "D")\naugment = hflip'),
 }
+KIND = ("bad-argument", "leave it out; in an array, images are bytes")
 MISFITS = {
     "size": ("1x32x32", "dense(10)", "data = fashion_mnist", "data-mismatch", "fashion_mnist(pad"),
     "padding": (
@@ -95,6 +107,43 @@ MISFITS = {
         "data = fashion_mnist\nloss = cross_entropy(weights = [1, 1])",
         "bad-argument",
         "write one number for each class",
+    ),
+    "a mirror of vectors": ("6", "dense(3)", 'data = npz("V")\naugment = hflip', *KIND),
+    "a crop of vectors": ("6", "dense(3)", 'data = npy("V")\naugment = random_crop(6)', *KIND),
+    "mixed masks": (
+        "3x32x32",
+        "conv(2, 1)",
+        'data = segments("P", "M", size = 32)\naugment = hflip -> cutmix',
+        "bad-argument",
+        "leave it out",
+    ),
+    "mixed targets": (
+        "1x28x28",
+        "dense(3)",
+        'data = npz("A", targets = ["a", "b"])\naugment = mixup',
+        "bad-argument",
+        "leave it out",
+    ),
+    "colours of grey pictures": (
+        "1x28x28",
+        "dense(10)",
+        "data = fashion_mnist\naugment = color_jitter(hue = 0.1)",
+        "bad-argument",
+        "grey images can have",
+    ),
+    "colours of a grey folder": (
+        "1x32x32",
+        "dense(10)",
+        'data = folder("F", size = 32, channels = 1)\naugment = rand_augment',
+        "bad-argument",
+        "grey images can have",
+    ),
+    "colours of grey arrays": (
+        "1x32x32",
+        "dense(10)",
+        'data = npz("F")\naugment = rand_augment',
+        "bad-argument",
+        "grey images can have",
     ),
     "constants": (
         "1x28x28",

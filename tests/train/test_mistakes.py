@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import load_file
 
 from netdsl.cli import run
 from tests.support.photos import write_net, write_photos
@@ -124,6 +126,68 @@ OTHERS = {
             "subtract 1 from all of them, or name",
         ],
     ),
+    "all that the resumed run changes": (
+        [*RESUMED.split(), "--set", "train.optimizer.lr=0.5", "--set", "train.batch=5"],
+        1,
+        [
+            "`optimizer.lr` is 0.5, but done/checkpoint.safetensors was written with 0.02; and ",
+            "`batch` is 5, but it was written with ",
+        ],
+    ),
+    "a frozen layer that the file does not have": (
+        [*SMALL.split(), "--weights", "half.npz", "--set", "train.freeze=[conv, dense]"],
+        0,
+        ["warning[frozen-untrained]: ", " frozen and keep", "half.npz has no weights that fit"],
+    ),
+    "frozen layers without a file": (
+        [*SMALL.split(), "--set", "train.freeze=[conv]", "--set", "train.epochs=1"],
+        0,
+        ["warning[frozen-untrained]: ", "no weights are loaded", "or `--weights FILE`"],
+    ),
+    "a label that is far too large": (
+        ["train", "vec.net", "--data", 'npz("typo.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        [
+            "warning[missing-class]: typo.npz has no training samples of `2`, `3`, `4`,",
+            "the net gives 1 number per sample, but typo.npz has 78 classes",
+        ],
+    ),
+    "cropped vectors": (
+        ["train", "vec.net", "--set", "train.augment=[random_crop(32)]"],
+        1,
+        ["`random_crop` changes images, but the inputs of reg.npz are other numbers"],
+    ),
+    "normalised vectors": (
+        ["train", "vec.net", "--set", "train.augment=[normalize([0.5], [0.5])]"],
+        1,
+        ["`normalize` changes images, but the inputs of reg.npz are other numbers"],
+    ),
+    "arrays of one class": (
+        ["train", "vec.net", "--data", 'npz("single.npz")', "--set", "train.loss=bce"],
+        1,
+        [
+            "the target `y` of single.npz has only the class `0`; training needs at least two",
+            "add samples of other classes; store numbers to predict as floats",
+        ],
+    ),
+    "a table of one class": (
+        ["train", "small.net", "--data", 'csv("cats.csv", images = "photos", size = 16)'],
+        1,
+        [
+            "the target `label` of cats.csv has only the class `cat`",
+            "or predict the numbers of that column: `numbers = true`",
+        ],
+    ),
+    "masks of one class": (
+        ["train", "small.net", "--data", 'segments("photos", "masks", size = 16)'],
+        1,
+        ["the target `mask` of photos has only the class `0`"],
+    ),
+    "classes of samples that are no images": (
+        ["train", "vec.net", "--data", 'npz("from0.npz")', "--set", "train.loss=cross_entropy"],
+        1,
+        ["the net gives 1 number per sample, but from0.npz has 2 classes"],
+    ),
     "flipped vectors": (
         ["train", "vec.net", "--set", "train.augment=[hflip]"],
         1,
@@ -199,12 +263,31 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.savez("two.npz", left=x, right=x[:, :3], y=(x[:, 0] > 0).astype(int))
         np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])
         np.savez("last.npz", x=np.zeros((40, 16, 16, 3), np.uint8), y=np.arange(40) % 3)
+        np.savez("from0.npz", x=x, y=(x[:, 0] > 0).astype(int))
+        typo = (x[:, 0] > 0).astype(int)
+        typo[3] = 77
+        np.savez("typo.npz", x=x, y=typo)
+        np.savez("single.npz", x=x, y=np.zeros(40, int))
+        (folder / "cats.csv").write_text("file,label\n" + 6 * rows[0])
+        write_masks(folder / "photos", folder / "masks")
         (folder / "vec.net").write_text(VECTORS)
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')
         assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0
         shutil.copy("done/weights.safetensors", "done/best")
+        tensors = load_file("done/weights.safetensors")
+        *most, _ = [name for name in tensors if "weight" in name]
+        np.savez("half.npz", **{name: tensors[name] for name in most})
         yield folder
+
+
+def write_masks(photos: Path, masks: Path) -> None:
+    """Masks of the pictures in which all pixels are of the class 0."""
+    for photo in photos.rglob("*.*"):
+        path = (masks / photo.relative_to(photos)).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(photo) as opened:
+            Image.new("L", opened.size, 0).save(path)
 
 
 def failed(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> str:

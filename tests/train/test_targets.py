@@ -110,7 +110,7 @@ def test_one_score_for_two_classes(
         assert f"accuracy {100 * last['accuracy']:.2f} %" in capsys.readouterr().out
     for loss in ("cross_entropy", "mse"):  # the sign of a score for `mse` is not its class
         assert run(["train", "one.net", "--overwrite", "--set", f"train.loss={loss}"]) == 1
-        assert "gives 1 number per image, but one.npz has 2 classes" in capsys.readouterr().err
+        assert "gives 1 number per sample, but one.npz has 2 classes" in capsys.readouterr().err
 
 
 def test_a_validation_set_is_shown_in_place_of_the_test(

@@ -54,7 +54,38 @@ def test_the_test_is_that_of_the_training(
     path.write_text(NET.replace(before, now))
     assert run(["test", str(path), "--weights", str(trained / "run")]) == 0
     captured = capsys.readouterr()
-    assert (accuracy(captured.out), captured.err) == (expected, "")
+    taken = f"{trained / 'run'}: `Small` was trained with -D act=tanh\n"
+    assert (accuracy(captured.out), captured.err) == (expected, taken)
+
+
+@pytest.mark.parametrize("command", ["test", "export", "bench", "verify"])
+def test_the_net_and_the_parameters_that_a_command_takes_are_printed(
+    trained: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of several nets the command takes that of the training; `-D` of the user needs no line."""
+    path, run_ = tmp_path / "several.net", str(trained / "run")
+    path.write_text(f"{NET}net Other {{\n input x: 3\n dense(2)\n}}\n")
+    options = {
+        "export": ["-o", str(tmp_path / "net.onnx")],
+        "bench": ["--rounds", "1", "--batch", "1"],
+    }
+    words = [command, str(path), "--weights", run_, *options.get(command, [])]
+    assert run(words) == 0
+    messages = capsys.readouterr().err
+    assert f"{run_}: `Small` was trained with -D act=tanh\n" in messages
+    assert f"{run_}: the net is `Small`, as in the training\n" in messages
+    assert run([*words, "-D", "act=tanh"]) == 0
+    assert "-D act" not in capsys.readouterr().err
+
+
+def test_weights_that_do_not_fit_name_the_trained_net(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error has the name, also if most tensors fit."""
+    path = tmp_path / "net.net"
+    path.write_text(NET.replace("conv(4", "conv(4, 5) -> conv(4"))
+    assert run(["test", str(path), "--weights", str(trained / "run")]) == 1
+    assert "it has the weights of the net `Small`" in capsys.readouterr().err
 
 
 def test_other_classes_are_refused(

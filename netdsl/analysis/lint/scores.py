@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.ir.graph import Graph, Node, Value
-    from netdsl.syntax import ast
 
-ABOUT_THE_LOSS = ("softmax-before-loss", "activation-on-logits")  # the codes of this module
+# The codes of this module that depend on the loss.
+ABOUT_THE_LOSS = ("softmax-before-loss", "sigmoid-before-loss", "activation-on-logits")
 LOSS = "cross_entropy"  # the loss of a `train` section without `loss`
+BCE = "bce"
+OF_ONE_SCORE = (BCE, "dice")  # losses that contain a sigmoid; `dice` a softmax of several scores
 SOFTMAX = ("softmax", "log_softmax")
+SIGMOIDS = ("sigmoid", "hard_sigmoid")
 # Activations for the layers inside a net. Others can be meant for an output: `sigmoid`, `tanh`.
 INNER = (
     "relu",
@@ -33,17 +37,35 @@ CLASSES = ("cls", "class", "classes", "logits", "scores", "labels")  # outputs w
 MOVES = ("flatten", "reshape", "dropout")  # layers that keep the numbers
 
 
+class _Loss(NamedTuple):
+    """The loss of an output, and its place."""
+
+    name: str
+    note: Annotation
+
+
 def score_warnings(graph: Graph, train: ast.Train | None) -> Iterator[Diagnostic]:
     """The warnings about the outputs of a net that are scores of classes."""
-    loss = _cross_entropy(train)
-    values = [output.value for output in graph.outputs]
-    if loss is not None:
-        for value in [*values, *(head.value for head in graph.aux)]:
-            yield from _before_loss(_maker(value), loss)
-        return
+    losses = _losses(train, [output.name for output in graph.outputs])
     for output in graph.outputs:
-        if output.name.endswith(SCORES):
-            yield from _on_scores(_maker(output.value), output.name)
+        yield from _of_output(_maker(output.value), output.name, losses.get(output.name))
+    first = next(iter(losses.values()), None)
+    for head in graph.aux:
+        if first is not None and first.name == LOSS:
+            yield from _before_softmax(_maker(head.value), first)
+
+
+def _of_output(node: Node | None, name: str, loss: _Loss | None) -> Iterator[Diagnostic]:
+    """The warning about the last layer of an output, which its loss does not expect."""
+    if loss is None or loss.name not in (LOSS, *OF_ONE_SCORE):
+        if name.endswith(SCORES):
+            yield from _on_scores(node, name)
+        return
+    is_one = node is not None and node.type.shape[:1] == (1,)
+    if loss.name == BCE or (loss.name != LOSS and is_one):
+        yield from _before_sigmoid(node, name, loss)
+    else:
+        yield from _before_softmax(node, loss)
 
 
 def head_warnings(graph: Graph) -> Iterator[Diagnostic]:
@@ -68,15 +90,35 @@ def head_warnings(graph: Graph) -> Iterator[Diagnostic]:
         )
 
 
-def _cross_entropy(train: ast.Train | None) -> Annotation | None:
-    """The place of the section's cross entropy, or None if there is no section or another loss."""
+def _losses(train: ast.Train | None, outputs: list[str]) -> dict[str, _Loss]:
+    """The losses of a section by the names of outputs; none without a section."""
     if train is None:
-        return None
+        return {}
     for entry in train.entries:
         if entry.name == "loss":
-            name = entry.values[0].span.text.partition("(")[0].strip()
-            return Annotation("the loss is here", entry.span) if name == LOSS else None
-    return Annotation(f"the loss is `{LOSS}`, because this section has no `loss`", train.net_span)
+            return _written(entry, outputs)
+    note = Annotation(f"the loss is `{LOSS}`, because this section has no `loss`", train.net_span)
+    return dict.fromkeys(outputs, _Loss(LOSS, note))
+
+
+def _written(entry: ast.Entry, outputs: list[str]) -> dict[str, _Loss]:
+    """The losses of an entry: one for all outputs, or pairs of an output and its loss."""
+    value = entry.values[0]
+    if not isinstance(value, ast.Sequence):
+        return dict.fromkeys(outputs, _loss(value, entry))
+    pairs = value.items
+    if pairs and not isinstance(pairs[0], ast.Sequence):
+        pairs = (value,)
+    return {
+        pair.items[0].span.text: _loss(pair.items[1], entry)
+        for pair in pairs
+        if isinstance(pair, ast.Sequence) and len(pair.items) > 1
+    }
+
+
+def _loss(value: ast.Expr, entry: ast.Entry) -> _Loss:
+    name = value.span.text.partition("(")[0].strip()
+    return _Loss(name, Annotation("the loss is here", entry.span))
 
 
 def _maker(value: Value) -> Node | None:
@@ -87,21 +129,37 @@ def _maker(value: Value) -> Node | None:
     return node
 
 
-def _before_loss(node: Node | None, loss: Annotation) -> Iterator[Diagnostic]:
+def _before_softmax(node: Node | None, loss: _Loss) -> Iterator[Diagnostic]:
     if node is None or node.op.family != "activation":
         return
     kind = node.op.kind
     if kind in SOFTMAX:
         yield Diagnostic(
             "softmax-before-loss",
-            f"`{LOSS}` contains a softmax, but the output has gone through `{kind}` already",
+            f"`{loss.name}` contains a softmax, but the output has gone through `{kind}` already",
             node.span,
             "warning",
-            notes=(loss,),
+            notes=(loss.note,),
             help=f"remove `{kind}`: training is slower and less accurate with two of them",
         )
         return
-    yield _activation(node, (loss,))
+    yield _activation(node, (loss.note,))
+
+
+def _before_sigmoid(node: Node | None, name: str, loss: _Loss) -> Iterator[Diagnostic]:
+    if node is None or node.op.kind not in (*SIGMOIDS, *SOFTMAX):
+        if name.endswith(SCORES):
+            yield from _on_scores(node, name)
+        return
+    kind = node.op.kind
+    yield Diagnostic(
+        "sigmoid-before-loss",
+        f"`{loss.name}` contains a sigmoid, but the output has gone through `{kind}` already",
+        node.span,
+        "warning",
+        notes=(loss.note,),
+        help=f"remove `{kind}`: the sigmoid of a number from 0 to 1 is never sure",
+    )
 
 
 def _on_scores(node: Node | None, name: str) -> Iterator[Diagnostic]:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.recipe import (
+    arguments_of,
+    batch_warnings,
+    number_of,
+    recipe_warnings,
+    untrained_warnings,
+)
 from netdsl.analysis.lint.schedules import late_schedule
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.ir.types import shape_text
@@ -21,13 +28,17 @@ if TYPE_CHECKING:
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
-ABOUT_THE_DATA = ("default-data",)  # the codes that are about the data
+ABOUT_THE_DATA = ("default-data", "dropped-samples")  # the codes that are about the data
 
 
 def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about a section of the user's own; nobody can edit those of the library."""
-    if train is None or is_shipped(train.span.file):
-        return
+    if train is not None and not is_shipped(train.span.file):
+        yield from section_warnings(train, graph)
+
+
+def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about a section, wherever it is."""
     entries = {entry.name: entry for entry in train.entries}
     is_simple = len(graph.inputs) == len(graph.outputs) == 1
     if "data" not in entries and train.net == graph.name and is_simple:
@@ -36,26 +47,30 @@ def training_warnings(train: ast.Train | None, graph: Graph) -> Iterator[Diagnos
         yield from _large_settings(entries["optimizer"].values[0])
     if "schedule" in entries:
         yield from late_schedule(entries["schedule"], entries.get("epochs"))
+    yield from recipe_warnings(entries)
+    if train.net == graph.name:
+        yield from batch_warnings(entries, DEFAULT_DATA)
+        yield from untrained_warnings(entries, graph)
 
 
 def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
     """`weight_decay = 5e4`, where 5e-4 is meant."""
     if not isinstance(optimizer, ast.Function):
         return
-    for argument in optimizer.arguments:
-        number = getattr(argument.value, "value", None)
-        if argument.name not in LARGEST or not isinstance(number, int | float):
+    for name, argument in arguments_of(optimizer):
+        number = number_of(argument.value)
+        if name not in LARGEST or number is None:
             continue
-        largest, usual = LARGEST[argument.name]
+        largest, usual = LARGEST[name]
         if number <= largest:
             continue
         text = argument.value.span.text
         help_ = f"write a number {usual}"
         if re.fullmatch(r"[\d.]+[eE]\d+", text):
-            help_ = f"is this `{argument.name} = {re.sub('[eE]', 'e-', text)}`?"
+            help_ = f"is this `{name} = {re.sub('[eE]', 'e-', text)}`?"
         yield Diagnostic(
             "large-setting",
-            f"`{argument.name}` is {number:g}; usual numbers are {usual}",
+            f"`{name}` is {number:g}; usual numbers are {usual}",
             argument.span,
             "warning",
             help=help_,
