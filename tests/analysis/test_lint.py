@@ -177,7 +177,8 @@ WRONG = [
     ),
     ("channels-last", [4], "net A {\n input z: 9\n dense(980)\n reshape(7x7x20) -> conv(3, 3)\n}"),
     ("joined-twice", [5], JOINED.format("add(@a, @b)")),
-    ("joined-twice", [5], JOINED.format("sub(@b) -> add(@a)")),
+    ("constant-result", [5], JOINED.format("sub(@b) -> add(@a)")),
+    ("constant-result", [3], "net A {\n input x: 9\n dense(1) -> softmax\n}"),
     ("joined-twice", [5], JOINED.format("concat( @b , @a )")),
     (
         "joined-twice",
@@ -407,6 +408,7 @@ def test_manual() -> None:
 
 # What random programs do on purpose.
 RANDOM = {
+    "constant-result",
     "default-axis",
     "vectors-as-channels",
     "all-dropped",

@@ -10,6 +10,7 @@ WARNINGS = (
     "batch-in-input",
     "batch-in-reshape",
     "channels-last",
+    "constant-result",
     "default-axis",
     "default-data",
     "double-activation",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.constant import constant_results
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
 from netdsl.ir.op import WINDOWED
@@ -32,12 +34,12 @@ PARTS_OF_ACTIVATIONS = {("softplus", "tanh")}
 def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the layers of a net, each on its own."""
     examined: set[tuple[object, ...]] = set()  # layers of repeated blocks are alike
-    for node in graph.nodes:
-        for warning in _of_layer(node, examined):
-            warning.notes += call_notes(node.output.site)
-            if is_shipped(node.span.file):
-                _move_to_call(warning, node)
-            yield warning
+    own = ((node, warning) for node in graph.nodes for warning in _of_layer(node, examined))
+    for node, warning in chain(own, constant_results(graph)):
+        warning.notes += call_notes(node.output.site)
+        if is_shipped(node.span.file):
+            _move_to_call(warning, node)
+        yield warning
 
 
 def _move_to_call(warning: Diagnostic, node: Node) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph, Node
 
-DOUBLED = ("add", "sub", "concat", "max")  # `mul` with the value itself is a square
+DOUBLED = ("add", "concat", "max")  # `mul` with the value itself is a square, and `sub` is 0
 LEAST_SCALE = 4  # of boxes, which is certainly meant the other way round
 MORE_CHANNELS = 2  # channels of a map, as a multiple of its height, that came last in the text
 _REFERENCES = re.compile(r"\w+\((?P<references>\s*@[\w.]+\s*(?:,\s*@[\w.]+\s*)*)\)")
@@ -58,8 +58,6 @@ def _joined_twice(node: Node) -> Iterator[Diagnostic]:
     message = f"`{same[0]}` is the current value too, so `{kind}` takes it twice"
     if not others:
         help_ = "refer to an earlier value, which has a label of its own"
-        if kind == "sub":
-            message = f"`{same[0]}` is the current value, so the difference is 0"
     yield _warning("joined-twice", message, node, help_)
 
 
