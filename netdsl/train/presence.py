@@ -119,6 +119,7 @@ class Presence:
                 if text in said:
                     return False
                 if not keys:
+                    time.sleep(2 * EVERY)  # without a launcher, the store ends with this process
                     break
                 time.sleep(EVERY)
         except dist.DistError:  # the launcher has ended
