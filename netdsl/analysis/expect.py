@@ -27,8 +27,7 @@ from netdsl.diagnostics import (
     respelled,
 )
 from netdsl.elaborate.attributes import attribute
-from netdsl.elaborate.conditions import truth
-from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span
+from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span, truth
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast

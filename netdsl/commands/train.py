@@ -68,7 +68,7 @@ def _launch(arguments: argparse.Namespace) -> int:
     compiled = load_one(arguments)
     config = read_config(compiled, arguments.data, _settings(arguments))
     _start(arguments)
-    check_processes(config, arguments.nproc, arguments.device)
+    check_processes(config, arguments.nproc)
     words = list(arguments.words)
     for number, word in enumerate(words):
         if word == "--nproc":

@@ -21,14 +21,10 @@ _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
     """Advise and fix `label.channels`: the sizes of the value at a label are in its `shape`."""
-    if name not in (*_AXES, "shape", "size"):
+    if name not in (*_AXES, "shape"):
         return
     text = f"shape(@{label})"
-    if label == "in":
-        text = f"in.{name}"
-    elif name == "size":
-        text = f"prod({text})"
-    elif name != "shape":
+    if name != "shape":
         text += f"[{_AXES[name]}]"
     diagnostic.help = f"write `{text}`"
     diagnostic.fix = (Edit(place, text),)
@@ -53,18 +49,13 @@ def attribute(expr: ast.Attribute, value: object) -> object:
         return _axis_size(expr, value.type)
     known = [*_AXES, "shape", "size"]
     end = expr.span.end
-    if expr.name == "depth":
-        written = expr.span.text[: -len(expr.name)] + "shape[-3]"
-        help_, fix = f"the depth of a volume is `{written}`", (Edit(expr.span, written),)
-    else:
-        help_ = did_you_mean(expr.name, known)
-        fix = respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known)
     raise NetdslError(
         "unknown-attribute",
         f"a tensor has no `{expr.name}`",
         expr.span,
-        help=help_ or "it has shape, size, channels, height, width, length",
-        fix=fix,
+        help=did_you_mean(expr.name, known)
+        or "it has shape, size, channels, height, width, length",
+        fix=respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known),
     )
 
 

@@ -13,10 +13,9 @@ from netdsl.diagnostics import Edit, did_you_mean
 from netdsl.elaborate.aux_weight import aux_weight
 from netdsl.elaborate.called_nets import put_out, take_input
 from netdsl.elaborate.calls import Calls
-from netdsl.elaborate.conditions import truth
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends, refuse_quotes
-from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate
+from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
 from netdsl.elaborate.formulas import formula
 from netdsl.elaborate.frozen import freeze
 from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds
@@ -174,7 +173,7 @@ class Elaborator:
             case ast.Aux():
                 self._aux_head(statement, env, x)
             case ast.Next():
-                pass_on(statement, env, self.net.innermost)
+                pass_on(statement, env)
             case ast.Expect() if not any(d.is_net for d in self.net.open[1:]):
                 self.expects.append(Expectation(statement, env, self.net.scope.path))
         return x

@@ -169,9 +169,7 @@ def _define(module: Module, definition: ast.Definition | ast.Alias) -> None:
     name = definition.name
     if module.homes.get(name) is module:
         first = module.definitions[name].name_span
-        raise _duplicate(
-            f"`{name}` is defined twice", definition.name_span, first, "choose another name"
-        )
+        raise _duplicate(f"`{name}` is defined twice", definition.name_span, first)
     # It is registered even if its name is wrong, so that its calls cause no further errors.
     module.register(definition)
     if name in LAYERS or name in BUILT_IN:
@@ -179,7 +177,7 @@ def _define(module: Module, definition: ast.Definition | ast.Alias) -> None:
             "duplicate-name",
             f"`{name}` is a layer of the language",
             definition.name_span,
-            help=f"choose another name, such as `{name.capitalize()}`",
+            help="choose another name",
         )
     if isinstance(definition, ast.Definition):
         _check_parameters(definition)
@@ -296,18 +294,6 @@ def _shipped() -> frozenset[str]:
     return frozenset(library.block_names())
 
 
-def _means_kind(definition: ast.Definition | ast.Alias, span: Span) -> bool:
-    """Whether a call means a layer kind, although a net or block has its name by mistake.
-
-    A net is seldom called, and a block cannot call itself.
-    """
-    if definition.name not in _KINDS:
-        return False
-    own = definition.span
-    is_inside = own.file is span.file and own.start <= span.start < own.end
-    return is_inside or isinstance(definition, ast.Alias) or definition.is_net
-
-
 def resolve(
     loader: Loader, module: Module, name: str, span: Span, labels: Iterable[str] = ()
 ) -> BlockValue | KindValue | Identity:
@@ -316,7 +302,7 @@ def resolve(
     Raises `NetdslError` with the closest names, which may be `labels`.
     """
     definition = module.definitions.get(name)
-    if definition is not None and not _means_kind(definition, span):
+    if definition is not None:
         return _block_value(definition, module.homes[name], span)
     if name == "identity":
         return IDENTITY

@@ -10,8 +10,6 @@ from netdsl.habits.entries import open_brace, part
 from netdsl.habits.statements import bracketed, is_layer, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netdsl.habits.base import Fix, Matched
 
 _LAYERS = r"(?:[A-Za-z_]\w*(?:\([^()]*\))?|[(\[{].*[)\]}])"
@@ -48,19 +46,15 @@ def carried(matched: Matched) -> Fix:
     return Guess(f"{head}{start} {{` and `{written}")
 
 
-def loops_around(text: str, offset: int) -> Iterator[tuple[int, str]]:
-    """The loops around an offset, the innermost first: where the brace is, and the head before."""
+def loop_around(text: str, offset: int) -> str | None:
+    """The head of the innermost loop around an offset, without its brace."""
     while (opening := open_brace(text, offset)) is not None:
         head = text[:opening].rpartition("\n")[2].strip()
         loop = re.search(r"(?:^|[{|>]\s*)((?:for|repeat)\b[^{}]*)$", head)
         if loop is not None:
-            yield opening, loop[1].strip()
+            return loop[1].strip()
         offset = opening
-
-
-def loop_around(text: str, offset: int) -> str | None:
-    """The head of the innermost loop around an offset, without its brace."""
-    return next((head for _, head in loops_around(text, offset)), None)
+    return None
 
 
 def appended(matched: Matched) -> Fix:

@@ -14,7 +14,7 @@ from kornia.augmentation.auto import RandAugment
 from torch import Tensor, nn
 
 from netdsl.train import settings
-from netdsl.train.permitted import check_kind, kind_of
+from netdsl.train.permitted import MIXED, check_kind, kind_of
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, InputData, TargetData
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 Prepare = Callable[["Batch"], tuple[list[Tensor], dict[str, Tensor]]]
 Stage = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # from images and targets to the same
 Change = Callable[[nn.Module], nn.Module]
-MIXED = (settings.MixUp, settings.CutMix)
 
 
 def mixes(augment: tuple[settings.Augment, ...]) -> bool:

@@ -14,7 +14,6 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from netdsl.errors import SettingError
 from netdsl.process.cores import cores
-from netdsl.train.presence import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +49,7 @@ def launch(count: int, words: Sequence[str]) -> int:
         ended = [code for code in codes.values() if code > 0]
         if not ended:
             message = f"signal {-min(codes.values())} has ended process {min(codes)} of {count}"
-            raise SettingError(LOST, message) from None
+            raise SettingError("lost-process", message) from None
         return max(ended)
     except SignalException as stop:
         return 128 + stop.sigval

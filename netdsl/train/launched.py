@@ -53,12 +53,8 @@ def launched(environment: Mapping[str, str]) -> Launched | None:
     return Launched(rank, count, _number(local, "LOCAL_RANK"), _number(local, "LOCAL_WORLD_SIZE"))
 
 
-def check_processes(config: TrainConfig, count: int, device: str) -> None:
-    """Raise SettingError unless the recipe can be trained by so many processes on a device."""
-    if config.sync_bn and device == "cpu":
-        message = "`sync_bn` needs GPUs: PyTorch cannot share the statistics of batches on the CPU"
-        help_ = "leave it out: each process then computes the statistics of its own samples"
-        raise SettingError("bad-argument", message, "sync_bn", help_)
+def check_processes(config: TrainConfig, count: int) -> None:
+    """Raise SettingError unless the recipe can be trained by so many processes."""
     if count > config.batch:
         message = f"`batch` is {config.batch}, but there are {count} processes to divide it among"
         help_ = f"write a `batch` of at least {count}, or start fewer processes"

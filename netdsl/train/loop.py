@@ -23,6 +23,7 @@ from netdsl.train.journal import Journal, Subject, check_foreign
 from netdsl.train.logs import check_logs
 from netdsl.train.monitor import best_epoch, check_monitored, stops_early
 from netdsl.train.numerics import options_of
+from netdsl.train.parallel import check_sync
 from netdsl.train.processes import ALONE, Processes
 from netdsl.train.run import Run, torch_device
 from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
@@ -129,6 +130,7 @@ def train(
     about = {**(about or {}), "net": name}
     with options_of(config), _telling_losses(processes):
         chosen = torch_device(device, processes.on_machine_rank)
+        check_sync(config, chosen)
         run = Run(module, dataset, config, chosen, ends, processes)
         journal = None
         if processes.is_first:

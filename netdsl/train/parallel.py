@@ -13,9 +13,12 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from netdsl.errors import SettingError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from netdsl.train.config import TrainConfig
     from netdsl.train.processes import Processes
 
 
@@ -107,6 +110,14 @@ def synchronised(module: nn.Module) -> nn.Module:
     convert: Any = nn.SyncBatchNorm.convert_sync_batchnorm
     changed: nn.Module = convert(module)
     return changed
+
+
+def check_sync(config: TrainConfig, device: torch.device) -> None:
+    """Raise SettingError `bad-argument` for `sync_bn` on a device that cannot compute it."""
+    if config.sync_bn and device.type == "cpu":
+        message = "`sync_bn` needs GPUs: PyTorch cannot share the statistics of batches on the CPU"
+        help_ = "leave it out: each process then computes the statistics of its own samples"
+        raise SettingError("bad-argument", message, "sync_bn", help_)
 
 
 def has_batch_norm(module: nn.Module) -> bool:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from netdsl.train.processes import Processes, Share
 
 
-class Piece(NamedTuple):
+class Microbatch(NamedTuple):
     """A piece of a batch, counted from 0, with `samples` samples of all processes.
 
     This process trains on the `share` of it. It reads the part `read` of the batch, which is from
@@ -27,7 +27,9 @@ class Piece(NamedTuple):
     end: int
 
 
-def pieces_of(samples: int, most: int, processes: Processes, *, whole: bool = False) -> list[Piece]:
+def pieces_of(
+    samples: int, most: int, processes: Processes, *, whole: bool = False
+) -> list[Microbatch]:
     """A batch in pieces of nearly equal size, of about `most` samples.
 
     With `whole`, each process reads the samples of all. No piece has a single sample unless `most`
@@ -37,7 +39,7 @@ def pieces_of(samples: int, most: int, processes: Processes, *, whole: bool = Fa
     if most > 1:
         count = max(1, min(count, samples // 2))
     ends = [samples * i // count for i in range(count + 1)]
-    pieces: list[Piece] = []
+    pieces: list[Microbatch] = []
     position = 0
     for number, (start, end) in enumerate(pairwise(ends)):
         share = processes.share(end - start)
@@ -45,6 +47,6 @@ def pieces_of(samples: int, most: int, processes: Processes, *, whole: bool = Fa
         if not whole:
             read = slice(start + share.read.start, start + share.read.stop)
         own = read.stop - read.start
-        pieces.append(Piece(number, end - start, share, read, position, position + own))
+        pieces.append(Microbatch(number, end - start, share, read, position, position + own))
         position += own
     return pieces

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 EVERY = 0.5  # seconds between two numbers
 LONG = 3.0  # seconds after which a number that stays the same is of a process that is lost
-LOST = "lost-process"
 GO_ON = (
     "`--resume` continues from the last checkpoint, also with another number of processes; if the"
     " steps need more time, raise `--timeout`"
@@ -35,10 +34,17 @@ GO_ON = (
 class Store(Protocol):
     """What this module uses of PyTorch's stores, which its annotations leave out."""
 
-    def set(self, key: str, value: str) -> None: ...
-    def get(self, key: str) -> bytes: ...
-    def check(self, keys: list[str]) -> bool: ...
-    def clone(self) -> Store: ...
+    def set(self, key: str, value: str) -> None:
+        """Store a value."""
+
+    def get(self, key: str) -> bytes:
+        """Wait until a key has a value, and return it."""
+
+    def check(self, keys: list[str]) -> bool:
+        """Whether all keys have values."""
+
+    def clone(self) -> Store:
+        """Another connection to the same store, for another thread."""
 
 
 class _Sign(NamedTuple):
@@ -94,7 +100,7 @@ class Presence:
             now = {number: self._sign(number) for number in others}
         except dist.DistError:
             message = "the program that has started the processes has ended or cannot be reached"
-            return SettingError(LOST, message, None, GO_ON)
+            return SettingError("lost-process", message, None, GO_ON)
         for number in others:
             if now[number].beat == before[number].beat:
                 return self._error(number, now[number], "has ended or hangs")
@@ -113,6 +119,7 @@ class Presence:
                 if text in said:
                     return False
                 if not keys:
+                    time.sleep(2 * EVERY)  # without a launcher, the store ends with this process
                     break
                 time.sleep(EVERY)
         except dist.DistError:  # the launcher has ended
@@ -122,7 +129,7 @@ class Presence:
     def _error(self, number: int, sign: _Sign, fact: str) -> SettingError:
         who = f"process {number} of {self._count} (numbered from 0), on {sign.host}"
         message = f"{who}, {fact}; it has done {counted(sign.steps, 'step')}"
-        return SettingError(LOST, message, None, GO_ON)
+        return SettingError("lost-process", message, None, GO_ON)
 
     def _sign(self, number: int) -> _Sign:
         return _Sign.read(self._store.get(self._key(number)).decode())

@@ -23,7 +23,7 @@ from netdsl.errors import NetdslError, SettingError
 from netdsl.process.cores import cores
 from netdsl.process.stops import Stopped, ignore_stops
 from netdsl.process.watch import end_with
-from netdsl.train.presence import LOST, Presence
+from netdsl.train.presence import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -171,7 +171,7 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
     except (RuntimeError, ValueError) as error:
         message = f"process {rank} of {count} (numbered from 0) has not met the others: {error}"
         help_ = "start all machines within the time of `--timeout`, with the same address"
-        raise SettingError(LOST, message, None, help_) from error
+        raise SettingError("lost-process", message, None, help_) from error
     with Presence(store, rank, count) as presence:
         dist.barrier()
         processes = Processes(rank, count, launched.on_machine_rank, presence)

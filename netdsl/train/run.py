@@ -24,7 +24,7 @@ from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import TrainStep, seed_draws, steps_of
 from netdsl.train.parallel import Parallel, has_batch_norm, synchronised, whole
-from netdsl.train.pieces import Piece, pieces_of
+from netdsl.train.pieces import Microbatch, pieces_of
 from netdsl.train.portion import Portion
 from netdsl.train.processes import ALONE, Processes
 from netdsl.train.rates import rate_factor
@@ -155,7 +155,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group[RATE] * factor
 
-    def _pieces(self, samples: int) -> list[Piece]:
+    def _pieces(self, samples: int) -> list[Microbatch]:
         """The pieces of a batch, each with the samples of this process."""
         return pieces_of(samples, self.config.batch, self.processes, whole=self._whole_batches)
 
@@ -209,7 +209,7 @@ class Run:
             self._forward(step, piece, batch, self.module)
 
     def _forward(
-        self, step: TrainStep, piece: Piece, batch: Batch, forward: Forward
+        self, step: TrainStep, piece: Microbatch, batch: Batch, forward: Forward
     ) -> tuple[Tensor, Tensor]:
         """The mean loss of a piece of a batch, and how many samples are classified correctly.
 

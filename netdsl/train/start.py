@@ -38,6 +38,8 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from torch import nn
+
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
     from netdsl.train.config import TrainConfig
@@ -82,7 +84,7 @@ def train_net(
     if not processes.is_first:
         console, warn = Console(quiet=True), _ignore
     try:
-        check_processes(config, processes.count, wishes.device)
+        check_processes(config, processes.count)
         check_recipe(compiled.graph, config, describe_dataset(config.data))
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
@@ -110,14 +112,8 @@ def train_net(
         out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
         [goes_on] = map(bool, processes.most(goes_on))
-        fresh = None
-        if config.weights is not None and not goes_on:
-            loaded = load_pretrained(module, compiled.graph, config.weights)
-            console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
-            fresh = loaded.new
-        if not goes_on and decides_frozen(config, wishes.settings):
-            untrained = frozen_untrained(compiled.graph, config, fresh)
-            warn([placed(e, compiled, wishes.settings).diagnostic for e in untrained])
+        if not goes_on:
+            _load(module, compiled, config, wishes, console, warn)
         return train(
             module,
             dataset,
@@ -138,6 +134,25 @@ def train_net(
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def _load(
+    module: nn.Module,
+    compiled: Compiled,
+    config: TrainConfig,
+    wishes: Wishes,
+    console: Console,
+    warn: Warn,
+) -> None:
+    """Load the weights that a new run begins with, and warn of frozen parts without any."""
+    fresh = None
+    if config.weights is not None:
+        loaded = load_pretrained(module, compiled.graph, config.weights)
+        console.print("\n".join(loaded.lines(config.weights)), soft_wrap=True)
+        fresh = loaded.new
+    if decides_frozen(config, wishes.settings):
+        untrained = frozen_untrained(compiled.graph, config, fresh)
+        warn([placed(e, compiled, wishes.settings).diagnostic for e in untrained])
 
 
 @contextmanager

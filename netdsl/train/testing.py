@@ -13,6 +13,7 @@ from netdsl.train.augment import build_input
 from netdsl.train.feed import CPU, Feed
 from netdsl.train.numerics import outputs_of
 from netdsl.train.processes import ALONE
+from netdsl.train.recipe.options import SHARDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,9 @@ class Tester:
         self.loss, self.processes = loss, processes
         self.confusion: Labels | None = None
         self._prepare = build_input((), dataset, device)
+        self._without_gradients: type[torch.no_grad | torch.inference_mode] = torch.inference_mode
+        if config.strategy == SHARDED:  # shards cannot be gathered in that mode
+            self._without_gradients = torch.no_grad
         self._feeds: dict[str, Feed] = {}  # of the splits, by their prefix; kept for the next test
 
     def probe(self, module: nn.Module) -> None:
@@ -109,7 +113,7 @@ class Tester:
         own = [indices[share.read] for indices, share in zip(order, shares, strict=True)]
         for indices, share, batch in zip(own, shares, feed.batches(own), strict=True):
             check_stop()
-            with torch.inference_mode():
+            with self._without_gradients():
                 inputs, targets = self._prepare(batch.on(self.device))
                 outputs = outputs_of(module, inputs, self.config, self.device)
                 scores = outputs[self.loss.main].float()

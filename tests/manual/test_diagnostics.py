@@ -31,6 +31,8 @@ WITHOUT = {
     "other-net": "it is a warning of commands; tests/weights/test_record.py causes it",
     "format-changes": "it is a bug of the formatter; tests/layout/test_format.py plants one",
     "internal-error": "it is a bug of netdsl; tests/commands/test_failures.py plants one",
+    "lost-process": "it needs several processes; tests/train/test_processes.py",
+    "different-processes": "it needs several processes; tests/train/test_processes.py",
     "killed": "only the system sends SIGKILL; tests/process/test_watch.py",
     "system-error": "only the system refuses a request; tests/commands/test_failures.py",
 }

@@ -147,19 +147,29 @@ def test_a_net_with_two_outputs_trains_the_one_that_the_loss_names(
     } - {"features"}
 
 
-@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "2"), ("RANK", "1")])
-def test_a_launcher_of_several_processes_is_refused(
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE is 2 in the environment, but RANK is missing"),
+        ({"RANK": "1"}, "RANK is 1 in the environment, but WORLD_SIZE is missing"),
+        ({"RANK": "2", "WORLD_SIZE": "2"}, "processes are numbered from 0"),
+        ({"RANK": "x", "WORLD_SIZE": "2"}, "RANK is `x` in the environment"),
+        ({"RANK": "0", "WORLD_SIZE": "2"}, "but MASTER_ADDR is missing"),
+    ],
+)
+def test_an_incomplete_launch_is_refused(
     folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    value: str,
+    variables: dict[str, str],
+    message: str,
 ) -> None:
-    """Several processes would each train the whole run, and write the same folder."""
-    monkeypatch.setenv(name, value)
+    """A process alone would wait for others that never come, or train the whole run."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     assert run(["train", "lenet5"]) == 1
-    message = f"{name} is {value} in the environment, but `netdsl train` runs in one process"
-    assert f"error[no-distribution]: {message}" in capsys.readouterr().err
+    messages = capsys.readouterr().err
+    assert "error[bad-launch]" in messages and message in messages
     assert not list(folder.iterdir())
 
 

@@ -1,0 +1,172 @@
+"""Training in several real processes: the losses of one, and what happens when one is lost."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from netdsl.config import SettingCall
+from netdsl.train.augment import build_input
+from netdsl.train.feed import Batch
+from netdsl.train.portion import Portion
+from tests.support.training import CPU, config, tiny
+
+ROOT = Path(__file__).parents[2]
+NET = """net Small {
+    input image: 1x28x28
+    conv(4, 5, stride = 2) -> relu -> flatten
+    output logits: dense(10)
+}
+train Small {
+    data = fashion_mnist_sample(limit = 1500)
+    augment = [random_crop(28, pad = 2), hflip]
+    optimizer = adam
+    accumulate = 2
+    epochs = 2
+    batch = 50
+}
+"""
+AUGMENTATIONS = [
+    SettingCall("random_crop", (8, 1)),
+    SettingCall("random_resized_crop"),
+    SettingCall("hflip"),
+    SettingCall("rotation", (10,)),
+    SettingCall("scale", ([0.5, 1.0],)),
+    SettingCall("shift", (0.1,)),
+    SettingCall("shear", (10,)),
+    SettingCall("color_jitter", (0.1, 0.1, 0.1, 0.1)),
+    SettingCall("gaussian_blur", (3,)),
+    SettingCall("random_erasing"),
+    SettingCall("rand_augment"),
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "small.net").write_text(NET)
+    return tmp_path
+
+
+def start(
+    folder: Path, out: str, count: int, *words: str, **variables: str
+) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "netdsl", "train", "small.net", "--out", out, *words]
+    if count > 1:
+        command += ["--nproc", str(count), "--timeout", "60"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def trained(folder: Path, out: str, count: int, *words: str) -> list[dict[str, float]]:
+    """The records of the epochs of a run in so many processes."""
+    process = start(folder, out, count, *words)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 0, messages
+    return [json.loads(line) for line in (folder / out / "log.jsonl").read_text().splitlines()]
+
+
+def ranks(launcher: int) -> dict[int, int]:
+    """The numbers of the training processes below a launcher, by their ranks."""
+    found = {}
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text(encoding="ascii")
+    for child in children.split():
+        variables = Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
+        own = [v.removeprefix("RANK=") for v in variables if v.startswith("RANK=")]
+        if own:
+            found[int(own[0])] = int(child)
+    return found
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS, ids=lambda call: call.name)
+def test_a_share_of_a_batch_is_augmented_as_in_the_whole_one(augmentation: SettingCall) -> None:
+    """The images of every share have the bits that they have in one process."""
+    augment = config(augment=[augmentation]).augment
+    data = tiny(7, channels=3)
+    images = torch.from_numpy(data.train.inputs["image"].read(range(7)))
+    labels = torch.arange(7) % 3
+    portion = Portion()
+    whole, part = build_input(augment, data, CPU), build_input(augment, data, CPU, portion)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        expected, _ = whole(Batch({"image": images}, {"label": labels}))
+        for own in (slice(0, 1), slice(1, 4), slice(3, 7)):
+            portion.whole, portion.own = 7, own
+            torch.manual_seed(seed)
+            actual, _ = part(Batch({"image": images[own]}, {"label": labels[own]}))
+            assert torch.equal(expected[0][own], actual[0])
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(3, []), (2, ["--set", "train.strategy=sharded"])], ids=["data", "sharded"]
+)
+def test_several_processes_have_the_losses_of_one(
+    folder: Path, count: int, words: list[str]
+) -> None:
+    """Without batch norm and dropout, only the order of sums differs; resuming keeps that."""
+    one = trained(folder, "one", 1)
+    many = trained(folder, "many", count, *words)
+    for expected, actual in zip(one, many, strict=True):
+        for key in ("train_loss", "test_loss"):
+            assert actual[key] == pytest.approx(expected[key], rel=1e-4)
+        assert actual["accuracy"] == pytest.approx(expected["accuracy"], abs=0.002)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGKILL, 1), (signal.SIGTERM, 143)], ids=["killed", "terminated"]
+)
+def test_a_run_goes_on_in_one_process_after_one_of_two_has_ended(
+    folder: Path, number: int, code: int
+) -> None:
+    """The lost process is named, and the checkpoint is that of the last complete step."""
+    whole = trained(folder, "whole", 1, "--set", "train.epochs=12")
+    process = start(folder, "out", 2, "--set", "train.epochs=12")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch  1"):
+            break
+    os.kill(ranks(process.pid)[1], number)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == code
+    if number == signal.SIGKILL:
+        assert messages.count("error[lost-process]: process 1 of 2") == 1, messages
+    rest = trained(folder, "out", 1, "--resume", "--set", "train.epochs=12")
+    assert len(rest) == 12
+    assert rest[-1]["train_loss"] == pytest.approx(whole[-1]["train_loss"], rel=1e-3)
+
+
+def test_options_that_processes_cannot_share_are_refused(folder: Path) -> None:
+    for setting, message in (
+        ("batch=2", "`batch` is 2, but there are 3 processes to divide it among"),
+        ("sync_bn=true", "`sync_bn` needs GPUs"),
+    ):
+        process = start(folder, "refused", 3, "--set", f"train.{setting}")
+        _, messages = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert messages.count(message) == 1, messages
+
+
+def test_processes_with_different_settings_are_refused(folder: Path) -> None:
+    """Started by hand, one with another seed: it is named once, before the first step."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    processes = [
+        start(folder, "out", 1, "--set", f"train.seed={rank}", RANK=str(rank), **place)
+        for rank in range(2)
+    ]
+    messages = "".join(process.communicate(timeout=120)[1] for process in processes)
+    assert [process.returncode for process in processes] == [1, 1]
+    fact = "the settings of process 1 of 2 (numbered from 0) differ from those of process 0"
+    assert messages.count(f"error[different-processes]: {fact}") == 1, messages
+    assert not (folder / "out").exists()
