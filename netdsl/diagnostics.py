@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 MAX_ERRORS = 100
+MAX_TEXT = 1_000  # the most characters of a message, or of its advice: both may quote the file
 MANY = 1_000  # the most names that a wrong name is compared with
 CLOSEST = 3  # the most names that advice suggests
 OF_NAMES = ("duplicate-name", "unknown-label")  # codes of errors that may have many places
@@ -61,11 +62,11 @@ class Diagnostic:
         fix: tuple[Edit, ...] = (),
     ) -> None:
         self.code = code
-        self.message = message
+        self.message = _bounded(message)
         self.span = span
         self.severity = severity
         self.notes = notes
-        self.help = help
+        self.help = help and _bounded(help)
         self._file: str | None = None
         self.fix = fix
 
@@ -91,6 +92,14 @@ class Diagnostic:
 
     def __repr__(self) -> str:
         return f"<{self.severity}[{self.code}]: {self.message}>"
+
+
+def _bounded(text: str) -> str:
+    """The text, without its middle if it is longer than `MAX_TEXT`."""
+    if len(text) <= MAX_TEXT:
+        return text
+    half = MAX_TEXT // 2
+    return f"{text[:half]} ... {text[-half:]}"
 
 
 class Abandoned(Exception):

@@ -702,3 +702,21 @@ def test_the_nets_of_a_library_file_are_listed_by_their_names(
     error = capsys.readouterr().err
     assert "name one: resnet:ResNet18, resnet:ResNet34, " in error
     assert ", or 7 others" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'net N {\n    input x: 3\n    dense(3)\n    expect params == "LONG"\n}',
+        'import "LONG.net"\nnet N { input x: 3 }',
+    ],
+)
+def test_what_a_message_quotes_is_bounded(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message keeps both ends of a very long text."""
+    found = diagnostics_of(text.replace("LONG", "a" * 5_000), tmp_path, capsys)
+    assert found
+    for diagnostic in found:
+        assert len(diagnostic["message"]) < 1_100, diagnostic["code"]
+        assert len(diagnostic["help"] or "") < 1_100, diagnostic["code"]

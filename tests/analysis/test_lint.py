@@ -46,6 +46,7 @@ WRONG = [
         "block B(n, k) { conv(n, k, pad = 64) }\nnet A {\n input x: 64x32x32\n B(3, 128)\n}",
     ),
     ("argument-order", [3], "net A {\n input image: 3x9x9\n maxpool(20, pad = 10)\n}"),
+    ("argument-order", [3], "net A {\n input x: 3x9x9\n depthwise(40, pad = same)\n}"),
     (
         "empty-range",
         [3],

@@ -130,7 +130,7 @@ def _wide_kernel(node: Node) -> Iterator[Diagnostic]:
         kernel = _largest(node.op.given.get("k", 0))
         if not isinstance(size, int) or window.up != 1 or kernel <= max(WIDEST_KERNEL, 2 * size):
             continue
-        kind, out = node.op.kind, getattr(node.op, "out", kernel)
+        kind, out = node.op.kind, getattr(node.op, "out", None) or kernel
         help_ = f"a kernel of {size} sees the whole map"
         if out < kernel:
             help_ = f"channels come before the kernel: are {out} and {kernel} swapped?"
