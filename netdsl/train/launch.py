@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import uuid
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -14,6 +15,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from netdsl.errors import SettingError
 from netdsl.process.cores import cores
+from netdsl.train.launched import GO_ON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
 LOG = "torch.distributed.elastic"  # its messages repeat those of the processes
 PATIENCE = 10  # seconds that the processes have to save and end
 LOCAL = "127.0.0.1"
+TERMINATED = 128 + SIGTERM  # the exit code after the signal that the launcher sends
 
 
 def launch(count: int, words: Sequence[str]) -> int:
     """Run `netdsl` with a command line in `count` processes; returns the exit code.
 
     They meet at a free port of this machine, and get the signals to stop that this process gets.
-    Raises SettingError `lost-process` if signals have ended all of them.
+    Raises SettingError `lost-process` if another signal has ended one, and none has said so.
     """
     logging.getLogger(LOG).setLevel(logging.CRITICAL)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
@@ -46,11 +49,15 @@ def launch(count: int, words: Sequence[str]) -> int:
         elastic_launch(config, sys.executable)("-m", "netdsl", *words)
     except ChildFailedError as error:
         codes = {number: failure.exitcode for number, failure in error.failures.items()}
-        ended = [code for code in codes.values() if code > 0]
-        if not ended:
-            message = f"signal {-min(codes.values())} has ended process {min(codes)} of {count}"
-            raise SettingError("lost-process", message) from None
-        return max(ended)
+        told = [code for code in codes.values() if code > 0 and code != TERMINATED]
+        if told:
+            return max(told)
+        killed = [number for number, code in codes.items() if code not in (TERMINATED, -SIGTERM)]
+        if not killed:
+            return TERMINATED
+        number = min(killed)
+        message = f"signal {-codes[number]} has ended process {number} of {count} (numbered from 0)"
+        raise SettingError("lost-process", message, None, GO_ON) from None
     except SignalException as stop:
         return 128 + stop.sigval
     return 0

@@ -19,6 +19,7 @@ HELP = (
     "start all processes with `netdsl train --nproc N` or with `torchrun`; for one process, run"
     " `unset RANK WORLD_SIZE`"
 )
+GO_ON = "`--resume` continues from the last checkpoint, also with another number of processes"
 ADDRESS = ("MASTER_ADDR", "MASTER_PORT")  # where the processes meet
 
 

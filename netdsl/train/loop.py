@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
@@ -32,7 +32,7 @@ from netdsl.train.stopping import StopRequest
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import nn
@@ -128,7 +128,7 @@ def train(
     }
     check_equal(processes, identity)
     about = {**(about or {}), "net": name}
-    with options_of(config), _telling_losses(processes):
+    with options_of(config):
         chosen = torch_device(device, processes.on_machine_rank)
         check_sync(config, chosen)
         run = Run(module, dataset, config, chosen, ends, processes)
@@ -142,15 +142,6 @@ def train(
             progress = _begin(files, start)
             _train(files, progress, stop)
     return Result(tuple(progress.history), out / WEIGHTS)
-
-
-@contextmanager
-def _telling_losses(processes: Processes) -> Iterator[None]:
-    """Give errors whose cause is another process the name of that."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise processes.lost(error) from error
 
 
 def _begin(files: _Files, start: StartMode) -> Progress:

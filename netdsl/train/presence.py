@@ -12,23 +12,24 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeVar
 
 from torch import distributed as dist
 
 from netdsl.errors import SettingError
+from netdsl.train.launched import GO_ON
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
+T = TypeVar("T")
 
 EVERY = 0.5  # seconds between two numbers
 LONG = 3.0  # seconds after which a number that stays the same is of a process that is lost
-GO_ON = (
-    "`--resume` continues from the last checkpoint, also with another number of processes; if the"
-    " steps need more time, raise `--timeout`"
-)
+PATIENCE = 3 * LONG  # seconds for an answer of the store
+LATER = f"{GO_ON}; if the steps need more time, raise `--timeout`"
 
 
 class Store(Protocol):
@@ -89,18 +90,18 @@ class Presence:
         traceback: TracebackType | None,
     ) -> None:
         self._ends.set()
-        self._thread.join()
+        self._thread.join(LONG)
 
     def lost(self) -> SettingError | None:
         """The error about a process that is not there any more, or keeps the others waiting."""
         others = [number for number in range(self._count) if number != self._rank]
         try:
-            before = {number: self._sign(number) for number in others}
+            before = _answered(lambda: {number: self._sign(number) for number in others})
             time.sleep(LONG)
-            now = {number: self._sign(number) for number in others}
+            now = _answered(lambda: {number: self._sign(number) for number in others})
         except dist.DistError:
             message = "the program that has started the processes has ended or cannot be reached"
-            return SettingError("lost-process", message, None, GO_ON)
+            return SettingError("lost-process", message, None, LATER)
         for number in others:
             if now[number].beat == before[number].beat:
                 return self._error(number, now[number], "has ended or hangs")
@@ -111,25 +112,28 @@ class Presence:
 
     def is_first_to_say(self, text: str) -> bool:
         """Whether no process with a lower number ends with the same message."""
-        keys = [self._key(number, "error") for number in range(self._rank)]
         try:
-            self._store.set(self._key(self._rank, "error"), text)
-            for _ in range(round(LONG / EVERY)):
-                said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
-                if text in said:
-                    return False
-                if not keys:
-                    time.sleep(2 * EVERY)  # without a launcher, the store ends with this process
-                    break
-                time.sleep(EVERY)
+            return _answered(lambda: self._is_first_to_say(text))
         except dist.DistError:  # the launcher has ended
             return True
+
+    def _is_first_to_say(self, text: str) -> bool:
+        keys = [self._key(number, "error") for number in range(self._rank)]
+        self._store.set(self._key(self._rank, "error"), text)
+        for _ in range(round(LONG / EVERY)):
+            said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
+            if text in said:
+                return False
+            if not keys:
+                time.sleep(2 * EVERY)  # without a launcher, the store ends with this process
+                break
+            time.sleep(EVERY)
         return True
 
     def _error(self, number: int, sign: _Sign, fact: str) -> SettingError:
         who = f"process {number} of {self._count} (numbered from 0), on {sign.host}"
         message = f"{who}, {fact}; it has done {counted(sign.steps, 'step')}"
-        return SettingError("lost-process", message, None, GO_ON)
+        return SettingError("lost-process", message, None, LATER)
 
     def _sign(self, number: int) -> _Sign:
         return _Sign.read(self._store.get(self._key(number)).decode())
@@ -147,3 +151,26 @@ class Presence:
     @staticmethod
     def _key(number: int, what: str = "sign") -> str:
         return f"netdsl/{what}/{number}"
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """What the store answers.
+
+    Raises `dist.DistError` if there is no answer for `PATIENCE` seconds, although it was asked in
+    another thread: nothing ends the wait for a machine that is cut off.
+    """
+    answers: list[T] = []
+    errors: list[dist.DistError] = []
+
+    def wait() -> None:
+        try:
+            answers.append(ask())
+        except dist.DistError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if answers:
+        return answers[0]
+    raise errors[0] if errors else dist.DistError("the store does not answer")

@@ -173,11 +173,12 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
         help_ = "start all machines within the time of `--timeout`, with the same address"
         raise SettingError("lost-process", message, None, help_) from error
     with Presence(store, rank, count) as presence:
-        dist.barrier()
         processes = Processes(rank, count, launched.on_machine_rank, presence)
         try:
-            yield processes
-            dist.destroy_process_group()
+            with _telling_losses(processes):
+                dist.barrier()
+                yield processes
+                dist.destroy_process_group()
         except NetdslError as error:
             ignore_stops()
             if not presence.is_first_to_say(str(error)):
@@ -187,3 +188,12 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
             if not processes.is_first:
                 sys.exit(128 + stop.number)
             raise
+
+
+@contextmanager
+def _telling_losses(processes: Processes) -> Iterator[None]:
+    """Give errors whose cause is another process the name of that."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise processes.lost(error) from error

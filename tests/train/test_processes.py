@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from netdsl.train.portion import Portion
 from tests.support.training import CPU, config, tiny
 
 ROOT = Path(__file__).parents[2]
+WEIGHTS = "weights.safetensors"
+KILLS = 30
 NET = """net Small {
     input image: 1x28x28
     conv(4, 5, stride = 2) -> relu -> flatten
@@ -120,28 +124,91 @@ def test_several_processes_have_the_losses_of_one(
         assert actual["accuracy"] == pytest.approx(expected["accuracy"], abs=0.002)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGKILL, 1), (signal.SIGTERM, 143)], ids=["killed", "terminated"]
-)
-def test_a_run_goes_on_in_one_process_after_one_of_two_has_ended(
-    folder: Path, number: int, code: int
-) -> None:
-    """The lost process is named, and the checkpoint is that of the last complete step."""
-    whole = trained(folder, "whole", 1, "--set", "train.epochs=12")
-    process = start(folder, "out", 2, "--set", "train.epochs=12")
+IN_PROC = pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+
+
+def interrupted(folder: Path, out: str, number: int, *words: str) -> tuple[int, str]:
+    """Send a signal to the second of two processes in the second epoch.
+
+    Gives the exit code and the messages.
+    """
+    process = start(folder, out, 2, *words)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch  1"):
+        if line.split()[0] == "epoch":
             break
     os.kill(ranks(process.pid)[1], number)
     _, messages = process.communicate(timeout=120)
-    assert process.returncode == code
-    if number == signal.SIGKILL:
-        assert messages.count("error[lost-process]: process 1 of 2") == 1, messages
-    rest = trained(folder, "out", 1, "--resume", "--set", "train.epochs=12")
+    return process.returncode, messages
+
+
+@IN_PROC
+def test_a_run_goes_on_in_one_process_after_a_signal_to_stop(folder: Path) -> None:
+    """The checkpoint is that of the last complete step."""
+    words = ["--set", "train.epochs=12"]
+    whole = trained(folder, "whole", 1, *words)
+    code, _ = interrupted(folder, "out", signal.SIGTERM, *words)
+    assert code == 143
+    rest = trained(folder, "out", 1, "--resume", *words)
     assert len(rest) == 12
     assert rest[-1]["train_loss"] == pytest.approx(whole[-1]["train_loss"], rel=1e-3)
+
+
+@IN_PROC
+def test_two_processes_have_the_same_bits_after_one_was_killed(folder: Path) -> None:
+    """The lost process is named. Buffers, averages and random numbers are as in a whole run."""
+    words = ["--set", "train.epochs=4", "--set", "train.ema=0.9", "--set", "train.clip_norm=1"]
+    text = NET.replace("-> relu", "-> bn -> relu -> dropout(0.1)")
+    (folder / "small.net").write_text(text)
+    trained(folder, "whole", 2, *words)
+    code, messages = interrupted(folder, "out", signal.SIGKILL, *words)
+    assert code == 1
+    assert messages.count("error[lost-process]: process 1 of 2") == 1, messages
+    trained(folder, "out", 2, "--resume", *words)
+    expected, actual = ((folder / name / WEIGHTS).read_bytes() for name in ("whole", "out"))
+    assert actual == expected
+
+
+@IN_PROC
+def test_a_process_that_is_killed_before_it_meets_the_others_is_named(folder: Path) -> None:
+    process = start(folder, "out", 2)
+    found: dict[int, int] = {}
+    while 1 not in found and process.poll() is None:
+        found = ranks(process.pid)
+    os.kill(found[1], signal.SIGKILL)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 1
+    fact = "signal 9 has ended process 1 of 2 (numbered from 0)"
+    assert messages.count(f"error[lost-process]: {fact}") == 1, messages
+
+
+@IN_PROC
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_random_process_is_killed_at_random_moments(folder: Path, count: int) -> None:
+    """Each run resumes after every kill, and ends with the bits of a whole run."""
+    words = ["--set", "train.epochs=12", "--set", "train.ema=0.9"]
+    (folder / "small.net").write_text(NET.replace("-> relu", "-> bn -> relu -> dropout(0.1)"))
+    began = time.monotonic()
+    trained(folder, "whole", count, *words)
+    seconds = time.monotonic() - began
+    expected = (folder / "whole" / WEIGHTS).read_bytes()
+    rng, kills, run = random.Random(0), 0, 0
+    while kills < KILLS:
+        out, run = f"out{run}", run + 1
+        ended = False
+        while not ended and kills < KILLS:
+            process = start(folder, out, count, "--resume", *words)
+            try:
+                process.communicate(timeout=rng.uniform(0.3, 1) * seconds)
+            except subprocess.TimeoutExpired:
+                os.kill(rng.choice([*ranks(process.pid).values()]), signal.SIGKILL)
+                kills += 1
+                _, messages = process.communicate(timeout=120)
+                assert process.returncode == 0 or "error[lost-process]" in messages, messages
+            ended = process.returncode == 0
+        trained(folder, out, count, "--resume", *words)
+        assert (folder / out / WEIGHTS).read_bytes() == expected
 
 
 def test_options_that_processes_cannot_share_are_refused(folder: Path) -> None:
