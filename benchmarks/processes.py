@@ -1,0 +1,124 @@
+"""Times training in several processes, with PyTorch's CPU backend.
+
+    python benchmarks/processes.py DIR [--rounds 5]
+
+`DIR` is the folder with CIFAR-10. Real runs of `netdsl train` take turns; the images per second are
+those in their logs, of all epochs but the first, so without the start and the test.
+
+- One process under `torchrun`, against the same without it (LeNet-5).
+- Two processes that train ResNet-18 together, against two that each train one on half the batch, at
+  the same time and without knowing of each other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+from measure import header, verdict
+
+import netdsl
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1")
+EPOCHS = 4
+BATCH = 128
+
+
+class Training:
+    """A run in a folder of its own, with one thread for each process if there are two."""
+
+    def __init__(self, folder: Path, net: str, data: str, *words: str, launcher: tuple[str, ...]):
+        self.log = folder / "log.jsonl"
+        command = [sys.executable, *launcher, "-m", "netdsl", "train", net, "--data", data]
+        command += ["--out", str(folder), "--set", f"train.epochs={EPOCHS}", *words]
+        source = str(Path(netdsl.__file__).parents[1])
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": source},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def images_per_second(self) -> float:
+        """The median over the epochs, once the run has ended."""
+        _, messages = self.process.communicate()
+        if self.process.returncode:
+            sys.exit(messages)
+        records = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return float(median(record["images_per_second"] for record in records[1:]))
+
+
+def under_torchrun(folder: Path, rounds: int) -> bool:
+    """Compare one process under `torchrun` with one without it."""
+    ratios = []
+    for number in range(rounds):
+        speeds = {}
+        names = ("alone", "torchrun") if number % 2 else ("torchrun", "alone")
+        for name in names:
+            launcher = TORCHRUN if name == "torchrun" else ()
+            out = folder / f"{name}-{number}"
+            run = Training(out, "lenet5", "fashion_mnist_sample", launcher=launcher)
+            speeds[name] = run.images_per_second()
+        print(f"LeNet-5: {speeds['alone']:8,.0f} images/s alone, {speeds['torchrun']:8,.0f} under")
+        ratios.append(speeds["torchrun"] / speeds["alone"])
+    return verdict("one process under torchrun: ratio", median(ratios), 0.98, at_most=False)
+
+
+def together(folder: Path, data: str, rounds: int) -> bool:
+    """Compare two processes that train one net with two that train a net each."""
+    ratios = []
+    words = ("-D", "classes=10", "--set", "train.augment=[]", "--set")
+    for number in range(rounds):
+        both = Training(
+            folder / f"both-{number}",
+            "resnet:ResNet18",
+            data,
+            *words,
+            f"train.batch={BATCH}",
+            "--nproc",
+            "2",
+            launcher=(),
+        ).images_per_second()
+        own = [
+            Training(
+                folder / f"own-{number}-{half}",
+                "resnet:ResNet18",
+                data,
+                *words,
+                f"train.batch={BATCH // 2}",
+                "--set",
+                "train.threads=1",
+                launcher=(),
+            )
+            for half in range(2)
+        ]
+        apart = sum(run.images_per_second() for run in own)
+        print(f"ResNet-18: {both:8,.1f} images/s together, {apart:8,.1f} apart")
+        ratios.append(both / apart)
+    return verdict("two processes together: ratio", median(ratios), 0.8, at_most=False)
+
+
+def main() -> int:
+    """Print the ratios; returns 1 if a bound is broken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", help="the folder with CIFAR-10")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--limit", type=int, default=1024, help="training images (default: 1024)")
+    arguments = parser.parse_args()
+    header("torch")
+    data = f'cifar10(root = "{arguments.folder}", limit = {arguments.limit})'
+    with tempfile.TemporaryDirectory() as folder:
+        one = under_torchrun(Path(folder), arguments.rounds)
+        two = together(Path(folder), data, arguments.rounds)
+    return 0 if one and two else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
