@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 USUAL = ("kind", "window", "output", "params", "macs", "from")  # the columns of the layer table
 SHOW = ("buffers", "weights", "units", "memory", "field")  # the columns that `--show` adds
+PARALLEL = "parallel"  # the tables about training on several devices, which `--show` also adds
 FIGURES = ("params", "macs", "buffers", "weights", "units", "memory")  # columns of numbers
 MAX_FORMULA = 24  # characters in a table cell
 

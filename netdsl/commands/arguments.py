@@ -18,6 +18,7 @@ from netdsl.commands.options import (
     add_parameters,
     natural,
 )
+from netdsl.commands.parallel_options import add_parallel_options
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
 
@@ -48,6 +49,7 @@ def _check(add: Add) -> None:
         netdsl check vgg --depth 0
         netdsl check vgg:VGG16 --sort params
         netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
+        netdsl check vgg:VGG16 --show parallel --devices 8,64 --bandwidth 100Gbit/s
         """,
     )
     command.add_argument(
@@ -60,6 +62,7 @@ def _check(add: Add) -> None:
     add_parameters(command)
     add_input(command)
     add_table_options(command)
+    add_parallel_options(command)
     command.add_argument(
         "--format",
         choices=["text", "json", "sarif", "github"],

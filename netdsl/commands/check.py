@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.figures import PARALLEL
 from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.summary import Summary
@@ -19,6 +20,7 @@ from netdsl.commands.common import (
     split_name,
 )
 from netdsl.commands.output import note, say, say_always, say_json
+from netdsl.commands.parallel_options import check_parallel_options
 from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, nearest
 from netdsl.driver import check_expects, compile_net, open_program, program_of
@@ -70,6 +72,7 @@ class Results(NamedTuple):
 def run(arguments: argparse.Namespace) -> int:
     """Check every net that is named; returns the exit code."""
     check_table_options(arguments)
+    check_parallel_options(arguments)
     if arguments.fix and "-" in arguments.files:
         raise UsageError("--fix changes files; standard input cannot be changed")
     results = Results([], [], Findings(), set(), several=_are_several(arguments.files))
@@ -277,7 +280,7 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
         _check_kinds(arguments, summaries)
     match arguments.format:
         case "json":
-            nets = [s.as_json(arguments.depth, arguments.only) for s in summaries]
+            nets = [_net_as_json(c, c.summary, arguments) for c in results.checked if c.summary]
             say_json({"nets": nets, "diagnostics": [as_json(d) for d in diagnostics]}, indent=2)
         case "sarif":
             from netdsl.commands.manual import rule_pages  # only this format needs it
@@ -288,6 +291,17 @@ def _report(arguments: argparse.Namespace, results: Results) -> None:
                 say_always(as_github(diagnostic))
         case _:
             _report_text(arguments, results)
+
+
+def _net_as_json(
+    checked: Checked, summary: Summary, arguments: argparse.Namespace
+) -> dict[str, object]:
+    net = summary.as_json(arguments.depth, arguments.only)
+    if PARALLEL in arguments.show and checked.compiled is not None:
+        from netdsl.commands.parallel import parallel_json  # few runs have these figures
+
+        net[PARALLEL] = parallel_json(checked.compiled, arguments)
+    return net
 
 
 def _report_text(arguments: argparse.Namespace, results: Results) -> None:

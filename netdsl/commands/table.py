@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.analysis.figures import figure, totals
+from netdsl.analysis.figures import PARALLEL, figure, totals
 from netdsl.commands.output import say, say_styled
 from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import HEADS, Choice, number_in
@@ -141,6 +141,10 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     say("")
     for label, text in total_lines(lines, width):
         say_styled((label, "bold"), (text, ""))
+    if PARALLEL in arguments.show and item.compiled is not None:
+        from netdsl.commands.parallel import print_parallel  # few tables have these figures
+
+        print_parallel(item.compiled, arguments, width)
 
 
 def _print_heading(label: str, graph: Graph, width: int | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from netdsl.analysis.figures import FIGURES, SHOW, USUAL
+from netdsl.analysis.figures import FIGURES, PARALLEL, SHOW, USUAL
 from netdsl.commands.common import UsageError
 from netdsl.commands.options import natural
 from netdsl.diagnostics import did_you_mean
@@ -48,7 +48,7 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         default=(),
         metavar="COLUMNS",
         help=f"add columns to the table, separated by commas: {', '.join(SHOW)}; or all (field is"
-        " the receptive field)",
+        f" the receptive field); {PARALLEL} adds tables about training on several devices",
     )
     command.add_argument(
         "--columns",
@@ -95,6 +95,8 @@ def _add_forms(command: argparse.ArgumentParser) -> None:
 def check_table_options(arguments: argparse.Namespace) -> None:
     """Raise `UsageError` for options without an effect, and for those that exclude each other."""
     given = [name for name in TABLE_OPTIONS if is_given(arguments, name)]
+    if arguments.format == "json" and arguments.show == (PARALLEL,):
+        given.remove("show")
     _refuse_unused(arguments.format, given)
     for (one, other), reason in REFUSED.items():
         if one in given and other in given:
@@ -139,7 +141,12 @@ def _refuse_for_overview(arguments: argparse.Namespace, given: list[str]) -> Non
 
 
 def _more_columns(text: str) -> tuple[str, ...]:
-    return _columns(text, SHOW)
+    """The columns that are added, and `parallel` if its tables are."""
+    names = text.split(",")
+    if PARALLEL not in names or names == [PARALLEL]:
+        return tuple(names) if names == [PARALLEL] else _columns(text, SHOW)
+    others = ",".join(name for name in names if name != PARALLEL)
+    return (*_columns(others, SHOW), PARALLEL)
 
 
 def _only_columns(text: str) -> tuple[str, ...]:

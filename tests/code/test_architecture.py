@@ -337,7 +337,7 @@ def test_check_loads_only_what_it_uses() -> None:
     modules = [name[1:] for name in names if name[0] == "netdsl" and len(name) > 1]
     assert OWN == {m[0] for m in modules}
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
-    declaring = {"model_arguments", "training_arguments", "table_options"}
+    declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
     declaring |= {"arguments", "options", "parser"}
     assert declaring | {"check", "checked", "common", "output", "table"} == commands
     assert {"table", "rows", "columns"} == {m[1] for m in modules if m[0] == "draw" and m[1:]}

@@ -59,6 +59,7 @@ TABLES = {  # their forms: the width and the options
     "200": ["--tree"],
     "80.all": ["--tree", "--show", "all"],
     "80.flat": ["--flat"],
+    "80.parallel": ["--tree", "--depth", "1", "--show", "parallel"],
 }
 
 
