@@ -121,7 +121,7 @@ class Net(Figures):
         """
         if path is None:
             return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, depth))
-        options = import_module("netdsl.draw.options").Options(depth)
+        options = import_module("netdsl.draw.options").DrawOptions(depth)
         import_module("netdsl.draw.formats").draw(self.graph, path, options)
         return None
 

@@ -10,7 +10,7 @@ from netdsl.draw.dot import emit_dot
 from netdsl.draw.html import emit_page
 from netdsl.draw.layout import render
 from netdsl.draw.mermaid import emit_mermaid
-from netdsl.draw.options import Options
+from netdsl.draw.options import DrawOptions
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
 
-_USUAL = Options()
+_USUAL = DrawOptions()
 
 
-def draw(graph: Graph, path: str | Path, options: Options = _USUAL) -> None:
+def draw(graph: Graph, path: str | Path, options: DrawOptions = _USUAL) -> None:
     """Write the picture in the format of the suffix of `path`, one of `SUFFIXES`.
 
     Raises `ValueError` for other suffixes, and `NetdslError` if the program that
@@ -37,24 +37,24 @@ def draw(graph: Graph, path: str | Path, options: Options = _USUAL) -> None:
         temporary.write_bytes(content)
 
 
-def _rendered(form: str, graph: Graph, options: Options) -> bytes:
+def _rendered(form: str, graph: Graph, options: DrawOptions) -> bytes:
     dpi = options.dpi if form == "png" else 0
     return render(emit_dot(graph, options.depth), form, program=options.program, dpi=dpi)
 
 
-def _dot(graph: Graph, options: Options) -> bytes:
+def _dot(graph: Graph, options: DrawOptions) -> bytes:
     return emit_dot(graph, options.depth).encode("utf-8")
 
 
-def _mermaid(graph: Graph, options: Options) -> bytes:
+def _mermaid(graph: Graph, options: DrawOptions) -> bytes:
     return emit_mermaid(graph, options.depth).encode("utf-8")
 
 
-def _page(graph: Graph, options: Options) -> bytes:
+def _page(graph: Graph, options: DrawOptions) -> bytes:
     return emit_page(graph, options.depth, options.program).encode("utf-8")
 
 
-WRITERS: dict[str, Callable[[Graph, Options], bytes]] = {
+WRITERS: dict[str, Callable[[Graph, DrawOptions], bytes]] = {
     ".svg": partial(_rendered, "svg"),
     ".png": partial(_rendered, "png"),
     ".pdf": partial(_rendered, "pdf"),

@@ -8,7 +8,7 @@ PROGRAMS = ("graphviz-pure", "dot")
 MAX_DPI = 1200
 
 
-class Options(NamedTuple):
+class DrawOptions(NamedTuple):
     """How a net is drawn.
 
     With a `depth`, each scope that is deeper becomes one box. `dpi` is the number of pixels of an
