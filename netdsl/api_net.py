@@ -92,7 +92,7 @@ class Net(Figures):
 
         try:
             picture = str(self.draw())
-        except NetdslError as error:  # without Graphviz, the table is still useful
+        except NetdslError as error:  # without the program, the table is still useful
             picture = f"<p>{escape(error.message)}</p>"
         return f"{picture}<pre>{escape(self._table(2))}</pre>"
 
@@ -110,8 +110,8 @@ class Net(Figures):
 
         Without a `path`, the result is an SVG picture, which notebooks show and which is a `str`.
         With a `depth`, each deeper block is one box. Raises `ValueError` for any other suffix,
-        `CompileError` if Graphviz is missing, which .dot and .mmd do not need, and `OSError` if the
-        file cannot be written.
+        `CompileError` if Graphviz is missing, which only .pdf needs, and `OSError` if the file
+        cannot be written.
 
         >>> import netdsl, pathlib, tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +121,8 @@ class Net(Figures):
         """
         if path is None:
             return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, depth))
-        import_module("netdsl.draw.formats").draw(self.graph, path, depth)
+        options = import_module("netdsl.draw.options").DrawOptions(depth)
+        import_module("netdsl.draw.formats").draw(self.graph, path, options)
         return None
 
     # ---- back ends

@@ -16,11 +16,13 @@ from netdsl.commands.options import (
     add_net,
     add_output,
     add_parameters,
+    dots,
     natural,
 )
 from netdsl.commands.parallel_options import add_parallel_options
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
+from netdsl.draw.options import PROGRAMS
 
 if TYPE_CHECKING:
     import argparse
@@ -100,7 +102,7 @@ def _draw(add: Add) -> None:
         "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
         "[options] FILE[:NET] -o FILE",
         "Draw a net. A .mmd file is for Mermaid, and .html is one page with the picture, the table"
-        " and the text. All formats except .dot and .mmd need the program `dot` of Graphviz.",
+        " and the text. A .pdf file needs the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
@@ -115,6 +117,18 @@ def _draw(add: Add) -> None:
         type=natural,
         metavar="N",
         help="draw blocks nested deeper than N levels as one box each",
+    )
+    command.add_argument(
+        "--dpi",
+        type=dots,
+        default=144,
+        metavar="N",
+        help="the pixels of an inch in a .png file (default: 144)",
+    )
+    command.add_argument(
+        "--program",
+        choices=PROGRAMS,
+        help="the program that lays out the picture (default: graphviz-pure, and dot for .pdf)",
     )
 
 

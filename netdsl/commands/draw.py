@@ -10,6 +10,7 @@ from netdsl.commands.destinations import destination, format_of
 from netdsl.commands.output import note, say
 from netdsl.draw.formats import SUFFIXES, draw
 from netdsl.draw.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
+from netdsl.draw.options import DrawOptions
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Draw the net into the file that `-o` names, in the format of its suffix."""
     suffix = format_of(arguments.output, arguments.to, SUFFIXES)
     compiled = load_one(arguments)
+    options = DrawOptions(arguments.depth, arguments.dpi, arguments.program or "")
     with destination(arguments.output, suffix) as path:
-        draw(compiled.graph, path, arguments.depth)
+        draw(compiled.graph, path, options)
         if suffix == ".mmd" and is_large(path.read_text(encoding="utf-8")):
             most = f"at most {MAX_ARROWS} arrows and {MAX_LETTERS:,} characters"
             note(f"note: GitHub and other viewers draw {most}; fold blocks with --depth")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from netdsl.draw.options import MAX_DPI
+
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
     from collections.abc import Callable, Sequence
@@ -45,6 +47,11 @@ def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:
             f"expected an integer from {least} to {most:,}, found {text[:40]}"
         )
     return int(text)
+
+
+def dots(text: str) -> int:
+    """The pixels of an inch; raises `argparse.ArgumentTypeError`."""
+    return natural(text, 10, MAX_DPI)
 
 
 def positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""A picture as DOT text, and as SVG, PNG or PDF through Graphviz's `dot` program.
+"""A picture as DOT text, which the programs of `layout` draw.
 
 Scopes are nested clusters. Text from the user is only in quoted labels: identifiers are numbered,
 and there are no HTML-like labels, links or tooltips.
@@ -6,24 +6,17 @@ and there are no HTML-like labels, links or tooltips.
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from netdsl.draw.layout import render
 from netdsl.draw.picture import FOLDED, Picture, short
-from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from netdsl.draw.picture import Box, Cluster, Look
     from netdsl.ir.graph import Graph
 
-_INSTALL = (
-    "install Graphviz: `sudo apt install graphviz` (Debian, Ubuntu), `brew install graphviz`"
-    " (macOS), `winget install Graphviz.Graphviz` (Windows, then add its bin folder to PATH); `-o"
-    " net.dot` and `-o net.mmd` write text and do not need it"
-)
 _FOLDED = {
     "fillcolor": f'"{FOLDED[0]}"',
     "color": f'"{FOLDED[1]}"',
@@ -75,50 +68,12 @@ def emit_dot(graph: Graph, depth: int | None = None) -> str:
     return _HEAD + title + "".join(lines) + "}\n"
 
 
-def svg_text(graph: Graph, depth: int | None = None, seconds: float | None = None) -> str:
+def svg_text(
+    graph: Graph, depth: int | None = None, seconds: float | None = None, program: str = ""
+) -> str:
     """The picture as one `<svg>` element for a page; raises as `render`."""
-    text = render(emit_dot(graph, depth), "svg", seconds).decode("utf-8")
+    text = render(emit_dot(graph, depth), "svg", seconds, program).decode("utf-8")
     return text[text.index("<svg") :]
-
-
-def render(text: str, form: str, seconds: float | None = None) -> bytes:
-    """DOT text as svg, png or pdf.
-
-    Raises `NetdslError` if `dot` is not installed or fails, or needs more than so many `seconds`.
-    """
-    if form == "png":
-        text = text.replace("digraph {\n", "digraph {\n  dpi=144\n")
-    command = ["dot", f"-T{form}"]
-    try:
-        done = subprocess.run(
-            command, input=text.encode("utf-8"), capture_output=True, check=True, timeout=seconds
-        )
-    except FileNotFoundError:
-        message = "the program `dot` is not installed"
-        raise NetdslError("graphviz-missing", message, help=_INSTALL) from None
-    except subprocess.CalledProcessError as error:
-        output = error.stderr.decode("utf-8", "replace").strip()
-        raise _failure(output or f"exit code {error.returncode}") from None
-    except subprocess.TimeoutExpired:
-        raise _failure(f"it has not finished after {seconds:g} seconds") from None
-    if form == "pdf":
-        return _undated(done.stdout)
-    return done.stdout
-
-
-def _failure(reason: str) -> NetdslError:
-    message = f"`dot` cannot draw this picture: {reason}"
-    help_ = "fold blocks (`--depth N`, in Python `depth=N`), or write .svg"
-    return NetdslError("graphviz-failed", message, help=help_)
-
-
-def _undated(pdf: bytes) -> bytes:
-    """The PDF with a fixed date in place of the present time, which cairo writes into it."""
-    return re.sub(
-        rb"/CreationDate \([^)]*\)",
-        lambda match: b"/CreationDate (D:20000101000000Z)".ljust(len(match[0])),
-        pdf,
-    )
 
 
 # ---- boxes and clusters

@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.draw.dot import emit_dot, render
+from netdsl.draw.dot import emit_dot
 from netdsl.draw.html import emit_page
+from netdsl.draw.layout import render
 from netdsl.draw.mermaid import emit_mermaid
+from netdsl.draw.options import DrawOptions
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -16,39 +18,43 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
 
+_USUAL = DrawOptions()
 
-def draw(graph: Graph, path: str | Path, depth: int | None = None) -> None:
+
+def draw(graph: Graph, path: str | Path, options: DrawOptions = _USUAL) -> None:
     """Write the picture in the format of the suffix of `path`, one of `SUFFIXES`.
 
-    Raises `ValueError` for other suffixes, and `NetdslError` if `dot` is not installed or fails.
+    Raises `ValueError` for other suffixes, and `NetdslError` if the program that
+    draws is not installed or fails.
     """
     path = Path(path)
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
         suffixes = ", ".join(SUFFIXES)
         raise ValueError(f"the name of a picture must end in {suffixes}; found `{path}`")
-    content = writer(graph, depth)
+    content = writer(graph, options)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
-def _rendered(form: str, graph: Graph, depth: int | None) -> bytes:
-    return render(emit_dot(graph, depth), form)
+def _rendered(form: str, graph: Graph, options: DrawOptions) -> bytes:
+    dpi = options.dpi if form == "png" else 0
+    return render(emit_dot(graph, options.depth), form, program=options.program, dpi=dpi)
 
 
-def _dot(graph: Graph, depth: int | None) -> bytes:
-    return emit_dot(graph, depth).encode("utf-8")
+def _dot(graph: Graph, options: DrawOptions) -> bytes:
+    return emit_dot(graph, options.depth).encode("utf-8")
 
 
-def _mermaid(graph: Graph, depth: int | None) -> bytes:
-    return emit_mermaid(graph, depth).encode("utf-8")
+def _mermaid(graph: Graph, options: DrawOptions) -> bytes:
+    return emit_mermaid(graph, options.depth).encode("utf-8")
 
 
-def _page(graph: Graph, depth: int | None) -> bytes:
-    return emit_page(graph, depth).encode("utf-8")
+def _page(graph: Graph, options: DrawOptions) -> bytes:
+    return emit_page(graph, options.depth, options.program).encode("utf-8")
 
 
-WRITERS: dict[str, Callable[[Graph, int | None], bytes]] = {
+WRITERS: dict[str, Callable[[Graph, DrawOptions], bytes]] = {
     ".svg": partial(_rendered, "svg"),
     ".png": partial(_rendered, "png"),
     ".pdf": partial(_rendered, "pdf"),

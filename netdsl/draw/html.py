@@ -107,10 +107,10 @@ _AUX = (
 )
 
 
-def emit_page(graph: Graph, depth: int | None = None) -> str:
+def emit_page(graph: Graph, depth: int | None = None, program: str = "") -> str:
     """The page. With a `depth`, each scope of the picture that is deeper becomes one box.
 
-    Raises `NetdslError` if `dot` is not installed or fails.
+    Raises `NetdslError` if the program that draws is not installed or fails.
     """
     summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
     doc = ""
@@ -124,7 +124,7 @@ def emit_page(graph: Graph, depth: int | None = None) -> str:
             f"<div><dt>{escaped(label)}</dt><dd>{escaped(text)}</dd></div>\n"
             for label, text in totals(summary, most=None)
         ),
-        svg=picture_of(graph, depth),
+        svg=picture_of(graph, depth, program=program),
         table=table_of(summary, file),
         file=escaped(Path(file.name).name),
         text=lines_of(file),
@@ -154,12 +154,14 @@ def _ends(graph: Graph) -> str:
     return f"{inputs} → {outputs}"
 
 
-def picture_of(graph: Graph, depth: int | None, seconds: float | None = None) -> str:
-    """The picture without `dot`'s names for boxes; raises as `dot.render`.
+def picture_of(
+    graph: Graph, depth: int | None, seconds: float | None = None, program: str = ""
+) -> str:
+    """The picture without `dot`'s names for boxes; raises as `layout.render`.
 
     A browser would show them under the pointer, and a screen reader would read them out.
     """
-    svg = svg_text(graph, depth, seconds)
+    svg = svg_text(graph, depth, seconds, program)
     text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"

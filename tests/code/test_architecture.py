@@ -340,7 +340,9 @@ def test_check_loads_only_what_it_uses() -> None:
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
     declaring |= {"arguments", "options", "parser"}
     assert declaring | {"check", "checked", "common", "output", "table"} == commands
-    assert {"table", "rows", "columns"} == {m[1] for m in modules if m[0] == "draw" and m[1:]}
+    assert {"table", "rows", "columns", "options"} == {
+        m[1] for m in modules if m[0] == "draw" and m[1:]
+    }
     assert {"stops", "streams"} == {m[1] for m in modules if m[0] == "process" and m[1:]}
 
 

@@ -57,10 +57,6 @@ COMMANDS = {
     "net.net": ["fmt", "net.net"],
 }
 ON_STDOUT = {name for name in COMMANDS if name.startswith(("check.", "wrong.", "resnet."))}
-needs_dot = pytest.mark.skipif(
-    shutil.which("dot") is None,
-    reason="SVG is drawn by graphviz's program `dot`, which is not installed",
-)
 
 
 def write_texts(folder: Path) -> Path:
@@ -85,7 +81,7 @@ def output_of(folder: Path, name: str) -> bytes:
 
 def marked(name: str) -> object:
     """The name as a parameter; pictures need `dot`, and the largest file takes long."""
-    marks = [needs_dot] * name.endswith(".svg") + [pytest.mark.slow] * (name == "resnet.json")
+    marks = [pytest.mark.slow] * (name == "resnet.json")
     return pytest.param(name, marks=marks)
 
 

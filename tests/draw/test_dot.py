@@ -16,6 +16,7 @@ import netdsl
 from netdsl.cli import run
 from netdsl.draw.dot import _quote, emit_dot, svg_text
 from netdsl.draw.formats import SUFFIXES, draw
+from tests.support.drawing import remove_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,7 +115,6 @@ def test_the_same_net_gives_the_same_text() -> None:
         "]]>--><script>",
     ],
 )
-@needs_dot
 def test_user_text_is_text(text: str) -> None:
     """Names with markup are shown as they are, and add no elements to the SVG."""
     graph = netdsl.loads(SMALL).graph
@@ -149,8 +149,9 @@ STARTS = {
 }
 
 
-@needs_dot
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    "suffix", [pytest.param(s, marks=[needs_dot] if s == ".pdf" else []) for s in SUFFIXES]
+)
 def test_the_suffix_is_the_format(tmp_path: Path, suffix: str) -> None:
     """Each file begins as files of its format do, and has the same bytes if it is drawn again."""
     path = tmp_path / f"net{suffix}"
@@ -172,18 +173,35 @@ def test_an_unknown_suffix_is_wrong_usage(
         draw(netdsl.load("lenet5").graph, tmp_path / "net.bmp")
 
 
-def test_without_graphviz(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("suffix", "advice"),
+    [
+        (".svg", ["pip install graphviz-pure", "--program dot"]),
+        (".pdf", ["apt install graphviz", "brew install graphviz"]),
+    ],
+)
+def test_without_the_programs(
+    suffix: str,
+    advice: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Without `dot`, the error explains how to install it; DOT files are still written."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert run(["draw", "lenet5", "-o", str(tmp_path / "net.svg")]) == 1
+    """Without the program, the error explains how to install it; DOT files are still written."""
+    remove_programs(monkeypatch)
+    assert run(["draw", "lenet5", "-o", str(tmp_path / f"net{suffix}")]) == 1
     err = capsys.readouterr().err
     assert "graphviz-missing" in err
-    assert "apt install graphviz" in err
-    assert "brew install graphviz" in err
+    assert all(text in err for text in advice)
     assert run(["draw", "lenet5", "-o", str(tmp_path / "net.dot")]) == 0
-    assert not (tmp_path / "net.svg").exists()
+    assert not (tmp_path / f"net{suffix}").exists()
+
+
+def test_pictures_do_not_need_graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SVG, PNG and pages are drawn with an empty PATH; `graphviz-pure` is beside Python."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for suffix in (".svg", ".png", ".html"):
+        assert run(["draw", "lenet5", "-o", str(tmp_path / f"net{suffix}")]) == 0
 
 
 def test_a_folder_in_the_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +226,6 @@ def test_drawing_needs_neither_torch_nor_onnxruntime(tmp_path: Path) -> None:
     )
 
 
-@needs_dot
 @pytest.mark.parametrize(
     "name", ["lenet5", "googlenet:GoogLeNetBN", "resnet:ResNet50", "fcn:FCN8s"]
 )

@@ -1,4 +1,4 @@
-"""Pictures that the program `dot` makes: sizes, errors, and room for the names of scopes."""
+"""Pictures that `graphviz-pure` and `dot` make: sizes, errors, and room for the names of scopes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 import netdsl
-from netdsl.draw.dot import _frame, emit_dot, render
+from netdsl.cli import run
+from netdsl.draw.dot import _frame, emit_dot
+from netdsl.draw.layout import render
 from netdsl.draw.picture import Cluster
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Scope
+from tests.support.drawing import replace_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +26,8 @@ needs_dot = pytest.mark.skipif(which("dot") is None, reason="Graphviz is not ins
 needs_sh = pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for `dot`")
 
 
-@needs_dot
 def test_the_size_of_each_form() -> None:
-    """A PNG has two pixels for each point of the SVG; a PDF has a fixed creation date."""
+    """A PNG of 144 dpi has two pixels for each point of the SVG."""
     text = emit_dot(netdsl.load("lenet5").graph)
     size = re.search(
         rb'<svg width="(\d+)pt" height="(\d+)pt"\s+viewBox="0.00 0.00 ([\d.]+) ([\d.]+)"',
@@ -35,18 +37,35 @@ def test_the_size_of_each_form() -> None:
     width, height = int(size[1]), int(size[2])
     # One point is one unit.
     assert (width, height) == (round(float(size[3])), round(float(size[4])))
-    pixels = struct.unpack(">II", render(text, "png")[16:24])
+    pixels = struct.unpack(">II", render(text, "png", dpi=144)[16:24])
     assert all(abs(p - 2 * points) <= 3 for p, points in zip(pixels, (width, height), strict=True))
-    pdf = render(text, "pdf")
+
+
+def test_dots_for_an_inch(tmp_path: Path) -> None:
+    """`--dpi` sets the pixels of a PNG, from 10 to 1200."""
+    made = []
+    for dpi in ("72", "288"):
+        path = tmp_path / f"{dpi}.png"
+        assert run(["draw", "lenet5", "-o", str(path), "--dpi", dpi]) == 0
+        made.append(struct.unpack(">II", path.read_bytes()[16:24]))
+    assert made[1][0] == pytest.approx(4 * made[0][0], abs=4)
+    for dpi in ("9", "1201", "x"):
+        assert run(["draw", "lenet5", "-o", str(tmp_path / "net.png"), "--dpi", dpi]) == 2
+
+
+@needs_dot
+def test_graphviz_draws_pdf_and_what_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A PDF has a fixed date. `--program` chooses; `graphviz-pure` cannot write PDF."""
+    assert run(["draw", "lenet5", "-o", str(tmp_path / "net.svg"), "--program", "dot"]) == 0
+    assert "graphviz-pure" not in (tmp_path / "net.svg").read_text(encoding="utf-8")
+    pdf = render(emit_dot(netdsl.load("lenet5").graph), "pdf")
     assert b"/CreationDate (D:20000101000000Z)" in pdf
     assert pdf.count(b"/CreationDate") == 1
-
-
-def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a shell script on the path in place of `dot`."""
-    (folder / "dot").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
-    (folder / "dot").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    path = str(tmp_path / "net.pdf")
+    assert run(["draw", "lenet5", "-o", path, "--program", "graphviz-pure"]) == 1
+    assert "`graphviz-pure` cannot write PDF" in capsys.readouterr().err
 
 
 @needs_sh
@@ -58,21 +77,21 @@ def stand_in(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None
         ("printf 'a\\377' >&2; exit 1", "a\ufffd"),
     ],
 )
-def test_an_error_of_dot_is_in_the_message(
+def test_an_error_of_the_program_is_in_the_message(
     script: str,
     reason: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """If `dot` fails, the message has its error output or exit code; nothing else is printed."""
-    stand_in(tmp_path, script, monkeypatch)
+    """If the program fails, the message has its errors or exit code; nothing is printed."""
+    replace_program(tmp_path, f"cat > /dev/null\n{script}", monkeypatch)
     with pytest.raises(NetdslError) as caught:
         render("digraph {\n}", "svg")
     (error,) = caught.value.diagnostics
     assert (error.code, error.message, error.help) == (
         "graphviz-failed",
-        f"`dot` cannot draw this picture: {reason}",
+        f"`graphviz-pure` cannot draw this picture: {reason}",
         "fold blocks (`--depth N`, in Python `depth=N`), or write .svg",
     )
     assert capfd.readouterr() == ("", "")
@@ -86,9 +105,9 @@ def test_warnings_of_dot_are_not_printed(
 
     Its output is used unchanged, except for the creation date of a PDF.
     """
-    stand_in(
+    replace_program(
         tmp_path,
-        "echo 'Warning: no font' >&2; printf '%s' '/CreationDate (D:20260102030405+01)'",
+        "cat > /dev/null; echo 'Warning' >&2; printf '%s' '/CreationDate (D:20260102030405+01)'",
         monkeypatch,
     )
     assert render("digraph {\n}", "svg") == b"/CreationDate (D:20260102030405+01)"

@@ -26,6 +26,7 @@ from netdsl.runtime import providers, session
 from netdsl.runtime.providers import Placed
 from netdsl.runtime.session import Session
 from netdsl.train import logs
+from tests.support.drawing import replace_program
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -63,13 +64,9 @@ def _hold_locks(patch: pytest.MonkeyPatch) -> None:
 
 
 def _replace_dot(patch: pytest.MonkeyPatch) -> None:
-    """Put a script that fails in place of `dot`."""
-    folder = Path("bin").absolute()
-    folder.mkdir()
-    message = "dot: failure to create cairo surface: out of memory"
-    (folder / "dot").write_text(f"#!/bin/sh\ncat > /dev/null\necho '{message}' >&2\nexit 1\n")
-    (folder / "dot").chmod(0o755)
-    patch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    """Let a script that fails draw the pictures."""
+    message = "failure to create a surface: out of memory"
+    replace_program(Path().absolute(), f"cat > /dev/null\necho '{message}' >&2\nexit 1", patch)
 
 
 def _change_download(patch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from netdsl.train.run import Run
 from netdsl.train.run_file import read_run
 from netdsl.train.written import texts_of_config
 from tests.support.commands import run_command
+from tests.support.drawing import remove_programs, replace_program
 from tests.support.training import config, net, run
 
 TEXT = """# A net with a part of its own.
@@ -334,19 +335,15 @@ def test_text_in_the_page_stays_text(folder: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_page_without_graphviz(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It explains why there is no picture, and has everything else."""
-    (written / "empty").mkdir()
-    monkeypatch.setenv("PATH", str(written / "empty"))
+    remove_programs(monkeypatch)
     train("small.net", "--set", "train.epochs=1")
     _, reader = page(Path("runs/Small"))
-    assert "There is no picture: the program `dot` is not installed." in reader.texts
+    assert "There is no picture: the program `graphviz-pure` is not installed." in reader.texts
 
 
 def test_a_run_does_not_wait_for_a_picture(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program `dot` that never ends delays the run by a few seconds, and only once."""
-    (written / "bin").mkdir()
-    (written / "bin" / "dot").write_text("#!/bin/sh\necho x >> started\nexec sleep 600\n")
-    (written / "bin" / "dot").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{written / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    """A drawing that never ends delays the run by a few seconds, and only once."""
+    replace_program(written, "echo x >> started\nexec sleep 600", monkeypatch)
     monkeypatch.setattr(page_module, "PATIENCE", 0.5)
     monkeypatch.setattr(journal.Pace, "is_due", lambda self: True)
     train("small.net", "--set", "train.epochs=2")
