@@ -77,32 +77,37 @@ def all_reduced(size: int, devices: int) -> float:
 
 
 def data_parallel(
-    traffic: Traffic, work: StepTime | None, devices: int, machine: Machine
+    traffic: Traffic, work: StepTime | None, devices: int, machine: Machine, pieces: int = 1
 ) -> Exchange:
     """Every device has the whole net, and the gradients are summed.
 
-    The sums can be exchanged during the backward pass: those of the last layers are known first.
+    The sums can be exchanged during the backward pass: those of the last layers are known first. If
+    a step accumulates the gradients of several `pieces`, it is the backward pass of the last one.
     """
     sent = all_reduced(traffic.gradients, devices)
     seconds = sent / machine.bandwidth
     if work is None:
         return Exchange(sent, seconds, None, None)
+    last = work.backward / pieces
     return Exchange(
         sent,
         seconds,
         work.seconds / (work.seconds + seconds),
-        work.seconds / (work.forward + max(work.backward, seconds)),
+        work.seconds / (work.seconds - last + max(last, seconds)),
     )
 
 
-def sharded(traffic: Traffic, work: StepTime | None, devices: int, machine: Machine) -> Exchange:
+def sharded(
+    traffic: Traffic, work: StepTime | None, devices: int, machine: Machine, pieces: int = 1
+) -> Exchange:
     """Every device has a part of each weight, of its gradient and of the optimizer's state.
 
     The weights are gathered for the forward pass and again for the backward pass, and the gradients
     are summed and scattered: 3/2 of the traffic of data parallel training, as Rajbhandari et al.
-    write in "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020.
+    write in "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", 2020. If a step
+    accumulates the gradients of several `pieces`, the weights are gathered for each of them.
     """
-    weights = gathered(traffic.params, devices)
+    weights = gathered(traffic.params, devices) * pieces
     gradients = gathered(traffic.gradients, devices)
     sent = 2 * weights + gradients
     seconds = sent / machine.bandwidth

@@ -55,14 +55,14 @@ def figures_of(compiled: Compiled, arguments: argparse.Namespace) -> tuple[Traff
             origin = "the `batch` of the section"
             if config.accumulate > 1:
                 origin = "`batch` times `accumulate` of the section"
-    batch = config.batch * config.accumulate
+    batch, pieces = config.batch * config.accumulate, config.accumulate
     if arguments.batch is not None:
-        batch, origin = arguments.batch, "as --batch says"
+        batch, pieces, origin = arguments.batch, 1, "as --batch says"
     samples = None
     if not data:
         samples, data = _training_samples(config.data)
     machine = Machine(arguments.bandwidth or BANDWIDTH, arguments.compute or COMPUTE)
-    plan = Plan(arguments.devices or DEVICES, batch, origin, machine, samples, data)
+    plan = Plan(arguments.devices or DEVICES, batch, origin, machine, samples, data, pieces)
     stages = getattr(config, "stages", ())
     return traffic_of(compiled.graph, compiled.costs, _frozen(compiled, config), stages), plan
 

@@ -39,9 +39,10 @@ GAP = "  "
 class Plan(NamedTuple):
     """How a net is to be trained on several devices.
 
-    `batch` is the number of samples of each device in a step, and `origin` tells where it comes
-    from. `samples` are those of the training set, and None if they are not known; `data` then is
-    the reason, and otherwise the name of the set.
+    `batch` is the number of samples of each device in a step, which accumulates the gradients of
+    that many `pieces`; `origin` tells where the number comes from. `samples` are those of the
+    training set, and None if they are not known; `data` then is the reason, and otherwise the name
+    of the set.
     """
 
     devices: tuple[int, ...]
@@ -50,6 +51,7 @@ class Plan(NamedTuple):
     machine: Machine
     samples: int | None
     data: str
+    pieces: int = 1
 
 
 class Scaled(NamedTuple):
@@ -69,7 +71,10 @@ def rows_of(traffic: Traffic, plan: Plan) -> list[Scaled]:
     for devices in plan.devices:
         batch = plan.batch * devices
         steps = None if plan.samples is None else steps_of_epoch(plan.samples, batch)
-        ways = [way(traffic, work, devices, plan.machine) for way in (data_parallel, sharded)]
+        ways = [
+            way(traffic, work, devices, plan.machine, plan.pieces)
+            for way in (data_parallel, sharded)
+        ]
         rows.append(Scaled(devices, batch, steps, *ways))
     return rows
 
@@ -219,6 +224,7 @@ def as_json(traffic: Traffic, plan: Plan) -> dict[str, object]:
     work = work_of(traffic, plan.batch, plan.machine)
     return {
         "batch": plan.batch,
+        "pieces": plan.pieces,
         "learned": traffic.learned,
         "gradient_bytes": traffic.gradients,
         "parameter_bytes": traffic.params,

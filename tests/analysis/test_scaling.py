@@ -76,6 +76,17 @@ def test_sharded_sends_half_as_much_again() -> None:
         assert ways[1] == pytest.approx(1.5 * ways[0])
 
 
+def test_accumulated_gradients() -> None:
+    """With two pieces, gradients are exchanged during the second backward pass, and weights are
+    gathered for both.
+    """
+    work = work_of(TRAFFIC, 4, SLOW)
+    found = data_parallel(TRAFFIC, work, 2, SLOW, 2)
+    assert found.bytes == 100
+    assert found.during == pytest.approx(2 / (2 / 3 + 2 / 3 + 2))
+    assert sharded(TRAFFIC, work, 2, SLOW, 2).bytes == 2 * (60 + 60) + 50
+
+
 def test_one_device() -> None:
     """One device sends nothing, and has no loss."""
     work = work_of(TRAFFIC, 4, SLOW)

@@ -71,6 +71,7 @@ def test_json(small: str, capsys: pytest.CaptureFixture[str]) -> None:
     (row,) = found.pop("devices")
     assert found == {
         "batch": 10,
+        "pieces": 1,
         "learned": sum(PARAMS.values()),
         "gradient_bytes": gradients,
         "parameter_bytes": gradients,
@@ -155,6 +156,9 @@ def test_section(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["parameter_bytes"] == 4 * sum(PARAMS.values())
     steps = [row["steps_per_epoch"] for row in found["devices"]]  # type: ignore[attr-defined]
     assert steps == [141, 71]  # 4500 / 32 and 4500 / 64, rounded up
+    assert found["pieces"] == 2
+    sent = found["devices"][1]["sharded"]["bytes"]  # type: ignore[index]
+    assert sent == 2 * found["parameter_bytes"] + found["gradient_bytes"] / 2  # type: ignore[operator]
     text = printed(capsys, name)
     assert fact(text, "epoch") == "141 steps on one device: mnist has 4,500 training samples"
     assert "`batch` times `accumulate` of the section" in text
