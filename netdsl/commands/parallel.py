@@ -63,7 +63,7 @@ def figures_of(compiled: Compiled, arguments: argparse.Namespace) -> tuple[Traff
         samples, data = _training_samples(config.data)
     machine = Machine(arguments.bandwidth or BANDWIDTH, arguments.compute or COMPUTE)
     plan = Plan(arguments.devices or DEVICES, batch, origin, machine, samples, data, pieces)
-    stages = getattr(config, "stages", ())
+    stages = config.stages
     return traffic_of(compiled.graph, compiled.costs, _frozen(compiled, config), stages), plan
 
 

@@ -68,7 +68,8 @@ def _train(add: Add) -> None:
         "--nproc",
         type=positive,
         metavar="N",
-        help="train with N processes on this machine, which divide every batch",
+        help="train with N processes on this machine, which divide every batch, or the net if its"
+        " section has `stages`",
     )
     command.add_argument(
         "--timeout",

@@ -265,6 +265,8 @@ EXAMPLES = {
     "ignore": "255",
     "freeze": "[layer1, layer2]",
     "unfreeze": "5",
+    "stages": "[features, classifier]",
+    "micro_batches": "8",
     "precision": "bf16",
     "path": '"DIR"',
     "images": '"DIR"',

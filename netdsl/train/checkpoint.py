@@ -69,12 +69,14 @@ class Parts(NamedTuple):
     """What the steps of a run change: the module, the optimizer, and what belongs to these.
 
     `average` is the module with averaged weights, if there is one, and `scaler` scales the loss.
+    `holders` are the processes that divide the layers of the net: each has the parts of its own.
     """
 
     module: nn.Module
     optimizer: torch.optim.Optimizer
     average: nn.Module | None
     scaler: Scaler
+    holders: Processes = ALONE
 
 
 def save(
@@ -83,8 +85,9 @@ def save(
     """Write the checkpoint file of the folder `out`, replacing the previous one.
 
     It contains no state of a random generator: every step seeds the generators from the seed of
-    the run. All processes must call this if they have shards; the first one writes. Raises OSError
-    if the file cannot be written.
+    the run. All processes must call this if they have shards or stages; the first one writes.
+
+    Raises OSError if the file cannot be written.
     """
     tensors = {f"{MODEL}{name}": value for name, value in parts.module.state_dict().items()}
     if parts.average is not None:
@@ -92,7 +95,7 @@ def save(
         tensors |= {f"{AVERAGE}{name}": value for name, value in average.items()}
     tensors |= _optimizer_tensors(parts.optimizer)
     tensors |= {TOTAL: progress.total, CORRECT: progress.correct}
-    tensors = {name: whole(value) for name, value in tensors.items()}
+    tensors = parts.holders.gathered({name: whole(value) for name, value in tensors.items()})
     if not processes.is_first:
         return
     names = ("step", "seen", "seconds", "first", "norms")
@@ -126,7 +129,7 @@ def load(
     if not allow_changes:
         check_same(path, state["identity"], identity)
     model = _part(tensors, MODEL)
-    _check_model(path, model, parts.module)
+    _check_model(path, model, parts)
     _load_module(parts.module, model)
     average = _part(tensors, AVERAGE)
     if parts.average is not None and average:
@@ -140,7 +143,7 @@ def load(
 
 def _load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     likes = module.state_dict()
-    module.load_state_dict({n: placed_like(value, likes[n]) for n, value in tensors.items()})
+    module.load_state_dict({name: placed_like(tensors[name], own) for name, own in likes.items()})
 
 
 def save_weights(
@@ -149,14 +152,16 @@ def save_weights(
     dataset: Dataset,
     about: Mapping[str, str],
     processes: Processes = ALONE,
+    holders: Processes = ALONE,
 ) -> None:
     """Write the state_dict of `module` to a safetensors file, with all that is needed to use it.
 
     The metadata contain the name of the dataset, its classes, the constants of its normalisation,
     and what the caller has to add `about` the net. All processes must call this if they have
-    shards; the first one writes. Raises OSError if the file cannot be written.
+    shards or are `holders` of stages; the first one writes. Raises OSError if the file cannot be
+    written.
     """
-    tensors = {name: whole(value) for name, value in module.state_dict().items()}
+    tensors = holders.gathered({name: whole(v) for name, v in module.state_dict().items()})
     if not processes.is_first:
         return
     metadata = {"format": "pt", "dataset": dataset.name, **about}
@@ -207,8 +212,13 @@ def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def _check_model(path: Path, model: dict[str, Tensor], module: nn.Module) -> None:
-    shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+def _check_model(path: Path, model: dict[str, Tensor], parts: Parts) -> None:
+    own = {name: tuple(value.shape) for name, value in parts.module.state_dict().items()}
+    shapes = {
+        name: tuple(shape)
+        for text in parts.holders.texts(json.dumps(own))
+        for name, shape in json.loads(text).items()
+    }
     saved = {name: tuple(value.shape) for name, value in model.items()}
     for name in [*shapes, *saved]:
         if shapes.get(name) != saved.get(name):
@@ -251,6 +261,8 @@ def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tens
     state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
     for path, value in tensors.items():
         name, _, key = path.rpartition(".")
+        if name not in numbers:
+            continue  # it is of another stage
         number = numbers[name]
         state.setdefault(number, {})[key] = placed_like(value, likes[number])
     optimizer.load_state_dict(

@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[str, Mapping[str, Callable[..., object]]]] = {
     "metrics": ("metric", METRICS),
 }
 DEFAULT_METRICS: tuple[Metric, ...] = (Accuracy(),)
-LISTS = ("augment", "metrics", "freeze")
+LISTS = ("augment", "metrics", "freeze", "stages")
 # What these entries are if a section leaves them out.
 DEFAULT_CALLS: dict[str, SettingCall] = {
     "data": SettingCall("fashion_mnist_sample"),
@@ -78,6 +78,8 @@ class TrainConfig:
     train_metrics: bool = False
     gradient_norms: bool = False
     strategy: BareWord = DATA
+    stages: tuple[BareWord | Names, ...] = ()
+    micro_batches: int | None = None  # by default, by the number of stages
     sync_bn: bool = False
 
     def adapt(self, dataset: "Dataset") -> "Dataset":

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from netdsl.errors import SettingError
-from netdsl.train.parallel import whole
+from netdsl.train.parallel import total_norm, whole
+from netdsl.train.processes import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from netdsl.train.processes import Processes
 
 CALMER = (
     "lower the `lr` of the optimizer; a warm-up, `schedule = cosine(warmup = 1)`, and a limit for"
@@ -28,11 +31,14 @@ MOST = 1e10  # a loss that is so many times the first one has diverged, although
 class Watch:
     """Checks the loss, the gradients and the weights after each step.
 
-    `first` is the loss of the first step of the run, or None before it.
+    `first` is the loss of the first step of the run, or None before it. `processes` are those that
+    divide the layers of the net; all of them find the same.
     """
 
-    def __init__(self, module: nn.Module, first: float | None) -> None:
-        self.module = module
+    def __init__(
+        self, module: nn.Module, first: float | None, processes: Processes = ALONE
+    ) -> None:
+        self.module, self._processes = module, processes
         self.first = first
         self._learned = [p for p in module.parameters() if p.requires_grad]
 
@@ -43,25 +49,34 @@ class Watch:
         that is not finite makes its weight so in the same step.
         """
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
-        norm = whole(torch.nn.utils.get_total_norm(self._learned))
+        norm = whole(total_norm(self._learned, self._processes))
         value, length = torch.stack((loss.float(), norm.float())).tolist()
         advice = CALMER
         if self.first is None:
             self.first, advice = value, AT_ONCE
         if not math.isfinite(value):
-            raise _diverged(f"the training loss is {value} {place}", self._where(again), advice)
+            layer = self._agreed(self._where(again))
+            raise _diverged(f"the training loss is {value} {place}", layer, advice)
         if value > MOST * max(1.0, abs(self.first)):
             fact = f"the training loss is {value:.3g} {place}, and was {self.first:.3g} at first"
             raise _diverged(fact)
-        wrong = None if math.isfinite(length) else self._first_wrong()
+        wrong = None
+        if not math.isfinite(length):
+            wrong = self._agreed(self._first_wrong())
         if wrong is not None:
             raise _diverged(f"{wrong} {place}")
 
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
-        for name, tensor in self.module.state_dict().items():
-            if not whole(tensor).isfinite().all():
-                raise _diverged(f"`{name}` has numbers that are not finite {place}")
+        tensors = self.module.state_dict().items()
+        wrong = (name for name, tensor in tensors if not whole(tensor).isfinite().all())
+        name = self._agreed(next(wrong, None))
+        if name is not None:
+            raise _diverged(f"`{name}` has numbers that are not finite {place}")
+
+    def _agreed(self, found: str | None) -> str | None:
+        """What the first of the processes has found that has found anything."""
+        return next(filter(None, self._processes.texts(found or "")), None)
 
     def _first_wrong(self) -> str | None:
         """The first gradient or weight that is not finite, if there is one."""

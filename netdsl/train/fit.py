@@ -23,6 +23,7 @@ from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
 from netdsl.train.section import entry_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
+from netdsl.train.stages import check_stages
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> N
     weight_values(config.optimizer, selection)
     if config.batch == 1:
         check_statistics(graph, "`batch` is 1")
+    if config.stages:
+        check_stages(graph, config)
 
 
 def check_ends(graph: Graph, config: TrainConfig, command: str, data: Described | None) -> None:

@@ -94,7 +94,13 @@ class Freezing:
     """The frozen parts of a module; they are in evaluation mode, as the layers in a text are."""
 
     def __init__(self, module: nn.Module, parts: Mapping[str, Mapping[str, float]]) -> None:
-        self._module, self._parts = module, parts
+        own = dict(module.named_parameters())  # of the whole net, or of a stage
+        self._module = module
+        self._parts = {
+            name: {weight: end for weight, end in part.items() if weight in own}
+            for name, part in parts.items()
+            if own.keys() & part.keys()
+        }
         self._fixed = {n for n, p in module.named_parameters() if not p.requires_grad}
 
     def apply(self, epoch: int) -> None:

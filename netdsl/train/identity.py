@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # Settings that change nothing in the steps of training.
 FREE = (
     *("metrics", "train_metrics", "gradient_norms", "workers"),
-    *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads", "strategy"),
+    *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads"),
+    *("strategy", "stages", "micro_batches"),
 )
 ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"

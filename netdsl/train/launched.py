@@ -9,6 +9,7 @@ from netdsl.config import text_of
 from netdsl.errors import SettingError
 from netdsl.train.recipe.optimizers import Muon
 from netdsl.train.recipe.options import FP16, SHARDED
+from netdsl.words import are, counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +57,26 @@ def launched(environment: Mapping[str, str]) -> Launched | None:
 
 def check_processes(config: TrainConfig, count: int) -> None:
     """Raise SettingError unless the recipe can be trained by so many processes."""
-    if count > config.batch:
+    if config.stages:
+        _check_one_each(config, count)
+    elif count > config.batch:
         message = f"`batch` is {config.batch}, but there are {count} processes to divide it among"
         help_ = f"write a `batch` of at least {count}, or start fewer processes"
         raise SettingError("bad-argument", message, "batch", help_)
     if config.strategy == SHARDED:
         _check_sharded(config)
+
+
+def _check_one_each(config: TrainConfig, count: int) -> None:
+    """Raise SettingError unless there is a process for each stage."""
+    stages = len(config.stages)
+    if count != stages:
+        message = f"`stages` has {stages}, but there {are(count)} {counted(count, 'process')}"
+        help_ = (
+            f"start {stages} with `netdsl train --nproc {stages}`, or train without stages:"
+            " `stages = []`"
+        )
+        raise SettingError("bad-argument", message, "stages", help_)
 
 
 def _check_sharded(config: TrainConfig) -> None:

@@ -28,6 +28,7 @@ from netdsl.train.processes import ALONE, Processes
 from netdsl.train.run import Run, torch_device
 from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
 from netdsl.train.selection import ANY, NetNames
+from netdsl.train.staged import StagedRun
 from netdsl.train.stopping import StopRequest
 from netdsl.words import counted
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
     from netdsl.train.config import TrainConfig
     from netdsl.train.records import Record
+    from netdsl.train.stages import Stage
 
 
 class StartMode(Enum):
@@ -98,6 +100,7 @@ def train(
     console: Console | None = None,
     name: str | None = None,
     processes: Processes = ALONE,
+    stage: Stage | None = None,
 ) -> Result:
     """Train `module` in place; write checkpoint, weights and reports to the folder `out`.
 
@@ -109,8 +112,9 @@ def train(
     `module.aux_weights`. The caller determines the initial weights: seed torch before building the
     module. Every step reseeds torch's generators.
 
-    Each of `processes` trains on its share of every batch; the first one writes the files. A signal
-    that asks one of them to stop ends the run after the step at hand, with a checkpoint.
+    Each of `processes` trains on its share of every batch; the first one writes the files. If
+    `module` is only a `stage` of the net, every batch passes through all processes instead. A
+    signal that asks one of them to stop ends the run after the step at hand, with a checkpoint.
 
     Raises SettingError: `data-mismatch`, `bad-argument`, `no-device`, `nothing-to-train`,
     `diverged`, `missing-package`, `lost-process`, `different-processes`, and the codes of `folder`
@@ -131,7 +135,10 @@ def train(
     with options_of(config):
         chosen = torch_device(device, processes.on_machine_rank)
         check_sync(config, chosen)
-        run = Run(module, dataset, config, chosen, ends, processes)
+        if stage is None:
+            run = Run(module, dataset, config, chosen, ends, processes)
+        else:
+            run = StagedRun(module, dataset, config, chosen, ends, processes, stage)
         journal = None
         if processes.is_first:
             journal = Journal(out, run, subject, name, identity["data"])
@@ -189,7 +196,7 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: 
     run, number = files.run, progress.epoch + 1
     display.begin_epoch(progress, len(run.steps(progress.epoch)))
     run.begin_epoch(progress.epoch)
-    watch = Watch(run.module, progress.first)
+    watch = Watch(run.module, progress.first, run.layer_processes)
 
     def check_stop() -> None:
         [number] = run.processes.most(stop.number)
@@ -302,7 +309,8 @@ class _Files:
     def save_alone(self, progress: Progress) -> None:
         """Write the state after the last complete step, unless another process has parts of it."""
         run = self.run
-        if run.processes.is_first and not run.parallel.shards:
+        is_whole = not run.parallel.shards and not run.layer_processes.are_many
+        if run.processes.is_first and is_whole:
             run.parallel.undo_step()
             self.save_checkpoint(progress)
 
@@ -313,4 +321,5 @@ class _Files:
 
     def _save_weights(self, name: str) -> None:
         run = self.run
-        checkpoint.save_weights(self.out / name, run.tested, run.dataset, self.about, run.processes)
+        path, module, holders = self.out / name, run.tested, run.layer_processes
+        checkpoint.save_weights(path, module, run.dataset, self.about, run.processes, holders)

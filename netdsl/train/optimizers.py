@@ -31,6 +31,8 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The torch optimizer over parameters by their names; `selection` resolves those of layers.
 
+    The selection may have more parameters: those of the whole net.
+
     `fused` asks for PyTorch's faster form, which scaled gradients and weights that are unfrozen
     later do not permit.
 
@@ -72,7 +74,8 @@ def _groups(
     """The parameters with equal rate and decay, with those; a single group if all are equal."""
     members: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
     for name, values in weight_values(optimizer, selection).items():
-        members.setdefault(values, []).append((name, parameters[name]))
+        if name in parameters:
+            members.setdefault(values, []).append((name, parameters[name]))
     return [
         {"params": named, "lr": rate, RATE: rate, "weight_decay": decay}
         for (rate, decay), named in members.items()

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from netdsl.errors import SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from netdsl.train.config import TrainConfig
@@ -103,6 +104,14 @@ def placed_like(value: Tensor, like: object) -> Tensor:
         return value
     value = value.to(like.device)
     return distribute_tensor(value, like.device_mesh, like.placements, src_data_rank=None)
+
+
+def total_norm(tensors: Iterable[Tensor], processes: Processes) -> Tensor:
+    """The norm of tensors, whose elements are divided among processes if these are many."""
+    norm = nn.utils.get_total_norm(tensors)
+    if not processes.are_many:
+        return norm
+    return processes.sum(norm.detach().float().square()).sqrt()
 
 
 def synchronised(module: nn.Module) -> nn.Module:

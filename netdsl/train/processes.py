@@ -12,7 +12,7 @@ import signal
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ from netdsl.process.watch import end_with
 from netdsl.train.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from netdsl.train.launched import Launched
 
@@ -116,16 +116,37 @@ class Processes:
         """The tensors of the process `source`, in the memory of each process."""
         if not self.are_many:
             return dict(own)
-        forms = {n: (str(t.dtype).removeprefix("torch."), *t.shape) for n, t in own.items()}
         given = {}
-        for name, (dtype, *shape) in json.loads(self._text(json.dumps(forms), source)).items():
-            value = torch.empty(shape, dtype=getattr(torch, dtype))
+        forms = json.loads(self._text(json.dumps(_forms(own)), source))
+        for name, form in forms.items():
+            value = _empty(form)
             if self.rank == source:
                 value = own[name].detach().cpu().contiguous()
-            # Not every number type can be sent as it is, but bytes can.
-            dist.broadcast(value.reshape(-1).view(torch.uint8), source)
+            dist.broadcast(_bytes(value), source)
             given[name] = value
         return given
+
+    def gathered(self, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of all processes, in the memory of the first; the others get only theirs.
+
+        Of a name that several processes have, it is that of the first of these.
+        """
+        if not self.are_many:
+            return dict(own)
+        kept = {name: value.detach().cpu().contiguous() for name, value in own.items()}
+        forms = [json.loads(text) for text in self.texts(json.dumps(_forms(kept)))]
+        if not self.is_first:
+            for value in kept.values():
+                if value.numel():
+                    dist.send(_bytes(value), 0)
+            return kept
+        for number, given in enumerate(forms[1:], 1):
+            for name, form in given.items():
+                value = _empty(form)
+                if value.numel():
+                    dist.recv(_bytes(value), number)
+                kept.setdefault(name, value)
+        return kept
 
     def lost(self, error: BaseException) -> BaseException:
         """An error about processes that are lost, if these are the cause of `error`."""
@@ -149,6 +170,20 @@ class Processes:
 
 
 ALONE = Processes()
+
+
+def _forms(tensors: Mapping[str, Tensor]) -> dict[str, list[str | int]]:
+    """The number type and the sizes of tensors."""
+    return {n: [str(t.dtype).removeprefix("torch."), *t.shape] for n, t in tensors.items()}
+
+
+def _empty(form: Sequence[Any]) -> Tensor:
+    return torch.empty(form[1:], dtype=getattr(torch, form[0]))
+
+
+def _bytes(value: Tensor) -> Tensor:
+    """The memory of a tensor: not every number type can be sent as it is, but bytes can."""
+    return value.reshape(-1).view(torch.uint8)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """One training run: the steps on its module, and the test of each epoch."""
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +24,7 @@ from netdsl.train.numerics import Scaler, averaged, outputs_of
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import TrainStep, seed_draws, steps_of
-from netdsl.train.parallel import Parallel, has_batch_norm, synchronised, whole
+from netdsl.train.parallel import Parallel, has_batch_norm, synchronised, total_norm, whole
 from netdsl.train.pieces import Microbatch, pieces_of
 from netdsl.train.portion import Portion
 from netdsl.train.processes import ALONE, Processes
@@ -53,16 +54,28 @@ class Run:
     ) -> None:
         self.module = module.to(device)
         self.dataset, self.config, self.device, self.processes = dataset, config, device, processes
+        self.batch_processes, self.layer_processes = self._divide(processes)
         self.has_classes = bool(dataset.classes)
-        self._whole_batches = processes.are_many and mixes(config.augment)
+        self._whole_batches = self.batch_processes.are_many and mixes(config.augment)
         self._portion: Portion | None = None
-        if processes.are_many and not self._whole_batches:
+        if self.batch_processes.are_many and not self._whole_batches:
             self._portion = Portion()
         self.prepare = build_input(config.augment, dataset, device, self._portion)
         self._build(ends)
         self.feed = Feed(dataset.train, device, config.workers)
-        self.tester = Tester(dataset, config, device, self.loss, processes)
+        self.tester = self._tester()
         self.tester.probe(self.tested)
+
+    def _divide(self, processes: Processes) -> tuple[Processes, Processes]:
+        """The processes that divide each batch, and those that divide the layers of the net."""
+        return processes, ALONE
+
+    def _tester(self) -> Tester:
+        return Tester(self.dataset, self.config, self.device, self.loss, self.processes)
+
+    def _kinds(self, ends: NetNames) -> Mapping[str, str]:
+        """The kinds of the layers by the weights of the net."""
+        return {name: ends.kinds.get(name, "") for name, _ in self.module.named_parameters()}
 
     def _build(self, ends: NetNames) -> None:
         """Build the parts that the recipe names."""
@@ -71,9 +84,10 @@ class Run:
             self.module = module = synchronised(module)
         if config.channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.parallel = Parallel(module, self.processes, shards=config.strategy == SHARDED)
+        shards = config.strategy == SHARDED
+        self.parallel = Parallel(module, self.batch_processes, shards=shards)
         parameters = dict(module.named_parameters())
-        selection = Selection({name: ends.kinds.get(name, "") for name in parameters})
+        selection = Selection(self._kinds(ends))
         self.freezing = Freezing(module, frozen_until(config, selection))
         fused = config.precision != FP16 and not config.freeze
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
@@ -100,14 +114,14 @@ class Run:
     @property
     def parts(self) -> Parts:
         """What the steps change."""
-        return Parts(self.module, self.optimizer, self.average, self.scaler)
+        return Parts(self.module, self.optimizer, self.average, self.scaler, self.layer_processes)
 
     def steps(self, epoch: int) -> Sequence[TrainStep]:
         """The steps of an epoch, counted from 0."""
         samples = self.config.batch * self.config.accumulate
         steps = steps_of(self.config.seed, epoch, len(self.dataset.train), samples)
-        least = 2 * self.processes.count  # that batch norms need
-        is_small = self.processes.are_many and len(steps[-1].indices) < least
+        least = 2 * self.batch_processes.count  # that batch norms need
+        is_small = self.batch_processes.are_many and len(steps[-1].indices) < least
         if is_small and len(steps) > 1 and has_batch_norm(self.module):
             return steps[:-1]
         return steps
@@ -157,11 +171,12 @@ class Run:
 
     def _pieces(self, samples: int) -> list[Microbatch]:
         """The pieces of a batch, each with the samples of this process."""
-        return pieces_of(samples, self.config.batch, self.processes, whole=self._whole_batches)
+        whole = self._whole_batches
+        return pieces_of(samples, self.config.batch, self.batch_processes, whole=whole)
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
         """The samples of a batch that this process reads."""
-        if not self.processes.are_many:
+        if not self.batch_processes.are_many:
             return indices
         return np.concatenate([indices[piece.read] for piece in self._pieces(len(indices))])
 
@@ -174,34 +189,46 @@ class Run:
         """
         self.optimizer.zero_grad()
         self.parallel.begin_step()
-        samples, count = len(step.indices), self.processes.count
+        samples = len(step.indices)
         totals = torch.zeros(2, device=self.device)
         pieces = self._pieces(samples)
         for piece in pieces:
             with self.parallel.piece(is_last=piece is pieces[-1]):
-                loss, hits = self._forward(step, piece, batch, self.forward)
-                share = piece.share.samples / samples
-                if share * count != 1:
-                    loss = loss * (share * count)  # gradients are means over the processes
-                self.processes.begins_to_talk()
-                torch.autograd.backward(self.scaler.scaler.scale(loss))
-            totals[0] += loss.detach() / count
-            totals[1] += hits
+                totals += torch.stack(self._train_piece(step, piece, batch, samples))
         self.scaler.scaler.unscale_(self.optimizer)
         total, right = self.processes.sum(totals)
         if progress is not None and self.config.gradient_norms:
-            progress.norms = gradient_norms(self.module)
+            norms = json.dumps(gradient_norms(self.module))
+            for own in self.layer_processes.texts(norms):
+                progress.norms |= json.loads(own)
         self._clip()
         if self.scaler.take(self.optimizer) and self.average is not None:
             self.average.update_parameters(self.module)
         return total, right
+
+    def _train_piece(
+        self, step: TrainStep, piece: Microbatch, batch: Batch, samples: int
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradients of a piece of a batch; gives the part of this process in its results.
+
+        `samples` is the number of samples in the whole batch.
+        """
+        loss, hits = self._forward(step, piece, batch, self.forward)
+        share, count = piece.share.samples / samples, self.batch_processes.count
+        if share * count != 1:
+            loss = loss * (share * count)  # gradients are means over the processes
+        self.processes.begins_to_talk()
+        torch.autograd.backward(self.scaler.scaler.scale(loss))
+        return loss.detach() / count, hits
 
     def _clip(self) -> None:
         parameters = [p for p in self.module.parameters() if p.grad is not None]
         if self.config.clip_value is not None:
             nn.utils.clip_grad_value_(parameters, self.config.clip_value)
         if self.config.clip_norm is not None:
-            nn.utils.clip_grad_norm_(parameters, self.config.clip_norm)
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            norm = total_norm(gradients, self.layer_processes)
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, norm)
 
     def _repeat(self, step: TrainStep, batch: Batch) -> None:
         """Repeat the forward passes of a step, without compiled code, which has no layers."""
@@ -215,6 +242,18 @@ class Run:
 
         If no sample of it counts, both are 0.
         """
+        inputs, targets = self._prepared(step, piece, batch)
+        outputs = outputs_of(forward, inputs, self.config, self.device)
+        loss = self.loss(outputs, targets)
+        if not self.has_classes or not piece.share.samples:
+            return loss, loss.new_zeros(())
+        scores = outputs[self.loss.main].detach()
+        return loss, hits_of(scores, targets[self.loss.target], self.dataset.target)
+
+    def _prepared(
+        self, step: TrainStep, piece: Microbatch, batch: Batch
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """The inputs of a piece of a batch, and its targets; the draws of the layers come next."""
         seed_draws(step.seed_of(piece.number), self.device)
         if self._portion is not None:
             self._portion.whole, self._portion.own = piece.samples, piece.share.read
@@ -224,12 +263,7 @@ class Run:
             if self._whole_batches:
                 inputs = [values[piece.share.read] for values in inputs]
                 targets = {name: values[piece.share.read] for name, values in targets.items()}
-        outputs = outputs_of(forward, inputs, self.config, self.device)
-        loss = self.loss(outputs, targets)
-        if not self.has_classes or not piece.share.samples:
-            return loss, loss.new_zeros(())
-        scores = outputs[self.loss.main].detach()
-        return loss, hits_of(scores, targets[self.loss.target], self.dataset.target)
+        return inputs, targets
 
     def record(self, progress: Progress, check_stop: AfterStep) -> Record:
         """Test the module, and give the record of the epoch whose steps are all done.

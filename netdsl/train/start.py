@@ -31,6 +31,8 @@ from netdsl.train.pretrained import load_pretrained
 from netdsl.train.processes import ALONE, TIMEOUT, Processes, joined
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
+from netdsl.train.staged import module_of
+from netdsl.train.stages import said_of, stages_of
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
 from netdsl.words import counted
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
+    from netdsl.ir.graph import Graph
     from netdsl.train.config import TrainConfig
+    from netdsl.train.stages import Stage
 
 
 Warn = Callable[[list[Diagnostic]], None]
@@ -114,6 +118,7 @@ def train_net(
         [goes_on] = map(bool, processes.most(goes_on))
         if not goes_on:
             _load(module, compiled, config, wishes, console, warn)
+        module, stage = _own_part(module, sized.graph, config, processes, console)
         return train(
             module,
             dataset,
@@ -128,12 +133,29 @@ def train_net(
             console=console,
             name=name,
             processes=processes,
+            stage=stage,
         )
     except SettingError as error:
         replaced = set(wishes.settings)
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def _own_part(
+    module: nn.Module,
+    graph: Graph,
+    config: TrainConfig,
+    processes: Processes,
+    console: Console,
+) -> tuple[nn.Module, Stage | None]:
+    """What this process trains: the module of its stage, if the recipe has stages, or the whole."""
+    if not config.stages:
+        return module, None
+    stages = stages_of(graph, config)
+    console.print("\n".join(said_of(graph, stages, config)), soft_wrap=True)
+    stage = stages[processes.rank]
+    return module_of(module, graph, stage), stage
 
 
 def _load(

@@ -241,6 +241,7 @@ BOUNDARY = {
     "render",
     "syntax.parser",
     "train.logs",
+    "train.pipeline",
     "weights.checkpoints",
     "weights.record",
     "weights.tensors",

@@ -17,6 +17,14 @@ from netdsl.data.arguments import (
 FP32, TF32, BF16, FP16 = map(BareWord, ("fp32", "tf32", "bf16", "fp16"))
 DATA, SHARDED = map(BareWord, ("data", "sharded"))
 Strategy = Annotated[BareWord, one_of(DATA, SHARDED)]
+# Each stage is a label of the net, or several of them.
+Stages = Annotated[
+    tuple[BareWord | Names, ...],
+    Constraint(
+        "a list of at least two stages, such as [features, classifier]",
+        lambda v: len(v) != 1 and all(v),
+    ),
+]
 Precision = Annotated[BareWord, one_of(FP32, TF32, BF16, FP16)]
 Decay = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
 Threads = Annotated[int, Constraint("an integer from 1 to 1,024", lambda v: 1 <= v <= 1024)]
@@ -59,5 +67,7 @@ PLAIN: dict[str, object] = {
     "train_metrics": bool,
     "gradient_norms": bool,
     "strategy": Strategy,
+    "stages": Stages,
+    "micro_batches": Count,
     "sync_bn": bool,
 }
