@@ -166,6 +166,19 @@ HABITS = (
         "a tensor has no methods: give it to a layer, `$x -> relu`, or to a function, `exp($x)`",
     ),
     Habit(
+        r"^\s*expect\b.*?(?P<fix>(?P<at>@(?P<first>\d+))(?P<rest>(?:\.\w+)*))",
+        "relu\n    expect params(‹@0›) == 0",
+        "write `$fix`: a reference begins with a letter or with a quote",
+        "`$at` is not a reference",
+        '@"$first"$rest',
+    ),
+    Habit(
+        r"(?<![\w)\]])(?P<at>@\d+(?:\.\w+)*)",
+        "relu\n    add(‹@0›)",
+        "give that layer a label, as in `a: relu`, and write `@a`",
+        "`$at` is not a reference: a position follows the label of a group, as in `@features.0`",
+    ),
+    Habit(
         r"(?P<fix>(?P<x>@[\w.]*)(?P<at>\[)(?P<inside>[^\[\]]*)\])",
         "@image‹[›:, 0]",
         "write `$fix`",
