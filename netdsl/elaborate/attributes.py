@@ -58,11 +58,11 @@ def _unknown(expr: ast.Attribute, type_: TensorType) -> NetdslError:
     """The error of an attribute that tensors do not have."""
     error = NetdslError("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span)
     known, end = [*_AXES, "shape", "size"], expr.span.end
-    error.diagnostic.help = did_you_mean(expr.name, known)
-    error.diagnostic.fix = respelled(
-        Span(expr.span.file, end - len(expr.name), end), expr.name, known
-    )
-    if expr.name == "depth" and len(type_.shape) == VOLUME:
+    if expr.name != "depth":  # which is not a misspelt `width`
+        place = Span(expr.span.file, end - len(expr.name), end)
+        error.diagnostic.help = did_you_mean(expr.name, known)
+        error.diagnostic.fix = respelled(place, expr.name, known)
+    elif len(type_.shape) == VOLUME:
         written = expr.span.text[: -len(expr.name)] + "shape[-3]"
         error.diagnostic.help = f"the depth of a volume is `{written}`"
         error.diagnostic.fix = (Edit(expr.span, written),)
