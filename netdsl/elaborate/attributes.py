@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym, TensorType
     from netdsl.syntax import ast
 
-SEQUENCE = 2  # axes of T x D
+SEQUENCE, VOLUME = 2, 4  # axes of T x D, and of channels x depth x height x width
 _AXES = {"channels": 0, "height": -2, "width": -1, "length": -1}
 
 
 def advise_shape(diagnostic: Diagnostic, place: Span, label: str, name: str) -> None:
     """Advise and fix `label.channels`: the sizes of the value at a label are in its `shape`."""
-    if name not in (*_AXES, "shape"):
+    if name not in (*_AXES, "shape", "size"):
         return
     text = f"shape(@{label})"
-    if name != "shape":
+    if label == "in":
+        text = f"in.{name}"
+    elif name == "size":
+        text = f"prod({text})"
+    elif name != "shape":
         text += f"[{_AXES[name]}]"
     diagnostic.help = f"write `{text}`"
     diagnostic.fix = (Edit(place, text),)
@@ -47,16 +51,24 @@ def attribute(expr: ast.Attribute, value: object) -> object:
         return value.type.size
     if expr.name in _AXES:
         return _axis_size(expr, value.type)
-    known = [*_AXES, "shape", "size"]
-    end = expr.span.end
-    raise NetdslError(
-        "unknown-attribute",
-        f"a tensor has no `{expr.name}`",
-        expr.span,
-        help=did_you_mean(expr.name, known)
-        or "it has shape, size, channels, height, width, length",
-        fix=respelled(Span(expr.span.file, end - len(expr.name), end), expr.name, known),
-    )
+    raise _unknown(expr, value.type)
+
+
+def _unknown(expr: ast.Attribute, type_: TensorType) -> NetdslError:
+    """The error of an attribute that tensors do not have."""
+    error = NetdslError("unknown-attribute", f"a tensor has no `{expr.name}`", expr.span)
+    known, end = [*_AXES, "shape", "size"], expr.span.end
+    if expr.name != "depth":  # which is not a misspelt `width`
+        place = Span(expr.span.file, end - len(expr.name), end)
+        error.diagnostic.help = did_you_mean(expr.name, known)
+        error.diagnostic.fix = respelled(place, expr.name, known)
+    elif len(type_.shape) == VOLUME:
+        written = expr.span.text[: -len(expr.name)] + "shape[-3]"
+        error.diagnostic.help = f"the depth of a volume is `{written}`"
+        error.diagnostic.fix = (Edit(expr.span, written),)
+    if error.help is None:
+        error.diagnostic.help = "it has shape, size, channels, height, width, length"
+    return error
 
 
 def _axis_size(expr: ast.Attribute, type_: TensorType) -> int | Sym:

@@ -173,7 +173,7 @@ class Elaborator:
             case ast.Aux():
                 self._aux_head(statement, env, x)
             case ast.Next():
-                pass_on(statement, env)
+                pass_on(statement, env, self.net.innermost)
             case ast.Expect() if not any(d.is_net for d in self.net.open[1:]):
                 self.expects.append(Expectation(statement, env, self.net.scope.path))
         return x

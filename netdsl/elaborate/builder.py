@@ -147,6 +147,11 @@ class NetBuilder:
             self._rounds.pop()
 
     @property
+    def innermost(self) -> ast.Repeat | ast.For | None:
+        """The innermost loop that is being unrolled."""
+        return self._rounds[-1].loop if self._rounds else None
+
+    @property
     def loops(self) -> list[Round]:
         """The rounds of the loops of several rounds that are being unrolled."""
         return [r for r in self._rounds if r.total > 1]
@@ -294,9 +299,12 @@ class NetBuilder:
             )
             error.diagnostic.help = help_
             label, _, name = path.rpartition(".")
-            if label and self.scope.find(label.split(".")) is not None:
+            if label == "in" or (label and self.scope.find(label.split(".")) is not None):
                 advise_shape(error.diagnostic, reference.span, label, name)
             meant = nearest_path(path, self.scope.first_paths())
+            group = None if meant is None else self.scope.find(meant.split("."))
+            if group is not None and group.inner is not None and path.startswith(f"{meant}."):
+                meant = None  # another member of that group may be meant
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
             elsewhere.count_down(error.diagnostic, path, self.scope, self._rounds)

@@ -8,6 +8,7 @@ from netdsl.diagnostics import Edit
 from netdsl.elaborate.faults import input_notes
 from netdsl.elaborate.join_labels import reshaped
 from netdsl.elaborate.join_repairs import Repair
+from netdsl.elaborate.label_advice import first_only
 from netdsl.errors import NetdslError
 from netdsl.syntax import ast
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 
-def of_operator(error: OpError, xs: tuple[Value, ...], span: Span, net: NetBuilder) -> NetdslError:
-    """The error of an operator in a formula."""
+def of_operator(
+    error: OpError, op: Op | None, xs: tuple[Value, ...], span: Span, net: NetBuilder
+) -> NetdslError:
+    """The error of an operator in a formula; without `op`, its numbers are at fault."""
     notes = input_notes(xs)
     row = _one_row(xs)
     if row is None:
@@ -30,6 +33,9 @@ def of_operator(error: OpError, xs: tuple[Value, ...], span: Span, net: NetBuild
     reductions = [op.kind for op in makers if _drops_axes(op)]
     if reductions and len({len(x.type.shape) for x in xs}) > 1:
         help_ = f"`{reductions[0]}` removes the axis; `keep = true` keeps it with size 1"
+    label = first_only(net, op, xs) if op is not None else None
+    if label is not None:
+        row, help_ = Repair(label), label
     return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=row.fix)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 OPERATORS = ("+", "-", "*", "/", "**")
+_CURRENT = re.compile(r"@(?![\w\"])")  # a reference to the current value
 
 
 def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, env: Env) -> Value:
@@ -84,37 +85,65 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
                 help="write a number for the size in the `input`; `reduce_mean` divides by sizes",
             )
         elif isinstance(operand, bool) or not isinstance(operand, (int, float)):
-            raise _no_operand(operator, operand, span)
+            raise _no_operand(operator, side, operand, span)
         else:
             numbers[side] = operand
     return add_operator(net, LAYERS[operator], numbers, tuple(tensors), span)
 
 
-def _no_operand(operator: str, operand: object, span: Span) -> NetdslError:
+def _no_operand(operator: str, side: str, operand: object, span: Span) -> NetdslError:
     """The error of something other than a tensor or number, such as a list or a layer."""
     message = f"`{operator}` needs tensors and numbers, found {show(operand)}"
     error = NetdslError("wrong-type", message, span)
     left, _, right = (part.strip() for part in span.text.partition(operator))
-    if isinstance(operand, tuple) and operator == "+":
+    is_list = isinstance(operand, tuple) and not _are_numbers(operand)
+    if is_list and operator == "+":
         error.diagnostic.message = f"`+` joins two lists, found {show(operand)} and a tensor"
-    if isinstance(operand, tuple) and operator == "+" and "@" in right and "+" not in right:
+    if is_list and operator == "+" and side == "left" and "+" not in right:
         error.diagnostic.help = f"`{left}` is a list: write `{left} + [{right}]`"
         error.diagnostic.fix = (Edit(span, f"{left} + [{right}]"),)
-    while isinstance(operand, KindValue) and operand.arguments:
-        inner = operand.arguments[0].value
-        layer = inner.span.text.partition("(")[0]
-        if layer not in LAYERS or LAYERS[layer].is_function:
-            break
-        error.diagnostic.span = inner.span
-        error.diagnostic.message = (
-            f"`{inner.span.text}` is a layer, and a formula has only functions"
-        )
-        error.diagnostic.help = (
-            f"give the layer a line of its own, as in `g: @label -> {inner.span.text}`, and write"
-            " `@g` in the formula"
-        )
-        break
+    elif _are_numbers(operand):
+        error.diagnostic.message = f"`{operator}` needs tensors and numbers, found a list"
+        error.diagnostic.help = _constant(operand, span)
+    elif isinstance(operand, (KindValue, BlockValue)):
+        _no_layer(error, operand)
     return error
+
+
+def _are_numbers(operand: object) -> bool:
+    """Whether a value is a list of numbers, or of lists of numbers."""
+    if isinstance(operand, tuple):
+        return bool(operand) and all(map(_are_numbers, operand))
+    return isinstance(operand, (int, float)) and not isinstance(operand, bool)
+
+
+def _constant(numbers: object, span: Span) -> str:
+    """Advice for numbers that are combined with a tensor, as in `(@x * [1, 2])`."""
+    help_ = f"give the numbers a label on a line above, `c: const({show(numbers)})`, and write `@c`"
+    if _CURRENT.search(span.text):
+        help_ += "; the `const` is then the current value, so give `@` a label too"
+    return help_
+
+
+def _no_layer(error: NetdslError, operand: KindValue | BlockValue) -> None:
+    """Complete the error of a layer in a formula, or among the arguments of a function in it."""
+    text = show(operand)
+    if isinstance(operand, KindValue) and operand.cls.is_function:
+        inner = operand.arguments[0].value if operand.arguments else None
+        kind = inner.span.text.partition("(")[0] if inner is not None else ""
+        if inner is None or kind not in LAYERS or LAYERS[kind].is_function:
+            written = ", ".join(["@", *(a.span.text for a in operand.arguments)])
+            error.diagnostic.message = f"`{text}` in a formula needs a tensor"
+            error.diagnostic.help = (
+                f"write `{operand.cls.kind}({written})`, where `@` is the current value"
+            )
+            return
+        error.diagnostic.span, text = inner.span, inner.span.text
+    error.diagnostic.message = f"`{text}` is a layer, and a formula has only functions"
+    error.diagnostic.help = (
+        f"give the layer a line of its own, as in `g: @label -> {text}`, and write `@g` in the"
+        " formula"
+    )
 
 
 def _no_operator(operator: str, span: Span) -> NetdslError:

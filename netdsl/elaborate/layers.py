@@ -50,12 +50,14 @@ def add_operator(
     name = net.scope.member(None)
     if any(x.type is None for x in xs):
         return net.unknown(span)
+    op = None
     try:
-        return _add_node(net, net.inference.op(cls, (), numbers), xs, name, span)
+        op = net.inference.op(cls, (), numbers)
+        return _add_node(net, op, xs, name, span)
     except OpError as error:
         from netdsl.elaborate import formula_faults  # only texts with errors need it
 
-        raise formula_faults.of_operator(error, xs, span, net) from None
+        raise formula_faults.of_operator(error, op, xs, span, net) from None
 
 
 def _op(

@@ -49,7 +49,7 @@ def rounds(net: NetBuilder, loop: Loop, env: Env) -> Iterator[Iterator[Env]]:
 def _starts(loop: Loop, env: Env) -> dict[str, object]:
     """The values that a loop carries into its first round; raises `NetdslError`."""
     names = [start.name for start in loop.carried]
-    own = loop.targets if isinstance(loop, ast.For) else (loop.variable,)
+    own = _own(loop)
     carried: dict[str, object] = {}
     try:
         for start in loop.carried:
@@ -63,6 +63,11 @@ def _starts(loop: Loop, env: Env) -> dict[str, object]:
     finally:
         env.values.update(dict.fromkeys(names, UNKNOWN))  # until the loop ends without an error
     return carried
+
+
+def _own(loop: Loop) -> tuple[str | None, ...]:
+    """The variables of a loop."""
+    return loop.targets if isinstance(loop, ast.For) else (loop.variable,)
 
 
 def _frames(
@@ -125,11 +130,18 @@ def _variables(loop: Loop, item: object) -> dict[str, object]:
     return {} if loop.variable is None else {loop.variable: item}
 
 
-def pass_on(statement: ast.Next, env: Env) -> None:
-    """Set what a loop carries into its next round; raises `NetdslError`."""
+def pass_on(statement: ast.Next, env: Env, loop: Loop | None) -> None:
+    """Set what the innermost `loop` carries into its next round; raises `NetdslError`."""
     carried = env.find(NEXT)[1]
     if not isinstance(carried, dict) or statement.name not in carried:
-        raise _not_carried(statement, _loops(env), start=_start(statement.name, env))
+        error = _not_carried(statement, _loops(env), start=_start(statement.name, env))
+        if loop is not None and statement.name in _own(loop):
+            error.diagnostic.message = f"`{statement.name}` is the variable of this loop"
+            error.diagnostic.help = (
+                "the loop gives it the next value in each round: carry another name, as in"
+                " `... with total = 0 {`"
+            )
+        raise error
     carried[statement.name] = UNKNOWN  # unless it has a value
     carried[statement.name] = evaluate(statement.value, env)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from netdsl.source import Span
     from netdsl.syntax import ast
 
+MOST_MEMBERS = 6  # of a group, in a message
+
 
 def written(label: str) -> str:
     """A label as it is written: in quotes if it is not a word."""
@@ -56,6 +58,18 @@ class Binding:
                 return None
             binding = binding.inner.labels.get(name)
         return binding
+
+    def advise_members(self, label: str) -> str:
+        """Advice for a path to a member that does not exist."""
+        members: list[str] = []
+        if self.inner is not None:
+            positions = sorted(map(int, self.inner.positions))
+            members = [*map(str, positions), *map(written, self.inner.labels)]
+        if not members:
+            return f"`{label}` has no members: its value is `@{label}`"
+        shown = ", ".join(f"`@{label}.{member}`" for member in members[:MOST_MEMBERS])
+        more = ", ..." * (len(members) > MOST_MEMBERS)
+        return f"the members of `{label}` are {shown}{more}"
 
     def paths(self, label: str) -> Iterator[str]:
         """The dotted paths that begin with this label, as they are written."""
@@ -196,6 +210,8 @@ class Namespace:
         known = self.first_paths()
         if not known:
             return "there are no labels above this line"
+        if path.isdigit() and path in self.positions:
+            return "the layer at this position has no label: give it one, as in `a: relu`"
         stem = re.fullmatch(r"(\w*?)\d+", path)
         if stem is not None:
             found = (re.fullmatch(rf'"?{stem[1]}(\d+)"?', label) for label in known)
@@ -206,6 +222,10 @@ class Namespace:
                 listed = f"range({numbers[0]}, {numbers[-1] + 1})".replace("(0, ", "(")
                 return f"the labels are {ends}: their numbers are `{listed}`"
         advice = did_you_mean_path(path, [f"@{label}" for label in known])
+        parent, _, _ = path.rpartition(".")
+        binding = self.find(parent.split(".")) if parent else None
+        if binding is not None and advice in (None, f"did you mean `@{parent}`?"):
+            return binding.advise_members(parent)
         if advice is not None:
             return advice
         shortest = sorted(known, key=lambda label: label.count("."))[:12]

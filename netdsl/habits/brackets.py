@@ -100,6 +100,10 @@ def moved_brace(matched: Matched) -> Fix:
     return changes
 
 
+# `for i in range(3) | conv(8, 3)`
+_LOOP_OF_ARMS = re.compile(r"(?P<head>(?:for|if|repeat)\b[^{}|]*)\|\s*(?P<arm>[^|]+)")
+
+
 def arms(matched: Matched) -> Fix:
     """`concat { | a | b }` for `concat(a, b)`, `concat [a, b]` and `concat { a, b }`."""
     text, start = matched.text, matched.place("open")[0]
@@ -109,6 +113,9 @@ def arms(matched: Matched) -> Fix:
     inside = " ".join(text[start + 1 : end].split())
     if inside.lstrip().startswith("|"):
         return None
+    loop = _LOOP_OF_ARMS.fullmatch(inside)
+    if loop is not None and text[start] == "{":
+        return [(start + 1, end, f" {loop['head'].strip()} {{ | {loop['arm']} }} ")]
     members = parts(inside, "|")
     if len(members) == 1:
         members = parts(inside.replace(";", ","))

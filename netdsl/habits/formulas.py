@@ -143,7 +143,7 @@ HABITS = (
         " backwards",
     ),
     Habit(
-        r"\bwith\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:=?)\s*)(?=\S)",
+        r"\bwith\s+(?P<name>[a-z_]\w*)(?P<fix>\s*(?P<at>:=?|==)\s*)(?=\S)",
         "repeat 3 with w‹:› 8 { relu }",
         "write `with $name = `, and the value of the first round",
         "found `$at` after the name of a carried value",

@@ -92,6 +92,14 @@ def identifier(matched: Matched) -> Fix:
     return name + matched.group("rest")
 
 
+def quoted_label(matched: Matched) -> Fix:
+    """A label in quotes if it can be written in quotes, and else a name."""
+    label = matched.group("name").strip()
+    if re.fullmatch(r"[\w-]+", label):
+        return f'"{label}"{matched.group("rest")}'
+    return identifier(matched)
+
+
 HABITS = (
     Habit(
         r"^\s*net\s+\w+\s*=\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>\{))",
@@ -269,7 +277,7 @@ HABITS = (
         "`residual if` has no `else`",
     ),
     Habit(
-        r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>[a-z].*)))$",
+        r"(?:^|->|:)\s*(?P<fix>residual\s+(?P<at>(?P<layers>(?!if\b)[a-z].*)))$",
         "residual ‹relu›",
         "write the layers in braces: `residual { $layers }`",
         "the layers of `residual` are in braces",
@@ -335,9 +343,9 @@ HABITS = (
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
         r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
         "‹conv-1›: conv(8, 3)",
-        "a label consists of letters, digits and `_`: `$fix`",
+        "a label without quotes is a name of letters, digits and `_`: write `$fix`",
         "`$name` is not a label",
-        identifier,
+        quoted_label,
         where="body",
     ),
     Habit(

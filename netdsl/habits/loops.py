@@ -10,6 +10,8 @@ from netdsl.habits.entries import open_brace, part
 from netdsl.habits.statements import bracketed, is_layer, listed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.habits.base import Fix, Matched
 
 _LAYERS = r"(?:[A-Za-z_]\w*(?:\([^()]*\))?|[(\[{].*[)\]}])"
@@ -46,15 +48,19 @@ def carried(matched: Matched) -> Fix:
     return Guess(f"{head}{start} {{` and `{written}")
 
 
-def loop_around(text: str, offset: int) -> str | None:
-    """The head of the innermost loop around an offset, without its brace."""
+def loops_around(text: str, offset: int) -> Iterator[tuple[int, str]]:
+    """The loops around an offset, the innermost first: where the brace is, and the head before."""
     while (opening := open_brace(text, offset)) is not None:
         head = text[:opening].rpartition("\n")[2].strip()
         loop = re.search(r"(?:^|[{|>]\s*)((?:for|repeat)\b[^{}]*)$", head)
         if loop is not None:
-            return loop[1].strip()
+            yield opening, loop[1].strip()
         offset = opening
-    return None
+
+
+def loop_around(text: str, offset: int) -> str | None:
+    """The head of the innermost loop around an offset, without its brace."""
+    return next((head for _, head in loops_around(text, offset)), None)
 
 
 def appended(matched: Matched) -> Fix:

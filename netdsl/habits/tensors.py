@@ -129,6 +129,17 @@ def reference_to_input(matched: Matched) -> Fix:
     return "@in"
 
 
+def step_of_path(matched: Matched) -> Fix:
+    """`@group.0` for `@group.[0]`, and `@group.{i}` for `@group.[i]`."""
+    inside = matched.group("inside")
+    return f"{matched.group('x')}.{inside if inside.isdigit() else f'{{{inside}}}'}"
+
+
+def listed_tensors(matched: Matched) -> Fix:
+    """`[@s{i} for i in range(2)]` for the same without brackets."""
+    return f"[{' '.join(matched.group('fix').split())}]"
+
+
 HABITS = (
     Habit(
         r"(?P<fix>(?P<join>concat|add|mul|sub|max)\s*\(\s*(?P<axis>[^()]*?)\s*\)(?P<at>\s*\()"
@@ -164,6 +175,51 @@ HABITS = (
         "a tensor has no method `$method`",
         called_method,
         "a tensor has no methods: give it to a layer, `$x -> relu`, or to a function, `exp($x)`",
+    ),
+    Habit(
+        r"^\s*expect\b.*?(?P<fix>(?P<at>@(?P<first>\d+))(?P<rest>(?:\.\w+)*))",
+        "relu\n    expect params(‹@0›) == 0",
+        "write `$fix`: a reference begins with a letter or with a quote",
+        "`$at` is not a reference",
+        '@"$first"$rest',
+    ),
+    Habit(
+        r"(?<![\w)\]])(?P<at>@\d+(?:\.\w+)*)",
+        "relu\n    add(‹@0›)",
+        "give that layer a label, as in `a: relu`, and write `@a`",
+        "`$at` is not a reference: a position follows the label of a group, as in `@features.0`",
+    ),
+    Habit(
+        r"(?P<fix>(?P<at>@(?P<label>\{[^{}\"]*\}\w*)))",
+        'repeat 2 as i { "{i}": relu }\n    add(‹@{0}›)',
+        "write `$fix`: a reference begins with a letter or with a quote",
+        "`$at` is not a reference",
+        '@"$label"',
+    ),
+    Habit(
+        r"(?:^|[{|;:]|->)\s*(?P<fix>(?P<at>\{[^{}\":]*\}\w*))(?=\s*:(?!=))",
+        "‹{1 + 1}›: relu",
+        "write `$fix`: a label that begins with an expression is in quotes",
+        "`$at` is not a label",
+        '"$at"',
+        where="body",
+    ),
+    Habit(
+        r"(?P<fix>(?P<x>@\w[\w.]*)\.(?P<at>\[)\s*(?P<inside>[^\[\]]*?)\s*\])",
+        "inner: { relu -> tanh }\n    add(@inner.‹[›1])",
+        "write `$fix`",
+        "a step of a path has no brackets",
+        step_of_path,
+        where="body",
+    ),
+    Habit(
+        rf"\b(?:{'|'.join(JOINS)})\s*\((?P<fix>\s*@[^()\[\]]*?\s(?P<at>for)\s"
+        r"[^()]*(?:\([^()]*\)[^()]*)*)\)",
+        "repeat 2 as i { s{i}: relu }\n    concat(@s{i} ‹for› i in range(2))",
+        "write `$fix`",
+        "a list is in brackets",
+        listed_tensors,
+        where="body",
     ),
     Habit(
         r"(?P<fix>(?P<x>@[\w.]*)(?P<at>\[)(?P<inside>[^\[\]]*)\])",

@@ -201,11 +201,13 @@ def _mended(
     source: SourceFile, tree: ParseNode, mending: Mending, problems: list[Problem]
 ) -> UnreadableError:
     """The errors of a text that could be mended, with its tree."""
-    error = MendedError.of(_diagnostics(problems))
+    found = _diagnostics(problems)
+    error = MendedError.of(found)
     try:
         error.tree = Builder(source, _parse_expression).file(tree)
     except NetdslError as fault:
-        return UnreadableError.of([*_diagnostics(problems), fault.diagnostic])
+        is_known = any(fault.message == other.message for other in found)  # of a mended place
+        return UnreadableError.of(found if is_known else [*found, fault.diagnostic])
     error.blanked = "\n".join(mending.blanked)
     return error
 

@@ -46,7 +46,7 @@ def test_results_of_a_parameter() -> None:
     ("line", "advice"),
     [
         ("@enc.c", "besides its result, this `gru` has only `@enc.h`"),
-        ("@flat.h", "did you mean"),
+        ("@flat.h", "`flat` has no members: its value is `@flat`"),
     ],
 )
 def test_results_that_do_not_exist(line: str, advice: str) -> None:

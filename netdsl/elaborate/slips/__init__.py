@@ -11,7 +11,7 @@ from netdsl.elaborate.slips.edits import JOINS, fix_closest
 from netdsl.elaborate.slips.hidden import advise_hidden
 from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
-from netdsl.elaborate.slips.lists import advise_index
+from netdsl.elaborate.slips.lists import advise_index, advise_number
 from netdsl.elaborate.slips.references import advise_reference
 from netdsl.elaborate.slips.values import (
     advise_argument,
@@ -51,7 +51,8 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         case "wrong-type" if isinstance(part, ast.For) and diagnostic.span == part.values.span:
             advise_loop(diagnostic, diagnostic.span, part)
         case "wrong-type" | "bad-argument" if call is not None:
-            advise_argument(diagnostic, diagnostic.span, call)
+            if not advise_number(diagnostic, diagnostic.span):
+                advise_argument(diagnostic, diagnostic.span, call)
         case "wrong-inputs" | "missing-body" if call is not None and call.name in JOINS:
             advise_join(diagnostic, call, labels)
         case "wrong-dtype" if isinstance(part, ast.Input):

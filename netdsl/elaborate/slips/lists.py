@@ -1,4 +1,4 @@
-"""Advice for a list that is empty because a `let` in a loop does not carry it on."""
+"""Advice for lists and numbers that a `let` in a loop does not carry on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
-from netdsl.habits.loops import loop_around
+from netdsl.habits.loops import loops_around
 from netdsl.source import Span
 
 if TYPE_CHECKING:
@@ -38,19 +38,34 @@ def _advise_next(diagnostic: Diagnostic, index: Span, name: str) -> None:
 
 def advise_empty(diagnostic: Diagnostic, list_: Span) -> None:
     """Advice for an empty list, if a `let` in a loop above was to make it longer."""
-    file, name = list_.file, list_.text
-    if not name.isidentifier():
-        return
+    if list_.text.isidentifier():
+        _advise_carried(diagnostic, list_, list_.text, "[]")
+
+
+def advise_number(diagnostic: Diagnostic, value: Span) -> bool:
+    """Advice for a number after a loop in which a `let` was to change it; whether there is some."""
+    names = dict.fromkeys(re.findall(r"(?<![\w.@\"])[A-Za-z_]\w*", value.text))
+    return any(_advise_carried(diagnostic, value, name, name) for name in names)
+
+
+def _advise_carried(diagnostic: Diagnostic, place: Span, name: str, start: str) -> bool:
+    """Advice to carry what a `let` in a loop above was to change; whether there is such a loop."""
+    file = place.file
+    around = {opening for opening, _ in loops_around(file.text, place.start)}
     pattern = rf"^[ \t]*(?P<let>let)\s+{name}\s*=(?P<value>.*\b{name}\b[^\n#]*)"
-    for let in re.finditer(pattern, file.text[: list_.start], re.MULTILINE):
-        head = loop_around(file.text, let.start())
-        if head is None:
+    found = False
+    for let in re.finditer(pattern, file.text[: place.start], re.MULTILINE):
+        opening, head = next(loops_around(file.text, let.start()), (None, ""))
+        if opening is None or opening in around:
             continue
+        found = True
         written = f"next {name} ={let['value'].rstrip()}"
+        joint = "," if re.search(r"\bwith\b", head) else " with"
         diagnostic.help = (
-            f"`let` in a loop ends with its round: write `{head} with {name} = [] {{` and"
+            f"`let` in a loop ends with its round: write `{head}{joint} {name} = {start} {{` and"
             f" `{written}`"
         )
         if re.search(rf"\bwith\b.*\b{name}\s*=", head):
             diagnostic.help = f"the loop carries `{name}` with `next`: write `{written}`"
             diagnostic.fix = (Edit(Span(file, *let.span("let")), "next"),)
+    return found
