@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
 PARTS = ("train", "val", "test")
 LAYOUT = "put the pictures of each class into a folder of its own, such as `{}/cat/1.jpg`"
+READERS = {  # advice for a file in place of a folder, by its suffix
+    ".csv": 'a table of pictures is `csv("{}", images = "DIR", size = 64)`',
+    ".npz": 'arrays are `npz("{}")`',
+    ".zip": "unpack the archive, and give the folder that it makes",
+    ".tar": "unpack the archive, and give the folder that it makes",
+    ".gz": "unpack the archive, and give the folder that it makes",
+    ".tgz": "unpack the archive, and give the folder that it makes",
+}
 
 
 class Labelled(NamedTuple):
@@ -61,6 +69,10 @@ def existing_folder(name: str) -> Path:
     """The folder of that name; raises SettingError `data-not-found` unless it exists."""
     # Unlike Path, os.path does not raise for an unknown user or an unreadable folder.
     folder = os.path.expanduser(name)
+    if os.path.isfile(folder):
+        help_ = READERS.get(os.path.splitext(folder)[1].lower(), "give the folder with the files")
+        message = f"{folder} is a file, not a folder"
+        raise SettingError("data-not-found", message, "data", help_.format(folder))
     if not os.path.isdir(folder):
         message = f"there is no folder {folder}"
         raise SettingError("data-not-found", message, "data", missing_help(folder))
@@ -120,10 +132,28 @@ def _check_classes(root: Path, parts: list[str], classes: list[str]) -> None:
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}" if classes else "no folders"
         message = f"{root} has {found}; training needs at least two classes"
-        raise SettingError("data-not-found", message, "data", LAYOUT.format(root))
+        raise SettingError("data-not-found", message, "data", _layout_help(root, classes))
     for part in parts[1:]:
         others = [name for name in _classes(root / part) if name not in classes]
         if others:
             message = f"{root / part} has the class {listed(others)}, but {root / 'train'} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
             raise SettingError("unknown-class", message, "data", help_)
+
+
+def _layout_help(root: Path, classes: list[str]) -> str:
+    """Advice for a folder without classes: the folder above or below that has them, if one has."""
+    above = Path(os.path.normpath(root / "..")) if not classes else root
+    for other in (above, *(root / name for name in classes)):
+        if other != root and sum(_has_picture(other / name) for name in _classes(other)) >= 2:
+            return f'the folders of the classes are in {other}: write `folder("{other}", ...)`'
+    return LAYOUT.format(root)
+
+
+def _has_picture(folder: Path) -> bool:
+    """Whether a picture file is directly in a folder."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return False
+    return any(name.lower().endswith(SUFFIXES) for name in names)

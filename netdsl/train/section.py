@@ -44,14 +44,15 @@ def read_config(
 
     `settings` are texts by entry, which replace the entries of the section, or by a path such as
     `optimizer.lr`, which replace a part of an entry. `data` is a text that replaces the dataset,
-    but not its padding. `given_as` are their places in errors. Raises `NetdslError` with an error
-    for every entry that is wrong.
+    but not its padding; parts that `settings` have for the dataset change this one. `given_as` are
+    their places in errors. Raises `NetdslError` with an error for every entry that is wrong.
     """
     settings = settings or {}
     reader = _Reader(compiled.env)
     for path, text in settings.items():
         if "." in path:
             reader.take_part(path, given_as[0].format(path), text)
+    parts_of_data = reader.kept_back("data") if data is not None else []
     entries = [e for e in _entries(compiled) if reader.is_first(e)]
     outside = misplaced(entries)
     reader.errors += errors_of_misplaced(entries)
@@ -68,6 +69,9 @@ def read_config(
         else:
             reader.take_text(key, given_as[0].format(key), text)
     if data is not None:
+        reader.give_back("data", parts_of_data)
+        if "data" in settings:
+            reader.refuse_second("data", given_as, data)
         reader.take_text("data", given_as[1], data)
     reader.take_defaults()
     if reader.errors:
@@ -159,6 +163,23 @@ class _Reader:
         if value is not None:
             key, *steps = path.split(".")
             self._parts.setdefault(key, []).append(_Part(tuple(steps), value))
+
+    def kept_back(self, key: str) -> list[_Part]:
+        """Take away the parts given for an entry, for the value that an option will give."""
+        return self._parts.pop(key, [])
+
+    def give_back(self, key: str, parts: list[_Part]) -> None:
+        """Remember parts that were kept back."""
+        if parts:
+            self._parts[key] = parts
+
+    def refuse_second(self, key: str, given_as: tuple[str, str], text: str) -> None:
+        """Add the error for an entry that two options of the command line give."""
+        first, second = given_as[0].format(key), given_as[1]
+        place = Span(SourceFile(second, text), 0, len(text))
+        message = f"`{key}` is given by `{second}` and by `{first}`"
+        help_ = "remove one of the two"
+        self.errors.append(Diagnostic("duplicate-argument", message, place, help=help_))
 
     def take_defaults(self) -> None:
         """Take the entries that the section leaves out, and of which parts are given."""

@@ -166,11 +166,13 @@ def test_missing_and_rare_classes_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("made", ["nothing", "one class", "no folders"])
 def test_a_folder_without_classes_is_refused(tmp_path: Path, made: str) -> None:
     """The help shows the layout."""
+    root = tmp_path / "photos"
+    if made != "nothing":
+        root.mkdir()
     if made == "one class":
-        (tmp_path / "cat").mkdir()
+        (root / "cat").mkdir()
     elif made == "no folders":
-        Image.new("L", (4, 4)).save(tmp_path / "a.png")
-    root = tmp_path / "missing" if made == "nothing" else tmp_path
+        Image.new("L", (4, 4)).save(root / "a.png")
     error = fails("data-not-found", call(root))
     assert ("there is no folder" in error.message) == (made == "nothing")
     assert ("/cat/1.jpg" in (error.help or "")) == (made != "nothing")
@@ -224,3 +226,32 @@ def test_the_help_for_a_missing_size_has_the_folder() -> None:
     """What the user has given stays in the call that the help shows."""
     error = fails("missing-argument", SettingCall("folder", ("photos",)))
     assert error.help == 'write `folder("photos", size = 28)`'
+
+
+def test_the_folder_of_one_class_is_given(photos: Path) -> None:
+    """The advice names the folder above, which has the classes, not a new one below."""
+    error = fails("data-not-found", call(photos / CLASSES[0]))
+    assert f"{photos / CLASSES[0]} has no folders" in error.message
+    assert error.help is not None
+    assert f'write `folder("{photos}", ...)`' in error.help
+
+
+def test_the_folder_around_the_classes_folder_is_given(photos: Path) -> None:
+    """An unpacked archive often has one folder, which has those of the classes."""
+    error = fails("data-not-found", call(photos.parent))
+    assert error.help is not None
+    assert f'write `folder("{photos}", ...)`' in error.help
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("a.csv", 'csv("{}", images'), ("a.npz", 'npz("{}")'), ("a.zip", "unpack"), ("a.x", "folder")],
+)
+def test_a_file_in_place_of_a_folder(tmp_path: Path, name: str, advice: str) -> None:
+    """The error says that it is a file, and not that nothing is there."""
+    file = tmp_path / name
+    file.touch()
+    error = fails("data-not-found", call(file))
+    assert error.message == f"{file} is a file, not a folder"
+    assert error.help is not None
+    assert advice.format(file) in error.help

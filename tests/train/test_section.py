@@ -250,3 +250,19 @@ def test_a_wrong_path(
     (error,) = caught.value.diagnostics
     assert (error.code, error.file) == (code, place)
     assert text in f"{error.message} {error.help}"
+
+
+def test_parts_of_the_data_of_an_option() -> None:
+    """`--set train.data.limit=5` changes the data of `--data`, not only those of the section."""
+    parts = {"data.limit": "5", "data.val": "0.1"}
+    data = configured("data = digits", parts, "mnist(pad = 2)").data
+    assert data.name == "mnist"
+    assert data.kwargs == {"pad": 2, "limit": 5, "val": 0.1}
+    kept = configured("data = mnist(pad = 2)", {"data.pad": "0"}, "fashion_mnist").data
+    assert kept.kwargs == {"pad": 0}
+
+
+def test_data_of_two_options_is_an_error() -> None:
+    """`--data` does not silently win over `--set train.data`."""
+    with pytest.raises(NetdslError, match="`--data` and by `--set"):
+        configured("", {"data": "mnist"}, "digits")
