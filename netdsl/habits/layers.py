@@ -320,7 +320,8 @@ ADVICE = {
                     " splits and merges them"),
     "einsum": "write `matmul` for the product of matrices, with `permute` for other axes",
     "upsamplingbilinear": "write `upsample(2, mode = bilinear, align_corners = true)`",
-    "bidirectional": "write `lstm(32, bidirectional = true)`",
+    **dict.fromkeys(("bidirectional", "bilstm"), "write `lstm(32, bidirectional = true)`"),
+    "bigru": "write `gru(32, bidirectional = true)`",
     "timedistributed": "`dense` works on every vector of a sequence; write the layer itself",
     "lambda": "write the calculation as layers, or as a `block` with parameters",
     "stack": "give each tensor an axis with `reshape`, and join them with `concat(@a, axis = 1)`",
@@ -344,6 +345,7 @@ WITH_NUMBER = {
     "replicationpad": "pad({}, mode = edge)",
     "circularpad": "pad({}, mode = circular)",
     "upsamplingbilinear": "upsample({}, mode = bilinear, align_corners = true)",
+    **{f"bi{kind}": f"{kind}({{}}, bidirectional = true)" for kind in ("lstm", "gru", "rnn")},
 }
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 _FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
+_WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
 
@@ -104,6 +105,12 @@ def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
         _input(diagnostic, call)
     elif formula is not None and not call.arguments and call.body is None:
         set_fix(diagnostic, call.span, formula["written"])
+    elif key == "bidirectional" and (inner := _WRAPPED.match(call.span.text)) is not None:
+        chain = chain_of(inner["layer"])
+        if chain is not None:
+            written = f"{str(chain).removesuffix(')')}, bidirectional = true)"
+            diagnostic.help = f"write `{written}`"
+            set_fix(diagnostic, call.span, written)
     elif not _is_line(call.span):
         return
     elif "leave" in ADVICE[key]:
