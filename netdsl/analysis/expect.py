@@ -187,13 +187,13 @@ class Facts:
         self, value: Value, wanted: object, statement: ast.Expect, advice: str | None
     ) -> tuple[str | None, tuple[Edit, ...]]:
         """Advice and a fix for a label whose sizes differ, from the layers that lead to it."""
-        from netdsl.analysis.expect_causes import cause_of, unwanted_axis  # only errors need them
+        from netdsl.analysis import expect_causes as causes  # only errors need them
 
-        unwanted = unwanted_axis(value, wanted)
+        unwanted = causes.unwanted_axis(value, wanted) or causes.last_step(value, wanted)
         if unwanted is not None:
             return unwanted
         if advice is None and isinstance(wanted, tuple):
-            advice = cause_of(value, wanted, statement.span.file)
+            advice = causes.cause_of(value, wanted, statement.span.file)
         return advice, ()
 
     def _where(self, statement: ast.Expect, env: Env) -> tuple[Annotation, ...]:
@@ -269,7 +269,8 @@ class Facts:
 
         squeezed = re.sub(r"[^a-z0-9]", "", expr.id.lower())
         fix = respelled(expr.span, expr.id, Totals._fields)
-        help_ = shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
+        outputs = [output.name for output in self.graph.outputs if output.name in self.labels]
+        help_ = shape_help(expr.id, self.labels, outputs) or REMOVED_FIGURES.get(squeezed)
         help_ = help_ or did_you_mean(expr.id, self.names)
         help_ = help_ or f"the figures are {', '.join(self.names)} and shape(label)"
         message = f"there is no figure or name `{expr.id}`"

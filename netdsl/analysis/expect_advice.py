@@ -9,7 +9,7 @@ from netdsl.ir.types import Sym, shape_text
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Sequence
 
     from netdsl.analysis.cost import Cost
     from netdsl.ir.graph import Node, Value
@@ -110,10 +110,12 @@ def what_to_ask(value: Value) -> str:
     return f"name the layer that computes it, `{value.producer.name}`"
 
 
-def shape_help(name: str, labels: Container[str]) -> str | None:
+def shape_help(name: str, labels: Container[str], outputs: Sequence[str]) -> str | None:
     """Advice for a figure that only a label has, and for a label without a figure."""
     if name in labels:
         return f"write `shape({name})` for its sizes, or `params({name})`"
+    if name in ("output_shape", "output", "out", "result") and len(outputs) == 1:
+        return f"write `shape({outputs[0]})` for the sizes of the output"
     if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
         return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.analysis.cost import PartCost, Totals
 from netdsl.analysis.expect_advice import is_comparison, rounded_figure, shown
 from netdsl.diagnostics import Edit
-from netdsl.habits.expectations import FORMULAS, OTHER_COUNTS, REASONS, SCALES
+from netdsl.habits.expectations import FORMULAS, OTHER_COUNTS, REASONS, SCALES, UNCERTAIN
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def other_count(
             continue
         if made.value == wanted:
             help_ = f"{made.reason}: write `{made.text} == {right.span.text}`"
+            if formula in UNCERTAIN:
+                return f"{help_}, or {UNCERTAIN[formula]}", ()
             return help_, (Edit(figure.span, made.text),)
         near = rounded_figure(_operand(made.text), made.value, wanted)
         if near is not None and rounded_figure(figure.id, own, wanted) is None:

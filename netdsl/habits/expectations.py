@@ -62,11 +62,13 @@ REASONS = {
     "params + buffers": "other tools count stored numbers, such as moving means, as parameters",
     "params - trainable": "frozen weights are not trained",
     "buffers": "moving means and variances are not parameters here",
-    "weights": "the number of weights without biases is another figure",
+    "weights": "that is the number without biases",
     "depth": "the number of layers with weights on the longest path",
     "peak_bytes": "the memory of the values that are in use at once",
     "activation_bytes": "the memory of all values",
 }
+# What else a count of another tool can mean: the net may differ from the one that was counted.
+UNCERTAIN = {"weights": "leave the biases out with `bias = false`"}
 # The numbers by which a unit divides a figure.
 _THOUSANDS = {"k": "1e3", "m": "1e6", "g": "1e9"}
 SCALES = {

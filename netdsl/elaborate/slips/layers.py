@@ -14,9 +14,11 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
 )
 from netdsl.elaborate.slips.joins import sum_in
+from netdsl.habits.brackets import parts
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
+from netdsl.habits.loops import zipped
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
@@ -129,6 +131,8 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
     if ours == "residual" and call.body is None:
         diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
         return
+    if ours == "permute":
+        diagnostic.help += ", and has all axes: `permute([2, 1])` swaps those of a sequence T x D"
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
     if ours == "flatten" and call.arguments:
@@ -246,6 +250,9 @@ def _function_of_list(diagnostic: Diagnostic, span: Span, name: str) -> None:
         written = f"[{index[2]}[-1 - i] for i in range(len({index[2]}))]"
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, span, written)
+    elif name == "zip" and (pairs := zipped(parts(span.text[4:-1]))) is not None:
+        diagnostic.help = f"write a list of tuples: `{pairs}`"
+        set_fix(diagnostic, span, pairs)
     elif name in FUNCTIONS:
         diagnostic.help = FUNCTIONS[name]
     elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):
