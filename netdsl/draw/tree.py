@@ -117,7 +117,7 @@ class _Tree:
             first, *others = run
             made.append(first)
             if others:
-                made.append(_same(others))
+                made.append(_same(others, first.label))
         return made
 
     def _looks(self, branch: Branch) -> object:
@@ -132,12 +132,12 @@ class _Tree:
         return cells, branch.sources, members
 
 
-def _same(blocks: list[Branch]) -> Branch:
+def _same(blocks: list[Branch], above: str) -> Branch:
     """One line for blocks that are equal to the one above them, with the sums of their figures."""
     first, last, count = blocks[0], blocks[-1], len(blocks)
-    label, kind, row = first.label, "the same", first.row
+    label, kind, row = first.label, f"like {above}", first.row
     if count > 1:
-        label, kind = f"{first.label}-{last.label}", f"{count} x the same"
+        label, kind = f"{first.label}-{last.label}", f"{count} like {above}"
     row = row._replace(
         kind=kind,
         params=count * row.params,

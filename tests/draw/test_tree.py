@@ -119,7 +119,7 @@ def test_figures_of_random_nets_add_up(folds: bool) -> None:
                 nested += bool(members)
                 if members:
                     assert added(members, figure) == getattr(line.row, figure)
-        if not folds and not any("the same" in line.row.kind for line in lines):
+        if not folds and not any("like " in line.row.kind for line in lines):
             names = [name_of(line, lines) for line in lines]
             assert {row.name for row in summary.rows()} <= set(names)
     assert nested > 100
@@ -185,7 +185,7 @@ def test_a_tree() -> None:
         (2, "1", "bn", ()),
         (2, "2", "add", ("1", "input")),
         (2, "3", "relu", ()),
-        (0, "unit1-unit3", "3 x the same", ()),
+        (0, "unit1-unit3", "3 like unit0", ()),
         (0, "mixed", "concat", ("left", "2", "input")),
         (2, "left", "conv", ()),
         (2, "1", "conv", ("input",)),
@@ -277,7 +277,7 @@ block with_relu(n) { c: conv(n, 3, pad = 1) -> relu }
 def test_only_equal_blocks_are_folded(case: str) -> None:
     """Blocks are folded if all that is shown of them is equal, the names of their layers too."""
     lines = tree(f"{UNITS}net N {{\ninput x: 8x16x16\n{DIFFERENT[case]}\n}}")
-    assert any(kind == "the same" for _, _, kind, _ in lines) == (case == "the same")
+    assert any(kind.startswith("like ") for _, _, kind, _ in lines) == (case == "the same")
 
 
 def test_columns_decide_what_is_equal() -> None:
@@ -285,11 +285,11 @@ def test_columns_decide_what_is_equal() -> None:
     summary = summary_of(library("resnet:CifarResNet20"))
     for more, folded in (((), True), (("field",), False)):
         lines = tree_lines(summary, Choice(more=more))
-        assert any("the same" in line.row.kind for line in lines) == folded
+        assert any("like " in line.row.kind for line in lines) == folded
 
 
 def test_blocks_are_folded_only_where_this_is_told() -> None:
-    """Without the column of the kinds, every block is there: "the same" would not be."""
+    """Without the column of the kinds, every block is there: "like unit0" would not be."""
     summary = summary_of(library("resnet:CifarResNet20"))
     lines = tree_lines(summary, Choice(columns=("params",)))
     assert [line.name for line in lines if line.indent == 2][:3] == ["0", "1", "2"]
@@ -300,7 +300,7 @@ def test_shared_weights_count_once() -> None:
     text = "net N {\ninput x: 8x4x4\na: { conv(8, 1) -> relu }\na\n}"
     rows = [(n, k) for indent, n, k, _ in tree(text) if indent == 0]
     assert len(rows) == 2
-    assert "the same" not in [kind for _, kind in rows]
+    assert not any(kind.startswith("like ") for _, kind in rows)
 
 
 # ---- widths
