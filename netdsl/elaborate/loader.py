@@ -251,13 +251,15 @@ def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ..
 def _check_train(module: Module, train: ast.Train) -> None:
     definition = module.definition(train.net, train.net_span)
     if definition is None:
-        raise NetdslError(
-            "unknown-net",
-            f"there is no net `{train.net}` to train",
-            train.net_span,
-            help=did_you_mean(train.net, module.definitions),
-            fix=respelled(train.net_span, train.net, _nets(module)),
-        )
+        nets = _nets(module)
+        fix = respelled(train.net_span, train.net, nets)
+        help_ = did_you_mean(train.net, nets)
+        if help_ is None and len(nets) == 1:
+            help_ = f"the only net here is `{nets[0]}`: write `train {nets[0]}`"
+        elif help_ is None and nets:
+            help_ = f"the nets here are {', '.join(f'`{net}`' for net in nets)}"
+        message = f"there is no net `{train.net}` to train"
+        raise NetdslError("unknown-net", message, train.net_span, help=help_, fix=fix)
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
             "unknown-net",

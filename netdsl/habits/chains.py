@@ -271,7 +271,7 @@ HABITS = (
         lambda matched: [(*matched.place("fix", "gap"), " -> ")],
     ),
     Habit(
-        rf"(?:{START}|(?<=\s))\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)"
+        rf"(?:{START}|(?<=\s))(?!return\b)\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)"
         r"(?=(?P<at>(?P<second>[a-z_]\w*))(?!\w|\s*=))",
         "conv(4, 3) ‹relu›",
         "write `->` between two layers",

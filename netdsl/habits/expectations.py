@@ -45,7 +45,6 @@ FORMULAS = {
     **dict.fromkeys(("memory", "ram", "bytes"), ("peak_bytes", "activation_bytes", "4 * params")),
     **dict.fromkeys(("peakmemory", "peak", "peakbytes", "maxmemory"), ("peak_bytes",)),
     **dict.fromkeys(("activations", "activationmemory", "activationsize"), ("activation_bytes",)),
-    **dict.fromkeys(("layers", "numlayers", "nlayers", "layercount"), ("depth",)),
 }
 # What other tools count under the name of a figure, the likeliest first.
 OTHER_COUNTS = {
@@ -90,6 +89,10 @@ REMOVED_FIGURES = {
     **dict.fromkeys(
         ("accuracy", "acc", "loss", "testaccuracy", "valaccuracy", "top1", "top5", "error"),
         _NO_FIGURE.format("test"),
+    ),
+    **dict.fromkeys(
+        ("layers", "numlayers", "nlayers", "layercount"),
+        "`depth` is the number of layers with weights on the longest path",
     ),
     **dict.fromkeys(
         ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")

@@ -332,6 +332,8 @@ ADVICE = {
     "masking": "leave it out: sequences have no mask here",
     "gaussiannoise": "leave it out, or use `dropout(0.1)` to regularise",
     "class": "define a named part as a block: `block Name() { ... }`",
+    **dict.fromkeys(("forward", "call", "build", "init", "main"),
+                    "the layers are in the braces of the net itself, with no function around them"),
     "def": "define a named part as a block: `block Name() { ... }`",
     "scale": "`bn` has a learned scale and shift for each channel",
     "null": "leave it out; `identity` is the value itself, unchanged",
