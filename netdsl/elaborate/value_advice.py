@@ -128,9 +128,9 @@ def _padding_of_keras(call: ast.Call, argument: ast.Argument, word: str) -> Repa
         border = str(int(dilation) * (int(window) - 1))
     elif dilation != "1":
         border = f"{dilation} * ({border})"
-    text = f"pad = {border}"
-    if word == "causal":
-        text = f"pad = [({border}, 0)]"
+    if word == "full":
+        return Repair(f"write `pad = {border}`")  # some tools mean a transposed convolution
+    text = f"pad = [({border}, 0)]"
     return Repair(f"write `{text}`", (Edit(argument.span, text),))
 
 
