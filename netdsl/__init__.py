@@ -54,6 +54,15 @@ error[unknown-layer]: there is no layer or block `softmaxx`
 help: did you mean `softmax`?
 <BLANKLINE>
 
+Three methods return what they found. `net.train()` returns a `Result`: `weights` is the path of the
+trained weights, `history` has a dict for each epoch, and `final` is the last of them. The result of
+`net.verify()` is a `Report`: `ok` is whether every claim holds, `claims` are the claims, and
+`first` is the first difference or None. `net.draw()` without a path returns a `Drawing`: the text
+of an SVG file, which a notebook shows as a picture.
+
+>>> net.verify().ok
+True
+
 `netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the
 command line: `netdsl check lenet5`, and `netdsl --help` for the rest. `netdsl layers` lists the
 layers that a text can have, and `netdsl nets` the nets of the library. In a notebook, `%load_ext

@@ -34,6 +34,15 @@ def test_everything_has_an_example() -> None:
     assert [name for name, text in texts.items() if ">>> " not in text] == []
 
 
+def test_help_explains_what_methods_return() -> None:
+    """`help(netdsl)` explains each class that a method returns and that is not public by itself."""
+    members = [getattr(netdsl.Net, name) for name in dir(netdsl.Net) if name[0] != "_"]
+    returned = {str(m.__annotations__.get("return")) for m in members if inspect.isfunction(m)}
+    classes = {name.partition(" ")[0] for name in returned} & {"Drawing", "Report", "Result"}
+    assert len(classes) == 3
+    assert [name for name in classes if f"`{name}`: " not in str(netdsl.__doc__)] == []
+
+
 def test_help_is_a_page() -> None:
     """`help(netdsl)` shows what is public, without the helpers of the module."""
     text = pydoc_text()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from netdsl.analysis.cost import Totals
 from netdsl.analysis.expect_advice import (
     advice_for_shape,
-    called,
+    contributions,
     is_comparison,
     rounded_figure,
     shape_help,
@@ -27,11 +27,11 @@ from netdsl.diagnostics import (
     respelled,
 )
 from netdsl.elaborate.attributes import attribute
-from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span, truth
+from netdsl.elaborate.conditions import truth
+from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.syntax import ast
-from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.analysis.cost import Costs
@@ -41,10 +41,8 @@ if TYPE_CHECKING:
     from netdsl.source import Span
 
 _OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
-_OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
 _USUAL_SIZE = 224  # of an open size, in examples
 _LONGEST_FORMULA = 80  # characters of a figure in a message
-_MOST_LAYERS = 3  # that a message names
 
 
 class Facts:
@@ -78,10 +76,8 @@ class Facts:
             diagnostic.span = diagnostic.span or statement.span
             if diagnostic.code == "open-size" and statement.at is None:
                 diagnostic.help = self._with_sizes(statement)
-            if diagnostic.code == "unknown-name":
-                from netdsl.analysis.expect_causes import explain_sizes  # only errors need it
-
-                explain_sizes(statement.condition, diagnostic)
+            if diagnostic.code in ("unknown-name", "unknown-function"):
+                self._explain(statement, env, diagnostic)
             if isinstance(statement.condition, ast.Name) and diagnostic.code == "wrong-type":
                 name = statement.condition.id
                 number = shown(evaluate(statement.condition, env)).replace(",", "_")
@@ -115,7 +111,9 @@ class Facts:
                 advice = self._with_sizes(statement)
             elif operator == "==":
                 advice, is_certain = self._advice(figure, left, wanted)
-                if is_certain:
+                if other := self._other_count(figure, right, wanted):
+                    advice, fix = other
+                elif is_certain:
                     fix = (Edit(right.span, shown(left)),)
                 elif isinstance(left, tuple) and (value := self._named(condition, env)):
                     advice, fix = self._cause(value, wanted, statement, advice)
@@ -125,6 +123,24 @@ class Facts:
         return Diagnostic(
             "expect-failed", message, statement.span, notes=notes, help=advice, fix=fix
         )
+
+    def _explain(self, statement: ast.Expect, env: Env, diagnostic: Diagnostic) -> None:
+        """Better advice for a name that is not known, if it is one of another tool."""
+        from netdsl.analysis.expect_causes import explain_sizes  # only errors need them
+        from netdsl.analysis.expect_figures import explain_figure
+
+        condition = statement.condition
+        if diagnostic.code == "unknown-name":
+            explain_sizes(condition, diagnostic)
+            if diagnostic.span is not None and diagnostic.span.text not in self.labels:
+                explain_figure(condition, diagnostic, self.costs.totals())
+            return
+        for part in condition.walk():
+            if isinstance(part, ast.Function) and part.span == diagnostic.span:
+                argument = part.arguments[0].value if len(part.arguments) == 1 else part
+                path = self._path(argument, env)
+                if path in {node.name for node in self.graph.nodes} | set(self.graph.scopes):
+                    explain_figure(condition, diagnostic, self.costs.of(str(path)))
 
     def _with_sizes(self, statement: ast.Expect) -> str:
         """Advice to give the sizes of the input, with usual ones in place of the open ones."""
@@ -145,22 +161,16 @@ class Facts:
         if isinstance(left, int) and isinstance(wanted, int | float):
             if isinstance(figure, ast.Name) and (rounded := rounded_figure(name, left, wanted)):
                 return rounded, False
-            return self._contributions(figure, left - wanted), False
+            return contributions(figure, left - wanted, self.costs.rows()), False
         return None, False
 
-    def _contributions(self, figure: ast.Expr, difference: float) -> str:
-        """How far a figure is off, and the layers that most of it comes from."""
-        more = "more" if difference > 0 else "less"
-        text = f"{shown(abs(difference))} {more} than expected"
-        name = figure.id if isinstance(figure, ast.Name) else None
-        if name not in _OF_LAYER:
-            return text
-        rows = [(getattr(cost, name), called(node)) for node, cost in self.costs.rows()]
-        largest = sorted((row for row in rows if isinstance(row[0], int) and row[0]), reverse=True)
-        parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
-        if len(largest) > _MOST_LAYERS:
-            parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} have less each")
-        return ": ".join([text, ", ".join(parts)]) if parts else text
+    def _other_count(
+        self, figure: ast.Expr, right: ast.Expr, wanted: object
+    ) -> tuple[str, tuple[Edit, ...]] | None:
+        """Advice and a fix for a total that other tools count in another way."""
+        from netdsl.analysis.expect_figures import other_count  # only errors need it
+
+        return other_count(figure, right, wanted, self.costs.totals())
 
     def _figures(self, condition: ast.Expr, env: Env) -> str:
         """The totals that a compound condition names, with their values."""
@@ -177,13 +187,13 @@ class Facts:
         self, value: Value, wanted: object, statement: ast.Expect, advice: str | None
     ) -> tuple[str | None, tuple[Edit, ...]]:
         """Advice and a fix for a label whose sizes differ, from the layers that lead to it."""
-        from netdsl.analysis.expect_causes import cause_of, unwanted_axis  # only errors need them
+        from netdsl.analysis import expect_causes as causes  # only errors need them
 
-        unwanted = unwanted_axis(value, wanted)
+        unwanted = causes.unwanted_axis(value, wanted) or causes.last_step(value, wanted)
         if unwanted is not None:
             return unwanted
         if advice is None and isinstance(wanted, tuple):
-            advice = cause_of(value, wanted, statement.span.file)
+            advice = causes.cause_of(value, wanted, statement.span.file)
         return advice, ()
 
     def _where(self, statement: ast.Expect, env: Env) -> tuple[Annotation, ...]:
@@ -255,14 +265,12 @@ class Facts:
 
     def _unknown_figure(self, expr: ast.Name) -> NetdslError:
         """The error for a name that is no figure; figures of other tools get the name here."""
-        from netdsl.habits.expectations import FIGURES, REMOVED_FIGURES  # only errors need them
+        from netdsl.habits.expectations import REMOVED_FIGURES  # only errors need them
 
         squeezed = re.sub(r"[^a-z0-9]", "", expr.id.lower())
         fix = respelled(expr.span, expr.id, Totals._fields)
-        help_ = shape_help(expr.id, self.labels) or REMOVED_FIGURES.get(squeezed)
-        if help_ is None and squeezed in FIGURES:
-            help_ = f"it is called `{FIGURES[squeezed]}` here"
-            fix = (Edit(expr.span, FIGURES[squeezed]),)
+        outputs = [output.name for output in self.graph.outputs if output.name in self.labels]
+        help_ = shape_help(expr.id, self.labels, outputs) or REMOVED_FIGURES.get(squeezed)
         help_ = help_ or did_you_mean(expr.id, self.names)
         help_ = help_ or f"the figures are {', '.join(self.names)} and shape(label)"
         message = f"there is no figure or name `{expr.id}`"

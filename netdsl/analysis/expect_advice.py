@@ -9,12 +9,15 @@ from netdsl.ir.types import Sym, shape_text
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable, Sequence
 
+    from netdsl.analysis.cost import Cost
     from netdsl.ir.graph import Node, Value
     from netdsl.syntax import ast
 
 _COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+_OF_LAYER = ("params", "macs", "weights", "buffers")  # figures that are sums over layers
+_MOST_LAYERS = 3  # that a message names
 _UNITS = {3: "thousands", 6: "millions", 9: "billions"}
 _NEAR = 0.1  # the share by which a figure of a paper may be off
 MOST_PLACES = 3  # behind the point of a rounded figure
@@ -85,6 +88,21 @@ def called(node: Node) -> str:
     return f"`{node.op.kind}` on line {node.span.first.line}"
 
 
+def contributions(figure: ast.Expr, difference: float, rows: Iterable[tuple[Node, Cost]]) -> str:
+    """How far a figure is off, and the layers that most of it comes from."""
+    more = "more" if difference > 0 else "less"
+    text = f"{shown(abs(difference))} {more} than expected"
+    name = getattr(figure, "id", None)
+    if name not in _OF_LAYER:
+        return text
+    numbers = [(getattr(cost, name), called(node)) for node, cost in rows]
+    largest = sorted((row for row in numbers if isinstance(row[0], int) and row[0]), reverse=True)
+    parts = [f"{layer} has {shown(number)}" for number, layer in largest[:_MOST_LAYERS]]
+    if len(largest) > _MOST_LAYERS:
+        parts.append(f"{counted(len(largest) - _MOST_LAYERS, 'other layer')} have less each")
+    return ": ".join([text, ", ".join(parts)]) if parts else text
+
+
 def what_to_ask(value: Value) -> str:
     """Advice on what to ask instead, for the label of a value that is not a layer."""
     if value.producer is None:
@@ -92,12 +110,12 @@ def what_to_ask(value: Value) -> str:
     return f"name the layer that computes it, `{value.producer.name}`"
 
 
-def shape_help(name: str, labels: Container[str]) -> str | None:
+def shape_help(name: str, labels: Container[str], outputs: Sequence[str]) -> str | None:
     """Advice for a figure that only a label has, and for a label without a figure."""
     if name in labels:
         return f"write `shape({name})` for its sizes, or `params({name})`"
-    if name in ("flops", "FLOPs", "gflops", "multiplications"):
-        return "`macs` is the number of multiply-accumulates; FLOPs are about twice as many"
+    if name in ("output_shape", "output", "out", "result") and len(outputs) == 1:
+        return f"write `shape({outputs[0]})` for the sizes of the output"
     if name in ("shape", "output_shape", "sizes", "size", "output", "out", "result"):
         return "name the layer with a label: `c: conv(8, 3)`, then `expect shape(c) == 8x30x30`"
     return None

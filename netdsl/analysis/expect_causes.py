@@ -10,6 +10,7 @@ from netdsl.analysis.expect_repairs import other_argument
 from netdsl.diagnostics import Edit
 from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import shape_text
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.ir.graph import Node, Site, Value
-    from netdsl.source import SourceFile, Span
+    from netdsl.source import SourceFile
 
 MOST_STEPS = 6  # layers that a message lists
 LONGEST_CALL = 60  # characters of a call in a message
+RECURRENT = ("rnn", "lstm", "gru")
 SHUFFLES = ("pixel_shuffle", "pixel_unshuffle")
 _BATCH = re.compile(r"reshape\(\s*\[\s*-1\s*,")
 _FIRST_NUMBER = re.compile(r"(?P<before>\w+\(\s*)(?P<number>\d+)\b(?![x.])")
@@ -61,6 +63,24 @@ def unwanted_axis(value: Value, wanted: object) -> tuple[str, tuple[Edit, ...]] 
         if node.output.site.caller is None:
             fix = (Edit(node.span, written),)
         return f"{help_} in place of `{node.span.text}`", fix
+    return None
+
+
+def last_step(value: Value, wanted: object) -> tuple[str, tuple[Edit, ...]] | None:
+    """Advice and a fix for a sequence where one vector is expected, after a recurrent layer."""
+    if not isinstance(wanted, tuple) or len(value.type.shape) != 2:
+        return None
+    if value.type.shape[1:] != wanted:
+        return None
+    for node in _back(value):
+        if node.op.kind not in RECURRENT:
+            continue
+        if node.output.site.caller is not None or not node.span.text.endswith(")"):
+            return None
+        written = f"{node.span.text.removesuffix(')')}, last = true)"
+        end = Span(node.span.file, node.span.end - 1, node.span.end - 1)
+        help_ = f"`{node.op.kind}` gives every step: write `{written}` for the last one"
+        return help_, (Edit(end, ", last = true"),)
     return None
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 
+LONG = 100  # lines, after which a terminal gets a hint at shorter tables
+
+
 def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net that has no errors; with depth 0, one line for each."""
     valid = [c for c in checked if c.summary is not None]
@@ -37,10 +40,21 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
         nets = by_size(labelled(valid), arguments.sort)
         _print_overview(nets, width, arguments.sort)
         return
+    rows = 0
     for i, item in enumerate(valid):
         if i:
             say("")
-        _print_net(width, item, arguments)
+        rows += _print_net(width, item, arguments)
+    if width is not None and rows > LONG and arguments.depth is None:
+        say("")
+        _print_notes([_shorter(valid)], width)
+
+
+def _shorter(nets: list[Checked]) -> str:
+    """How to print less than long tables."""
+    if len(nets) > 1:
+        return "--depth 0 prints one line for each net, --depth 1 one for each block"
+    return "--depth 1 prints one line for each block"
 
 
 def labelled(checked: list[Checked]) -> list[tuple[str, Summary]]:
@@ -121,7 +135,8 @@ def _print_lines(lines: list[TableLine]) -> None:
         say_styled((line.text, line.style))
 
 
-def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) -> None:
+def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) -> int:
+    """Print the table of a net, and return its number of lines."""
     summary, choice = item.summary, choice_of(arguments)
     assert summary is not None
     lines_of = flat_lines
@@ -145,6 +160,7 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
         from netdsl.commands.parallel import print_parallel  # few tables have these figures
 
         print_parallel(item.compiled, arguments, width)
+    return len(shown)
 
 
 def _print_heading(label: str, graph: Graph, width: int | None) -> None:

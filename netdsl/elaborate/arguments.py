@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
-from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.elaborate.notes import in_default
@@ -106,19 +105,6 @@ def _missing(
     return signature.fault("missing-argument", message, span, help_)
 
 
-def _as_list(signature: Signature, arguments: list[ast.Argument]) -> str | None:
-    """Advice for `ResNet(bottleneck, 3, 4, 6, 3)`, where one parameter is a list of the numbers."""
-    texts = [argument.span.text for argument in arguments]
-    start = next((i for i in range(len(texts)) if all(map(str.isdigit, texts[i:]))), len(texts))
-    if start >= len(signature.parameters) or start > len(texts) - 2:
-        return None
-    name, body = signature.parameters[start].name, signature.definition.body.span.text
-    if not re.search(rf"\bin\s+(?:\w+\()?{name}\b|\b{name}\s*\[|\blen\({name}\)", body):
-        return None
-    listed = ", ".join([*texts[:start], f"[{', '.join(texts[start:])}]"])
-    return f"`{name}` is one list: write `{signature.name}({listed})`"
-
-
 class _Binding:
     """Binds the arguments of one call to parameters, and collects what is wrong with them."""
 
@@ -146,8 +132,12 @@ class _Binding:
             help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
             if not count:
                 help_ = f"write `{signature}`"
-            help_ = _as_list(signature, arguments) or help_
-            self.add(signature.fault("too-many-arguments", message, span, help_))
+            error = signature.fault("too-many-arguments", message, span, help_)
+            from netdsl.elaborate.surplus import advise_surplus  # only errors need it
+
+            before = self._frame.values.get(INPUT)
+            advise_surplus(error, signature.name, signature.definition, arguments, before)
+            self.add(error)
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)
 

@@ -13,9 +13,10 @@ from netdsl.diagnostics import Edit, did_you_mean
 from netdsl.elaborate.aux_weight import aux_weight
 from netdsl.elaborate.called_nets import put_out, take_input
 from netdsl.elaborate.calls import Calls
+from netdsl.elaborate.conditions import truth
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends, refuse_quotes
-from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
+from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.formulas import formula
 from netdsl.elaborate.frozen import freeze
 from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds

@@ -86,6 +86,8 @@ def _keep(node: Node) -> str:
     if given.get("stride", 1) not in (None, 1):
         return "keep the size in the body, with stride 1, or add a second arm with that stride"
     k, dilation = given.get("k"), given.get("dilation")
+    if isinstance(k, int) and k % 2 == 0:
+        return f"an even kernel needs `pad = same` to keep it, or write a kernel of {k - 1}"
     if isinstance(k, int) and isinstance(dilation, int) and dilation > 1 and k % 2:
         if given["pad"] == dilation * (k // 2):
             return "keep the size in the body"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.arguments import Signature
 from netdsl.elaborate.notes import OPTION, REACHED
+from netdsl.elaborate.shares import at_share, for_parameter
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
 
@@ -29,7 +30,10 @@ def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
     their errors only those move that are about a parameter.
     """
     place, home = diagnostic.span, uses[0].span.file
-    if place is None or _at_option(diagnostic, uses) or place.file is home:
+    if place is None or _at_option(diagnostic, uses):
+        return
+    if place.file is home:
+        _move_to_share(diagnostic, place, uses)
         return
     while uses and not uses[-1].is_in(place):
         uses = uses[:-1]  # an argument of `layer` in a block may be from the block around it
@@ -54,6 +58,20 @@ def at_call(diagnostic: Diagnostic, uses: list[Use]) -> None:
     diagnostic.notes = (Annotation(note, place), *(n for n in others if n.message))
     if any(edit.span.file is not home for edit in diagnostic.fix):
         diagnostic.fix = ()
+
+
+def _move_to_share(diagnostic: Diagnostic, place: Span, uses: list[Use]) -> None:
+    """Move the error of a block to the argument that is a share, where a divisor is meant."""
+    if diagnostic.code not in OF_VALUES:
+        return
+    found = at_share(set(_WORD.findall(place.text)), uses[1:])
+    if found is None:
+        return
+    use, name, repair = found
+    diagnostic.span = use.given()[name].span
+    note = Annotation(f"`{name}` of `{use.definition.name}` is used here", place)
+    diagnostic.notes = (note, *(n for n in diagnostic.notes if n.span != use.span))
+    diagnostic.help, diagnostic.fix = repair
 
 
 def _at_option(diagnostic: Diagnostic, uses: list[Use]) -> bool:
@@ -148,7 +166,13 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         diagnostic.help = f"write `{written}`, without quotes"
         diagnostic.fix = (Edit(value.span, written),)
         return
+    repair = for_parameter(use, name)
+    if repair is not None:
+        diagnostic.help, diagnostic.fix = repair
+        return
     diagnostic.fix = ()
+    if f"give a smaller `{name}`" in (diagnostic.help or ""):
+        return
     diagnostic.help = f"it is declared as `{signature}`"
     example = _example(use, text)
     if example is not None:

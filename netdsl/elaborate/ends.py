@@ -42,9 +42,11 @@ class Ends:
     def input(self, statement: ast.Input, env: Env) -> Value:
         """Declare an input; raises `NetdslError`."""
         if len(self.net.open) > 1 or self.net.scope.outer is not None:
-            raise NetdslError(
-                "misplaced-input", "`input` can only be in the body of a net", statement.span
-            )
+            help_ = "leave it out: the value before a group is its input"
+            if len(self.net.open) > 1:
+                help_ = "leave it out: the input of a block is the value before its call, `@in`"
+            message = "`input` can only be in the body of a net"
+            raise NetdslError("misplaced-input", message, statement.span, help=help_)
         name = self.net.pattern(statement.label, env)
         refuse_quotes(statement.label, "an input")
         if any(output.name == name for output in self.net.graph.outputs):

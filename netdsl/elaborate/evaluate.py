@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate import lists
 from netdsl.elaborate.arithmetic import COMPARE, INTEGER_OPERATORS, arithmetic, bounded, compare
+from netdsl.elaborate.conditions import check_operands, truth
 from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from netdsl.elaborate.meter import Meter
 
-_OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
 _HEXADECIMAL = re.compile(r"0x[0-9a-f]+")
 
 
@@ -152,22 +152,6 @@ def name_span(expr: ast.Function) -> Span:
     return Span(expr.span.file, start, start + len(expr.name))
 
 
-def truth(value: object, span: Span) -> bool:
-    """The value of a condition; raises `NetdslError` if it is neither true nor false."""
-    if isinstance(value, bool):
-        return value
-    error = NetdslError(
-        "wrong-type",
-        f"a condition must be true or false, found {show(value)}",
-        span,
-        help="compare it: `x != 0`",
-    )
-    if isinstance(value, int) and _OPERAND.fullmatch(span.text):
-        error.diagnostic.help = f"compare it: `{span.text} != 0`"
-        error.diagnostic.fix = (Edit(span, f"{span.text} != 0"),)
-    raise error
-
-
 def _known(expr: ast.Literal | KnownValue, _env: Env) -> object:
     return expr.value
 
@@ -278,6 +262,7 @@ def _operation(expr: ast.Operation, env: Env) -> object:
 
 def _connective(expr: ast.Operation, env: Env) -> object:
     """`a and b and c` or `a or b or c`, evaluated until the result is certain."""
+    check_operands(expr)
     value = evaluate(expr.first, env)
     span = expr.first.span
     for operator, operand in expr.rest:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.arguments import layer_arguments
-from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate, truth
+from netdsl.elaborate.conditions import truth
+from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.invocation import refuse_body
 from netdsl.elaborate.layers import add_layer
 from netdsl.elaborate.loops import UnknownRoundsError, rounds

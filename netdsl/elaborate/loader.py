@@ -169,7 +169,9 @@ def _define(module: Module, definition: ast.Definition | ast.Alias) -> None:
     name = definition.name
     if module.homes.get(name) is module:
         first = module.definitions[name].name_span
-        raise _duplicate(f"`{name}` is defined twice", definition.name_span, first)
+        raise _duplicate(
+            f"`{name}` is defined twice", definition.name_span, first, "choose another name"
+        )
     # It is registered even if its name is wrong, so that its calls cause no further errors.
     module.register(definition)
     if name in LAYERS or name in BUILT_IN:
@@ -177,7 +179,7 @@ def _define(module: Module, definition: ast.Definition | ast.Alias) -> None:
             "duplicate-name",
             f"`{name}` is a layer of the language",
             definition.name_span,
-            help="choose another name",
+            help=f"choose another name, such as `{name.capitalize()}`",
         )
     if isinstance(definition, ast.Definition):
         _check_parameters(definition)
@@ -249,13 +251,15 @@ def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ..
 def _check_train(module: Module, train: ast.Train) -> None:
     definition = module.definition(train.net, train.net_span)
     if definition is None:
-        raise NetdslError(
-            "unknown-net",
-            f"there is no net `{train.net}` to train",
-            train.net_span,
-            help=did_you_mean(train.net, module.definitions),
-            fix=respelled(train.net_span, train.net, _nets(module)),
-        )
+        nets = _nets(module)
+        fix = respelled(train.net_span, train.net, nets)
+        help_ = did_you_mean(train.net, nets)
+        if help_ is None and len(nets) == 1:
+            help_ = f"the only net here is `{nets[0]}`: write `train {nets[0]}`"
+        elif help_ is None and nets:
+            help_ = f"the nets here are {', '.join(f'`{net}`' for net in nets)}"
+        message = f"there is no net `{train.net}` to train"
+        raise NetdslError("unknown-net", message, train.net_span, help=help_, fix=fix)
     if isinstance(definition, ast.Definition) and not definition.is_net:
         raise NetdslError(
             "unknown-net",
@@ -294,6 +298,24 @@ def _shipped() -> frozenset[str]:
     return frozenset(library.block_names())
 
 
+def _means_kind(definition: ast.Definition | ast.Alias, span: Span) -> bool:
+    """Whether a call means a layer kind, although a net or block has its name.
+
+    A net is seldom called, and a block cannot call itself. In a net `Dense`, `Dense(10)` means the
+    layer that other tools call so.
+    """
+    own = definition.span
+    is_inside = own.file is span.file and own.start <= span.start < own.end
+    is_net = isinstance(definition, ast.Alias) or definition.is_net
+    if definition.name not in _KINDS:
+        if not (is_net and is_inside):
+            return False
+        from netdsl.habits.layers import find  # only errors need it
+
+        return find(definition.name) is not None
+    return is_inside or is_net
+
+
 def resolve(
     loader: Loader, module: Module, name: str, span: Span, labels: Iterable[str] = ()
 ) -> BlockValue | KindValue | Identity:
@@ -302,7 +324,7 @@ def resolve(
     Raises `NetdslError` with the closest names, which may be `labels`.
     """
     definition = module.definitions.get(name)
-    if definition is not None:
+    if definition is not None and not _means_kind(definition, span):
         return _block_value(definition, module.homes[name], span)
     if name == "identity":
         return IDENTITY
@@ -318,16 +340,19 @@ def resolve(
         raise _plugin_failed(error, span) from None
     if name in added:
         return KindValue(LAYERS[name])
-    names = layer_names(module, labels)
+    names = [known for known in layer_names(module, labels) if known != name]
     advice = did_you_mean(name, names)
     if nearest(name, names) is None and (net := library.net_of_library(name)) is not None:
         advice = (
             f"`{net[1]}` is a whole net of the library, `netdsl check {net[0]}:{net[1]}`; only"
             " layers and blocks can be called"
         )
+    message = f"there is no layer or block `{name}`"
+    if definition is not None:
+        message = f"`{name}` is the name of this net, not of a layer"
     raise NetdslError(
         "unknown-layer",
-        f"there is no layer or block `{name}`",
+        message,
         span,
         help=advice or "`netdsl layers` lists the layers",
         fix=respelled(span, name, names),

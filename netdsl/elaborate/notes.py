@@ -93,6 +93,10 @@ def in_default(
 ) -> None:
     """Move the error of a default in another file to the argument from which it is computed."""
     assert parameter.default is not None
+    for diagnostic in fault.diagnostics:
+        if diagnostic.code == "unknown-name" and diagnostic.help is None:
+            known = "the parameters before it, and the `let`s of the file"
+            diagnostic.help = f"the default of `{parameter.name}` can use {known}"
     default = parameter.default.span
     used = [given[name].span for name in re.findall(r"[^\W\d]\w*", default.text) if name in given]
     if len(used) != 1 or used[0].file is default.file:

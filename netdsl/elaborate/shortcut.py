@@ -53,8 +53,8 @@ def explained(error: OpError, join: Joining) -> OpError:
 
 
 def _texts(fix: tuple[Edit, ...]) -> str:
-    """The arguments that a fix adds, each once."""
-    return ", ".join(dict.fromkeys(edit.text.strip("(), ") for edit in fix))
+    """The arguments that a fix adds, each once, between backquotes of the message."""
+    return "` and `".join(dict.fromkeys(edit.text.strip("(), ") for edit in fix))
 
 
 def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpError:

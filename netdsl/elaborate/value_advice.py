@@ -9,6 +9,7 @@ from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import is_written
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
+from netdsl.elaborate.shares import for_share
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes, widths
@@ -38,6 +39,8 @@ def for_value(
     expr = argument.value
     if isinstance(value, float) and (cls.kind, declared.name) == ("upsample", "scale"):
         return _resized(value, x)
+    if isinstance(value, float) and (share := for_share(declared.name, expr)) is not None:
+        return share
     if isinstance(value, float) and declared.convert in WHOLE and not is_written(expr):
         return _rounded(expr, value, declared.min)
     if isinstance(value, float) and declared.max == 1 and value > 1 and not is_written(expr):
@@ -89,13 +92,13 @@ def padding_mode(
     call: ast.Call, cls: type[Op], argument: ast.Argument, value: str
 ) -> Repair | None:
     """Advice for `pad = reflect`, which is how to pad, and not how much."""
+    if value.lower() in ("full", "causal"):
+        return _padding_of_keras(call, argument, value.lower())
     mode = SYNONYMS.get(value, value)
     modes = next((a.choices or () for a in cls.args if a.name == "pad_mode"), ())
     if mode not in modes:
         return None
-    k = next((a.value for a in call.arguments if a.name == "k"), None)
-    if k is None and len(call.arguments) > 1 and call.arguments[1].name is None:
-        k = call.arguments[1].value
+    k = _window(call)
     amount = "1"
     if isinstance(k, ast.Literal) and is_integer(k.value):
         amount = str(int(str(k.value)) // 2)
@@ -104,6 +107,31 @@ def padding_mode(
     text = f"pad = {amount}, pad_mode = {mode}"
     fix = (Edit(argument.span, text),) if "pad_mode" not in call.span.text else ()
     return Repair(f"`pad` is how much, and `pad_mode` is how: write `{text}`", fix)
+
+
+def _window(call: ast.Call) -> ast.Expr | None:
+    """The window of a convolution, as it is written."""
+    k = next((a.value for a in call.arguments if a.name == "k"), None)
+    if k is None and len(call.arguments) > 1 and call.arguments[1].name is None:
+        return call.arguments[1].value
+    return k
+
+
+def _padding_of_keras(call: ast.Call, argument: ast.Argument, word: str) -> Repair | None:
+    """Advice for `pad = full`, and for `pad = causal` of a sequence."""
+    k = _window(call)
+    if k is None:
+        return None
+    window, border = k.span.text, f"{k.span.text} - 1"
+    dilation = next((a.value.span.text for a in call.arguments if a.name == "dilation"), "1")
+    if window.isdigit() and dilation.isdigit():
+        border = str(int(dilation) * (int(window) - 1))
+    elif dilation != "1":
+        border = f"{dilation} * ({border})"
+    if word == "full":
+        return Repair(f"write `pad = {border}`")  # some tools mean a transposed convolution
+    text = f"pad = [({border}, 0)]"
+    return Repair(f"write `{text}`", (Edit(argument.span, text),))
 
 
 def _one_list(call: ast.Call, argument: ast.Argument) -> Repair | None:

@@ -18,6 +18,7 @@ from netdsl.elaborate.corrections import (
     without_arguments,
 )
 from netdsl.elaborate.evaluate import UNKNOWN
+from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown, formula_for
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import OpError
@@ -167,9 +168,16 @@ class WrongArguments:
         elif name == "activation":
             self._unknown(number, name, ELSEWHERE[name], _activation(argument.value))
         else:
-            self._misspelt(number, argument, name)
+            self._misspelt(number, argument, name, value)
 
-    def _misspelt(self, number: int, argument: ast.Argument, name: str) -> None:
+    def _misspelt(self, number: int, argument: ast.Argument, name: str, value: object) -> None:
+        counterpart = renamed(name, value, self._known, self._given, self._x)
+        if counterpart is not None:
+            text, advice = counterpart
+            if text is not None:
+                self._given[text.partition(" ")[0]] = UNKNOWN
+            self._unknown(number, name, advice, _Correction(text))
+            return
         help_ = ELSEWHERE.get(name)
         if self.cls.kind == "attention" and name in SEQUENCES:
             help_ = QUERIES

@@ -206,18 +206,6 @@ HABITS = (
         lambda matched: matched.group("at").replace(",", "_"),
     ),
     Habit(
-        r"\[(?:[^\[\]]*,)?\s*@?[\w.]+(?P<fix>\s+)(?P<at>@[\w.]+|\d[\w.]*)\s*[\],]",
-        "concat([@image ‹@image›])",
-        "a comma is missing between two elements",
-        fix=", ",
-    ),
-    Habit(
-        r"[(,](?:\s*@?[\w.\])]+|[^(),]*[\w)\]])(?P<fix>\s+)(?P<at>@?[\w.]+)\s*[),=]",
-        "conv(4 ‹3›)",
-        "a comma is missing between two arguments",
-        fix=", ",
-    ),
-    Habit(
         r"(?<![\w)\].])(?P<fix>(?P<at>\.)(?P<n>\d+))",
         "dropout(‹.›5)",
         "a number needs digits on both sides of its decimal point: `0.$n`",
@@ -283,8 +271,8 @@ HABITS = (
         lambda matched: [(*matched.place("fix", "gap"), " -> ")],
     ),
     Habit(
-        rf"(?:{START}|(?<=\s))\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)"
-        r"(?=(?P<at>(?P<second>[a-z_]\w*)))",
+        rf"(?:{START}|(?<=\s))(?!return\b)\w+(?:\([^()]*(?:\([^()]*\)[^()]*)*\))?(?P<fix>\s+)"
+        r"(?=(?P<at>(?P<second>[a-z_]\w*))(?!\w|\s*=))",
         "conv(4, 3) ‹relu›",
         "write `->` between two layers",
         "`->` is missing before `$second`",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ENTRY = re.compile(r"[\"']?(\w+)[\"']?\s*[:=]\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[\w.-]+)")
 _HEAD = re.compile(r"(?:(?P<label>\w+)\s*:\s*)?(?P<kind>[A-Za-z_]\w*)\s*(?P<call>\([^()]*\))?\s*$")
+_DEFINITION = re.compile(r"(?:^|\n)[ \t]*(?:net|block|aux|train)[ \t]+[^\n{]*\Z")
 _KIND = ("type", "kind", "op", "layer")  # entries whose value is the kind of the layer
 _UNUSED = ("name", "bottom", "top", *_KIND)
 _MESSAGES = ("layer", "layers", "node")  # heads whose kind is an entry
@@ -32,8 +33,13 @@ def braced_entries(matched: Matched) -> Fix:
     opening = open_brace(text, matched.place("at")[0])
     if opening is None:
         return None
-    head = _HEAD.search(text[max(0, opening - 80) : opening])
-    if head is None or not (is_kind(head["kind"]) or head["kind"] in _MESSAGES):
+    before = text[max(0, opening - 80) : opening]
+    head = _HEAD.search(before)
+    if (
+        head is None
+        or _DEFINITION.search(before)
+        or not (is_kind(head["kind"]) or head["kind"] in _MESSAGES)
+    ):
         return None
     end = closing(text, opening)
     if end is None:

@@ -9,20 +9,81 @@ from netdsl.habits.base import Habit
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
-# Figures of other tools, squeezed to small letters and digits, and their names here.
-FIGURES = {
+# Figures of other tools, squeezed to small letters and digits, and the formulas that they can mean
+# here, the usual one first. A unit before or after the name, as in `gflops` or `size_mb`, divides.
+FORMULAS = {
+    **{name.replace("_", ""): (name,) for name in ("params", "trainable", "buffers", "macs")},
+    **{name.replace("_", ""): (name,) for name in ("depth", "units", "activation_bytes")},
     **dict.fromkeys(
-        ("param", "parameters", "parameter", "numparams", "nparams", "totalparams", "paramcount"),
-        "params",
+        ("param", "parameters", "parameter", "numparams", "nparams", "paramcount"), ("params",)
     ),
-    **dict.fromkeys(("numparameters", "totalparameters", "countparams"), "params"),
-    **dict.fromkeys(("trainableparams", "trainableparameters", "numtrainable"), "trainable"),
-    **dict.fromkeys(("mac", "madds", "multadds", "maccs", "multiplyadds", "totalmacs"), "macs"),
-    **dict.fromkeys(("peakmemory", "peak", "peakbytes"), "peak_bytes"),
-    **dict.fromkeys(("activations", "activationmemory", "activationbytes"), "activation_bytes"),
+    **dict.fromkeys(("numparameters", "countparams"), ("params",)),
+    **dict.fromkeys(("totalparams", "totalparameters"), ("params", "params + buffers")),
+    **dict.fromkeys(
+        ("trainableparams", "trainableparameters", "numtrainable", "trainableweights"),
+        ("trainable",),
+    ),
+    **dict.fromkeys(
+        ("nontrainable", "nontrainableparams", "nontrainableparameters", "nontrainableweights"),
+        ("params - trainable", "buffers", "params + buffers - trainable"),
+    ),
+    **dict.fromkeys(("frozen", "frozenparams"), ("params - trainable",)),
+    **dict.fromkeys(("numbuffers", "buffercount", "runningstats"), ("buffers",)),
+    **dict.fromkeys(
+        ("mac", "madd", "madds", "multadds", "maccs", "multiplyadds", "totalmacs", "multadd"),
+        ("macs",),
+    ),
+    **dict.fromkeys(
+        ("flop", "flops", "totalflops", "ops", "operations", "multiplications"),
+        ("2 * macs", "macs"),
+    ),
+    **dict.fromkeys(
+        ("size", "modelsize", "filesize", "weightsize", "weightssize", "paramsize", "paramssize"),
+        ("4 * params", "4 * params + 4 * buffers"),
+    ),
+    "parambytes": ("4 * params",),
+    **dict.fromkeys(("memory", "ram", "bytes"), ("peak_bytes", "activation_bytes", "4 * params")),
+    **dict.fromkeys(("peakmemory", "peak", "peakbytes", "maxmemory"), ("peak_bytes",)),
+    **dict.fromkeys(("activations", "activationmemory", "activationsize"), ("activation_bytes",)),
+}
+# What other tools count under the name of a figure, the likeliest first.
+OTHER_COUNTS = {
+    "params": ("params + buffers", "weights"),
+    "macs": ("2 * macs",),
+    "trainable": ("params",),
+}
+REASONS = {
+    "macs": "it is the number of multiply-accumulates",
+    "params": "it is the number of parameters",
+    "2 * macs": "a multiply-accumulate is two operations",
+    "4 * params": "a parameter has 4 bytes",
+    "4 * params + 4 * buffers": "a stored number has 4 bytes",
+    "params + buffers": "other tools count stored numbers, such as moving means, as parameters",
+    "params - trainable": "frozen weights are not trained",
+    "buffers": "moving means and variances are not parameters here",
+    "weights": "that is the number without biases",
+    "depth": "the number of layers with weights on the longest path",
+    "peak_bytes": "the memory of the values that are in use at once",
+    "activation_bytes": "the memory of all values",
+}
+# What else a count of another tool can mean: the net may differ from the one that was counted.
+UNCERTAIN = {"weights": "leave the biases out with `bias = false`"}
+# The numbers by which a unit divides a figure.
+_THOUSANDS = {"k": "1e3", "m": "1e6", "g": "1e9"}
+SCALES = {
+    **{unit: (power,) for unit, power in _THOUSANDS.items()},
+    "b": ("1e9",),
+    "bytes": ("",),
+    **dict.fromkeys(("kilo", "thousands"), ("1e3",)),
+    **dict.fromkeys(("mega", "million", "millions"), ("1e6",)),
+    **dict.fromkeys(("giga", "billions"), ("1e9",)),
+    **{
+        f"{unit}b": (power, f"2 ** {10 * number}")
+        for number, (unit, power) in enumerate(_THOUSANDS.items(), start=1)
+    },
+    **{f"{unit}ib": (f"2 ** {10 * number}",) for number, unit in enumerate("kmg", start=1)},
 }
 _NO_FIGURE = "an `expect` line is about the net before it is trained; `netdsl {}` measures this"
-_BYTES = "`activation_bytes` and `peak_bytes` are memory, and `params * 4` the bytes of the weights"
 # Figures that have no counterpart here, and what to write or do instead.
 REMOVED_FIGURES = {
     **dict.fromkeys(
@@ -30,14 +91,12 @@ REMOVED_FIGURES = {
         _NO_FIGURE.format("test"),
     ),
     **dict.fromkeys(
-        ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")
-    ),
-    **dict.fromkeys(("memory", "bytes", "mb", "modelsize", "filesize"), _BYTES),
-    **dict.fromkeys(
-        ("layers", "numlayers", "nlayers"),
+        ("layers", "numlayers", "nlayers", "layercount"),
         "`depth` is the number of layers with weights on the longest path",
     ),
-    **dict.fromkeys(("gmacs", "mmacs"), "write `macs / 1e9 < 4.2`, or `macs / 1e6 < 600`"),
+    **dict.fromkeys(
+        ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")
+    ),
 }
 
 

@@ -320,7 +320,8 @@ ADVICE = {
                     " splits and merges them"),
     "einsum": "write `matmul` for the product of matrices, with `permute` for other axes",
     "upsamplingbilinear": "write `upsample(2, mode = bilinear, align_corners = true)`",
-    "bidirectional": "write `lstm(32, bidirectional = true)`",
+    **dict.fromkeys(("bidirectional", "bilstm"), "write `lstm(32, bidirectional = true)`"),
+    "bigru": "write `gru(32, bidirectional = true)`",
     "timedistributed": "`dense` works on every vector of a sequence; write the layer itself",
     "lambda": "write the calculation as layers, or as a `block` with parameters",
     "stack": "give each tensor an axis with `reshape`, and join them with `concat(@a, axis = 1)`",
@@ -331,6 +332,8 @@ ADVICE = {
     "masking": "leave it out: sequences have no mask here",
     "gaussiannoise": "leave it out, or use `dropout(0.1)` to regularise",
     "class": "define a named part as a block: `block Name() { ... }`",
+    **dict.fromkeys(("forward", "call", "build", "init", "main"),
+                    "the layers are in the braces of the net itself, with no function around them"),
     "def": "define a named part as a block: `block Name() { ... }`",
     "scale": "`bn` has a learned scale and shift for each channel",
     "null": "leave it out; `identity` is the value itself, unchanged",
@@ -344,6 +347,7 @@ WITH_NUMBER = {
     "replicationpad": "pad({}, mode = edge)",
     "circularpad": "pad({}, mode = circular)",
     "upsamplingbilinear": "upsample({}, mode = bilinear, align_corners = true)",
+    **{f"bi{kind}": f"{kind}({{}}, bidirectional = true)" for kind in ("lstm", "gru", "rnn")},
 }
 
 

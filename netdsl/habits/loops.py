@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
+from netdsl.habits.brackets import parts
 from netdsl.habits.entries import open_brace, part
 from netdsl.habits.statements import bracketed, is_layer, listed
 
@@ -46,6 +47,28 @@ def carried(matched: Matched) -> Fix:
     if " with " in head:
         start = start.replace(" with", ",")
     return Guess(f"{head}{start} {{` and `{written}")
+
+
+def zipped(lists: list[str]) -> str | None:
+    """One list of tuples for several lists, `[(8, 1), (16, 2)]` for `[8, 16]` and `[1, 2]`."""
+    columns = [parts(text[1:-1]) for text in lists if re.fullmatch(r"\[.*\]", text)]
+    if len(columns) == len(lists) and len({len(column) for column in columns}) == 1:
+        rows = [", ".join(row) for row in zip(*columns, strict=True)]
+        return f"[({'), ('.join(rows)})]"
+    if len(lists) < 2 or not all(text.isidentifier() for text in lists):
+        return None
+    elements = ", ".join(f"{name}[i]" for name in lists)
+    return f"[({elements}) for i in range(len({lists[0]}))]"
+
+
+def in_step(matched: Matched) -> Fix:
+    """`for (w, s) in [(8, 1), (16, 2)]` for a loop over two lists."""
+    lists = parts(matched.group("lists"))
+    names = [name.strip() for name in matched.group("names").split(",")]
+    pairs = zipped(lists)
+    if pairs is None or len(lists) != len(names):
+        return None
+    return f"for ({', '.join(names)}) in {pairs}"
 
 
 def loops_around(text: str, offset: int) -> Iterator[tuple[int, str]]:
@@ -252,6 +275,14 @@ HABITS = (
         "write the list in brackets: `$fix`",
         "found `,`, but a list is in brackets",
         bracketed,
+    ),
+    Habit(
+        r"^\s*(?P<fix>for\s+\(?(?P<names>\w+(?:\s*,\s*\w+)+)\)?\s+in\s+"
+        r"(?P<lists>(?:\[[^\[\]]*\]|\w+)(?P<at>\s*,)[^{}]*?))\s*(?=\{)",
+        "for w, s in [8, 16]‹,› [1, 2] { conv(w, 3, s) }",
+        "a loop has one list, which can be of pairs: write `$fix`",
+        "found a second list",
+        in_step,
     ),
     Habit(
         r"(?P<at>\b(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",

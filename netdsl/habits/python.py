@@ -227,6 +227,13 @@ HABITS = (
         "",
     ),
     Habit(
+        r"\{\s*(?P<fix>(?P<at>return)\b\s+)(?=[a-z@(])",
+        "{ ‹return› relu }",
+        "the result is the last value: leave out `return`",
+        "found `return`, but nothing is returned",
+        "",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<at>return)\b\s*(?P<value>.*?))\s*$",
         "‹return› relu",
         "the result is the last value: leave out `return`; a net names its results with `output`",

@@ -186,6 +186,8 @@ def widths(value: object) -> Dims | Pairs:
 
 def padding_advice(word: object) -> str | None:
     """Advice for a word that other libraries accept as a padding."""
+    if word is False:
+        word = "valid"
     if not isinstance(word, str):
         return None
     if word.lower() == "same":
@@ -299,6 +301,8 @@ _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "
 
 def meant(convert: Callable[[object], object], value: object) -> str | None:
     """What to write for a value of the wrong type, if there is no doubt about what was meant."""
+    if convert is padding and value is True:
+        return "same"
     for candidate in _readings(value):
         try:
             convert(candidate)

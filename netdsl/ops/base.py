@@ -49,6 +49,7 @@ SYNONYMS = {
     "glorot_normal": "xavier_normal",
     "glorot_uniform": "xavier_uniform",
 }
+LONGEST_SIZE = 40  # characters of a formula in a message
 MAX_WORD = 40  # characters of a word in a message
 MAX_DIVISORS = 12  # the most divisors in a message
 
@@ -355,7 +356,10 @@ def fixed(op: Op, size: int | Sym, name: str, otherwise: str | None = None) -> i
     help = f"write a number for {names} in the `input`"
     if otherwise is not None:
         help += f", or {otherwise}"
-    raise OpError("open-size", f"`{op.kind}` needs to know {name}, but {size} is open", help=help)
+    fact = f"{size} is open"
+    if len(str(size)) > LONGEST_SIZE:
+        fact = f"it depends on {names}"
+    raise OpError("open-size", f"`{op.kind}` needs to know {name}, but {fact}", help=help)
 
 
 def amount(size: int | Sym, noun: str) -> str:

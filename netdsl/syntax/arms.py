@@ -41,6 +41,19 @@ def _maker(statement: ast.Statement) -> ast.Repeat | ast.For | ast.If | None:
     return None
 
 
+def check_is_none(rule: str, span: Span) -> None:
+    """Raise `NetdslError` for an arm among the statements of a net or block."""
+    if rule == "arm":
+        bar = Span(span.file, span.start, span.start + 1)
+        raise NetdslError(
+            "arms-without-join",
+            "`|` begins an arm, and arms can only be in a join",
+            bar,
+            help="write a join around the arms, as in `concat { | relu | tanh }`; layers in a row"
+            " need no `|`",
+        )
+
+
 def made(statements: Iterable[ast.Statement]) -> list[ast.Body]:
     """Loops and conditions that make arms, each as an arm; raises `NetdslError` for others."""
     bodies: list[ast.Body] = []

@@ -87,6 +87,9 @@ class WrongBracket(NamedTuple):
     changes: list[Change]
 
 
+_ARGUMENT = re.compile(r"[A-Za-z_]\w*[ \t]*=(?!=)")
+
+
 def wrong_bracket(text: str, start: int, expected: set[str]) -> WrongBracket | None:
     """What is wrong with a closing bracket that the grammar does not allow at an offset."""
     found = text[start : start + 1]
@@ -135,19 +138,37 @@ def _opened(before: str) -> str:
 def missing_comma(text: str, start: int, expected: set[str]) -> int | None:
     """Where a comma is missing before the first word of a line inside brackets.
 
-    That is so if the bracket ends its line, and is closed at the beginning of another.
+    That is so if the bracket ends its line, and is closed at the beginning of another, or if the
+    line begins with the name of an argument and closes the bracket.
     """
     before = text[:start].rstrip()
     opening = last_open(before)
     if "COMMA" not in expected or "\n" not in text[len(before) : start] or opening is None:
         return None
+    closing = PAIRS[text[opening]]
+    if _ARGUMENT.match(text, start) and _closes_later(text[start:], closing):
+        return len(before)
     ends_line = not text[opening + 1 :].partition("\n")[0].strip()
     if not ends_line or not re.match(r"[\w\"\[(@-]", text[start:]):
         return None
-    closing = re.escape(PAIRS[text[opening]])
-    inside = rf"(?:[ \t]*(?:\w+[ \t]*[=:])?[^\n:{{}}>]*\n)+?[ \t]*{closing}"
+    inside = rf"(?:[ \t]*(?:\w+[ \t]*[=:])?[^\n:{{}}>]*\n)+?[ \t]*{re.escape(closing)}"
     line = text.rfind("\n", 0, start) + 1
     return len(before) if re.match(inside, text[line:]) else None
+
+
+def comma_between(text: str, start: int, expected: set[str]) -> tuple[int, str] | None:
+    """Where a comma is missing before a value in a line, and between what it separates."""
+    before = text[:start].rstrip()
+    opening = last_open(before)
+    if "COMMA" not in expected or opening is None or "\n" in text[opening:start]:
+        return None
+    is_value = re.match(r"[\w\"\[(@]", text[start:]) and re.search(r"[\w)\]\"]$", before)
+    is_word = len(before) == start and re.match(r"\w\w", text[start - 1 :])  # such as `4a`
+    if not is_value or is_word or not _closes_later(text[start:], PAIRS[text[opening]]):
+        return None
+    if text[opening] == "(" and re.search(r"\w$", text[:opening]):
+        return len(before), "arguments"
+    return len(before), "elements"
 
 
 def last_open(before: str) -> int | None:

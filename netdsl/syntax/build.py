@@ -61,7 +61,7 @@ class Builder(ExpressionBuilder):
             str(name),
             self.at(name),
             tuple(self._parameter(node) for node in parameter_nodes),
-            self.body(body),
+            self._whole_body(body),
             self.at(tree),
             self._doc(tree),
             is_net,
@@ -123,6 +123,14 @@ class Builder(ExpressionBuilder):
             found += arms.split(inner, self.at(node))
         return ast.Body((), tuple(found), self.at(tree))
 
+    def _whole_body(self, tree: ParseNode) -> ast.Body:
+        """The body of a net, block or head, which has no arms; raises `NetdslError`."""
+        children = [child for child in tree.children if child is not None]
+        if any(child.data != "arm" for child in children):
+            for child in children:
+                arms.check_is_none(child.data, self.at(child))
+        return self.body(tree)
+
     def _statements(self, nodes: Iterable[ParseNode]) -> tuple[ast.Statement, ...]:
         return tuple(map(self.statement, nodes))
 
@@ -158,7 +166,7 @@ class Builder(ExpressionBuilder):
     def aux(self, tree: ParseNode) -> ast.Aux:
         """`aux name(...) { ... }`."""
         name, arguments, body = tree.children
-        return ast.Aux(self.at(tree), str(name), self.arguments(arguments), self.body(body))
+        return ast.Aux(self.at(tree), str(name), self.arguments(arguments), self._whole_body(body))
 
     def expect(self, tree: ParseNode) -> ast.Expect:
         """`expect condition at sizes`."""

@@ -15,6 +15,7 @@ from netdsl.syntax.brackets import (
     PAIRS,
     WrongBracket,
     closed_early,
+    comma_between,
     last_open,
     missing_comma,
     unclosed_brace,
@@ -199,6 +200,11 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     is_above = bracket is not None and found not in ("`}`", "`->`") and gap is None
     make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
+    comma = comma_between(source.text, start, expected)
+    if comma is not None and not problem.changes and problem.diagnostics[0].help == help_:
+        problem.diagnostics[0].help = f"a comma is missing between two {comma[1]}"
+        _mend(source, problem, [(comma[0], start, ", ")])
+        return problem
     is_below = gap is not None and bracket is not None
     if is_above and brace is None:
         _at_opening(source, problem, start)

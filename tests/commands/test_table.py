@@ -84,6 +84,28 @@ def test_terminals_get_trees(width: int, capsys: pytest.CaptureFixture[str]) -> 
         assert table(capsys, "resnet:ResNet50", "--tree") == text
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["resnet:ResNet50"], "--depth 1 prints one line for each block"),
+        (["vgg"], "--depth 0 prints one line for each net, --depth 1 one for each block"),
+        (["vgg", "--depth", "1"], None),
+        (["lenet5"], None),
+    ],
+    ids=["a long table", "several nets", "one level", "a short table"],
+)
+def test_long_tables_have_a_hint(words: list[str], hint: str | None) -> None:
+    """Below a table that is longer than a terminal, the last line tells how to print less."""
+    last = on_a_terminal(120, "-m", "netdsl", "check", *words).splitlines()[-1]
+    assert ("--depth" in last) == (hint is not None)
+    assert hint is None or last == hint
+
+
+def test_files_have_no_hint(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table in a file has nothing but the table and the totals."""
+    assert "--depth" not in table(capsys, "resnet:ResNet50")
+
+
 def test_rows_of_a_terminal_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     """`--flat`, `--only` and `--sort` print single rows on a terminal, too."""
     for options in (["--flat"], ["--only", "conv"], ["--sort", "macs"]):
@@ -95,16 +117,17 @@ def test_rows_of_a_terminal_can_be_chosen(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_summary_in_python() -> None:
-    """`summary()` prints the same tree on a terminal, without what only the command has: the inputs
-    and the expectations.
+    """`summary()` prints the same tree on a terminal, without what only the command has.
+
+    That is the inputs, the expectations, and the hint at shorter tables.
     """
     code = "import netdsl; netdsl.load('resnet:ResNet50').summary()"
     text = on_a_terminal(120, "-c", code)
     shown = on_a_terminal(120, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
     explained = "f(H, W): formulas that do not fit here"
-    assert text.splitlines() == [explained, *shown[2:-1]]
+    assert text.splitlines() == [explained, *shown[2:-3]]
     assert shown[1] == f"{explained}; --input 3x224x224 gives numbers"
-    assert shown[-1].startswith("expect ")
+    assert shown[-3].startswith("expect ")
 
 
 def test_summary_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,11 @@ from netdsl.elaborate.slips.edits import (
     set_fix,
 )
 from netdsl.elaborate.slips.joins import sum_in
+from netdsl.habits.brackets import parts
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
 from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
+from netdsl.habits.loops import zipped
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.source import Span
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 _FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
+_WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
 
@@ -104,6 +107,12 @@ def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
         _input(diagnostic, call)
     elif formula is not None and not call.arguments and call.body is None:
         set_fix(diagnostic, call.span, formula["written"])
+    elif key == "bidirectional" and (inner := _WRAPPED.match(call.span.text)) is not None:
+        chain = chain_of(inner["layer"])
+        if chain is not None:
+            written = f"{str(chain).removesuffix(')')}, bidirectional = true)"
+            diagnostic.help = f"write `{written}`"
+            set_fix(diagnostic, call.span, written)
     elif not _is_line(call.span):
         return
     elif "leave" in ADVICE[key]:
@@ -122,6 +131,8 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
     if ours == "residual" and call.body is None:
         diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
         return
+    if ours == "permute":
+        diagnostic.help += ", and has all axes: `permute([2, 1])` swaps those of a sequence T x D"
     if ours == "conv" and call.arguments:
         diagnostic.help += ", as in `conv(64, 3)`: the channels of the input are inferred"
     if ours == "flatten" and call.arguments:
@@ -239,6 +250,9 @@ def _function_of_list(diagnostic: Diagnostic, span: Span, name: str) -> None:
         written = f"[{index[2]}[-1 - i] for i in range(len({index[2]}))]"
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, span, written)
+    elif name == "zip" and (pairs := zipped(parts(span.text[4:-1]))) is not None:
+        diagnostic.help = f"write a list of tuples: `{pairs}`"
+        set_fix(diagnostic, span, pairs)
     elif name in FUNCTIONS:
         diagnostic.help = FUNCTIONS[name]
     elif index is not None and re.search(rf"\blet\s+{name}\b", span.file.text):

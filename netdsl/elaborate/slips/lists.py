@@ -25,6 +25,14 @@ def advise_index(diagnostic: Diagnostic, index: Span) -> None:
 
 def _advise_next(diagnostic: Diagnostic, index: Span, name: str) -> None:
     """Advice for `widths[i + 1]` in a loop `for i in range(len(widths))`."""
+    if index.text.isidentifier():
+        heads = rf"\bfor\s+{index.text}\s+in\s+range\((?P<n>\d+)\)|\brepeat\s+(?P<m>\d+)\s+as\s+"
+        loops = list(re.finditer(heads + rf"{index.text}\b", index.file.text[: index.start]))
+        if loops:
+            rounds = loops[-1]["n"] or loops[-1]["m"]
+            written = loops[-1][0].replace(rounds, f"len({name})")
+            diagnostic.help = f"`{index.text}` counts to {int(rounds) - 1}: write `{written}`"
+        return
     further = re.fullmatch(r"(?P<i>[A-Za-z_]\w*) *\+ *(?P<by>\d+)", index.text)
     if further is None:
         return

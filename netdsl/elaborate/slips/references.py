@@ -37,6 +37,9 @@ def advise_reference(
         written = span.text + (inside if inside.isdigit() else f"{{{inside}}}")
         diagnostic.help = f"write `{written}`; a computed label has braces: `@stage{{i}}`"
         set_fix(diagnostic, Span(span.file, span.start, number.end()), written)
+    elif span.text in ("@input", "@inputs", "@x") and not span.text.endswith(tuple(labels)):
+        diagnostic.help = "write `@in`, the input of the net or of the block"
+        set_fix(diagnostic, span, "@in")
     else:
         fix_closest(diagnostic, span)
 

@@ -98,6 +98,8 @@ def advise_name(
         _label(diagnostic, span, call, labels)
     elif _names_label(diagnostic) and _takes_references(call, argument):
         advise_operand(diagnostic, span)
+    elif call is not None and argument is not None and _is_without_padding(diagnostic):
+        diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
     elif (sum_ := sum_in(call, span, labels)) is not None:
@@ -109,6 +111,11 @@ def advise_name(
         fix_closest(diagnostic, span)
         if diagnostic.help is None and name.isidentifier():
             _without_value(diagnostic, name, call, argument)
+
+
+def _is_without_padding(diagnostic: Diagnostic) -> bool:
+    """Whether the advice is to leave a padding out."""
+    return diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out")
 
 
 def _ended_loop(span: Span) -> str | None:
@@ -278,7 +285,7 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
     word = value.value if isinstance(value, ast.Literal) else value.span.text
     if isinstance(value, ast.Sequence) and diagnostic.help is None:
         _normalized_shape(diagnostic, value, call, argument)
-    if diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out"):
+    if _is_without_padding(diagnostic):
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif isinstance(word, str) and argument.name is None and diagnostic.help is None:
         _word(diagnostic, word, call, argument, cls)

@@ -1,0 +1,56 @@
+"""Advice for more arguments than a block or net has parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.errors import NetdslError
+
+
+def advise_surplus(
+    error: NetdslError,
+    name: str,
+    definition: ast.Definition,
+    arguments: list[ast.Argument],
+    source: object,
+) -> None:
+    """Better advice for loose numbers of a list, and for PyTorch's channels of the input.
+
+    `source` is the value before the call, if there is one.
+    """
+    listed = _as_list(name, definition, arguments)
+    if listed is not None:
+        error.diagnostic.help = listed
+        return
+    first = arguments[0].value
+    shape = getattr(getattr(source, "type", None), "shape", ())
+    is_one_too_many = len(arguments) == len(definition.parameters) + 1
+    if not is_one_too_many or len(arguments) < 2 or not isinstance(first, ast.Literal):
+        return
+    if shape[:1] == (first.value,) and type(first.value) is int:
+        kept = ", ".join(argument.span.text for argument in arguments[1:])
+        error.diagnostic.span = arguments[0].span
+        error.diagnostic.help = (
+            f"the {first.value} channels of the input are known: write `{name}({kept})`"
+        )
+        place = Span(first.span.file, arguments[0].span.start, arguments[1].span.start)
+        error.diagnostic.fix = (Edit(place, ""),)
+
+
+def _as_list(name: str, definition: ast.Definition, arguments: list[ast.Argument]) -> str | None:
+    """Advice for `ResNet(bottleneck, 3, 4, 6, 3)`, where one parameter is a list of the numbers."""
+    texts = [argument.span.text for argument in arguments]
+    start = next((i for i in range(len(texts)) if all(map(str.isdigit, texts[i:]))), len(texts))
+    if start >= len(definition.parameters) or start > len(texts) - 2:
+        return None
+    list_, body = definition.parameters[start].name, definition.body.span.text
+    if not re.search(rf"\bin\s+(?:\w+\()?{list_}\b|\b{list_}\s*\[|\blen\({list_}\)", body):
+        return None
+    listed = ", ".join([*texts[:start], f"[{', '.join(texts[start:])}]"])
+    return f"`{list_}` is one list: write `{name}({listed})`"
