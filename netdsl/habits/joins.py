@@ -170,7 +170,7 @@ HABITS = (
         "write `$fix`",
         "layers cannot be arguments: `$join` has them in braces",
         lambda matched: body(matched) if matched.group("join") == "residual" else arms(matched),
-        "write the arms in braces: `add { | conv(8, 3) | relu }`",
+        "write the arms in braces: `$join { | conv(8, 3) | relu }`",
     ),
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s+(?P<at>@(?P<name>[\w.]+)))\s*$",
