@@ -1,5 +1,6 @@
 """Nets in stages: how they are divided, and training them in several real processes."""
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.train.finite import Watch
 from netdsl.train.fit import errors_of_section
+from netdsl.train.identity import RunIdentity, check_equal, settings_of
 from netdsl.train.launched import check_processes
 from netdsl.train.pipeline import passes_of
 from netdsl.train.processes import Processes
@@ -38,7 +40,7 @@ train Small {
     augment = [random_crop(28, pad = 2), hflip]
     optimizer = sgd(lr = [(classifier, 0.05), (rest, 0.1)], momentum = 0.9, weight_decay = 1e-4)
     schedule = cosine
-    clip_norm = 1
+    clip_norm = 0.1
     gradient_norms = true
     epochs = 1
     batch = 40
@@ -342,6 +344,33 @@ def test_all_processes_name_the_first_number_that_is_not_finite(wrong: bool, nam
     if wrong:
         with pytest.raises(SettingError, match=f"`{named}` has numbers that are not finite here"):
             watch.check(torch.ones(()), "here", lambda: None)
+
+
+class Both(Processes):
+    """Two processes, of which the first has said what is asked first."""
+
+    first = ""
+
+    def texts(self, text: str) -> list[str]:
+        self.first = self.first or text
+        return [self.first, text]
+
+
+@pytest.mark.parametrize(
+    ("settings", "may_differ"), [({"micro_batches": 5}, False), ({"workers": 2}, True)]
+)
+def test_processes_have_the_same_stages(settings: dict[str, object], may_differ: bool) -> None:
+    """Otherwise they would wait for each other; a checkpoint, however, fits other stages."""
+    one, other = config(stages=labels("a b")), config(stages=labels("a b"), **settings)
+    assert settings_of(one) == settings_of(other) == settings_of(config())
+    run: RunIdentity = {"net": {}, "settings": settings_of(one), "data": ""}
+    processes = Both(0, 2)
+    check_equal(processes, run, one)
+    expected = contextlib.nullcontext()
+    if not may_differ:
+        expected = pytest.raises(SettingError, match="the settings of process 1 of 2")
+    with expected:
+        check_equal(processes, run, other)
 
 
 def test_each_stage_needs_a_process() -> None:
