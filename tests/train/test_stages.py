@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import netdsl
+from netdsl.cli import run
 from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.train.finite import Watch
@@ -176,12 +177,27 @@ def test_a_loss_that_is_not_finite_is_told_once(folder: Path) -> None:
     assert "come from layer `features.0`" in messages
 
 
+def test_nproc_has_the_number_of_the_stages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any process starts, at the place of the stages."""
+    text = (
+        (folder / "small.net").read_text().replace("epochs = 1", f"epochs = 1\n    stages = {TWO}")
+    )
+    (folder / "small.net").write_text(text)
+    monkeypatch.chdir(folder)
+    assert run(["train", "small.net", "--nproc", "3"]) == 1
+    message = capsys.readouterr().err
+    assert "`stages` has 2 stages, but there are 3 processes\n  --> small.net:" in message
+    assert "--nproc 2" in message
+
+
 def test_the_processes_are_as_many_as_the_stages(folder: Path) -> None:
     """In processes that have met, the error is printed once."""
     ended = together(folder, 2, *words("out", THREE))
     messages = "".join(own.messages for own in ended)
     assert [own.code for own in ended] == [1, 1]
-    assert messages.count("`stages` has 3, but there are 2 processes") == 1, messages
+    assert messages.count("`stages` has 3 stages, but there are 2 processes") == 1, messages
 
 
 # ---- without processes
@@ -363,20 +379,20 @@ def test_processes_have_the_same_stages(settings: dict[str, object], may_differ:
     """Otherwise they would wait for each other; a checkpoint, however, fits other stages."""
     one, other = config(stages=labels("a b")), config(stages=labels("a b"), **settings)
     assert settings_of(one) == settings_of(other) == settings_of(config())
-    run: RunIdentity = {"net": {}, "settings": settings_of(one), "data": ""}
+    identity: RunIdentity = {"net": {}, "settings": settings_of(one), "data": ""}
     processes = Both(0, 2)
-    check_equal(processes, run, one)
+    check_equal(processes, identity, one)
     expected = contextlib.nullcontext()
     if not may_differ:
         expected = pytest.raises(SettingError, match="the settings of process 1 of 2")
     with expected:
-        check_equal(processes, run, other)
+        check_equal(processes, identity, other)
 
 
 def test_each_stage_needs_a_process() -> None:
     setup = config(stages=labels("a b+c"))
     for count, found in ((1, "there is 1 process"), (3, "there are 3 processes")):
-        with pytest.raises(SettingError, match=f"`stages` has 2, but {found}") as caught:
+        with pytest.raises(SettingError, match=f"`stages` has 2 stages, but {found}") as caught:
             check_processes(setup, count)
         assert "--nproc 2" in str(caught.value.help)
     check_processes(setup, 2)
