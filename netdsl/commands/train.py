@@ -11,6 +11,7 @@ from netdsl.analysis.lint.training import ABOUT_THE_DATA, section_warnings
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
+from netdsl.errors import SettingError
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -65,10 +66,13 @@ def _launch(arguments: argparse.Namespace) -> int:
     """Start the processes of `--nproc`, unless the text or the options are wrong."""
     if launched(os.environ) is not None:
         raise UsageError("--nproc starts processes, but a launcher has started this one already")
-    compiled = load_one(arguments)
-    config = read_config(compiled, arguments.data, _settings(arguments))
+    compiled, settings = load_one(arguments), _settings(arguments)
+    config = read_config(compiled, arguments.data, settings)
     _start(arguments)
-    check_processes(config, arguments.nproc)
+    try:
+        check_processes(config, arguments.nproc)
+    except SettingError as error:
+        raise placed(error, compiled, settings) from None
     words = list(arguments.words)
     for number, word in enumerate(words):
         if word == "--nproc":

@@ -21,7 +21,7 @@ from netdsl.train.permitted import check_kind, expected_kind
 from netdsl.train.recipe.losses import ONE_SCORE, name_of, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
-from netdsl.train.section import entry_of, place_in, placed, read_config
+from netdsl.train.section import entry_of, fix_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
 from netdsl.train.stages import check_stages
 from netdsl.words import counted, listed
@@ -224,6 +224,8 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             entry = entry_of(compiled, error.key)
             if entry is not None and error.part is not None:
                 diagnostic.span = place_in(entry.values, error.part)
+                if error.respelling is not None:
+                    diagnostic.fix = fix_of(*error.respelling, diagnostic.span)
             yield diagnostic
             return
         except NetdslError as error:

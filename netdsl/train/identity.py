@@ -26,6 +26,7 @@ FREE = (
     *("early_stopping", "checkpoint_epochs", "checkpoint_minutes", "threads"),
     *("strategy", "stages", "micro_batches"),
 )
+OWN = ("threads", "workers")  # which may differ from process to process
 ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
     " from the beginning"
@@ -87,14 +88,16 @@ def _changes(path: Path, saved: RunIdentity, now: RunIdentity) -> Iterator[tuple
         yield "data", f"{source} written with other data: files have changed since"
 
 
-def check_equal(processes: Processes, identity: RunIdentity) -> None:
+def check_equal(processes: Processes, identity: RunIdentity, config: TrainConfig) -> None:
     """Raise SettingError `different-processes` unless all processes have the same run.
 
-    They compare their nets, their settings, their data and their versions.
+    They compare their nets, their settings, their data and their versions. Settings that change
+    nothing in the steps count too: processes with other `stages` would wait for each other.
     """
+    settings = {name: text for name, text in texts_of_config(config).items() if name not in OWN}
     own = {
         "the net": sum_of(identity["net"]),
-        "the settings": sum_of(identity["settings"]),
+        "the settings": sum_of(settings),
         "the data": identity["data"],
         "the versions of netdsl and PyTorch": sum_of(versions()),
     }

@@ -71,10 +71,11 @@ def _check_one_each(config: TrainConfig, count: int) -> None:
     """Raise SettingError unless there is a process for each stage."""
     stages = len(config.stages)
     if count != stages:
-        message = f"`stages` has {stages}, but there {are(count)} {counted(count, 'process')}"
+        there = f"there {are(count)} {counted(count, 'process')}"
+        message = f"`stages` has {stages} stages, but {there}"
         help_ = (
-            f"start {stages} with `netdsl train --nproc {stages}`, or train without stages:"
-            " `stages = []`"
+            f"start {stages} processes with `netdsl train --nproc {stages}`, or train in one"
+            " process without stages: `stages = []`"
         )
         raise SettingError("bad-argument", message, "stages", help_)
 

@@ -130,7 +130,7 @@ def train(
         "settings": settings_of(config),
         "data": dataset.sum(),
     }
-    check_equal(processes, identity)
+    check_equal(processes, identity, config)
     about = {**(about or {}), "net": name}
     with options_of(config):
         chosen = torch_device(device, processes.on_machine_rank)

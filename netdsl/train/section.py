@@ -214,7 +214,7 @@ class _Reader:
                 place = place_in(exprs, part)
             error.diagnostic.span = error.diagnostic.span or place
             if error.respelling is not None:
-                error.diagnostic.fix = _respelled(*error.respelling, error.diagnostic.span)
+                error.diagnostic.fix = fix_of(*error.respelling, error.diagnostic.span)
             elif error.code == "unknown-argument" and part is not None:
                 error.diagnostic.fix = _left_out(exprs, part)
             self.errors += error.diagnostics
@@ -296,7 +296,7 @@ def _items(exprs: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:
             yield expr
 
 
-def _respelled(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
+def fix_of(wrong: str, right: str, entry: Span) -> tuple[Edit, ...]:
     """The fix of a wrong text in a place, if it occurs only once; without it, of the value."""
     if not wrong:
         name, equals, _ = entry.text.partition("=")

@@ -83,7 +83,8 @@ def check_stages(graph: Graph, config: TrainConfig) -> None:
     count = micro_batches_of(config)
     if count > 1 and 2 * count > config.batch:
         message = f"`micro_batches` is {count}, but `batch` is {config.batch}"
-        help_ = f"each needs 2 samples: write `micro_batches = {max(1, config.batch // 2)}` or less"
+        most = max(1, config.batch // 2)
+        help_ = f"each needs 2 samples: write at most `micro_batches = {most}`, or a larger batch"
         raise SettingError("bad-argument", message, "micro_batches", help_)
     stages = stages_of(graph, config)
     trained = Selection(kinds_of(graph))

@@ -1,5 +1,6 @@
 """Nets in stages: how they are divided, and training them in several real processes."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,10 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 import netdsl
+from netdsl.cli import run
 from netdsl.config import SettingCall
 from netdsl.errors import SettingError
 from netdsl.train.finite import Watch
 from netdsl.train.fit import errors_of_section
+from netdsl.train.identity import RunIdentity, check_equal, settings_of
 from netdsl.train.launched import check_processes
 from netdsl.train.pipeline import passes_of
 from netdsl.train.processes import Processes
@@ -38,7 +41,7 @@ train Small {
     augment = [random_crop(28, pad = 2), hflip]
     optimizer = sgd(lr = [(classifier, 0.05), (rest, 0.1)], momentum = 0.9, weight_decay = 1e-4)
     schedule = cosine
-    clip_norm = 1
+    clip_norm = 0.1
     gradient_norms = true
     epochs = 1
     batch = 40
@@ -174,12 +177,27 @@ def test_a_loss_that_is_not_finite_is_told_once(folder: Path) -> None:
     assert "come from layer `features.0`" in messages
 
 
+def test_nproc_has_the_number_of_the_stages(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before any process starts, at the place of the stages."""
+    text = (
+        (folder / "small.net").read_text().replace("epochs = 1", f"epochs = 1\n    stages = {TWO}")
+    )
+    (folder / "small.net").write_text(text)
+    monkeypatch.chdir(folder)
+    assert run(["train", "small.net", "--nproc", "3"]) == 1
+    message = capsys.readouterr().err
+    assert "`stages` has 2 stages, but there are 3 processes\n  --> small.net:" in message
+    assert "--nproc 2" in message
+
+
 def test_the_processes_are_as_many_as_the_stages(folder: Path) -> None:
     """In processes that have met, the error is printed once."""
     ended = together(folder, 2, *words("out", THREE))
     messages = "".join(own.messages for own in ended)
     assert [own.code for own in ended] == [1, 1]
-    assert messages.count("`stages` has 3, but there are 2 processes") == 1, messages
+    assert messages.count("`stages` has 3 stages, but there are 2 processes") == 1, messages
 
 
 # ---- without processes
@@ -344,10 +362,37 @@ def test_all_processes_name_the_first_number_that_is_not_finite(wrong: bool, nam
             watch.check(torch.ones(()), "here", lambda: None)
 
 
+class Both(Processes):
+    """Two processes, of which the first has said what is asked first."""
+
+    first = ""
+
+    def texts(self, text: str) -> list[str]:
+        self.first = self.first or text
+        return [self.first, text]
+
+
+@pytest.mark.parametrize(
+    ("settings", "may_differ"), [({"micro_batches": 5}, False), ({"workers": 2}, True)]
+)
+def test_processes_have_the_same_stages(settings: dict[str, object], may_differ: bool) -> None:
+    """Otherwise they would wait for each other; a checkpoint, however, fits other stages."""
+    one, other = config(stages=labels("a b")), config(stages=labels("a b"), **settings)
+    assert settings_of(one) == settings_of(other) == settings_of(config())
+    identity: RunIdentity = {"net": {}, "settings": settings_of(one), "data": ""}
+    processes = Both(0, 2)
+    check_equal(processes, identity, one)
+    expected = contextlib.nullcontext()
+    if not may_differ:
+        expected = pytest.raises(SettingError, match="the settings of process 1 of 2")
+    with expected:
+        check_equal(processes, identity, other)
+
+
 def test_each_stage_needs_a_process() -> None:
     setup = config(stages=labels("a b+c"))
     for count, found in ((1, "there is 1 process"), (3, "there are 3 processes")):
-        with pytest.raises(SettingError, match=f"`stages` has 2, but {found}") as caught:
+        with pytest.raises(SettingError, match=f"`stages` has 2 stages, but {found}") as caught:
             check_processes(setup, count)
         assert "--nproc 2" in str(caught.value.help)
     check_processes(setup, 2)
