@@ -189,6 +189,7 @@ def test_train_continues_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     printed = capfd.readouterr().out
     assert "epoch 2/2" in printed
     assert "epoch 1/2" not in printed
+    assert "note: `epochs` is 2, but" in printed
 
 
 @pytest.mark.parametrize(

@@ -104,17 +104,20 @@ def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
     names = list(splits)
     for number, first in enumerate(names):
         for second in names[number + 1 :]:
-            known = set(splits[first])
-            count = sum(value in known for value in splits[second])
+            known = {value: index for index, value in enumerate(splits[first])}
+            twice = [index for index, value in enumerate(splits[second]) if value in known]
+            count = len(twice)
             if not count:
                 continue
+            column, other = (next(iter(dataset.splits[n].inputs.values())) for n in (second, first))
+            example = f"{column.title(twice[0])} is {other.title(known[splits[second][twice[0]]])}"
             samples = counted(len(splits[second]), f"{second} sample")
             occur = "occurs" if count == 1 else "occur"
-            message = f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too"
-            help_ = (
-                f"remove them from one of the two sets: results on the {second} set look better"
-                " than they are"
+            message = (
+                f"{count:,} of the {samples} of {dataset.name} {occur} in the {first} set too:"
+                f" {example}"
             )
+            help_ = f"keep each sample once: results on the {second} set look better than they are"
             yield _warning("shared-samples", message, help_)
 
 

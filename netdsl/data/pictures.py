@@ -76,6 +76,22 @@ class PictureColumn(Column):
     def sums(self) -> list[bytes]:
         return [picture.sum for picture in self.pictures]
 
+    def title(self, index: int) -> str:
+        return str(self.pictures[index].path)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureArray(ArrayColumn):
+    """Decoded pictures in memory, which know their files."""
+
+    paths: tuple[Path, ...]
+
+    def take(self, indices: Indices) -> PictureArray:
+        return PictureArray(self.array[indices], tuple(self.paths[i] for i in indices))
+
+    def title(self, index: int) -> str:
+        return str(self.paths[index])
+
 
 class Examined(NamedTuple):
     """The pictures that can be decoded, why others cannot, and the pixels if they fit in memory.
@@ -91,7 +107,7 @@ class Examined(NamedTuple):
     def column(self, kept: Indices) -> Column:
         """The column of the pictures with these numbers, of those that can be decoded."""
         if self.array is not None:
-            return ArrayColumn(self.array[kept])
+            return PictureArray(self.array[kept], tuple(self.pictures[i].path for i in kept))
         return PictureColumn(tuple(self.pictures[i] for i in kept), self.form)
 
     def constants(self, kept: Indices) -> tuple[tuple[float, ...], tuple[float, ...]]:

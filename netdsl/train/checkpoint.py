@@ -1,7 +1,7 @@
 """The state of a training run on disk, in safetensors files so that nothing is unpickled."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -15,7 +15,7 @@ from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
 from netdsl.pipes import refuse_pipe
 from netdsl.train.folder import CHECKPOINT
-from netdsl.train.identity import RunIdentity, check_same
+from netdsl.train.identity import RunIdentity, changes_of, check_same
 from netdsl.train.numerics import Scaler
 from netdsl.train.parallel import placed_like, whole
 from netdsl.train.processes import ALONE, Processes
@@ -115,19 +115,22 @@ def load(
     identity: RunIdentity,
     processes: Processes = ALONE,
     *,
-    allow_changes: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Progress:
     """Load the checkpoint of the folder `out` into the parts of a run.
 
     The first process reads the file, and the others get it from there.
 
     Raises SettingError: `corrupt-checkpoint`, or `resume-mismatch` if another net or other settings
-    wrote it, which `allow_changes` permits as long as the weights have the same shapes.
+    wrote it. With `tell`, these are permitted as long as the weights have the same shapes, and
+    `tell` gets a line about what has changed.
     """
     path = out / CHECKPOINT
     tensors, state = _given(path, processes)
-    if not allow_changes:
+    if tell is None:
         check_same(path, state["identity"], identity)
+    elif (changes := changes_of(path, state["identity"], identity)) is not None:
+        tell(f"note: {changes}")
     model = _part(tensors, MODEL)
     _check_model(path, model, parts)
     _load_module(parts.module, model)
@@ -136,6 +139,8 @@ def load(
         _load_module(parts.average, average)
     if _kind(state["identity"]) == _kind(identity):
         _load_optimizer(parts.optimizer, _part(tensors, OPTIMIZER))
+    elif tell is not None:
+        tell("note: another optimizer begins without the averages of the last one")
     parts.scaler.load(state["scaler"])
     total, correct = tensors[TOTAL], tensors[CORRECT]
     return Progress(state["history"], total=total, correct=correct, **state["progress"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
 from netdsl.analysis.lint.recipe import batch_warning
-from netdsl.analysis.lint.schedules import ARGUMENTS, late_arguments
+from netdsl.analysis.lint.schedules import ARGUMENTS, EPOCH, STEP, late_arguments
 from netdsl.data.catalog import describe_dataset
 from netdsl.data.images import check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -269,12 +269,21 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
 
 def late_schedule(config: TrainConfig) -> list[SettingError]:
     """The warnings about a schedule that changes the rate only after the last epoch."""
-    schedule, epochs = config.schedule, config.epochs
+    return _late(config, config.epochs, EPOCH)
+
+
+def late_steps(config: TrainConfig, steps: int) -> list[SettingError]:
+    """The warnings about a schedule that changes the rate only after all `steps` of an epoch."""
+    return _late(config, config.epochs * steps, STEP)
+
+
+def _late(config: TrainConfig, length: int, unit: str) -> list[SettingError]:
+    schedule = config.schedule
     name = next(name for name, kind in SCHEDULES.items() if kind is type(schedule))
     values = {argument: getattr(schedule, argument) for argument in ARGUMENTS[name]}
     errors = []
-    for late in late_arguments(name, values, epochs):
-        message = f"training has {counted(epochs, 'epoch')}: {late.effect}"
+    for late in late_arguments(name, values, length, unit):
+        message = f"training has {counted(length, unit)}: {late.effect}"
         error = SettingError("late-schedule", message, "schedule", late.help)
         error.diagnostic.severity = "warning"
         errors.append(error)

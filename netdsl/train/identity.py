@@ -63,9 +63,17 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     """
     changes = list(_changes(path, saved, now))
     if changes:
-        key, _ = changes[0]
-        message = "; and ".join(text for _, text in changes)
-        raise SettingError("resume-mismatch", message, key, ALLOW)
+        raise SettingError("resume-mismatch", _listed(changes), changes[0][0], ALLOW)
+
+
+def changes_of(path: Path, saved: RunIdentity, now: RunIdentity) -> str | None:
+    """All that has changed since a checkpoint was written, or None."""
+    changes = list(_changes(path, saved, now))
+    return _listed(changes) if changes else None
+
+
+def _listed(changes: list[tuple[str | None, str]]) -> str:
+    return "; and ".join(text for _, text in changes)
 
 
 def _changes(path: Path, saved: RunIdentity, now: RunIdentity) -> Iterator[tuple[str | None, str]]:

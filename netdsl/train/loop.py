@@ -155,7 +155,7 @@ def _begin(files: _Files, start: StartMode) -> Progress:
     """The progress of the run in the folder, or that of a new one."""
     config, resumed = files.run.config, files.prepare(start)
     if resumed:
-        progress = files.load(allow_changes=start is StartMode.RESUME_CHANGED)
+        progress = files.load(permits_changes=start is StartMode.RESUME_CHANGED)
     else:
         progress = Progress()
         if start.resumes:
@@ -252,12 +252,14 @@ class _Files:
             resumed = prepare(self.out, resume=start.resumes, overwrite=overwrite)
         return bool(self.run.processes.most(resumed)[0])
 
-    def load(self, *, allow_changes: bool) -> Progress:
-        """The progress of the checkpoint, which is loaded into the run."""
+    def load(self, *, permits_changes: bool) -> Progress:
+        """The progress of the checkpoint, which is loaded into the run.
+
+        With `permits_changes`, the run says what has changed; otherwise it is an error.
+        """
         run = self.run
-        return checkpoint.load(
-            self.out, run.parts, self.identity, run.processes, allow_changes=allow_changes
-        )
+        tell = self.say if permits_changes else None
+        return checkpoint.load(self.out, run.parts, self.identity, run.processes, tell=tell)
 
     def begin(self, progress: Progress, *, resumed: bool) -> None:
         """Begin the reports."""

@@ -20,13 +20,21 @@ from netdsl.data.findings import warnings_about
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import SettingError
 from netdsl.render import render_all
-from netdsl.train.fit import batch_misfits, check_recipe, check_scores, check_statistics, fitted
+from netdsl.train.fit import (
+    batch_misfits,
+    check_recipe,
+    check_scores,
+    check_statistics,
+    fitted,
+    late_steps,
+)
 from netdsl.train.folder import CHECKPOINT, TEXT
 from netdsl.train.freezing import decides_frozen, frozen_untrained
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
 from netdsl.train.launched import check_processes, launched
 from netdsl.train.loop import Result, StartMode, train
+from netdsl.train.order import steps_of
 from netdsl.train.pretrained import load_pretrained
 from netdsl.train.processes import ALONE, TIMEOUT, Processes, joined
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
@@ -105,12 +113,9 @@ def train_net(
         if len(dataset.train) == 1:
             check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
         _warn(warnings_about(dataset), compiled, wishes, warn)
-        warn(
-            [
-                placed(e, compiled, wishes.settings).diagnostic
-                for e in batch_misfits(config, dataset)
-            ]
-        )
+        steps = steps_of(config.seed, 0, len(dataset.train), config.batch * config.accumulate)
+        found = late_steps(config, len(steps)) + batch_misfits(config, dataset)
+        warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
         out = Path(wishes.out or f"runs/{name}")

@@ -115,3 +115,25 @@ def test_a_schedule_beyond_the_last_epoch(
     messages = capsys.readouterr().err
     assert ("warning[late-schedule]" in messages) == (fact is not None)
     assert fact is None or fact in messages
+
+
+@pytest.mark.parametrize(
+    ("schedule", "fact"),
+    [
+        ("multistep([1, 6], by = step)", "training has 6 steps: the rate does not change at 6"),
+        ("step(every = 7, by = step)", "training has 6 steps: the rate never changes"),
+        ("multistep([1, 5], by = step)", None),
+    ],
+)
+def test_a_schedule_beyond_the_last_step(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], schedule: str, fact: str | None
+) -> None:
+    """Two epochs of 600 samples in batches of 100, of which two make a step."""
+    data = "train.data=fashion_mnist_sample(limit = 600, pad = 2)"
+    entries = (data, "train.batch=100", "train.accumulate=2", "train.epochs=2")
+    settings = [word for entry in entries for word in ("--set", entry)]
+    command = ["train", "lenet5", "--out", str(tmp_path), *settings]
+    assert run([*command, "--set", f"train.schedule={schedule}"]) == 0
+    messages = capsys.readouterr().err
+    assert ("warning[late-schedule]" in messages) == (fact is not None)
+    assert fact is None or fact in messages

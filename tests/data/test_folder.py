@@ -146,7 +146,9 @@ def test_equal_pictures_in_two_splits_are_reported(tmp_path: Path) -> None:
         picture.save(tmp_path / "test" / "dog" / "copy.bmp")
     (warning,) = warnings_about(open_dataset(call(tmp_path)))
     assert warning.code == "shared-samples"
-    assert "1 of the 10 test samples" in warning.message
+    copy, first = tmp_path / "test" / "dog" / "copy.bmp", tmp_path / "train" / "dog" / "00.png"
+    fact = f"1 of the 10 test samples of {tmp_path} occurs in the training set too:"
+    assert warning.message == f"{fact} {copy} is {first}"
 
 
 def test_missing_and_rare_classes_are_reported(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Value = float | str | Sequence[float]
 
 DEFAULT_EPOCHS = 10
+EPOCH, STEP = "epoch", "step"  # the units of a schedule
 # The arguments of each schedule, in order.
 ARGUMENTS = {
     "constant": ("warmup",),
@@ -39,22 +40,29 @@ class Late(NamedTuple):
     help: str
 
 
-def late_arguments(schedule: str, values: Mapping[str, Value], epochs: int) -> Iterator[Late]:
-    """The arguments whose numbers of epochs training does not reach, of those that are known."""
-    number, by = values.get("warmup", 0), values.get("by", "epoch")
-    if isinstance(number, int | float) and number >= epochs:
-        yield Late("warmup", "the warm-up does not end", _below("warmup", epochs))
-    every, at = values.get("every"), values.get("at")
-    if isinstance(every, int | float) and every >= epochs and by == "epoch":
-        yield Late("every", "the rate never changes", _below("every", epochs))
-    if isinstance(at, list | tuple) and by == "epoch" and list(at) == sorted({*at}):
-        late = [f"{value:g}" for value in at if value >= epochs]
-        if late:
-            effect = f"the rate does not change at {listed(late)}"
-            yield Late("at", effect, f"write numbers below {epochs}, or more `epochs`")
-    patience = values.get("patience", DEFAULT_PATIENCE)
+def late_arguments(
+    schedule: str, values: Mapping[str, Value], length: int, unit: str = EPOCH
+) -> Iterator[Late]:
+    """The arguments whose numbers training does not reach, of those that are known.
+
+    `length` is the number of epochs of the training, or of its steps if that is the `unit`.
+    """
+    if values.get("by", EPOCH) == unit:
+        every, at = values.get("every"), values.get("at")
+        if isinstance(every, int | float) and every >= length:
+            yield Late("every", "the rate never changes", _below("every", length))
+        if isinstance(at, list | tuple) and list(at) == sorted({*at}):
+            late = [f"{value:g}" for value in at if value >= length]
+            if late:
+                effect = f"the rate does not change at {listed(late)}"
+                yield Late("at", effect, f"write numbers below {length}, or more `epochs`")
+    if unit != EPOCH:
+        return
+    number, patience = values.get("warmup", 0), values.get("patience", DEFAULT_PATIENCE)
+    if isinstance(number, int | float) and number >= length:
+        yield Late("warmup", "the warm-up does not end", _below("warmup", length))
     if schedule == "plateau" and isinstance(patience, int | float):
-        most = epochs - _UNHURRIED
+        most = length - _UNHURRIED
         if patience > most:
             help_ = f"write more `epochs`, at least {patience + _UNHURRIED:g}"
             if most >= 0:
@@ -109,5 +117,5 @@ def _number(expr: ast.Expr) -> float | None:
     return None
 
 
-def _below(argument: str, epochs: int) -> str:
-    return f"give `{argument}` a number below {epochs}, or write more `epochs`"
+def _below(argument: str, length: int) -> str:
+    return f"give `{argument}` a number below {length}, or write more `epochs`"
