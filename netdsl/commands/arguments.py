@@ -21,7 +21,7 @@ from netdsl.commands.options import (
 )
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
-from netdsl.draw.options import PROGRAMS
+from netdsl.draw.options import DIRECTIONS, PROGRAMS, STYLES, THEMES
 
 if TYPE_CHECKING:
     import argparse
@@ -102,6 +102,7 @@ def _draw(add: Add) -> None:
         " and the text. A .pdf file needs the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
+        netdsl draw resnet:ResNet50 -o resnet50.png --style blocks --direction right
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
         netdsl draw lenet5 -o - --to dot
         """,
@@ -114,6 +115,24 @@ def _draw(add: Add) -> None:
         type=natural,
         metavar="N",
         help="draw blocks nested deeper than N levels as one box each",
+    )
+    command.add_argument(
+        "--style",
+        choices=STYLES,
+        default="layers",
+        help="`layers` (the default), or `blocks`: one box for each block",
+    )
+    command.add_argument(
+        "--direction",
+        choices=DIRECTIONS,
+        default="down",
+        help="where the data flows (default: down)",
+    )
+    command.add_argument(
+        "--theme",
+        choices=THEMES,
+        default="light",
+        help="the colours: light, dark, or print for printers without colours (default: light)",
     )
     command.add_argument(
         "--dpi",
