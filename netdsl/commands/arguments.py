@@ -18,6 +18,7 @@ from netdsl.commands.options import (
     add_parameters,
     dots,
     natural,
+    units,
 )
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
@@ -120,7 +121,14 @@ def _draw(add: Add) -> None:
         "--style",
         choices=STYLES,
         default="layers",
-        help="`layers` (the default), or `blocks`: one box for each block",
+        help="`layers` (the default), `blocks` (a box for each block), `volumes` (maps to scale) or"
+        " `neurons` (the units of a perceptron)",
+    )
+    command.add_argument(
+        "--units",
+        type=units,
+        metavar="N",
+        help="the most circles of a layer in the style `neurons` (default: 8)",
     )
     command.add_argument(
         "--direction",

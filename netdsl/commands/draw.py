@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import load_one
+from netdsl.commands.common import UsageError, load_one
 from netdsl.commands.destinations import destination, format_of
 from netdsl.commands.output import note, say
 from netdsl.draw.dot import folding_of
 from netdsl.draw.formats import SUFFIXES, draw
 from netdsl.draw.mermaid import MAX_ARROWS, MAX_LETTERS, is_large
-from netdsl.draw.options import DrawOptions
+from netdsl.draw.options import SCENES, DrawOptions
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def run(arguments: argparse.Namespace) -> int:
     """Draw the net into the file that `-o` names, in the format of its suffix."""
     suffix = format_of(arguments.output, arguments.to, SUFFIXES)
+    if suffix == ".mmd" and arguments.style in SCENES:
+        raise UsageError(f"Mermaid cannot draw `--style {arguments.style}`: write .svg or .png")
     compiled = load_one(arguments)
     options = DrawOptions(
         depth=arguments.depth,
@@ -29,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
         theme=arguments.theme,
         dpi=arguments.dpi,
         program=arguments.program or "",
+        units=arguments.units or 0,
     )
     with destination(arguments.output, suffix) as path:
         draw(compiled.graph, path, options)

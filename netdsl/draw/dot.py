@@ -78,7 +78,7 @@ def with_tips(svg: str) -> str:
 
 def folding_of(graph: Graph, options: DrawOptions) -> int | None:
     """The depth at which a picture is folded: the one asked for, or one that suits a large net."""
-    if options.depth is not None or options.style == "blocks":
+    if options.depth is not None or options.style != "layers":
         return options.depth
     return fitting_depth(graph)
 
@@ -142,7 +142,7 @@ class _Drawing:
     def _legend(self) -> str:
         boxes = self.picture.boxes()
         families = [box.family for box in boxes if box.family]
-        across = 3 if any(len(flow.targets) > 2 for flow in self.picture.flows) else 2
+        across = 2 + any(len(flow.targets) > 2 for flow in self.picture.flows)
         if self.options.direction == "right":
             across = 6
         return legend_label(families, across, self.theme)
@@ -151,7 +151,7 @@ class _Drawing:
 
     def _members(self, cluster: Cluster, indent: str) -> list[str]:
         """The boxes of a cluster, and the clusters inside it."""
-        path = () if cluster is self.picture.root else cluster.scope.path[1:]
+        path = cluster.scope.path[1:]
         lines = [f"{indent}{box.id}{_list(self._attributes(box))}\n" for box in cluster.boxes]
         lines += [f"{indent}{box.id}{_list(self._point())}\n" for box in self.points.get(path, [])]
         # In this order dot draws arms from left to right as they are written, and skip connections
@@ -208,7 +208,9 @@ class _Drawing:
 
     def _address(self, span: Span) -> dict[str, str]:
         address = self.link(span)
-        return {"URL": _quote(address)} if address else {}
+        if not address:
+            return {}
+        return {"URL": _quote(address)}
 
     def _name(self, name: str) -> str:
         """The name as an identifier, with a number if another part of the picture has it."""
@@ -218,7 +220,9 @@ class _Drawing:
 
     def _frame(self, cluster: Cluster) -> dict[str, str]:
         theme = self.theme
-        border = theme.aux_border if cluster.aux else theme.scope_border
+        border = theme.scope_border
+        if cluster.aux:
+            border = theme.aux_border
         fill = theme.scopes[min(max(cluster.scope.depth - 1, 0), len(theme.scopes) - 1)]
         nodes = list(cluster.scope.nodes())
         return {

@@ -10,7 +10,10 @@ from netdsl.draw.dot import emit_dot, with_tips
 from netdsl.draw.html import emit_page
 from netdsl.draw.layout import render
 from netdsl.draw.mermaid import emit_mermaid
-from netdsl.draw.options import USUAL, DrawOptions
+from netdsl.draw.options import SCENES, USUAL, DrawOptions
+from netdsl.draw.scene import scene_of
+from netdsl.draw.svg import emit_svg
+from netdsl.draw.xdot import emit_xdot
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -37,15 +40,24 @@ def draw(graph: Graph, path: str | Path, options: DrawOptions = USUAL) -> None:
 
 def _rendered(form: str, graph: Graph, options: DrawOptions) -> bytes:
     dpi = options.dpi if form == "png" else 0
-    return render(emit_dot(graph, options), form, program=options.program, dpi=dpi)
+    return render(_text(graph, options), form, program=options.program, dpi=dpi)
+
+
+def _text(graph: Graph, options: DrawOptions) -> str:
+    """The picture as DOT text; that of some styles is one drawing without boxes."""
+    if options.style in SCENES:
+        return emit_xdot(scene_of(graph, options))
+    return emit_dot(graph, options)
 
 
 def _svg(graph: Graph, options: DrawOptions) -> bytes:
+    if options.style in SCENES:
+        return emit_svg(scene_of(graph, options)).encode("utf-8")
     return with_tips(_rendered("svg", graph, options).decode("utf-8")).encode("utf-8")
 
 
 def _dot(graph: Graph, options: DrawOptions) -> bytes:
-    return emit_dot(graph, options).encode("utf-8")
+    return _text(graph, options).encode("utf-8")
 
 
 def _mermaid(graph: Graph, options: DrawOptions) -> bytes:

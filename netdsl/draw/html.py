@@ -16,8 +16,10 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.analysis.summary import Summary
 from netdsl.draw.dot import svg_text
-from netdsl.draw.options import USUAL
+from netdsl.draw.options import SCENES, USUAL
 from netdsl.draw.rows import Choice, output_text
+from netdsl.draw.scene import scene_of
+from netdsl.draw.svg import svg_element
 from netdsl.draw.table import flat_lines
 from netdsl.ir.types import shape_text
 from netdsl.source import printable
@@ -162,6 +164,8 @@ def picture_of(graph: Graph, options: DrawOptions = USUAL, seconds: float | None
     def link(span: Span) -> str:
         return f"#L{span.first.line}" if span.file is file else ""
 
+    if options.style in SCENES:
+        return svg_element(scene_of(graph, options, link))
     text = svg_text(graph, options, seconds, link)
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"

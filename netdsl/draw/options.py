@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PROGRAMS = ("graphviz-pure", "dot")
-STYLES = ("layers", "blocks")
+STYLES = ("layers", "blocks", "volumes", "neurons")
+SCENES = ("volumes", "neurons")  # these are drawn to scale, without Graphviz
 DIRECTIONS = ("down", "right")
 THEMES = ("light", "dark", "print")
 MAX_DPI = 1200
@@ -15,8 +16,8 @@ class DrawOptions(NamedTuple):
     """How a net is drawn.
 
     With a `depth`, each scope that is deeper becomes one box; without one, large nets are folded.
-    `dpi` is the number of pixels of an inch in a PNG. Without a `program`, `graphviz-pure` draws,
-    or `dot` where it cannot.
+    `dpi` is the number of pixels of an inch in a PNG, and `units` the most circles of a layer in
+    the style `neurons`. Without a `program`, `graphviz-pure` draws, or `dot` where it cannot.
     """
 
     depth: int | None = None
@@ -25,6 +26,7 @@ class DrawOptions(NamedTuple):
     theme: str = "light"
     dpi: int = 144
     program: str = ""
+    units: int = 0
 
 
 USUAL = DrawOptions()

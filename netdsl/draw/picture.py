@@ -129,7 +129,8 @@ class Picture:
         self.graph = graph
         self.depth = depth
         self.blocks = blocks
-        self._uses = uses_of(graph) if stack else {}
+        self._uses = uses_of(graph)
+        self._stack = stack
         self.root = Cluster(graph.root)
         self.end: Box | None = None  # the box of the first output
         self._sources: dict[int, Box] = {}  # the box that makes each value, by the value's id

@@ -51,7 +51,7 @@ class Tips:
 
 def span_of(scope: Scope, nodes: list[Node]) -> Span:
     """Where the text calls for a scope, or else its first layer."""
-    return nodes[0].span if scope.site is None else scope.site.span
+    return (scope.site or nodes[0].output.site).span
 
 
 def link_to(span: Span) -> str:
