@@ -205,9 +205,8 @@ class Picture:
 
     def _stack_for(self, node: Node) -> Box | None:
         """The box of the layer before a small layer, if nothing else takes that layer's result."""
-        if not (
-            is_small(node) and len(node.inputs) == 1 and self._uses.get(id(node.inputs[0])) == 1
-        ):
+        uses = [self._uses.get(id(value)) for value in node.inputs]
+        if not self._stack or not is_small(node) or uses != [1]:
             return None
         if node.shared and node.params():
             return None
