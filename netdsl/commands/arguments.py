@@ -104,6 +104,7 @@ def _draw(add: Add) -> None:
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.png --style blocks --direction right
+        netdsl draw lenet5 -o lenet5.svg --style volumes --field C3:5,5
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
         netdsl draw lenet5 -o - --to dot
         """,
@@ -117,6 +118,11 @@ def _draw(add: Add) -> None:
         metavar="N",
         help="draw blocks nested deeper than N levels as one box each",
     )
+    _add_styles(command)
+
+
+def _add_styles(command: argparse.ArgumentParser) -> None:
+    """Add the options of a picture's style."""
     command.add_argument(
         "--style",
         choices=STYLES,
@@ -129,6 +135,11 @@ def _draw(add: Add) -> None:
         type=units,
         metavar="N",
         help="the most circles of a layer in the style `neurons` (default: 8)",
+    )
+    command.add_argument(
+        "--field",
+        metavar="LAYER:ROW,COLUMN",
+        help="shade the pixels of the input that this unit sees, such as C3:5,5",
     )
     command.add_argument(
         "--direction",

@@ -23,6 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
     suffix = format_of(arguments.output, arguments.to, SUFFIXES)
     if suffix == ".mmd" and arguments.style in SCENES:
         raise UsageError(f"Mermaid cannot draw `--style {arguments.style}`: write .svg or .png")
+    if arguments.field and (suffix == ".mmd" or arguments.style == "neurons"):
+        raise UsageError("--field shades pixels, which Mermaid and `--style neurons` do not draw")
     compiled = load_one(arguments)
     options = DrawOptions(
         depth=arguments.depth,
@@ -32,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         dpi=arguments.dpi,
         program=arguments.program or "",
         units=arguments.units or 0,
+        field=arguments.field or "",
     )
     with destination(arguments.output, suffix) as path:
         draw(compiled.graph, path, options)

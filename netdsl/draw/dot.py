@@ -14,8 +14,9 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Costs
+from netdsl.analysis.field import blocks_of, field_of, field_text
 from netdsl.draw.folding import fitting_depth
-from netdsl.draw.labels import box_label, legend_label, scope_label, title_label
+from netdsl.draw.labels import box_label, input_label, legend_label, scope_label, title_label
 from netdsl.draw.layout import render
 from netdsl.draw.options import USUAL
 from netdsl.draw.picture import Box, Picture
@@ -26,6 +27,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.analysis.field import SeenField
     from netdsl.draw.options import DrawOptions
     from netdsl.draw.picture import Cluster, Flow
     from netdsl.draw.themes import Theme
@@ -94,6 +96,9 @@ class _Drawing:
         blocks = options.style == "blocks"
         self.picture = Picture(graph, self.depth, stack=True, blocks=blocks)
         self.theme: Theme = THEMES[options.theme]
+        self.field: SeenField | None = None
+        if options.field:
+            self.field = field_of(graph, options.field)
         self.tips = Tips(graph)
         self.names: Counter[str] = Counter()
         self.clusters = 0
@@ -130,7 +135,10 @@ class _Drawing:
         facts = f"{params:,} parameters"
         if any(box.look == "folded" for box in self.picture.boxes()) and self.depth:
             facts += f", folded to depth {self.depth}"
-        title = title_label(self.graph.name, facts, self.theme)
+        seen: list[str] = []
+        if self.field is not None:
+            seen = [field_text(self.field, value) for value in self.graph.inputs]
+        title = title_label(self.graph.name, [facts, *seen], self.theme)
         return {
             "label": title,
             "labelloc": "t",
@@ -176,6 +184,8 @@ class _Drawing:
             shape = ""
         fill, border = theme.of(box.family)
         attributes = {"label": box_label(box, shape, theme)}
+        if box.look == "input" and self.field is not None:
+            attributes["label"] = self._seen(box, shape, self.field)
         if box.look in _ENDS:
             (fill, border), special = theme.end, _ENDS[box.look]
         elif box.look == "folded":
@@ -189,6 +199,16 @@ class _Drawing:
         if box.look == "sign":
             attributes["style"] = '"filled"'
         return attributes | self._place(box)
+
+    def _seen(self, box: Box, shape: str, field: SeenField) -> str:
+        """The label of an input with the pixels that a unit sees."""
+        value = next(f.value for f in self.picture.flows if f.source is box)
+        sizes = value.type.spatial
+        if len(sizes) != 2:
+            return box_label(box, shape, self.theme)
+        high, wide = (int(str(size)) for size in sizes)
+        blocks = blocks_of(field.cells(value))
+        return input_label(box, shape, blocks, (high, wide), self.theme)
 
     def _place(self, box: Box) -> dict[str, str]:
         """The identifier, the tip and the address of a box."""

@@ -6,6 +6,7 @@ Every character of a user's text is escaped, so that it stays text.
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from netdsl.draw.picture import short
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from netdsl.draw.picture import Band, Box
+
+    Block = tuple[int, int, int, int]  # top, bottom, left, right
     from netdsl.draw.themes import Theme
 
+MAP = 96  # points of the longer side of a map of pixels
 SMALL, TITLE = 9, 16  # sizes of letters; those of boxes have the size of the graph's nodes
 
 
@@ -91,16 +95,47 @@ def _stacked(bands: list[Band], theme: Theme) -> list[Words]:
     return [Words().add(text, theme.soft, size=SMALL + 1) for text in lines]
 
 
+def input_label(
+    box: Box, shape: str, blocks: Iterable[Block], sizes: tuple[int, int], theme: Theme
+) -> str:
+    """The name and the shape of an input, and a map of its pixels with those that a unit sees.
+
+    The map is a table of cells; rows and columns without a change are one cell.
+    """
+    high, wide = sizes
+    scale = MAP / max(high, wide)
+    parts = [tuple(round(edge * scale) for edge in block) for block in blocks]
+    rows = sorted(
+        {0, round(high * scale), *(e for top, bottom, _, _ in parts for e in (top, bottom))}
+    )
+    columns = sorted({0, round(wide * scale), *(e for p in parts for e in p[2:])})
+    lines = []
+    for top, below in pairwise(rows):
+        cells = []
+        for left, right in pairwise(columns):
+            seen = any(t <= top < b and m <= left < r for t, b, m, r in parts)
+            colour = f' BGCOLOR="{theme.mark}"' * seen
+            size = f'WIDTH="{right - left}" HEIGHT="{below - top}"'
+            cells.append(f'<TD FIXEDSIZE="TRUE" {size}{colour}></TD>')
+        lines.append(f"<TR>{''.join(cells)}</TR>")
+    plain = 'CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
+    map_ = f'<TABLE BORDER="1" COLOR="{theme.line}" {plain}>{"".join(lines)}</TABLE>'
+    name = Words().add(box.lines[0], theme.ink, bold=True)
+    note = Words().add(shape, theme.faint, size=SMALL)
+    texts = "".join(f"<TR><TD>{words}</TD></TR>" for words in (name, note) if str(words))
+    return f'<<TABLE BORDER="0" {plain}>{texts}<TR><TD>{map_}</TD></TR></TABLE>>'
+
+
 def scope_label(title: str, theme: Theme) -> str:
     """The name of a scope in bold, and its block."""
     name, colon, kind = title.partition(": ")
     return label([Words().add(name + colon.strip(), theme.soft, bold=True).add(kind, theme.faint)])
 
 
-def title_label(name: str, facts: str, theme: Theme) -> str:
-    """The name of the net, and a line of facts about it."""
+def title_label(name: str, facts: Iterable[str], theme: Theme) -> str:
+    """The name of the net, and lines of facts about it."""
     head = Words().add(name, theme.ink, bold=True, size=TITLE)
-    return label([head, Words().add(facts, theme.faint, size=10)], "LEFT")
+    return label([head, *(Words().add(fact, theme.faint, size=10) for fact in facts)], "LEFT")
 
 
 def legend_label(families: Iterable[str], across: int, theme: Theme) -> str:

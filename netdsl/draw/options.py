@@ -17,7 +17,8 @@ class DrawOptions(NamedTuple):
 
     With a `depth`, each scope that is deeper becomes one box; without one, large nets are folded.
     `dpi` is the number of pixels of an inch in a PNG, and `units` the most circles of a layer in
-    the style `neurons`. Without a `program`, `graphviz-pure` draws, or `dot` where it cannot.
+    the style `neurons`. `field` is a unit, such as `C3:5,5`, whose field is shaded. Without a
+    `program`, `graphviz-pure` draws, or `dot` where it cannot.
     """
 
     depth: int | None = None
@@ -27,6 +28,7 @@ class DrawOptions(NamedTuple):
     dpi: int = 144
     program: str = ""
     units: int = 0
+    field: str = ""
 
 
 USUAL = DrawOptions()

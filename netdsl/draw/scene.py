@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Costs
+from netdsl.analysis.field import field_text
 from netdsl.draw.metrics import text_width
 from netdsl.draw.neurons import neurons
 from netdsl.draw.options import USUAL
@@ -35,33 +36,38 @@ def scene_of(
     Raises `NetdslError` if the style does not suit the net, or if a size is open.
     """
     theme, families = THEMES[options.theme], []
+    seen: list[str] = []
     if options.style == "neurons":
         groups = neurons(graph, options, link)
     else:
         volumes = Volumes(graph, options, link)
         groups = volumes.items()
         families = [volume.box.family for volume in volumes.volumes]
+        if volumes.field is not None:
+            seen = [field_text(volumes.field, value) for value in graph.inputs]
     everything = Drawn("drawing", groups).bounds
     legend, legend_width = _legend(families, theme)
     name = short(graph.name)
-    facts = f"{graph.derived(Costs).totals().params:,} parameters"
+    facts = [short(f"{graph.derived(Costs).totals().params:,} parameters"), *map(short, seen)]
     widest = max(
         everything.right - everything.left,
         text_width(name, TITLE, bold=True),
-        text_width(facts, NOTE),
+        *(text_width(fact, NOTE) for fact in facts),
         legend_width,
     )
     height = everything.bottom - everything.top
-    title = Drawn(
-        "title",
-        [
-            Text(MARGIN, MARGIN + 13, name, TITLE, theme.ink, "start", bold=True),
-            Text(MARGIN, MARGIN + 28, facts, NOTE, theme.faint, "start"),
-        ],
-    )
-    right, down = MARGIN - everything.left, MARGIN + HEAD - everything.top
+    title = Drawn("title", [Text(MARGIN, MARGIN + 13, name, TITLE, theme.ink, "start", bold=True)])
+    title.items = [
+        *title.items,
+        *(
+            Text(MARGIN, MARGIN + 28 + 13 * n, fact, NOTE, theme.faint, "start")
+            for n, fact in enumerate(facts)
+        ),
+    ]
+    head = HEAD + 13 * len(seen)
+    right, down = MARGIN - everything.left, MARGIN + head - everything.top
     drawing = [moved(group, right, down) for group in groups]
-    bottom = MARGIN + HEAD + height
+    bottom = MARGIN + head + height
     below = [moved(group, MARGIN, bottom + 12) for group in legend]
     if legend:
         bottom += FOOT

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import log2, prod
 from typing import TYPE_CHECKING, Any
 
+from netdsl.analysis.field import blocks_of, field_of
 from netdsl.draw.metrics import text_width
 from netdsl.draw.picture import Picture, short
 from netdsl.draw.sheet import Drawn, Ink, Polygon, Stroke, Text
@@ -23,6 +24,7 @@ from netdsl.ir.types import shape_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netdsl.analysis.field import SeenField
     from netdsl.draw.options import DrawOptions
     from netdsl.draw.picture import Box
     from netdsl.draw.sheet import Item, Point
@@ -90,6 +92,9 @@ class Volumes:
         self.theme: Theme = THEMES[options.theme]
         self.is_u = _grows(graph)
         blocks = not self.is_u and any(len(node.inputs) > 1 for node in graph.nodes)
+        self.field: SeenField | None = None
+        if options.field:
+            self.field = field_of(graph, options.field)
         self.picture = Picture(graph, options.depth, stack=True, blocks=blocks)
         self.towers = any(getattr(node.op, "groups", 1) == 2 for node in graph.nodes)
         self.volumes = self._collect()
@@ -219,6 +224,7 @@ class Volumes:
             fill, border = theme.folded
         for middle in volume.middles():
             items += _cuboid(volume, middle, fill, border)
+            items += self._shade(volume, middle)
         centre = (volume.x + volume.right) / 2
         name, size, words = self.texts(volume)
         items.append(Text(centre, volume.top - 5, name, NAME, theme.ink, bold=True))
@@ -234,6 +240,21 @@ class Volumes:
         if box.scope is not None:
             span, name = span_of(box.scope, box.nodes), box.scope.name
         return Drawn("volume", items, name, tips.of_box(box), self.link(span))
+
+    def _shade(self, volume: Volume, middle: float) -> list[Item]:
+        """The part of a map that the unit of the field depends on."""
+        if self.field is None or len(volume.shape) != 3:
+            return []
+        rows, columns = volume.shape[1:]
+        ink = Ink(fill=self.theme.mark)
+        items: list[Item] = []
+        # The unit may be of a layer that shares its box with those that follow it.
+        values = [volume.value, *(v for node in volume.box.nodes for v in node.outputs)]
+        cells = next(filter(None, map(self.field.cells, values)), set())
+        for top, bottom, left, right in blocks_of(cells):
+            part = (top / rows, left / columns, bottom / rows, right / columns)
+            items.append(Polygon(face(volume, middle, part), ink))
+        return items
 
     def _links(self, volume: Volume) -> Drawn:
         """The window of a volume on the map before it, or an arrow, and its skip connections."""

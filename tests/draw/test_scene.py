@@ -174,3 +174,32 @@ def test_widths_are_those_of_helvetica() -> None:
     """Adobe's metrics: 10 points of `Ag` are 6.67 + 5.56 wide, in bold 7.22 + 6.11."""
     assert text_width("Ag", 10) == pytest.approx(12.23)
     assert text_width("Ag", 10, bold=True) == pytest.approx(13.33)
+
+
+@pytest.mark.parametrize("style", ["layers", "volumes", "blocks"])
+def test_the_field_is_shaded(style: str, tmp_path: Path) -> None:
+    """The pixels that a unit sees are shaded to scale, and the picture says how many they are."""
+    path = tmp_path / "net.svg"
+    assert run(["draw", "lenet5", "-o", str(path), "--style", style, "--field", "C3:5,5"]) == 0
+    svg = path.read_text(encoding="utf-8")
+    assert "C3:5,5 sees 14x14 pixels of image" in svg
+    found = re.findall(r'<polygon(?=[^>]*fill="#c0392b")[^>]*points="([^"]*)"', svg)
+    places = [[tuple(map(float, p.split(","))) for p in f.split()] for f in found]
+    heights = [max(y for _, y in p) - min(y for _, y in p) for p in places]
+    if style == "volumes":  # the input, C1, S2, and C3 itself; each face is 120 points high
+        slant = 0.36
+        expected = [n * 120 / 32 * (1 + slant) for n in (14, 10, 5, 1)]
+        assert heights == pytest.approx(expected, abs=0.02)
+    else:
+        assert heights == pytest.approx([42], abs=1)  # of 96
+
+
+def test_fields_that_cannot_be_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown layer is one error; formats without pixels are wrong usage."""
+    svg, mmd = str(tmp_path / "net.svg"), str(tmp_path / "net.mmd")
+    for style in ("layers", "volumes"):
+        command = ["draw", "lenet5", "-o", svg, "--style", style, "--field", "C9:1,1"]
+        assert run(command) == 1
+        assert capsys.readouterr().err.count("error[wrong-field]") == 1
+    assert run(["draw", "lenet5", "-o", mmd, "--field", "C3:5,5"]) == 2
+    assert run(["draw", "lenet5", "-o", svg, "--style", "neurons", "--field", "C3:5,5"]) == 2
