@@ -63,7 +63,7 @@ def describe(op: Op, axes: int) -> str:
 def _unusual_pad(op: Op, axes: int) -> list[str]:
     """The padding, unless it is 0 or keeps the size of an input."""
     window, pad = getattr(op, "k", None), getattr(op, "pad", 0)
-    if op.family not in WINDOWED or window is None or not pad:
+    if op.family not in WINDOWED or window is None or pad in (0, "same"):
         return []
     sizes_ = _each(window, axes)
     pads, dilations = _each(pad, axes), _each(getattr(op, "dilation", 1), axes)
