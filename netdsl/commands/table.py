@@ -36,7 +36,8 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     valid = [c for c in checked if c.summary is not None]
     width = output_width()
     if arguments.side_by_side:
-        if len(valid) == len(checked):
+        # Errors are reported below, and are why there is only one net.
+        if len(valid) == len(checked) and not (len(valid) < 2 <= len(arguments.files)):
             _print_side_by_side(valid, width)
         return
     if valid and arguments.depth == 0:
