@@ -119,9 +119,9 @@ class Net(Figures):
         ...     print(pathlib.Path(folder, "lenet5.mmd").read_text().splitlines()[3])
         flowchart TB
         """
-        if path is None:
-            return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, depth))
         options = import_module("netdsl.draw.options").DrawOptions(depth)
+        if path is None:
+            return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, options))
         import_module("netdsl.draw.formats").draw(self.graph, path, options)
         return None
 

@@ -18,11 +18,12 @@ from netdsl.commands.options import (
     add_parameters,
     dots,
     natural,
+    units,
 )
 from netdsl.commands.parallel_options import add_parallel_options
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
-from netdsl.draw.options import PROGRAMS
+from netdsl.draw.options import DIRECTIONS, PROGRAMS, STYLES, THEMES
 
 if TYPE_CHECKING:
     import argparse
@@ -105,6 +106,8 @@ def _draw(add: Add) -> None:
         " and the text. A .pdf file needs the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
+        netdsl draw resnet:ResNet50 -o resnet50.png --style blocks --direction right
+        netdsl draw lenet5 -o lenet5.svg --style volumes --field C3:5,5
         netdsl draw resnet:ResNet50 -o resnet50.html --depth 1
         netdsl draw lenet5 -o - --to dot
         """,
@@ -117,6 +120,41 @@ def _draw(add: Add) -> None:
         type=natural,
         metavar="N",
         help="draw blocks nested deeper than N levels as one box each",
+    )
+    _add_styles(command)
+
+
+def _add_styles(command: argparse.ArgumentParser) -> None:
+    """Add the options of a picture's style."""
+    command.add_argument(
+        "--style",
+        choices=STYLES,
+        default="layers",
+        help="`layers` (the default), `blocks` (a box for each block), `volumes` (maps to scale) or"
+        " `neurons` (the units of a perceptron)",
+    )
+    command.add_argument(
+        "--units",
+        type=units,
+        metavar="N",
+        help="the most circles of a layer in the style `neurons` (default: 8)",
+    )
+    command.add_argument(
+        "--field",
+        metavar="LAYER:ROW,COLUMN",
+        help="shade the pixels of the input that this unit sees, such as C3:5,5",
+    )
+    command.add_argument(
+        "--direction",
+        choices=DIRECTIONS,
+        default="down",
+        help="where the data flows (default: down)",
+    )
+    command.add_argument(
+        "--theme",
+        choices=THEMES,
+        default="light",
+        help="the colours: light, dark, or print for printers without colours (default: light)",
     )
     command.add_argument(
         "--dpi",

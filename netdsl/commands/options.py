@@ -54,6 +54,11 @@ def dots(text: str) -> int:
     return natural(text, 10, MAX_DPI)
 
 
+def units(text: str) -> int:
+    """The circles of a layer; raises `argparse.ArgumentTypeError`."""
+    return natural(text, 3, 64)
+
+
 def positive(text: str) -> int:
     """An integer of at least 1; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1)

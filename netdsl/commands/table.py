@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import PARALLEL, figure, totals
+from netdsl.commands.common import UsageError
 from netdsl.commands.output import say, say_styled
 from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import HEADS, Choice, number_in
@@ -36,6 +37,11 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
     """Print the table of each net that has no errors; with depth 0, one line for each."""
     valid = [c for c in checked if c.summary is not None]
     width = output_width()
+    if arguments.side_by_side:
+        # Errors are reported below, and are why there is only one net.
+        if len(valid) == len(checked) and not (len(valid) < 2 <= len(arguments.files)):
+            _print_side_by_side(valid, width)
+        return
     if valid and arguments.depth == 0:
         nets = by_size(labelled(valid), arguments.sort)
         _print_overview(nets, width, arguments.sort)
@@ -55,6 +61,20 @@ def _shorter(nets: list[Checked]) -> str:
     if len(nets) > 1:
         return "--depth 0 prints one line for each net, --depth 1 one for each block"
     return "--depth 1 prints one line for each block"
+
+
+def _print_side_by_side(valid: list[Checked], width: int | None) -> None:
+    """Print the layers of nets beside each other."""
+    from netdsl.draw.side_by_side import MOST_LAYERS, side_by_side  # few tables are like this
+
+    nets = [(label, summary.graph) for label, summary in labelled(valid)]
+    long = [label for label, graph in nets if len(graph.nodes) > MOST_LAYERS]
+    if long:
+        raise UsageError(f"--side-by-side compares nets of up to {MOST_LAYERS} layers: {long[0]}")
+    if len(nets) < 2:
+        raise UsageError("--side-by-side compares nets: name a file with several, or several nets")
+    for line in side_by_side(nets, width):
+        say(line)
 
 
 def labelled(checked: list[Checked]) -> list[tuple[str, Summary]]:

@@ -11,7 +11,7 @@ from netdsl.diagnostics import did_you_mean
 
 TABLE_OPTIONS = (
     *("depth", "only", "show", "columns"),
-    *("sort", "tree", "flat", "csv", "markdown"),
+    *("sort", "tree", "flat", "csv", "markdown", "side_by_side"),
 )
 USED_OPTIONS = {"text": TABLE_OPTIONS, "json": ("depth", "only")}  # by format
 JSON_HAS = {
@@ -30,6 +30,10 @@ REFUSED = {
     ("tree", "only"): "blocks would be without some of their layers",
     ("tree", "sort"): "a tree has the order of the text",
     ("csv", "markdown"): "choose one of them",
+    **{
+        ("side_by_side", other): "nets beside each other have a table of their own"
+        for other in ("depth", "only", "show", "columns", "sort", "tree", "flat", "csv", "markdown")
+    },
 }
 
 
@@ -41,6 +45,11 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
         metavar="N",
         help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
         " net",
+    )
+    command.add_argument(
+        "--side-by-side",
+        action="store_true",
+        help="print the layers of several nets beside each other, with the differences marked",
     )
     command.add_argument(
         "--show",
@@ -100,7 +109,9 @@ def check_table_options(arguments: argparse.Namespace) -> None:
     _refuse_unused(arguments.format, given)
     for (one, other), reason in REFUSED.items():
         if one in given and other in given:
-            raise UsageError(f"--{one} and --{other} cannot be combined: {reason}")
+            raise UsageError(
+                f"--{one.replace('_', '-')} and --{other} cannot be combined: {reason}"
+            )
     if arguments.depth == 0:
         _refuse_for_overview(arguments, given)
 
@@ -109,6 +120,11 @@ def is_given(arguments: argparse.Namespace, option: str) -> bool:
     """Whether an option has another value than its default; `--depth 0` has."""
     value = getattr(arguments, option)
     return value is not None and value is not False and value not in ("", ())
+
+
+def _written(option: str) -> str:
+    """An option as users write it."""
+    return f"--{option.replace('_', '-')}"
 
 
 def _refuse_unused(form: str, given: list[str]) -> None:
@@ -122,7 +138,7 @@ def _refuse_unused(form: str, given: list[str]) -> None:
             has = "has no table"
             if form == "json":
                 has = JSON_HAS.get(option, "lists the layers in the order of the text")
-            raise UsageError(f"--{option} is for the table: --format {form} {has}")
+            raise UsageError(f"{_written(option)} is for the table: --format {form} {has}")
 
 
 def _refuse_for_overview(arguments: argparse.Namespace, given: list[str]) -> None:

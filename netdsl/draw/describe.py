@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import shape_text
@@ -49,13 +49,34 @@ def describe(op: Op, axes: int) -> str:
     if window is not None:
         texts.append(_window_text(window, axes))
     bare = _without_name(op, shown)
+    pad = _unusual_pad(op, axes)
     for argument in shown:
         value = getattr(op, argument.name)
         if argument in bare:
             texts.append(_value_text(argument, value))
         elif argument.required or _is_notable(argument, value, window):
             texts.append(f"{argument.name} {_value_text(argument, value)}")
+    texts += [f"pad {text}" for text in pad]
     return f"{op.kind} {', '.join(texts)}".strip()
+
+
+def _unusual_pad(op: Op, axes: int) -> list[str]:
+    """The padding, unless it is 0 or keeps the size of an input."""
+    window, pad = getattr(op, "k", None), getattr(op, "pad", 0)
+    if op.family not in WINDOWED or window is None or pad in (0, "same"):
+        return []
+    sizes_ = _each(window, axes)
+    pads, dilations = _each(pad, axes), _each(getattr(op, "dilation", 1), axes)
+    if all(type(n) is int for n in (*pads, *sizes_, *dilations)):
+        usual = tuple(d * (k - 1) // 2 for k, d in zip(sizes_, dilations, strict=False))
+        if pads == usual or not any(pads):
+            return []
+    argument = next(a for a in op.args if a.name == "pad")
+    return [_value_text(argument, pad)]
+
+
+def _each(value: Any, axes: int) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,) * max(1, axes)
 
 
 def _window_text(window: object, axes: int) -> str:

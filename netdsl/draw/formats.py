@@ -6,11 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.draw.dot import emit_dot
+from netdsl.draw.dot import emit_dot, with_tips
 from netdsl.draw.html import emit_page
 from netdsl.draw.layout import render
 from netdsl.draw.mermaid import emit_mermaid
-from netdsl.draw.options import DrawOptions
+from netdsl.draw.options import SCENES, USUAL, DrawOptions
+from netdsl.draw.scene import scene_of
+from netdsl.draw.svg import emit_svg
+from netdsl.draw.xdot import emit_xdot
 from netdsl.files import replacing
 
 if TYPE_CHECKING:
@@ -18,10 +21,8 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
 
-_USUAL = DrawOptions()
 
-
-def draw(graph: Graph, path: str | Path, options: DrawOptions = _USUAL) -> None:
+def draw(graph: Graph, path: str | Path, options: DrawOptions = USUAL) -> None:
     """Write the picture in the format of the suffix of `path`, one of `SUFFIXES`.
 
     Raises `ValueError` for other suffixes, and `NetdslError` if the program that
@@ -39,11 +40,24 @@ def draw(graph: Graph, path: str | Path, options: DrawOptions = _USUAL) -> None:
 
 def _rendered(form: str, graph: Graph, options: DrawOptions) -> bytes:
     dpi = options.dpi if form == "png" else 0
-    return render(emit_dot(graph, options.depth), form, program=options.program, dpi=dpi)
+    return render(_text(graph, options), form, program=options.program, dpi=dpi)
+
+
+def _text(graph: Graph, options: DrawOptions) -> str:
+    """The picture as DOT text; that of some styles is one drawing without boxes."""
+    if options.style in SCENES:
+        return emit_xdot(scene_of(graph, options))
+    return emit_dot(graph, options)
+
+
+def _svg(graph: Graph, options: DrawOptions) -> bytes:
+    if options.style in SCENES:
+        return emit_svg(scene_of(graph, options)).encode("utf-8")
+    return with_tips(_rendered("svg", graph, options).decode("utf-8")).encode("utf-8")
 
 
 def _dot(graph: Graph, options: DrawOptions) -> bytes:
-    return emit_dot(graph, options.depth).encode("utf-8")
+    return _text(graph, options).encode("utf-8")
 
 
 def _mermaid(graph: Graph, options: DrawOptions) -> bytes:
@@ -51,11 +65,11 @@ def _mermaid(graph: Graph, options: DrawOptions) -> bytes:
 
 
 def _page(graph: Graph, options: DrawOptions) -> bytes:
-    return emit_page(graph, options.depth, options.program).encode("utf-8")
+    return emit_page(graph, options).encode("utf-8")
 
 
 WRITERS: dict[str, Callable[[Graph, DrawOptions], bytes]] = {
-    ".svg": partial(_rendered, "svg"),
+    ".svg": _svg,
     ".png": partial(_rendered, "png"),
     ".pdf": partial(_rendered, "pdf"),
     ".dot": _dot,

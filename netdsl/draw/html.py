@@ -6,7 +6,6 @@ Text from the user is escaped.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
@@ -17,7 +16,10 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.analysis.summary import Summary
 from netdsl.draw.dot import svg_text
+from netdsl.draw.options import SCENES, USUAL
 from netdsl.draw.rows import Choice, output_text
+from netdsl.draw.scene import scene_of
+from netdsl.draw.svg import svg_element
 from netdsl.draw.table import flat_lines
 from netdsl.ir.types import shape_text
 from netdsl.source import printable
@@ -25,10 +27,11 @@ from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from netdsl.analysis.summary import Row
+    from netdsl.draw.options import DrawOptions
     from netdsl.draw.rows import ShownRow
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
-    from netdsl.source import SourceFile
+    from netdsl.source import SourceFile, Span
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 _POLICY = (
@@ -107,8 +110,8 @@ _AUX = (
 )
 
 
-def emit_page(graph: Graph, depth: int | None = None, program: str = "") -> str:
-    """The page. With a `depth`, each scope of the picture that is deeper becomes one box.
+def emit_page(graph: Graph, options: DrawOptions = USUAL) -> str:
+    """The page. The options are those of the picture.
 
     Raises `NetdslError` if the program that draws is not installed or fails.
     """
@@ -124,7 +127,7 @@ def emit_page(graph: Graph, depth: int | None = None, program: str = "") -> str:
             f"<div><dt>{escaped(label)}</dt><dd>{escaped(text)}</dd></div>\n"
             for label, text in totals(summary, most=None)
         ),
-        svg=picture_of(graph, depth, program=program),
+        svg=picture_of(graph, options),
         table=table_of(summary, file),
         file=escaped(Path(file.name).name),
         text=lines_of(file),
@@ -154,15 +157,16 @@ def _ends(graph: Graph) -> str:
     return f"{inputs} → {outputs}"
 
 
-def picture_of(
-    graph: Graph, depth: int | None, seconds: float | None = None, program: str = ""
-) -> str:
-    """The picture without `dot`'s names for boxes; raises as `layout.render`.
+def picture_of(graph: Graph, options: DrawOptions = USUAL, seconds: float | None = None) -> str:
+    """The picture, with a name for screen readers; raises as `layout.render`."""
+    file = graph.site.span.file
 
-    A browser would show them under the pointer, and a screen reader would read them out.
-    """
-    svg = svg_text(graph, depth, seconds, program)
-    text = re.sub(r"<title>[^<]*</title>\n?|<!--.*?-->\n?", "", svg, flags=re.DOTALL)
+    def link(span: Span) -> str:
+        return f"#L{span.first.line}" if span.file is file else ""
+
+    if options.style in SCENES:
+        return svg_element(scene_of(graph, options, link))
+    text = svg_text(graph, options, seconds, link)
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"
     )

@@ -7,10 +7,12 @@ only once, at the end, for a run of small layers that keep the shape.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from netdsl.analysis.cost import Costs
 from netdsl.draw.describe import describe
+from netdsl.draw.folding import is_small, uses_of
+from netdsl.draw.themes import LIGHT
 from netdsl.ir.graph import Node, Scope
 from netdsl.source import printable
 from netdsl.words import counted
@@ -22,26 +24,18 @@ if TYPE_CHECKING:
 
 Look = Literal["layer", "small", "sign", "folded", "input", "output", "loss", "shape"]
 MAX_TEXT = 48  # characters of a line
-COLOURS = {  # fill and border of each family; the pairs differ in shades of grey as well
-    "convolution": ("#cfe0f3", "#3a6ea5"),
-    "dense": ("#fbdcc0", "#c06a24"),
-    "pooling": ("#d3ead5", "#3f8a52"),
-    "normalisation": ("#e7e0f2", "#8770b0"),
-    "activation": ("#fbf2c9", "#b39a2c"),
-    "arithmetic": ("#fde3ec", "#a8577d"),
-    "regularisation": ("#eeeeee", "#8c8c8c"),
-    "join": ("#f7d3da", "#b54a62"),
-    "shape": ("#d8ecec", "#4f8c8f"),
-    "sequence": ("#d5e9f7", "#4a8db5"),
-    "graph": ("#dfe8c8", "#7c8f3a"),
-    "regions": ("#ead9cb", "#8f6a4a"),
-}
-PLAIN = ("#ffffff", "#707070")  # for families of layers that a user's package defines
-FOLDED = ("#e6e9ef", "#5a6375")
-SCOPES = ("#f7f8fa", "#eff1f5", "#e6e9ef")  # by depth
-SCOPE_BORDER, AUX_BORDER = "#b4bac6", "#8c93a3"
+COLOURS, PLAIN, FOLDED = LIGHT.families, LIGHT.plain, LIGHT.folded
+SCOPES, SCOPE_BORDER, AUX_BORDER = LIGHT.scopes, LIGHT.scope_border, LIGHT.aux_border
 _SIGNS = {"add": "+", "mul": "×", "sub": "−", "+": "+", "*": "×", "-": "−", "/": "/", "**": "^"}
-_SMALL = ("activation", "normalisation", "regularisation")
+
+
+class Band(NamedTuple):
+    """A layer as a part of a box: its own name, its kind with arguments, and notes."""
+
+    name: str
+    words: str
+    notes: tuple[str, ...]
+    node: Node
 
 
 @dataclass(slots=True)
@@ -49,7 +43,8 @@ class Box:
     """A layer, a folded scope, an input, an output, the end of an auxiliary head, or a shape.
 
     `aux` is whether it is part of an auxiliary head. Its border is `dashed` if the box exists only
-    in training, or if it uses the weights of another layer.
+    in training, or if it uses the weights of another layer. `bands` are its layers, unless it is
+    folded: one, or more if small layers are stacked below it. `scope` is that of a folded box.
     """
 
     id: str
@@ -60,6 +55,8 @@ class Box:
     nodes: list[Node] = field(default_factory=list)
     aux: bool = False
     dashed: bool = False
+    bands: list[Band] = field(default_factory=list)
+    scope: Scope | None = None
 
     @property
     def colours(self) -> tuple[str, str]:
@@ -69,7 +66,7 @@ class Box:
     @property
     def keeps_shape(self) -> bool:
         """Whether it is a single small layer, whose result has the shape of its input."""
-        return len(self.nodes) == 1 and _is_small(self.nodes[0])
+        return len(self.nodes) == 1 and is_small(self.nodes[0])
 
 
 @dataclass(slots=True)
@@ -116,13 +113,24 @@ class Cluster:
 class Picture:
     """The boxes, scopes and flows of one graph.
 
-    With a `depth`, each scope that is deeper becomes one box. The picture of a graph is always the
-    same.
+    With a `depth`, each scope that is deeper becomes one box; with `blocks`, each call of a block.
+    With `stack`, small layers share the box of the layer before them. The picture of a graph is
+    always the same.
     """
 
-    def __init__(self, graph: Graph, depth: int | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        depth: int | None = None,
+        *,
+        stack: bool = False,
+        blocks: bool = False,
+    ) -> None:
         self.graph = graph
         self.depth = depth
+        self.blocks = blocks
+        self._uses = uses_of(graph)
+        self._stack = stack
         self.root = Cluster(graph.root)
         self.end: Box | None = None  # the box of the first output
         self._sources: dict[int, Box] = {}  # the box that makes each value, by the value's id
@@ -167,12 +175,11 @@ class Picture:
         boxes: list[Box] = []
         folded: dict[Scope, Box] = {}
         for node in self.graph.nodes:
-            part: Node | Scope = node
-            if self.depth is not None:
-                part = node.at_depth(self.depth)
+            part = self._part(node)
             if isinstance(part, Node):
-                box = self._layer(node)
-                boxes.append(box)
+                box = self._stack_for(node) or self._layer(node)
+                if not box.nodes:
+                    boxes.append(box)
             elif part in folded:
                 box = folded[part]
             else:
@@ -183,15 +190,41 @@ class Picture:
         for box in boxes:
             box.aux = all(node.aux is not None for node in box.nodes)
         for scope, box in folded.items():
-            box.lines, box.dashed = self._folded_lines(scope, box), box.aux
+            box.lines, box.dashed, box.scope = self._folded_lines(scope, box), box.aux, scope
         return boxes
+
+    def _part(self, node: Node) -> Node | Scope:
+        """The layer itself, or the scope whose box contains it."""
+        if self.blocks:
+            for scope in node.scope.path[1:]:
+                if scope.kind is not None and scope.kind != "aux":
+                    return scope
+        if self.depth is not None:
+            return node.at_depth(self.depth)
+        return node
+
+    def _stack_for(self, node: Node) -> Box | None:
+        """The box of the layer before a small layer, if nothing else takes that layer's result."""
+        uses = [self._uses.get(id(value)) for value in node.inputs]
+        if not self._stack or not is_small(node) or uses != [1]:
+            return None
+        if node.shared and node.params():
+            return None
+        box = self._sources[id(node.inputs[0])]
+        if not box.bands or box.look == "sign" or box.path != node.scope.path[1:]:
+            return None
+        before = box.bands[-1].node
+        if before.output is not node.inputs[0] or bool(before.aux) != bool(node.aux):
+            return None
+        box.bands.append(self._band(node))
+        return box
 
     def _cluster(self, path: tuple[Scope, ...]) -> Cluster:
         """The cluster of the last scope of a path, which is made if it is new."""
         cluster = self.root
         for scope in path:
             if scope not in cluster.children:
-                title = ": ".join(self._scope_title(scope))
+                title = self._title_of(scope)
                 aux = cluster.aux or scope.name in self._heads
                 cluster.children[scope] = Cluster(scope, title, aux)
             cluster = cluster.children[scope]
@@ -208,28 +241,35 @@ class Picture:
             cluster.boxes.append(box)
         return box
 
-    def _layer(self, node: Node) -> Box:
-        name, family = _own_name(node), node.op.family
-        is_copy = node.shared and bool(node.params())
+    def _band(self, node: Node) -> Band:
         words = describe(node.op, len(node.type.shape) - 1)
         if node.frozen:
             words += ", frozen"
-        lines = [line for line in (name, words) if line]
+        if node.shared and node.params():
+            notes = [f"weights of {node.module}"]
+        else:
+            notes = [f"weight {p.tied}" for p in node.params().values() if p.tied]
+        return Band(_own_name(node), words, tuple(notes), node)
+
+    def _layer(self, node: Node) -> Box:
+        band = self._band(node)
+        name, family = band.name, node.op.family
+        is_copy = node.shared and bool(node.params())
+        lines = [line for line in (name, band.words) if line]
         look: Look = "layer"
         if node.op.kind in _SIGNS and not name and len(node.inputs) > 1:
             look, lines = "sign", [_SIGNS[node.op.kind]]
-        elif _is_small(node):
+        elif is_small(node):
             look, lines = "small", [": ".join(lines)]
-        if is_copy:
-            lines.append(f"weights of {node.module}")
-        else:
-            lines += [f"weight {p.tied}" for p in node.params().values() if p.tied]
-        box = self._place(node.scope.path[1:], look, lines)
+        box = self._place(node.scope.path[1:], look, [*lines, *band.notes])
         box.family, box.dashed = family, is_copy or bool(node.aux)
+        box.bands.append(band)
         return box
 
     def _folded_lines(self, scope: Scope, box: Box) -> list[str]:
         lines = self._scope_title(scope) or [self.graph.name]
+        if scope.name and not scope.name.isdigit() and lines[0] != scope.name:
+            lines = [scope.name, *(line for line in lines if line != _own_name(scope))]
         calls = _calls(scope, box)
         if calls:
             lines.append(calls)
@@ -248,6 +288,15 @@ class Picture:
         if scope.name in self._heads:
             kind = f"auxiliary head, weight {self._heads[scope.name].weight:g}"
         return list(dict.fromkeys(word for word in (name, kind) if word))
+
+    def _title_of(self, scope: Scope) -> str:
+        """The name of a scope in the table, and its block: `layer1.0: bottleneck`."""
+        *_, kind = ("", *self._scope_title(scope))
+        if scope.name.isdigit():
+            return kind
+        if kind == _own_name(scope):
+            return scope.name
+        return f"{scope.name}: {kind}"
 
     # ---- flows
 
@@ -284,12 +333,6 @@ class Picture:
             path = max((_common(flow.source, target) for target in flow.targets), key=len)
             flow.shape = self._place(path, "shape", [_shape_text(flow.value)])
             flow.shape.aux = all(target.aux for target in flow.targets)
-
-
-def _is_small(node: Node) -> bool:
-    """Whether a node is a layer of one value that keeps its shape, and is drawn small."""
-    is_function = node.op.family == "arithmetic" and node.types == (node.type,)
-    return is_function or node.op.family in _SMALL
 
 
 def _own_name(part: Node | Scope) -> str:

@@ -14,6 +14,7 @@ from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import totals
 from netdsl.analysis.summary import Summary
 from netdsl.draw.html import STYLE, document, escaped, lines_of, picture_of, table_of
+from netdsl.draw.options import DrawOptions
 from netdsl.errors import NetdslError
 from netdsl.train.display import clock_text
 from netdsl.train.records import NORM, best_of, keys_of, quantity_of, shown, words
@@ -84,7 +85,7 @@ def picture_text(graph: Graph | None) -> str:
     if len(graph.nodes) > MOST_LAYERS:
         depth = 1
     try:
-        svg = picture_of(graph, depth, PATIENCE)
+        svg = picture_of(graph, DrawOptions(depth), PATIENCE)
     except NetdslError as error:
         return f"<p>There is no picture: {escaped(error.message)}.</p>"
     return _SCROLL.format(id="picture", content=svg)

@@ -3,7 +3,7 @@
 `python -m tests.golden` rewrites them and the table in `docs/verify.md`. `layers/KIND.txt` has the
 type, the counts, the PyTorch source and the ONNX nodes of each example of a layer. `nets/` has some
 nets, each with its table, JSON, DOT, Mermaid, PyTorch source and ONNX listings. `tables/` has the
-tables of some nets in terminals of several widths.
+tables of some nets in terminals of several widths, and `pictures/` pictures of the library.
 """
 
 from __future__ import annotations
@@ -51,6 +51,19 @@ TABLED = {  # the nets in `tables/`
     "googlenet": ["googlenet:GoogLeNet"],
     "fcn8s": ["fcn:FCN8s"],
     "encoder": [str(FOLDER / "tables" / "encoder.net")],
+}
+PICTURES = {  # in `pictures/`: the arguments of `netdsl draw`
+    "lenet5": ["lenet5:LeNet5"],
+    "lenet5.volumes": ["lenet5:LeNet5", "--style", "volumes", "--field", "C3:5,5"],
+    "alexnet": ["alexnet:AlexNet"],
+    "alexnet.volumes": ["alexnet:AlexNet", "--style", "volumes"],
+    "googlenet.blocks": ["googlenet:GoogLeNet", "--style", "blocks", "--direction", "right"],
+    "resnet50": ["resnet:ResNet50"],
+    "unet.volumes": ["unet:UNet", "--input", "1x572x572", "--style", "volumes"],
+    "lstm": ["captioning:ShowAndTell"],
+    "gcn": ["graphnet:GCN", "--theme", "dark"],
+    "perceptron": ["perceptron:Perceptron"],
+    "mlp.neurons": ["perceptron:MLP", "--style", "neurons", "--theme", "print"],
 }
 TABLES = {  # their forms: the width and the options
     "60": ["--tree"],
@@ -172,6 +185,14 @@ def tabled(net: str, form: str) -> str:
     return _printed(["check", *TABLED[net], *TABLES[form]], form.partition(".")[0])
 
 
+def picture(name: str) -> str:
+    """A picture of a net of the library; `graphviz-pure` gives the same bytes everywhere."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "net.svg")
+        _printed(["draw", *PICTURES[name], "-o", str(path)])
+        return path.read_text(encoding="utf-8")
+
+
 def _printed(command: list[str], width: str = "") -> str:
     printed = io.StringIO()
     before = os.environ.get("COLUMNS", "")
@@ -200,6 +221,8 @@ def pages() -> Iterator[tuple[Path, tuple[str, ...]]]:
     for net in NETS:
         for form in COMMANDS:
             yield net.with_suffix(f".{form}"), (str(net), form)
+    for name in PICTURES:
+        yield FOLDER / "pictures" / f"{name}.svg", (name, "svg")
     for name in TABLED:
         for form in TABLES:
             yield FOLDER / "tables" / f"{name}.{form}.txt", (name, form)
@@ -209,6 +232,8 @@ def make(source: tuple[str, ...]) -> str:
     """The text of a golden file."""
     if len(source) == 1:
         return layer(source[0])
+    if source[1] == "svg":
+        return picture(source[0])
     if source[0] in TABLED:
         return tabled(*source)
     return output_of(Path(source[0]), source[1])

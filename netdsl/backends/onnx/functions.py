@@ -116,8 +116,8 @@ def _renamed(node: NodeProto, scope: str, local: dict[str, str]) -> NodeProto:
 
 def _local(name: str, scope: str, other: str) -> str:
     """A name within its scope; `other` for a name outside the scope."""
-    if name.startswith(f"{scope}."):
-        return name.removeprefix(f"{scope}.")
+    if name.startswith((f"{scope}.", f"{scope}/")):  # of a layer, or of a node of one layer
+        return name[len(scope) + 1 :]
     return other
 
 

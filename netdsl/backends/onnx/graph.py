@@ -21,6 +21,7 @@ from netdsl.backends.onnx.functions import DOMAIN, group
 from netdsl.backends.onnx.pixels import is_resized, prepare
 from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.backends.place import at
+from netdsl.ir.graph import Scope
 from netdsl.ir.lowering import TypedName
 from netdsl.ir.types import Sym
 from netdsl.weights.dtypes import DTYPES
@@ -96,6 +97,8 @@ def skeleton(
     if form.keep_io:
         _widen_outputs(graph, emitter)
     model = _model(graph, emitter, form, metadata or {})
+    inner = {str(names[id(v)]): v for n in graph.nodes if n.aux is None for v in n.outputs}
+    _add_value_info(model, inner, form)
     return Skeleton(model, emitter.params, stored, form.dtype)
 
 
@@ -137,9 +140,12 @@ def _model(
         inputs[0] = _picture_info(graph.inputs[0], batch)
     functions: list[onnx.FunctionProto] = []
     opsets = [helper.make_opsetid("", form.opset)]
+    scopes = _lrn_functions(graph, form)
     if form.functions:
+        scopes += graph.scopes.values()
+    if scopes:
         names = {output.name for output in graph.outputs}
-        functions = group(emitter.nodes, graph.scopes.values(), names, form.opset)
+        functions = group(emitter.nodes, scopes, names, form.opset)
     if functions:
         opsets.append(helper.make_opsetid(DOMAIN, 1))
     whole = helper.make_graph(
@@ -159,6 +165,28 @@ def _model(
     )
     helper.set_model_props(model, {**_properties(graph, form), **metadata})
     return model
+
+
+def _add_value_info(model: onnx.ModelProto, inner: Mapping[str, Value], form: Form) -> None:
+    """Record the types of the results of layers, which viewers show on the arrows."""
+    made = {name for node in model.graph.node for name in node.output}
+    made -= {output.name for output in model.graph.output}
+    model.graph.value_info.extend(
+        _value_info(name, value.type, form.dtype, form.batch or "N")
+        for name, value in inner.items()
+        if name in made
+    )
+
+
+def _lrn_functions(graph: Graph, form: Form) -> list[Scope]:
+    """A scope for each local response normalisation that is written as several nodes."""
+    scopes = []
+    for node in graph.nodes:
+        if node.aux is None and form.fold and lrn.applies(node.op, node.type, form.dtype):
+            scope = Scope(node.name)
+            scope.kind, scope.site, scope.members = "lrn", node.output.site, [node]
+            scopes.append(scope)
+    return scopes
 
 
 def _properties(graph: Graph, form: Form) -> dict[str, str]:
