@@ -176,6 +176,8 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
                 _train_epoch(files, progress, stop, display)
     except Stopped as stopped:
         files.save_checkpoint(progress)
+        done = f"{counted(progress.step, 'step')} of epoch {progress.epoch + 1}"
+        files.say(f"{files.out} has the state after {done}; `--resume` continues from there")
         files.end(progress, STOPPED, stop_word(stopped.number))
         raise
     except SettingError as error:

@@ -127,10 +127,10 @@ def test_several_processes_have_the_losses_of_one(
 IN_PROC = pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 
 
-def interrupted(folder: Path, out: str, number: int, *words: str) -> tuple[int, str]:
+def interrupted(folder: Path, out: str, number: int, *words: str) -> tuple[int, str, str]:
     """Send a signal to the second of two processes in the second epoch.
 
-    Gives the exit code and the messages.
+    Gives the exit code, the last line of the output, and the messages.
     """
     process = start(folder, out, 2, *words)
     assert process.stdout is not None
@@ -138,8 +138,8 @@ def interrupted(folder: Path, out: str, number: int, *words: str) -> tuple[int, 
         if line.split()[0] == "epoch":
             break
     os.kill(ranks(process.pid)[1], number)
-    _, messages = process.communicate(timeout=120)
-    return process.returncode, messages
+    output, messages = process.communicate(timeout=120)
+    return process.returncode, output.splitlines()[-1] if output else "", messages
 
 
 @IN_PROC
@@ -147,8 +147,10 @@ def test_a_run_goes_on_in_one_process_after_a_signal_to_stop(folder: Path) -> No
     """The checkpoint is that of the last complete step."""
     words = ["--set", "train.epochs=12"]
     whole = trained(folder, "whole", 1, *words)
-    code, _ = interrupted(folder, "out", signal.SIGTERM, *words)
+    code, line, _ = interrupted(folder, "out", signal.SIGTERM, *words)
     assert code == 143
+    assert line.startswith("out has the state after ")
+    assert line.endswith("; `--resume` continues from there")
     rest = trained(folder, "out", 1, "--resume", *words)
     assert len(rest) == 12
     assert rest[-1]["train_loss"] == pytest.approx(whole[-1]["train_loss"], rel=1e-3)
@@ -161,7 +163,7 @@ def test_two_processes_have_the_same_bits_after_one_was_killed(folder: Path) -> 
     text = NET.replace("-> relu", "-> bn -> relu -> dropout(0.1)")
     (folder / "small.net").write_text(text)
     trained(folder, "whole", 2, *words)
-    code, messages = interrupted(folder, "out", signal.SIGKILL, *words)
+    code, _, messages = interrupted(folder, "out", signal.SIGKILL, *words)
     assert code == 1
     assert messages.count("error[lost-process]: process 1 of 2") == 1, messages
     trained(folder, "out", 2, "--resume", *words)
