@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from netdsl.train.config import TrainConfig
     from netdsl.train.processes import Processes
+
+# PyTorch's warning about gradients with one channel, whose bytes are the same in any order of axes.
+STRIDES = "Grad strides do not match bucket view strides"
 
 
 class Parallel:
@@ -50,6 +54,7 @@ class Parallel:
         self._learned = learned
         # To look for unused parameters also keeps the buckets of the gradients, and with these the
         # order of every sum, as they are in the first step: a resumed run has the same bits.
+        warnings.filterwarnings("ignore", STRIDES)
         self._wrapped = DistributedDataParallel(self._module, find_unused_parameters=True)
         return self._wrapped, True
 

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from netdsl.errors import NetdslError
+
 T = TypeVar("T")
 
 EVERY = 0.5  # seconds between two numbers
 LONG = 3.0  # seconds after which a number that stays the same is of a process that is lost
+LOST = "lost-process"
 PATIENCE = 3 * LONG  # seconds for an answer of the store
 LATER = f"{GO_ON}; if the steps need more time, raise `--timeout`"
 
@@ -101,7 +104,7 @@ class Presence:
             now = _answered(lambda: {number: self._sign(number) for number in others})
         except dist.DistError:
             message = "the program that has started the processes has ended or cannot be reached"
-            return SettingError("lost-process", message, None, LATER)
+            return SettingError(LOST, message, None, LATER)
         for number in others:
             if now[number].beat == before[number].beat:
                 return self._error(number, now[number], "has ended or hangs")
@@ -110,30 +113,43 @@ class Presence:
             return self._error(slowest, now[slowest], "keeps the others waiting")
         return None
 
-    def is_first_to_say(self, text: str) -> bool:
-        """Whether no process with a lower number ends with the same message."""
+    def is_first_to_say(self, error: NetdslError) -> bool:
+        """Whether the others leave it to this process to print an error.
+
+        A process with a lower number prints it if both have the same. That a process is lost is
+        printed only if it has not ended with an error of its own.
+        """
         try:
-            return _answered(lambda: self._is_first_to_say(text))
+            return _answered(lambda: self._is_first_to_say(error))
         except dist.DistError:  # the launcher has ended
             return True
 
-    def _is_first_to_say(self, text: str) -> bool:
-        keys = [self._key(number, "error") for number in range(self._rank)]
-        self._store.set(self._key(self._rank, "error"), text)
+    def _is_first_to_say(self, error: NetdslError) -> bool:
+        own, is_lost = f"{error.code} {error}", error.code == LOST
+        self._store.set(self._key(self._rank, "error"), own)
+        others = [n for n in range(self._count if is_lost else self._rank) if n != self._rank]
         for _ in range(round(LONG / EVERY)):
-            said = [self._store.get(key).decode() for key in keys if self._store.check([key])]
-            if text in said:
-                return False
-            if not keys:
+            for number in others:
+                said = self._said(number)
+                if said == own and number < self._rank:
+                    return False
+                if said and is_lost and not said.startswith(LOST):
+                    return False
+            if not others:
                 time.sleep(2 * EVERY)  # without a launcher, the store ends with this process
                 break
             time.sleep(EVERY)
         return True
 
+    def _said(self, number: int) -> str:
+        """The error of a process, or nothing if it has not had any."""
+        key = self._key(number, "error")
+        return self._store.get(key).decode() if self._store.check([key]) else ""
+
     def _error(self, number: int, sign: _Sign, fact: str) -> SettingError:
         who = f"process {number} of {self._count} (numbered from 0), on {sign.host}"
         message = f"{who}, {fact}; it has done {counted(sign.steps, 'step')}"
-        return SettingError("lost-process", message, None, LATER)
+        return SettingError(LOST, message, None, LATER)
 
     def _sign(self, number: int) -> _Sign:
         return _Sign.read(self._store.get(self._key(number)).decode())

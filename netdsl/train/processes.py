@@ -216,7 +216,7 @@ def joined(launched: Launched, timeout: float) -> Iterator[Processes]:
                 dist.destroy_process_group()
         except NetdslError as error:
             ignore_stops()
-            if not presence.is_first_to_say(str(error)):
+            if not presence.is_first_to_say(error):
                 sys.exit(1)
             raise
         except Stopped as stop:

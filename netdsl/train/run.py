@@ -84,12 +84,12 @@ class Run:
             self.module = module = synchronised(module)
         if config.channels_last:
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        shards = config.strategy == SHARDED
+        shards = config.strategy == SHARDED and self.batch_processes.are_many
         self.parallel = Parallel(module, self.batch_processes, shards=shards)
         parameters = dict(module.named_parameters())
         selection = Selection(self._kinds(ends))
         self.freezing = Freezing(module, frozen_until(config, selection))
-        fused = config.precision != FP16 and not config.freeze
+        fused = config.precision != FP16 and not config.freeze and not shards
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
         parts = with_class_weights(parts_of(config.loss, ends.outputs), self.dataset)

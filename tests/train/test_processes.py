@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed
 
 from netdsl.config import SettingCall
+from netdsl.errors import SettingError
 from netdsl.train.augment import build_input
 from netdsl.train.feed import Batch
 from netdsl.train.portion import Portion
+from netdsl.train.presence import Presence
 from tests.support.training import CPU, config, tiny
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +78,7 @@ def trained(folder: Path, out: str, count: int, *words: str) -> list[dict[str, f
     process = start(folder, out, count, *words)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages
+    assert "Warning" not in messages
     return [json.loads(line) for line in (folder / out / "log.jsonl").read_text().splitlines()]
 
 
@@ -110,13 +114,18 @@ def test_a_share_of_a_batch_is_augmented_as_in_the_whole_one(augmentation: Setti
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(3, []), (2, ["--set", "train.strategy=sharded"])], ids=["data", "sharded"]
+    ("count", "words"),
+    [
+        (3, []),
+        (2, ["--set", "train.strategy=sharded", "--set", "train.optimizer=sgd(lr = 0.05)"]),
+    ],
+    ids=["data", "sharded"],
 )
 def test_several_processes_have_the_losses_of_one(
     folder: Path, count: int, words: list[str]
 ) -> None:
     """Without batch norm and dropout, only the order of sums differs; resuming keeps that."""
-    one = trained(folder, "one", 1)
+    one = trained(folder, "one", 1, *words)
     many = trained(folder, "many", count, *words)
     for expected, actual in zip(one, many, strict=True):
         for key in ("train_loss", "test_loss"):
@@ -211,6 +220,18 @@ def test_a_random_process_is_killed_at_random_moments(folder: Path, count: int) 
             ended = process.returncode == 0
         trained(folder, out, count, "--resume", *words)
         assert (folder / out / WEIGHTS).read_bytes() == expected
+
+
+def test_an_error_is_printed_by_one_process() -> None:
+    """The one with the lowest number that has it; no other one then calls that process lost."""
+    store = distributed.HashStore()
+    first, second = (Presence(store, rank, 2) for rank in range(2))
+    own, lost = SettingError("folder-in-use", "in use"), SettingError("lost-process", "0 has ended")
+    assert first.is_first_to_say(own)
+    assert not second.is_first_to_say(own)
+    assert not second.is_first_to_say(lost)
+    third = Presence(distributed.HashStore(), 1, 2)
+    assert third.is_first_to_say(lost)
 
 
 def test_options_that_processes_cannot_share_are_refused(folder: Path) -> None:
