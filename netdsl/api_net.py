@@ -94,7 +94,12 @@ class Net(Figures):
             picture = str(self.draw())
         except NetdslError as error:  # without the program, the table is still useful
             picture = f"<p>{escape(error.message)}</p>"
-        return f"{picture}<pre>{escape(self._table(2))}</pre>"
+        style = "display:flex;flex-wrap:wrap;gap:2em;align-items:flex-start"
+        scroll = "overflow:auto;max-height:40em"
+        return (
+            f'<div style="{style}"><div style="{scroll}">{picture}</div>'
+            f'<pre style="{scroll}">{escape(self._table(2))}</pre></div>'
+        )
 
     @overload
     def draw(self, path: None = None, depth: int | None = None) -> Drawing: ...

@@ -165,8 +165,9 @@ def picture_of(graph: Graph, options: DrawOptions = USUAL, seconds: float | None
         return f"#L{span.first.line}" if span.file is file else ""
 
     if options.style in SCENES:
-        return svg_element(scene_of(graph, options, link))
-    text = svg_text(graph, options, seconds, link)
+        return svg_element(scene_of(graph, options, link)).replace(' id="', ' id="net.')
+    # A layer can have the name of a part of the page, such as `text`.
+    text = svg_text(graph, options, seconds, link).replace(' id="', ' id="net.')
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"
     )

@@ -210,3 +210,13 @@ def test_the_page_takes_user_text_as_text(text: str) -> None:
 def test_the_page_is_the_same_again() -> None:
     """The same net gives the same page."""
     assert emit_page(netdsl.load("lenet5").graph) == emit_page(netdsl.load("lenet5").graph)
+
+
+def test_names_of_layers_are_not_those_of_the_page() -> None:
+    """A layer called `text` does not take the place of the part of the page with that name."""
+    net = netdsl.loads("net N {\n input layers: 4\n text: dense(3)\n output picture: dense(2)\n}")
+    for style in ("layers", "volumes"):
+        page = Page(emit_page(net.graph, DrawOptions(style=style)))
+        names = [a["id"] for _, a in page.tags if "id" in a]
+        assert len(names) == len(set(names))
+        assert "net.text" in names
