@@ -1,11 +1,12 @@
 """A net as one HTML page: figures, picture, table of layers, and the text with numbered lines.
 
-The page needs no other file: it has no script and makes no request, and its policy forbids both.
+The page needs no other file and makes no request. Its policy allows only its own style and script.
 Text from the user is escaped.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
 _POLICY = (
-    "default-src 'none'; style-src"
-    f" 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none';"
+    f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none';"
     " form-action 'none'"
 )
 _DOCUMENT = """<!DOCTYPE html>
@@ -66,6 +73,14 @@ _BODY = """<header>
 </section>
 <section class="picture" aria-labelledby="picture">
 <h2 id="picture">Picture</h2>
+<div id="tools" hidden>
+<button id="smaller" type="button" aria-label="smaller">−</button>
+<button id="larger" type="button" aria-label="larger">+</button>
+<button id="whole" type="button">fit</button>
+<button id="actual" type="button">100 %</button>
+<input id="search" type="search" aria-label="search for a layer" placeholder="search: /">
+<output id="count" aria-live="polite"></output>
+</div>
 <div class="scroll" role="region" aria-labelledby="picture" tabindex="0">
 {svg}</div>
 </section>
@@ -81,6 +96,7 @@ _BODY = """<header>
 </div>
 </section>
 </main>
+<script>{script}</script>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
@@ -131,6 +147,7 @@ def emit_page(graph: Graph, options: DrawOptions = USUAL) -> str:
         table=table_of(summary, file),
         file=escaped(Path(file.name).name),
         text=lines_of(file),
+        script=SCRIPT,
     )
     return document(graph.name, body, STYLE, _POLICY)
 
@@ -196,13 +213,18 @@ def _row(shown: ShownRow, home: SourceFile, file: SourceFile) -> str:
         line = f'<a href="#L{row.line}">{row.line}</a>'
     figures = [_figure(row.params), _figure(row.macs), _field(row)]
     return (
-        f'<tr class="{"aux" if row.aux else "layer"}">'
+        f'<tr class="{"aux" if row.aux else "layer"}" data-name="{_identifier_of(row.name)}">'
         f'<th scope="row">{escaped(row.name)}</th>'
         f"<td>{escaped(row.kind)}</td><td>{escaped(row.window)}</td>"
         f"<td>{escaped(output_text(row))}</td>"
         f"{''.join(map(_number, figures))}<td>{escaped(', '.join(shown.sources))}</td>"
         f"{_number(line)}</tr>\n"
     )
+
+
+def _identifier_of(name: str) -> str:
+    """The name of a layer as in the identifiers of a picture."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
 
 
 def _number(cell: str) -> str:

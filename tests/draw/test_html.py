@@ -20,7 +20,7 @@ NETS = ["lenet5", "googlenet:GoogLeNet", "resnet:ResNet18", "fcn:FCN8s"]
 class Page(HTMLParser):
     """The contents of a page: tags with their attributes, texts with their tags, and table rows."""
 
-    VOID = ("meta", "br", "polygon", "path", "ellipse", "polyline")
+    VOID = ("meta", "br", "input", "polygon", "path", "ellipse", "polyline")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -98,6 +98,10 @@ def assert_is_closed(page: Page, text: str) -> None:
         "ellipse",
         "polyline",
         "text",
+        "button",
+        "input",
+        "output",
+        "script",
     }
     assert {tag for tag, _ in page.tags} <= allowed
     assert page.open == []
