@@ -10,7 +10,6 @@ from netdsl.commands.common import UsageError
 from netdsl.commands.output import say, say_styled
 from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wrapped
 from netdsl.draw.rows import HEADS, Choice, number_in
-from netdsl.draw.side_by_side import MOST_LAYERS, side_by_side
 from netdsl.draw.table import (
     AT,
     flat_lines,
@@ -52,6 +51,8 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
 
 def _print_side_by_side(valid: list[Checked], width: int | None) -> None:
     """Print the layers of nets beside each other."""
+    from netdsl.draw.side_by_side import MOST_LAYERS, side_by_side  # few tables need it
+
     nets = [(label, summary.graph) for label, summary in labelled(valid)]
     long = [label for label, graph in nets if len(graph.nodes) > MOST_LAYERS]
     if long:
