@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, overload
 
 from netdsl.api_arguments import by_path, checked, texts_of
 from netdsl.api_figures import Figures
-from netdsl.api_parts import Drawing
+from netdsl.api_parts import Drawing, beside
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of
 from netdsl.errors import CompileError, NetdslError
@@ -94,7 +94,7 @@ class Net(Figures):
             picture = str(self.draw())
         except NetdslError as error:  # without the program, the table is still useful
             picture = f"<p>{escape(error.message)}</p>"
-        return f"{picture}<pre>{escape(self._table(2))}</pre>"
+        return beside(picture, f"<pre>{escape(self._table(2))}</pre>")
 
     @overload
     def draw(self, path: None = None, depth: int | None = None) -> Drawing: ...

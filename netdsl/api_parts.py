@@ -180,6 +180,13 @@ class Warnings(list["Diagnostic"]):
         return "\n".join(map(render_text, self)) or "[]"
 
 
+def beside(picture: str, table: str) -> str:
+    """A picture and a table beside each other, as HTML for notebooks."""
+    scroll = "overflow:auto;max-height:40em"
+    parts = "".join(f'<div style="{scroll}">{part}</div>' for part in (picture, table))
+    return f'<div style="display:flex;flex-wrap:wrap;gap:2em">{parts}</div>'
+
+
 class Drawing(str):
     """A picture as the text of an SVG file, which notebooks show."""
 

@@ -56,6 +56,7 @@ def test_a_net_becomes_a_variable(run: Run, shell: Any) -> None:
     assert net is shell.user_ns["One"]
     assert 15 == run("One.params")
     assert "<svg" in net._repr_html_()
+    assert "folded to depth 2" in netdsl.load("resnet:ResNet50")._repr_html_()
 
 
 def test_several_nets(run: Run, shell: Any) -> None:

@@ -1,11 +1,12 @@
 """A net as one HTML page: figures, picture, table of layers, and the text with numbered lines.
 
-The page needs no other file: it has no script and makes no request, and its policy forbids both.
+The page needs no other file and makes no request. Its policy allows only its own style and script.
 Text from the user is escaped.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
@@ -34,9 +35,15 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
 _POLICY = (
-    "default-src 'none'; style-src"
-    f" 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; base-uri 'none';"
+    f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none';"
     " form-action 'none'"
 )
 _DOCUMENT = """<!DOCTYPE html>
@@ -66,6 +73,14 @@ _BODY = """<header>
 </section>
 <section class="picture" aria-labelledby="picture">
 <h2 id="picture">Picture</h2>
+<div id="tools" hidden>
+<button id="smaller" type="button" aria-label="smaller">−</button>
+<button id="larger" type="button" aria-label="larger">+</button>
+<button id="whole" type="button">fit</button>
+<button id="actual" type="button">100 %</button>
+<input id="search" type="search" aria-label="search for a layer" placeholder="search: /">
+<output id="count" aria-live="polite"></output>
+</div>
 <div class="scroll" role="region" aria-labelledby="picture" tabindex="0">
 {svg}</div>
 </section>
@@ -74,13 +89,9 @@ _BODY = """<header>
 {table}</section>
 <section class="text" aria-labelledby="text">
 <h2 id="text">Text</h2>
-<p>{file}</p>
-<div class="scroll" role="region" aria-labelledby="text" tabindex="0">
-<ol>
-{text}</ol>
-</div>
-</section>
+{texts}</section>
 </main>
+<script>{script}</script>
 """
 _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex="0">
 <table>
@@ -102,6 +113,12 @@ _TABLE = """<div class="scroll" role="region" aria-labelledby="layers" tabindex=
 </table>
 </div>
 """
+_TEXT = """<p>{file}</p>
+<div class="scroll" role="region" aria-label="{file}" tabindex="0">
+<ol>
+{text}</ol>
+</div>
+"""
 _NONE = '<span aria-label="none">-</span>'
 MAX_FORMULA = 100  # characters in a cell
 _AUX = (
@@ -115,7 +132,7 @@ def emit_page(graph: Graph, options: DrawOptions = USUAL) -> str:
 
     Raises `NetdslError` if the program that draws is not installed or fails.
     """
-    summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
+    summary = Summary(graph, graph.derived(Costs))
     doc = ""
     if graph.doc:
         doc = f"<p>{escaped(graph.doc)}</p>\n"
@@ -128,11 +145,17 @@ def emit_page(graph: Graph, options: DrawOptions = USUAL) -> str:
             for label, text in totals(summary, most=None)
         ),
         svg=picture_of(graph, options),
-        table=table_of(summary, file),
-        file=escaped(Path(file.name).name),
-        text=lines_of(file),
+        table=table_of(summary),
+        texts=texts_of(graph),
+        script=SCRIPT,
     )
     return document(graph.name, body, STYLE, _POLICY)
+
+
+def _files(graph: Graph) -> list[tuple[SourceFile, str]]:
+    """The file of the net, and those of the blocks it uses, each with a prefix of its lines."""
+    files = dict.fromkeys([graph.site.span.file, *(node.span.file for node in graph.nodes)])
+    return [(file, f"f{number}-" if number else "") for number, file in enumerate(files)]
 
 
 def document(title: str, body: str, style: str, policy: str) -> str:
@@ -159,25 +182,39 @@ def _ends(graph: Graph) -> str:
 
 def picture_of(graph: Graph, options: DrawOptions = USUAL, seconds: float | None = None) -> str:
     """The picture, with a name for screen readers; raises as `layout.render`."""
-    file = graph.site.span.file
+    prefixes = dict(_files(graph))
 
     def link(span: Span) -> str:
-        return f"#L{span.first.line}" if span.file is file else ""
+        if span.file not in prefixes:
+            return ""
+        return f"#{prefixes[span.file]}L{span.first.line}"
 
     if options.style in SCENES:
-        return svg_element(scene_of(graph, options, link))
-    text = svg_text(graph, options, seconds, link)
+        return svg_element(scene_of(graph, options, link)).replace(' id="', ' id="net.')
+    # A layer can have the name of a part of the page, such as `text`.
+    text = svg_text(graph, options, seconds, link).replace(' id="', ' id="net.')
     label = escaped(
         f"Picture of {graph.name}: its layers from input to output, as listed in the table below"
     )
     return text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
-def table_of(summary: Summary, file: SourceFile) -> str:
-    """The table of the layers, with links to their lines in `file`."""
+def texts_of(graph: Graph) -> str:
+    """The text of the net, and of the files that its blocks are written in."""
+    return "".join(
+        _TEXT.format(file=escaped(Path(file.name).name), text=_lines_of(file, prefix))
+        for file, prefix in _files(graph)
+    )
+
+
+def table_of(summary: Summary) -> str:
+    """The table of the layers, with links to their lines in the files that the page shows."""
     files = [node.span.file for node in summary.graph.nodes]
+    prefixes = dict(_files(summary.graph))
     lines = flat_lines(summary, Choice(columns=("field",)))
-    rows = "".join(_row(line, home, file) for line, home in zip(lines, files, strict=True))
+    rows = "".join(
+        _row(line, home, prefixes.get(home)) for line, home in zip(lines, files, strict=True)
+    )
     macs = escaped(summary.macs_of_multiples())
     return _TABLE.format(
         rows=rows,
@@ -187,21 +224,27 @@ def table_of(summary: Summary, file: SourceFile) -> str:
     )
 
 
-def _row(shown: ShownRow, home: SourceFile, file: SourceFile) -> str:
-    """A row of the table; `home` is the file that its layer is written in."""
+def _row(shown: ShownRow, home: SourceFile, prefix: str | None) -> str:
+    """A row of the table; `home` is the file of its layer, whose lines have the prefix if shown."""
     row = shown.row
     line = escaped(f"{Path(home.name).name}:{row.line}")
-    if home is file:
-        line = f'<a href="#L{row.line}">{row.line}</a>'
+    if prefix is not None:
+        text = escaped(f"{Path(home.name).name}:") * bool(prefix)
+        line = f'<a href="#{prefix}L{row.line}">{text}{row.line}</a>'
     figures = [_figure(row.params), _figure(row.macs), _field(row)]
     return (
-        f'<tr class="{"aux" if row.aux else "layer"}">'
+        f'<tr class="{"aux" if row.aux else "layer"}" data-name="{_identifier_of(row.name)}">'
         f'<th scope="row">{escaped(row.name)}</th>'
         f"<td>{escaped(row.kind)}</td><td>{escaped(row.window)}</td>"
         f"<td>{escaped(output_text(row))}</td>"
         f"{''.join(map(_number, figures))}<td>{escaped(', '.join(shown.sources))}</td>"
         f"{_number(line)}</tr>\n"
     )
+
+
+def _identifier_of(name: str) -> str:
+    """The name of a layer as in the identifiers of a picture."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
 
 
 def _number(cell: str) -> str:
@@ -223,9 +266,9 @@ def _figure(value: int | Sym) -> str:
     return escaped(whole)
 
 
-def lines_of(file: SourceFile) -> str:
+def _lines_of(file: SourceFile, prefix: str) -> str:
     """The lines of a file as items of a list, to which the table links."""
     return "".join(
-        f'<li id="L{n}"><code>{escaped(line.rstrip())}</code></li>\n'
+        f'<li id="{prefix}L{n}"><code>{escaped(line.rstrip())}</code></li>\n'
         for n, line in enumerate(file.text.rstrip().split("\n"), start=1)
     )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import totals
 from netdsl.analysis.summary import Summary
-from netdsl.draw.html import STYLE, document, escaped, lines_of, picture_of, table_of
+from netdsl.draw.html import STYLE, document, escaped, picture_of, table_of, texts_of
 from netdsl.draw.options import DrawOptions
 from netdsl.errors import NetdslError
 from netdsl.train.display import clock_text
@@ -195,13 +195,12 @@ def _net(contents: Contents) -> list[str]:
     graph = contents.graph
     if graph is None:
         return []
-    summary, file = Summary(graph, graph.derived(Costs)), graph.site.span.file
-    text = _SCROLL.format(id="text", content=f"<ol>\n{lines_of(file)}</ol>\n")
+    summary = Summary(graph, graph.derived(Costs))
     return [
         _section("figures", "Figures", _definitions(dict(totals(summary, most=None)))),
         _section("picture", "Picture", contents.picture),
-        _section("layers", "Layers", table_of(summary, file)),
-        _section("text", "Text", text),
+        _section("layers", "Layers", table_of(summary)),
+        _section("text", "Text", texts_of(graph)),
     ]
 
 

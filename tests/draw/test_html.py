@@ -20,7 +20,7 @@ NETS = ["lenet5", "googlenet:GoogLeNet", "resnet:ResNet18", "fcn:FCN8s"]
 class Page(HTMLParser):
     """The contents of a page: tags with their attributes, texts with their tags, and table rows."""
 
-    VOID = ("meta", "br", "polygon", "path", "ellipse", "polyline")
+    VOID = ("meta", "br", "input", "polygon", "path", "ellipse", "polyline")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -98,12 +98,18 @@ def assert_is_closed(page: Page, text: str) -> None:
         "ellipse",
         "polyline",
         "text",
+        "button",
+        "input",
+        "output",
+        "script",
     }
     assert {tag for tag, _ in page.tags} <= allowed
     assert page.open == []
     for _, attributes in page.tags:
         assert not {k for k in attributes if k in ("src", "style", "action") or k.startswith("on")}
-        assert all(v.startswith("#L") for k, v in attributes.items() if k.endswith("href"))
+        assert all(
+            re.match(r"#(f\d+-)?L\d+$", v) for k, v in attributes.items() if k.endswith("href")
+        )
     policy = next(
         a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
     )
@@ -151,7 +157,8 @@ def test_the_table_of_the_page_is_correct(name: str) -> None:
     targets = [a["href"][1:] for t, a in page.tags if t == "a" and "href" in a]
     assert targets
     assert set(targets) <= places
-    lines = net.graph.site.span.file.text.rstrip().split("\n")
+    files = dict.fromkeys([net.graph.site.span.file, *(n.span.file for n in net.graph.nodes)])
+    lines = [line for file in files for line in file.text.rstrip().split("\n")]
     assert len([t for t, _ in page.tags if t == "code"]) == len(lines)
 
 
@@ -178,7 +185,8 @@ def test_the_page_is_accessible() -> None:
     assert len(set(ids)) == len(ids)
     for _, attributes in page.tags:
         assert attributes.get("role") != "region" or (
-            attributes["tabindex"] == "0" and attributes["aria-labelledby"] in ids
+            attributes["tabindex"] == "0"
+            and ("aria-label" in attributes or attributes["aria-labelledby"] in ids)
         )
     assert "valid for" in page.within("dt")
     assert "H >= 1, W >= 1" in page.within("dd")
@@ -210,3 +218,27 @@ def test_the_page_takes_user_text_as_text(text: str) -> None:
 def test_the_page_is_the_same_again() -> None:
     """The same net gives the same page."""
     assert emit_page(netdsl.load("lenet5").graph) == emit_page(netdsl.load("lenet5").graph)
+
+
+def test_names_of_layers_are_not_those_of_the_page() -> None:
+    """A layer called `text` does not take the place of the part of the page with that name."""
+    net = netdsl.loads("net N {\n input layers: 4\n text: dense(3)\n output picture: dense(2)\n}")
+    for style in ("layers", "volumes"):
+        page = Page(emit_page(net.graph, DrawOptions(style=style)))
+        names = [a["id"] for _, a in page.tags if "id" in a]
+        assert len(names) == len(set(names))
+        assert "net.text" in names
+
+
+def test_the_page_shows_the_files_of_the_library() -> None:
+    """The rows of a block of the library lead to its file, which the page shows."""
+    text = emit_page(netdsl.load("resnet:ResNet50").graph)
+    page = Page(text)
+    names = {a["id"] for _, a in page.tags if "id" in a}
+    links = {v[1:] for _, a in page.tags for k, v in a.items() if k.endswith("href")}
+    assert links <= names
+    assert any(link.startswith("f1-L") for link in links)
+    labels = [a.get("aria-label") for t, a in page.tags if t == "div"]
+    assert {"resnet.net", "bottleneck.net"} <= set(labels)
+    row = next(cells for cells in page.rows if cells[0] == "layer1.0.conv1")
+    assert re.fullmatch(r"bottleneck\.net:\d+", row[-1])
