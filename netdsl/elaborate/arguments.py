@@ -191,6 +191,10 @@ class _Binding:
         except Overrun:
             raise
         except NetdslError as error:
+            if error.diagnostic.code == "unknown-name":
+                from netdsl.elaborate.no_layer import advise_nothing  # only errors need it
+
+                advise_nothing(error.diagnostic, self._signature.definition, name, argument)
             self.add(error)
 
     def missing(self) -> list[str]:
