@@ -73,7 +73,7 @@ def bind_parameters(
     """
     check_order(arguments, signature.parameters)
     binding = _Binding(frame, signature, env)
-    binding.bind_positional([argument for argument in arguments if argument.name is None])
+    binding.bind_positional(arguments)
     for argument in arguments:
         if argument.name is not None:
             binding.bind_named(argument, argument.name)
@@ -119,8 +119,9 @@ class _Binding:
         """Add the diagnostics of an error."""
         self.errors += error.diagnostics
 
-    def bind_positional(self, arguments: list[ast.Argument]) -> None:
-        """Bind the arguments without names."""
+    def bind_positional(self, given: tuple[ast.Argument, ...]) -> None:
+        """Bind those of the arguments that have no names."""
+        arguments = [argument for argument in given if argument.name is None]
         signature = self._signature
         count = len(signature.parameters)
         if len(arguments) > count:
@@ -128,15 +129,16 @@ class _Binding:
                 f"`{signature.name}` takes {counted(count, 'argument')}, found {len(arguments)}"
             )
             span = arguments[count].span
-            kept = ", ".join(argument.span.text for argument in arguments[:count])
-            help_ = f"write `{signature.name}({kept})`; it is declared as `{signature}`"
+            from netdsl.elaborate.surplus import advise_surplus, kept  # only errors need them
+
+            written = f"{signature.name}({kept(signature.definition, given)})"
+            help_ = f"write `{written}`; it is declared as `{signature}`"
             if not count:
                 help_ = f"write `{signature}`"
             error = signature.fault("too-many-arguments", message, span, help_)
-            from netdsl.elaborate.surplus import advise_surplus  # only errors need it
 
             before = self._frame.values.get(INPUT)
-            advise_surplus(error, signature.name, signature.definition, arguments, before)
+            advise_surplus(error, signature.name, signature.definition, given, before)
             self.add(error)
         for parameter, argument in zip(signature.parameters, arguments, strict=False):
             self._bind(parameter.name, argument)
@@ -191,6 +193,10 @@ class _Binding:
         except Overrun:
             raise
         except NetdslError as error:
+            if error.diagnostic.code == "unknown-name":
+                from netdsl.elaborate.no_layer import advise_nothing  # only errors need it
+
+                advise_nothing(error.diagnostic, self._signature.definition, name, argument)
             self.add(error)
 
     def missing(self) -> list[str]:

@@ -166,6 +166,8 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         diagnostic.help = f"write `{written}`, without quotes"
         diagnostic.fix = (Edit(value.span, written),)
         return
+    if any(edit.span == value.span and edit.text == "identity" for edit in diagnostic.fix):
+        return
     repair = for_parameter(use, name)
     if repair is not None:
         diagnostic.help, diagnostic.fix = repair

@@ -92,6 +92,10 @@ class Calls:
             error.diagnostic.fix = as_reference(call, call.name)
         if isinstance(target, str) and advice is not None and self.net.caller is not None:
             error.diagnostic.fix = _unquoted(self.net.caller.span, target)
+        if error.help is None:
+            from netdsl.elaborate.no_layer import advise_applied  # only errors need it
+
+            advise_applied(error.diagnostic, call.name, self.net.calls)
         raise error
 
     def _layer_or_block(self, invocation: Invocation, target: KindValue | BlockValue) -> Value:

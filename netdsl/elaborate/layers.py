@@ -71,15 +71,19 @@ def _op(
     try:
         op = net.inference.op(cls, arguments.positional, arguments.keywords)
     except OpError as error:
-        from netdsl.elaborate import faults  # only texts with errors need it
+        from netdsl.elaborate import faults, tensor_arguments  # only texts with errors need them
 
-        raise faults.of_arguments(error, invocation, cls, arguments, net.open[-1]) from None
+        fault = tensor_arguments.of_tensor(error, invocation, cls)
+        if fault is None:
+            fault = faults.of_arguments(error, invocation, cls, arguments, net.open[-1])
+        raise fault from None
     try:
         _check_input_count(cls, len(xs), invocation)
     except OpError as error:
-        from netdsl.elaborate import faults  # only texts with errors need it
+        from netdsl.elaborate import faults, tensor_arguments  # only texts with errors need them
 
-        raise faults.of_references(error, invocation, cls, xs) from None
+        fault = tensor_arguments.of_tensor(error, invocation, cls)
+        raise fault or faults.of_references(error, invocation, cls, xs) from None
     return op
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.ir.op import Arg, Op
+    from netdsl.ir.types import TensorType
 
 # The kinds that take the number that is written after a kind without arguments.
 WITH_NUMBER = {
@@ -83,7 +84,7 @@ def for_surplus(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     """Advice for more arguments by position than a kind has."""
     texts = [a.value.span.text for a in call.arguments if a.name is None]
     if cls.inputs[1] > 2:
-        return _for_join(cls, values)
+        return _for_join(cls, call, values)
     if not cls.args:
         return _for_none(cls, values, texts)
     takes_list = len(cls.args) == 1 and cls.args[0].convert in (sizes, integers)
@@ -101,13 +102,42 @@ def formula_for(cls: type[Op], values: Sequence[object]) -> str | None:
     return f"(@ {operator} {values[0]})"
 
 
-def _for_join(cls: type[Op], values: Sequence[object]) -> str:
+def join_with_numbers(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str | None:
+    """The join that is meant by one with a list of numbers, `add([1, 2])`."""
+    if cls.kind not in OPERATORS or len(values) != 1 or not isinstance(values[0], tuple):
+        return None
+    if not values[0] or any(type(number) not in (int, float) for number in values[0]):
+        return None
+    return f"{cls.kind} {{ | identity | const({call.arguments[0].value.span.text}) }}"
+
+
+def certain_join(
+    cls: type[Op], call: ast.Call, values: Sequence[object], x: TensorType | None
+) -> str | None:
+    """What a join with a number, or with as many numbers as its input `x` has, certainly means."""
+    written = join_with_numbers(cls, call, values)
+    if len(call.arguments) > 1:
+        return None
+    if written is None or x is None:
+        return formula_for(cls, values)
+    listed = values[0]
+    return written if isinstance(listed, tuple) and x.shape == (len(listed),) else None
+
+
+def _for_join(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     if values and all(isinstance(value, str) and value.isidentifier() for value in values):
         references = ", ".join(f"@{value}" for value in values)
         return f"references begin with `@`: write `{cls.kind}({references})`"
     formula = formula_for(cls, values)
+    if len(call.arguments) > 1:  # the others are references
+        return (
+            "write numbers in a formula, as in `(@ + 2 * @label)`, where `@` is the current value"
+        )
     if formula is not None:
         return f"write `{formula}`, where `@` is the current value"
+    numbers = join_with_numbers(cls, call, values)
+    if numbers is not None:
+        return f"make the numbers a tensor: `{numbers}`"
     return (
         "give what it joins as arms in braces, as in"
         f" `{cls.kind} {{ | relu | identity }}`, or as references: `{cls.kind}(@label)`"

@@ -17,13 +17,14 @@ def advise_surplus(
     error: NetdslError,
     name: str,
     definition: ast.Definition,
-    arguments: list[ast.Argument],
+    given: tuple[ast.Argument, ...],
     source: object,
 ) -> None:
     """Better advice for loose numbers of a list, and for PyTorch's channels of the input.
 
     `source` is the value before the call, if there is one.
     """
+    arguments = [argument for argument in given if argument.name is None]
     listed = _as_list(name, definition, arguments)
     if listed is not None:
         error.diagnostic.help = listed
@@ -34,13 +35,22 @@ def advise_surplus(
     if not is_one_too_many or len(arguments) < 2 or not isinstance(first, ast.Literal):
         return
     if shape[:1] == (first.value,) and type(first.value) is int:
-        kept = ", ".join(argument.span.text for argument in arguments[1:])
+        texts = [a.span.text for a in given if a is not arguments[0]]
         error.diagnostic.span = arguments[0].span
         error.diagnostic.help = (
-            f"the {first.value} channels of the input are known: write `{name}({kept})`"
+            f"the {first.value} channels of the input are known: write `{name}({', '.join(texts)})`"
         )
         place = Span(first.span.file, arguments[0].span.start, arguments[1].span.start)
         error.diagnostic.fix = (Edit(place, ""),)
+
+
+def kept(definition: ast.Definition, given: tuple[ast.Argument, ...]) -> str:
+    """The arguments that a call can keep: those by name, and those by position before them."""
+    names = [parameter.name for parameter in definition.parameters]
+    named = [argument for argument in given if argument.name in names]
+    count = min((names.index(a.name) for a in named if a.name is not None), default=len(names))
+    positional = [argument for argument in given if argument.name is None]
+    return ", ".join(argument.span.text for argument in [*positional[:count], *named])
 
 
 def _as_list(name: str, definition: ast.Definition, arguments: list[ast.Argument]) -> str | None:

@@ -19,7 +19,7 @@ from netdsl.elaborate.corrections import (
 )
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.elaborate.shares import renamed
-from netdsl.elaborate.suggested_calls import for_missing, for_surplus, for_unknown, formula_for
+from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import OpError
 from netdsl.habits.arguments import RENAMED
@@ -103,9 +103,9 @@ class WrongArguments:
             if first.code == "too-many-arguments" and not first.diagnostic.fix:
                 first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
                 self._positions_in_a_row(first, arguments.positional)
-                formula = formula_for(cls, arguments.positional)
-                if formula is not None:
-                    first.diagnostic.fix = (Edit(self.call.span, formula),)
+                meant = certain_join(cls, self.call, arguments.positional, self._x)
+                if meant is not None:
+                    first.diagnostic.fix = (Edit(self.call.span, meant),)
             self.errors = [first]
             return
         self._suggest_call()

@@ -142,7 +142,7 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     """
     kind = cls.kind
     if len(positional) > len(cls.args):
-        raise _too_many(cls, len(positional))
+        raise _too_many(cls, positional)
     values: dict[str, object] = {}
     for declared, value in zip(cls.args, positional, strict=False):
         if declared.name in keywords:
@@ -164,13 +164,15 @@ def bind(cls: type[Op], positional: Sequence[object], keywords: dict[str, object
     return cls(values)
 
 
-def _too_many(cls: type[Op], found: int) -> OpError:
+def _too_many(cls: type[Op], values: Sequence[object]) -> OpError:
     """The error for more positional arguments than a kind has."""
-    takes = f"at most {counted(len(cls.args), 'argument')}" if cls.args else "no arguments"
-    help = f"write `{signature(cls)}`"
+    most = f"at most {counted(len(cls.args), 'argument')}" if cls.args else "no arguments"
+    takes, help = f"takes {most}, found {len(values)}", f"write `{signature(cls)}`"
     if cls.inputs[1] > 2:
         help = "give what it joins as arms in braces, `{ | ... | ... }`, or as references, `@label`"
-    return OpError("too-many-arguments", f"`{cls.kind}` takes {takes}, found {found}", help=help)
+        if not cls.args:
+            takes = f"joins arms or references, found {', '.join(map(show, values))}"
+    return OpError("too-many-arguments", f"`{cls.kind}` {takes}", help=help)
 
 
 def check(declared: Arg, kind: str, value: object) -> object:

@@ -6,6 +6,7 @@ import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import nearest
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -21,6 +22,7 @@ from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
 from netdsl.habits.loops import zipped
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
+from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -216,6 +218,10 @@ def advise_function(
     if "@" in span.text and name in OF_TENSORS:
         diagnostic.help = OF_TENSORS[name]
         return
+    if call is not None and call.name not in (*LAYERS, *JOINS):
+        _misspelt_argument(diagnostic, span, name)
+        if diagnostic.fix:
+            return
     if not is_layer(span.text) and find(name) is None:
         _function_of_list(diagnostic, span, name)
         return
@@ -241,6 +247,26 @@ def advise_function(
     if written is not None:
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, call.span, written)
+
+
+def _misspelt_argument(diagnostic: Diagnostic, span: Span, name: str) -> None:
+    """Advice and fix for a layer that a block is given under a name of another tool."""
+    chain = chain_of(span.text)
+    near = nearest(name, LAYERS)
+    arguments = span.text[len(name) :]
+    if find(name) is not None and chain is not None and chain.start is None:
+        if len(chain.layers) > 1 or not is_layer(chain.layers[0]):
+            return
+        written = chain.layers[0]
+    elif key_of(name) in LAYERS and chain is not None and len(chain.layers) == 1:
+        written = chain.layers[0]
+    elif near is not None:
+        written = near if arguments == "()" else near + arguments
+    else:
+        return
+    diagnostic.message = f"there is no layer or block `{name}`"
+    diagnostic.help = f"write `{written}`"
+    set_fix(diagnostic, span, written)
 
 
 def _function_of_list(diagnostic: Diagnostic, span: Span, name: str) -> None:

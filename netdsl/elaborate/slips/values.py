@@ -67,6 +67,8 @@ def advise_name(
         diagnostic.help = "a mask of numbers is added to the scores: 0 keeps a key, -100 hides it"
     elif call is not None and argument is not None and _pads(diagnostic, call, argument):
         pass  # the advice is given
+    elif name in NOTHING and any(edit.text == "identity" for edit in diagnostic.fix):
+        pass  # the parameter is a layer, and the advice is given
     elif name in NOTHING:
         diagnostic.help = "leave it out, or give a value such as 0 or `false`"
         if call is not None:
