@@ -89,7 +89,8 @@ class Run:
         parameters = dict(module.named_parameters())
         selection = Selection(self._kinds(ends))
         self.freezing = Freezing(module, frozen_until(config, selection))
-        fused = config.precision != FP16 and not config.freeze
+        # PyTorch has no fused SGD for shards.
+        fused = config.precision != FP16 and not config.freeze and not shards
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
         parts = with_class_weights(parts_of(config.loss, ends.outputs), self.dataset)

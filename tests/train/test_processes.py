@@ -110,14 +110,17 @@ def test_a_share_of_a_batch_is_augmented_as_in_the_whole_one(augmentation: Setti
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(3, []), (2, ["--set", "train.strategy=sharded"])], ids=["data", "sharded"]
+    ("count", "strategy", "optimizer"),
+    [(3, "data", "adam"), (2, "sharded", "adam"), (2, "sharded", "sgd(0.05, momentum = 0.9)")],
 )
 def test_several_processes_have_the_losses_of_one(
-    folder: Path, count: int, words: list[str]
+    folder: Path, count: int, strategy: str, optimizer: str
 ) -> None:
-    """Without batch norm and dropout, only the order of sums differs; resuming keeps that."""
-    one = trained(folder, "one", 1)
-    many = trained(folder, "many", count, *words)
+    """Without batch norm and dropout, only the order of sums differs."""
+    words = ["--set", f"train.optimizer={optimizer}", "--set", "train.clip_norm=2"]
+    words += ["--set", "train.clip_value=0.5"]
+    one = trained(folder, "one", 1, *words)
+    many = trained(folder, "many", count, *words, "--set", f"train.strategy={strategy}")
     for expected, actual in zip(one, many, strict=True):
         for key in ("train_loss", "test_loss"):
             assert actual[key] == pytest.approx(expected[key], rel=1e-4)
