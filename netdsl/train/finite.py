@@ -13,7 +13,7 @@ from netdsl.train.parallel import total_norm, whole
 from netdsl.train.processes import ALONE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from netdsl.train.processes import Processes
 
@@ -60,34 +60,26 @@ class Watch:
         if value > MOST * max(1.0, abs(self.first)):
             fact = f"the training loss is {value:.3g} {place}, and was {self.first:.3g} at first"
             raise _diverged(fact)
-        wrong = None
-        if not math.isfinite(length):
-            wrong = self._agreed(self._first_wrong())
-        if wrong is not None:
-            raise _diverged(f"{wrong} {place}")
+        if math.isfinite(length):
+            return
+        for what, tensors, own_advice in (
+            ("the gradient of ", {n: p.grad for n, p in self.module.named_parameters()}, advice),
+            ("", dict(self.module.named_parameters()), CALMER),
+        ):
+            name = self._agreed(_first_wrong(tensors))
+            if name is not None:
+                fact = f"{what}`{name}` has numbers that are not finite {place}"
+                raise _diverged(fact, advice=own_advice)
 
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
-        tensors = self.module.state_dict().items()
-        wrong = (name for name, tensor in tensors if not whole(tensor).isfinite().all())
-        name = self._agreed(next(wrong, None))
+        name = self._agreed(_first_wrong(self.module.state_dict()))
         if name is not None:
             raise _diverged(f"`{name}` has numbers that are not finite {place}")
 
     def _agreed(self, found: str | None) -> str | None:
         """What the first of the processes has found that has found anything."""
         return next(filter(None, self._processes.texts(found or "")), None)
-
-    def _first_wrong(self) -> str | None:
-        """The first gradient or weight that is not finite, if there is one."""
-        for what, tensors in (
-            ("the gradient of `{}`", {n: p.grad for n, p in self.module.named_parameters()}),
-            ("`{}`", dict(self.module.named_parameters())),
-        ):
-            for name, tensor in tensors.items():
-                if tensor is not None and not whole(tensor).isfinite().all():
-                    return f"{what.format(name)} has numbers that are not finite"
-        return None
 
     def _where(self, again: Callable[[], object]) -> str | None:
         """The first layer whose result is not finite when the forward pass is repeated."""
@@ -107,6 +99,14 @@ class Watch:
         for handle in handles:
             handle.remove()
         return found[0] if found else None
+
+
+def _first_wrong(tensors: Mapping[str, Tensor | None]) -> str | None:
+    """The name of the first tensor with a number that is not finite, if there is one."""
+    for name, tensor in tensors.items():
+        if tensor is not None and not whole(tensor).isfinite().all():
+            return name
+    return None
 
 
 def _diverged(fact: str, layer: str | None = None, advice: str = CALMER) -> SettingError:

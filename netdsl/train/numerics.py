@@ -14,7 +14,7 @@ from netdsl.errors import SettingError
 from netdsl.train.recipe.options import BF16, FP16, TF32
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from torch import nn
 
@@ -115,6 +115,16 @@ class Scaler:
         self.overflows = int(own.pop("overflows", 0))
         if own and self.scaler.is_enabled():
             self.scaler.load_state_dict(own)
+
+
+def clip_values(gradients: Iterable[Tensor], limit: float) -> None:
+    """Limit the magnitude of each number of the gradients.
+
+    Infinite numbers become NaN, and not the limit: the run stops because of them.
+    """
+    for gradient in gradients:
+        wrong = gradient * 0
+        gradient.clamp_(-limit, limit).add_(wrong)
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:

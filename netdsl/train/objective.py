@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -92,52 +93,59 @@ def build_loss(loss: losses.Loss, target: TargetData) -> LossFunction:
     """A function that takes scores and targets, and gives the mean loss, a scalar.
 
     Scores are N x K, or N x K x H x W for pixels. Targets are classes, N or N x H x W, or values
-    with the shape of the scores. The class that the target ignores is left out.
+    with the shape of the scores. The classes that the loss and the target ignore are left out.
     """
-    ignore = getattr(loss, "ignore", None)
-    if ignore is None:
-        ignore = target.ignored
+    both = {getattr(loss, "ignore", None), target.ignored}
+    ignored = tuple(label for label in both if label is not None)
     match loss:
         case losses.CrossEntropy():
-            return _CrossEntropy(loss, ignore)
+            return _CrossEntropy(loss, ignored)
         case losses.BinaryCrossEntropy():
-            return _BinaryCrossEntropy(loss, ignore)
+            return _BinaryCrossEntropy(loss, ignored)
         case losses.Dice():
-            return _Dice(loss, ignore)
+            return _Dice(loss, ignored)
         case losses.MSE():
-            return _of_values(F.mse_loss)
+            return _of_values(partial(F.mse_loss, reduction="none"), ignored)
         case losses.L1():
-            return _of_values(F.l1_loss)
+            return _of_values(partial(F.l1_loss, reduction="none"), ignored)
         case losses.SmoothL1(beta=beta):
-            return _of_values(lambda x, t: F.smooth_l1_loss(x, t, beta=beta))
+            return _of_values(partial(F.smooth_l1_loss, reduction="none", beta=beta), ignored)
 
 
 class _CrossEntropy(nn.Module):
-    def __init__(self, loss: losses.CrossEntropy, ignore: int | None) -> None:
+    def __init__(self, loss: losses.CrossEntropy, ignored: Sequence[int]) -> None:
         super().__init__()
         self._weights = _class_weights(loss.weights)
-        self._ignore = NO_CLASS if ignore is None else ignore
+        self._ignores = bool(ignored)
+        self._ignore, *self._others = ignored or [NO_CLASS]
         self._smoothing = loss.label_smoothing
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of scores and targets, a scalar."""
+        """The mean loss of scores and targets, a scalar; 0 if no target counts."""
         weights = self._weights
         if weights is not None:
             weights = weights.to(scores.device)
         ignore, smoothing = self._ignore, self._smoothing
-        return F.cross_entropy(
+        can_ignore = self._ignores and not targets.is_floating_point()
+        if can_ignore:
+            for other in self._others:
+                targets = targets.masked_fill(targets == other, ignore)
+        loss = F.cross_entropy(
             scores, targets, weight=weights, ignore_index=ignore, label_smoothing=smoothing
         )
+        if can_ignore:  # the mean of no targets is not a number
+            loss = torch.where((targets != ignore).any(), loss, 0.0)
+        return loss
 
 
 class _BinaryCrossEntropy(nn.Module):
-    def __init__(self, loss: losses.BinaryCrossEntropy, ignore: int | None) -> None:
+    def __init__(self, loss: losses.BinaryCrossEntropy, ignored: Sequence[int]) -> None:
         super().__init__()
         self._weights = _class_weights(loss.weights)
-        self._ignore = ignore
+        self._ignored = ignored
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        values, counts = _values_of(scores, targets, self._ignore)
+        values, counts = _values_of(scores, targets, self._ignored)
         errors = F.binary_cross_entropy_with_logits(scores, values, reduction="none")
         if self._weights is not None:
             weights = self._weights.to(scores.device)
@@ -145,18 +153,16 @@ class _BinaryCrossEntropy(nn.Module):
                 errors = errors * torch.lerp(weights[0], weights[1], values)
             else:
                 errors = errors * _along_classes(weights, scores)
-        if counts is None:
-            return errors.mean()
-        return (errors * counts).sum() / counts.expand_as(errors).sum()
+        return _mean(errors, counts)
 
 
 class _Dice(nn.Module):
-    def __init__(self, loss: losses.Dice, ignore: int | None) -> None:
+    def __init__(self, loss: losses.Dice, ignored: Sequence[int]) -> None:
         super().__init__()
-        self._smooth, self._ignore = loss.smooth, ignore
+        self._smooth, self._ignored = loss.smooth, ignored
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        values, counts = _values_of(scores, targets, self._ignore)
+        values, counts = _values_of(scores, targets, self._ignored)
         chances = scores.sigmoid() if scores.shape[1] == 1 else scores.softmax(1)
         if counts is not None:
             values, chances = values * counts, chances * counts
@@ -166,11 +172,24 @@ class _Dice(nn.Module):
         return 1 - ((2 * both + self._smooth) / (each + self._smooth)).mean()
 
 
-def _of_values(error: LossFunction) -> LossFunction:
-    return lambda scores, targets: error(scores, _values_of(scores, targets, None)[0])
+def _of_values(error: LossFunction, ignored: Sequence[int]) -> LossFunction:
+    def mean_error(scores: Tensor, targets: Tensor) -> Tensor:
+        values, counts = _values_of(scores, targets, ignored)
+        return _mean(error(scores, values), counts)
+
+    return mean_error
 
 
-def _values_of(scores: Tensor, targets: Tensor, ignore: int | None) -> tuple[Tensor, Tensor | None]:
+def _mean(errors: Tensor, counts: Tensor | None) -> Tensor:
+    """The mean of the errors that count; 0 if none does."""
+    if counts is None:
+        return errors.mean()
+    return (errors * counts).sum() / counts.expand_as(errors).sum().clamp(min=1)
+
+
+def _values_of(
+    scores: Tensor, targets: Tensor, ignored: Sequence[int]
+) -> tuple[Tensor, Tensor | None]:
     """The targets as values with the shape of the scores, and which of them count, as 0 or 1.
 
     A class becomes 1 for that class and 0 for the others; it is the value itself if there is only
@@ -179,9 +198,10 @@ def _values_of(scores: Tensor, targets: Tensor, ignore: int | None) -> tuple[Ten
     if targets.is_floating_point():
         return targets.to(scores.dtype).reshape(scores.shape), None
     counts = None
-    if ignore is not None:
-        counts = (targets != ignore).unsqueeze(1).to(scores.dtype)
-        targets = targets.masked_fill(targets == ignore, 0)
+    if ignored:
+        is_ignored = torch.stack([targets == label for label in ignored]).any(0)
+        counts = (~is_ignored).unsqueeze(1).to(scores.dtype)
+        targets = targets.masked_fill(is_ignored, 0)
     if scores.shape[1] == 1:
         return targets.unsqueeze(1).to(scores.dtype), counts
     return F.one_hot(targets, scores.shape[1]).movedim(-1, 1).to(scores.dtype), counts

@@ -20,7 +20,7 @@ from netdsl.train.config import TrainConfig
 from netdsl.train.feed import Batch, Feed
 from netdsl.train.finite import Watch
 from netdsl.train.freezing import Freezing, frozen_until
-from netdsl.train.numerics import Scaler, averaged, outputs_of
+from netdsl.train.numerics import Scaler, averaged, clip_values, outputs_of
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import RATE, build_optimizer, check_trainable
 from netdsl.train.order import TrainStep, seed_draws, steps_of
@@ -89,6 +89,7 @@ class Run:
         parameters = dict(module.named_parameters())
         selection = Selection(self._kinds(ends))
         self.freezing = Freezing(module, frozen_until(config, selection))
+        # PyTorch has no fused SGD for shards.
         fused = config.precision != FP16 and not config.freeze and not shards
         self.optimizer = build_optimizer(config.optimizer, parameters, selection, fused=fused)
         heads = getattr(module, "aux_weights", ())
@@ -223,12 +224,13 @@ class Run:
 
     def _clip(self) -> None:
         parameters = [p for p in self.module.parameters() if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         if self.config.clip_value is not None:
-            nn.utils.clip_grad_value_(parameters, self.config.clip_value)
+            clip_values(gradients, self.config.clip_value)
         if self.config.clip_norm is not None:
-            gradients = [p.grad for p in parameters if p.grad is not None]
             norm = total_norm(gradients, self.layer_processes)
-            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, norm)
+            if not whole(norm).isnan():  # it would make all gradients NaN, and none could be named
+                nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, norm)
 
     def _repeat(self, step: TrainStep, batch: Batch) -> None:
         """Repeat the forward passes of a step, without compiled code, which has no layers."""

@@ -25,6 +25,7 @@ LABELS = torch.tensor([0, 2])
 ONE_HOT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
 PIXELS = torch.arange(24.0).reshape(2, 3, 2, 2).sin()
 CLASSES = TargetData(("a", "b", "c"))
+Ignoring = CrossEntropy | BinaryCrossEntropy | Dice
 MASK = torch.tensor([[[0, 1], [2, 255]], [[255, 1], [1, 0]]])
 
 
@@ -140,6 +141,34 @@ def test_the_class_that_a_target_ignores_is_left_out() -> None:
     for loss in (CrossEntropy, BinaryCrossEntropy, Dice):
         of_data = build_loss(loss(), target)(PIXELS, MASK).item()
         assert of_data == value(loss(ignore=255), PIXELS, MASK)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, BinaryCrossEntropy, Dice])
+def test_a_loss_ignores_a_class_besides_that_of_the_target(loss: type[Ignoring]) -> None:
+    """Pixels without a class are left out, too, if the loss ignores a class."""
+    target = TargetData(("a", "b", "c"), 255)
+    found = build_loss(loss(ignore=1), target)(PIXELS, MASK).item()
+    without = MASK.masked_fill(MASK == 1, 255)
+    assert found == pytest.approx(value(loss(ignore=255), PIXELS, without))
+
+
+def test_errors_of_values_leave_out_pixels_without_a_class() -> None:
+    """The squared error of a mask is the mean over the pixels that have a class."""
+    found = build_loss(MSE(), TargetData(("a", "b", "c"), 255))(PIXELS, MASK)
+    one_hot = F.one_hot(MASK.masked_fill(MASK == 255, 0), 3).movedim(-1, 1)
+    kept = (MASK != 255)[:, None].expand_as(PIXELS)
+    assert found.item() == pytest.approx((PIXELS - one_hot)[kept].square().mean().item())
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, BinaryCrossEntropy, Dice])
+def test_a_batch_in_which_no_target_counts(loss: type[Ignoring]) -> None:
+    """Its loss is finite, and its gradient is 0: such a batch changes nothing."""
+    scores = PIXELS.clone().requires_grad_()
+    found = build_loss(loss(ignore=1), CLASSES)(scores, torch.ones_like(MASK))
+    torch.autograd.backward(found)
+    assert found.isfinite()
+    assert scores.grad is not None
+    assert not scores.grad.any()
 
 
 def test_weights_of_a_single_score() -> None:

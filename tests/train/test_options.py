@@ -145,6 +145,30 @@ def test_clipping_limits_the_step(tmp_path: Path, kind: str) -> None:
     assert size.item() == pytest.approx(0.01, rel=1e-3)
 
 
+class Infinite(nn.Module):
+    """A net whose second layer has gradients that are not finite."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.first, self.root = nn.Linear(64, 3), nn.Parameter(torch.zeros(3))
+        self.factor = factor  # 0 makes the gradients NaN
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.first(images.flatten(1))
+        return scores + self.factor * self.root.sqrt()
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0])
+@pytest.mark.parametrize("limit", [{}, {"clip_norm": 1.0}, {"clip_value": 1.0}])
+def test_a_gradient_that_is_not_finite_is_named(
+    tmp_path: Path, limit: dict[str, float], factor: float
+) -> None:
+    """Limits of the gradients hide neither the fault nor its place."""
+    with pytest.raises(SettingError, match="the gradient of `root` has numbers that are") as caught:
+        run(Infinite(factor), tmp_path, config(epochs=1, **limit))
+    assert "the cause is not `lr`" in str(caught.value.help)
+
+
 def test_averaged_weights_are_tested_and_saved(tmp_path: Path) -> None:
     """The saved weights are the moving average of those after each step; BN's statistics too."""
     module = net()
