@@ -9,6 +9,7 @@ from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import without_arguments
 from netdsl.elaborate.module import BoundCall, joined
 from netdsl.errors import NetdslError
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from netdsl.elaborate.module import BlockValue, KindValue
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
-    from netdsl.source import Span
 
 NO_BRACES = "only joins do: concat, add, mul, sub, max, residual"
 
@@ -112,10 +112,15 @@ def refuse_condition(call: ast.Call) -> None:
         return
     condition = call.condition.span
     written = condition.file.text[call.span.start : condition.start].rstrip().removesuffix("if")
-    written = f"if {condition.text} {{ {written.strip()} }}"
     fix: tuple[Edit, ...] = ()
     if call.body is None:
+        written = f"if {condition.text} {{ {written.strip()} }}"
         fix = (Edit(call.span, written),)
+    else:
+        place = Span(condition.file, call.span.start, call.body.span.end)
+        join = f"if {condition.text} {{ {written.strip()}"
+        fix = (Edit(place, f"{join} {call.body.span.text} }}"),)
+        written = f"{join} {{ | ... | ... }} }}"
     raise NetdslError(
         "unexpected-condition",
         f"only `residual` takes a condition after its name, and `{call.name}` does not",

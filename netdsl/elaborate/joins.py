@@ -137,6 +137,25 @@ def _no_body(invocation: Invocation) -> NetdslError:
     return error
 
 
+def _residual_with_arguments(call: ast.Call, env: Env) -> NetdslError:
+    """The error of `residual(64) { ... }`, and of `residual (condition) { ... }`."""
+    error = NetdslError(
+        "too-many-arguments",
+        "`residual` takes no arguments: its layers are in its braces",
+        call.arguments[0].span,
+        help="leave them out: the input of `residual` sets its channels",
+    )
+    if len(call.arguments) > 1 or call.body is None or call.body.arms:
+        return error
+    condition = call.arguments[0].value
+    if type(evaluate(condition, env)) is bool:
+        written = f"if {condition.span.text} "
+        error.diagnostic.help = f"write `residual {written}{{ ... }}`"
+        place = Span(call.span.file, call.name_span.end, call.body.span.start)
+        error.diagnostic.fix = (Edit(place, f" {written}"),)
+    return error
+
+
 def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]) -> Value:
     call, label, env, x = invocation
     source = net.need(x, call.span)
@@ -152,12 +171,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
     if call.name == "residual" and len(xs) == 1:
         xs.append(source)
     if call.name == "residual" and call.arguments:
-        raise NetdslError(
-            "too-many-arguments",
-            "`residual` takes no arguments: its layers are in its braces",
-            call.arguments[0].span,
-            help="leave them out: the input of `residual` sets its channels",
-        )
+        raise _residual_with_arguments(call, env)
     env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)
     xs += arguments.tensors

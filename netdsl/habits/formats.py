@@ -206,6 +206,14 @@ HABITS = (
     Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", '‹{"name": "N"}›', _YAML, "this is JSON", where="top"),
     Habit(r"^\s*(?P<at>[\w-]+\s*:)(?:\s|$).*", "‹layers:›", _YAML, "this is YAML", where="top"),
     Habit(
+        r"^\s*\w+\s*:\s*\{\s*(?P<fix>(?P<at>[A-Za-z]\w*(?:-\w+)+))(?=\s*:\s*[a-z]\w*\s*\()",
+        "stem: { ‹conv-a›: conv(3, 1) }",
+        "a label without quotes is a name of letters, digits and `_`: write `$fix`",
+        "`$at` is not a label",
+        '"$at"',
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<at>[-*•+]\s+|\d+[.)]\s+)?(?P<kind>\w+)\s*:\s*\{(?P<pairs>[^{}]*)\})\s*$",
         "‹- ›conv: {out: 8, k: 3}",
         "write the layer as `$fix`",

@@ -303,6 +303,8 @@ def meant(convert: Callable[[object], object], value: object) -> str | None:
     """What to write for a value of the wrong type, if there is no doubt about what was meant."""
     if convert is padding and value is True:
         return "same"
+    if convert is bias_values and value == "none":
+        return "false"
     for candidate in _readings(value):
         try:
             convert(candidate)

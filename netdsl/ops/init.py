@@ -129,6 +129,8 @@ def _nesting(
     order: str,
 ) -> tuple[str, Correction | None]:
     """Advice for numbers of another shape, and a correction if one list has all of them."""
+    if len(shape) == 2:  # a layer without a window
+        order = order.removesuffix(" x window")
     help_ = f"nest the lists as {order}; leading sizes of 1 can be left out"
     if flat is None or len(flat) > MOST_NESTED:
         return help_, None

@@ -69,6 +69,9 @@ def advise_name(
         pass  # the advice is given
     elif name in NOTHING and any(edit.text == "identity" for edit in diagnostic.fix):
         pass  # the parameter is a layer, and the advice is given
+    elif name in NOTHING and argument is not None and argument.name == "bias":
+        diagnostic.help = "write `false`"  # without the argument, there is a bias
+        set_fix(diagnostic, span, "false")
     elif name in NOTHING:
         diagnostic.help = "leave it out, or give a value such as 0 or `false`"
         if call is not None:
