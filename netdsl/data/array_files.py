@@ -56,6 +56,7 @@ def _read(source: Arrays, arrays: Mapping[str, StoredArray], make: Make) -> Data
     targets = {name: _parts(source, name, arrays, _in_memory) for name in source.targets}
     lengths = _lengths(source, {**inputs, **targets})
     meaning = {name: _target(source, name, parts) for name, parts in targets.items()}
+    _check_ignored(source, meaning)
     parts = [part for part, length in lengths.items() for _ in range(length)]
     first = np.concatenate([_labels(column) for column in next(iter(targets.values())).values()])
     grouped = first.ndim == 1 and next(iter(meaning.values())).classes
@@ -163,6 +164,15 @@ def _check_one_number(labels: np.ndarray, place: str) -> None:
         raise SettingError("data-mismatch", message, "data", help_)
 
 
+def _check_ignored(source: Arrays, meaning: Mapping[str, TargetData]) -> None:
+    """Raise SettingError `bad-argument` if a number is ignored, but no target has masks."""
+    if source.ignored is None or any(target.ignored is not None for target in meaning.values()):
+        return
+    message = f"`ignored` is about the pixels of masks, but {source.path} has no masks"
+    help_ = "leave it out; to ignore a class, write it in the loss: `cross_entropy(ignore = 3)`"
+    raise SettingError("bad-argument", message, "data", help_)
+
+
 def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
     """The meaning of a target: integers are classes, other numbers are values.
 
@@ -177,7 +187,10 @@ def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
         return TargetData()
     for own in values.values():
         _check_one_number(own, place)
-    classes = class_names(source.classes, list(values.values()), place)
+    ignored = None
+    if next(iter(values.values())).ndim > 1:  # masks
+        ignored = source.ignored
+    classes = class_names(source.classes, list(values.values()), place, ignored)
     for part, own in values.items():
-        parts[part] = ArrayColumn(checked_labels(own, len(classes), place))
-    return TargetData(classes)
+        parts[part] = ArrayColumn(checked_labels(own, len(classes), place, ignored))
+    return TargetData(classes, ignored)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SEQUENCE = 2  # axes of T x D
 MASK = 3  # axes of K x H x W
+BYTES = 256  # numbers of a byte; the last one often means that a pixel has no class
 TARGET = "label"  # the name of the target of images with classes
 MOST_PADDING = 0.5  # on each side, as a share of the image
 
@@ -157,6 +158,8 @@ def check_outputs(
             f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
             f" end {subject} with `conv({wanted[0]}, 1)` and resize it"
         )
+        if wanted[0] == BYTES:
+            help_ += "; if 255 means that a pixel has no class, write `ignored = 255` in the data"
     raise SettingError("data-mismatch", message, "data", help_)
 
 

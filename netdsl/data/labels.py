@@ -65,7 +65,7 @@ def checked_labels(
         help_ = "correct the labels, or name all classes: `classes = [...]`"
         if labels.min() == 1 and labels.max() == classes:
             help_ = "labels begin at 0: subtract 1 from all of them"
-        elif ignored is not None:
-            help_ += "; a number for pixels without a class is given as `ignored`"
+        elif labels.ndim > 1:
+            help_ += f"; if {label} means that a pixel has no class, write `ignored = {label}`"
         raise SettingError("label-out-of-range", message, "data", help_)
     return labels.astype(np.int64)

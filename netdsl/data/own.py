@@ -99,13 +99,15 @@ class Arrays(OwnData, ABC):
     """Arrays for the `inputs` and `targets` of these names.
 
     For a name such as `x` there are `x_train`, `x_test` and perhaps `x_val`, or `x` for all
-    samples. `classes` names the classes of a target of integers.
+    samples. `classes` names the classes of a target of integers. Pixels of masks with the number
+    `ignored` have no class.
     """
 
     path: str
     inputs: Names = ("x",)
     targets: Names = ("y",)
     classes: tuple[str, ...] = ()
+    ignored: int | None = None
 
     def described(self) -> None:
         return None

@@ -215,10 +215,14 @@ def _recipe(run: RunFile) -> str:
 
 def _data(run: RunFile) -> dict[str, str]:
     data = run["data"]
-    return {
+    figures = {
         "data": run["settings"].get("data", data["name"]),
         "training images": f"{data['train']:,}",
+        "validation images": f"{data['validation']:,}",
         "test images": f"{data['test']:,}",
         "classes": f"{len(data['classes'])}",
         "sum of all images and labels": data["sum"],
     }
+    if not data["validation"]:
+        del figures["validation images"]
+    return figures

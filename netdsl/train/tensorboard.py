@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch.utils.tensorboard import SummaryWriter
 
 from netdsl.train.folder import TENSORBOARD, events_of
-from netdsl.train.records import SPLITS, quantity_of
+from netdsl.train.records import NORM, SPLITS, quantity_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,5 +61,7 @@ def _tag(key: str) -> str:
         return f"cost/{key}"
     if key == "lr":
         return "learning rate"
+    if key.startswith(NORM):
+        return f"gradient norm/{key.removeprefix(NORM)}"
     start = next((prefix.rstrip("_") for prefix in SPLITS if key.startswith(prefix)), "test")
     return f"{quantity_of(key)}/{start}"

@@ -206,6 +206,40 @@ def test_integers_are_inputs_of_integer_nets(folder: Path) -> None:
     assert run(["train", "small.net"]) == 0
 
 
+@pytest.mark.parametrize("ignored", [255, -1])
+def test_masks_in_arrays_have_pixels_without_a_class(
+    folder: Path, capsys: pytest.CaptureFixture[str], ignored: int
+) -> None:
+    """They count neither in the losses nor in the metrics, and errors lead to the argument."""
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (40, 8, 8)).astype(np.int16)
+    pixels = (60 + 120 * masks[:, None]).astype(np.uint8)
+    masks[:, :4] = ignored
+    np.savez(folder / "data.npz", x=pixels, y=masks)
+    net = (
+        "net Small {\n input x: 1x8x8\n output y: conv(2, 1)\n}\n"
+        "train Small {\n data = DATA\n metrics = mean_iou, accuracy\n epochs = 3\n batch = 8\n}\n"
+    )
+    write_net(folder, 'npz("data.npz")', net=net)
+    assert run(["train", "small.net"]) == 1
+    assert f"write `ignored = {ignored}`" in capsys.readouterr().err
+    write_net(folder, f'npz("data.npz", ignored = {ignored})', net=net)
+    for loss in ("cross_entropy", "cross_entropy(ignore = 1)", "bce", "dice", "mse"):
+        words = ["--overwrite", "--set", f"train.loss={loss}"]
+        words += ["--set", "train.augment=[rotation(20)]"]
+        assert run(["train", "small.net", *words]) == 0, capsys.readouterr().err
+    assert run(["train", "small.net", "--overwrite"]) == 0
+    assert log(folder)[-1]["accuracy"] > 0.9
+    assert log(folder)[-1]["train_accuracy"] > 0.9
+
+
+def test_only_pixels_are_ignored(folder: Path) -> None:
+    """A number for pixels without a class has no meaning for labels of samples."""
+    np.savez(folder / "data.npz", x=np.zeros((9, 2), "f4"), y=np.arange(9) % 3)
+    call = SettingCall("npz", ("data.npz",), {"ignored": 255})
+    assert "data.npz has no masks" in fails("bad-argument", call).message
+
+
 ARRAYS: dict[str, tuple[dict[str, np.ndarray], str, str]] = {
     "missing": ({"y": np.zeros(4, int)}, "data-not-found", "no array `x` or `x_train`"),
     "lengths": (

@@ -289,6 +289,17 @@ def page(folder: Path) -> tuple[str, Reader]:
     return html, reader
 
 
+def test_the_page_has_the_number_of_validation_images(written: Path) -> None:
+    """It is there only if the data has a validation set."""
+    train("small.net")
+    assert "validation images" not in page(Path("runs/Small"))[1].texts
+    train("small.net", "--set", "train.data.val=0.1", "--overwrite")
+    texts = page(Path("runs/Small"))[1].texts
+    validation = json.loads(Path("runs/Small/run.json").read_text())["data"]["validation"]
+    assert validation
+    assert f"{validation:,}" in texts[texts.index("validation images") :][:3]
+
+
 def test_the_page_has_everything_and_needs_nothing(written: Path) -> None:
     """Figures, curves, matrix, picture, layers, text, recipe, machine and versions; no script, and
     no address outside the page.

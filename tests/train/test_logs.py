@@ -62,6 +62,19 @@ def test_all_logs_have_every_epoch(tmp_path: Path) -> None:
     check(tmp_path, trained(tmp_path, 3))
 
 
+def test_gradient_norms_have_a_curve_for_each_layer(tmp_path: Path) -> None:
+    """They are of the training, so their names in TensorBoard have no split."""
+    setup = config(epochs=1, gradient_norms=True)
+    result = run(net(), tmp_path, setup, subject=Subject(logs=("tensorboard",)))
+    layers = [key for key in result.final if key.startswith("gradient_norm.")]
+    curves = scalars(tmp_path)
+    for key in layers:
+        [(_, value)] = curves[key.replace("gradient_norm.", "gradient norm/")]
+        assert value == pytest.approx(result.final[key])
+    assert layers
+    assert not any(name.startswith("gradient_norm") for name in curves)
+
+
 def test_only_json_lines_are_written_unasked(tmp_path: Path) -> None:
     """The others are written only if they are named."""
     trained(tmp_path, 1, subject=Subject())
