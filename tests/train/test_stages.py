@@ -358,7 +358,8 @@ def test_all_processes_name_the_first_number_that_is_not_finite(wrong: bool, nam
     with pytest.raises(SettingError, match=f"`{named}` has numbers that are not finite in"):
         watch.check_stored("in a test")
     if wrong:
-        with pytest.raises(SettingError, match=f"`{named}` has numbers that are not finite here"):
+        module.weight.grad = torch.full_like(module.weight, torch.nan)
+        with pytest.raises(SettingError, match=f"gradient of `{named}` has numbers that are not"):
             watch.check(torch.ones(()), "here", lambda: None)
 
 
