@@ -154,7 +154,7 @@ def test_a_signal_ends_a_command(
 
 def test_a_signal_ends_a_drawing(heavy: Path) -> None:
     """A signal to the command also ends its child `dot`, which does not get the signal itself."""
-    running = start(["draw", "tiny.net", "-o", "t.svg"], heavy)
+    running = start(["draw", "tiny.net", "-o", "t.svg", "--program", "dot"], heavy)
     while len(descendants(running.pid)) < 2:
         time.sleep(0.02)
     below = descendants(running.pid)
@@ -167,7 +167,7 @@ def test_a_signal_ends_a_drawing(heavy: Path) -> None:
 
 def test_a_drawing_that_is_killed_leaves_no_process(heavy: Path) -> None:
     """`dot` ends even if its parent gets `SIGKILL` and so cannot end it."""
-    running = start(["draw", "tiny.net", "-o", "t.svg"], heavy)
+    running = start(["draw", "tiny.net", "-o", "t.svg", "--program", "dot"], heavy)
     while len(descendants(running.pid)) < 2:
         time.sleep(0.02)
     below = descendants(running.pid)
