@@ -217,7 +217,7 @@ FIGURES: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("macs", {"H": 8, "W": "8"}, TypeError, "W must be an int, not str"),
     ("macs", {"H": 8, "W": 0}, ValueError, "W must be from 1 to 2,147,483,647, not 0"),
     ("macs", {"H": 2, "W": 8}, netdsl.CompileError, "a kernel of 3 is larger than the input's 2"),
-    ("mac", {}, ValueError, "it is called `macs` here"),
+    ("mac", {}, ValueError, "did you mean `macs`?"),
     ("memry", {}, ValueError, "did you mean `memory`?"),
     ("total", {}, ValueError, "peak_bytes, memory and shape(label)"),
     ("params(firs)", {}, ValueError, "did you mean `first`?"),
