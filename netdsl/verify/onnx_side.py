@@ -44,6 +44,8 @@ class OnnxSide:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         built = skeleton(graph)
+        # What netdsl has inferred, which ONNX would take over instead of inferring it.
+        del built.model.graph.value_info[:]
         self.stored = {name: stored.source for name, stored in built.stored.items()}
         self.params = built.params
         self.model = built.model
