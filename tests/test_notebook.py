@@ -23,8 +23,9 @@ config: Any = pytest.importorskip("traitlets.config", reason="needs the extra `d
 
 
 @pytest.fixture
-def shell(folder: Path) -> Iterator[Any]:
+def shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell without history, in an empty folder, that has loaded the extension."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the shell replaces it
     settings = config.Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
