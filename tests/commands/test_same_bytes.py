@@ -182,6 +182,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes],
     return files_after(first, "1"), files_after(second, "2")
 
 
+@pytest.mark.slow
 def test_every_file_is_the_same(outputs: tuple[dict[str, bytes], dict[str, bytes]]) -> None:
     """The files and printed lines of every command are the same in both processes."""
     first, second = outputs

@@ -163,6 +163,7 @@ def test_a_run_goes_on_in_one_process_after_a_signal_to_stop(folder: Path) -> No
     assert rest[-1]["train_loss"] == pytest.approx(whole[-1]["train_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 @IN_PROC
 def test_two_processes_have_the_same_bits_after_one_was_killed(folder: Path) -> None:
     """The lost process is named. Buffers, averages and random numbers are as in a whole run."""

@@ -66,7 +66,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="it finds processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_a_run_with_workers_resumes_to_the_bit(whole: Path, number: signal.Signals) -> None:
     """After a signal to all its processes, none is left, and the resumed run has the same weights.
 

@@ -131,6 +131,7 @@ def test_nets(net: str, underflow: str) -> None:
     assert [] == [d.message for d in verified(NETS[net]).differences()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", LAYERS_AFTER)
 def test_a_channel_of_extreme_scale(layer: str, underflow: str) -> None:
     """There is no alarm for a layer on one channel of extreme scale and one of usual scale."""

@@ -125,6 +125,7 @@ def test_fixing_the_catalogue_ends(tmp_path: Path) -> None:
             _check_end(source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, MUTATED, CHUNK))
 def test_fixing_changed_texts_ends(first: int) -> None:
     """The same for arbitrary texts: valid files and wrong programs with a few tokens changed."""
