@@ -73,6 +73,7 @@ WRONG = [
     ("argument-order", [3], "net A {\n input image: 8x8x8\n bn(0.9)\n}"),
     ("argument-order", [3], "net A {\n input image: 64x8x8\n groupnorm(32, 64)\n}"),
     ("argument-order", [3], "net A {\n input x: 10x64\n lstm(64, 128)\n}"),
+    ("argument-order", [3], "net A {\n input x: 10x64\n attention(64)\n}"),
     ("double-activation", [4], "net A {\n input x: 4\n dense(4) -> relu\n tanh\n}"),
     (
         "double-activation",
@@ -413,6 +414,7 @@ RANDOM = {
     "default-axis",
     "vectors-as-channels",
     "all-dropped",
+    "batch-in-reshape",
     "joined-twice",
     "nothing-frozen",
     "unused-let",
