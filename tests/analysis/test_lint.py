@@ -119,6 +119,8 @@ WRONG = [
     ("large-setting", [5], OPTIMIZED.format("sgd(lr = 0.1, weight_decay = 5e4)")),
     ("large-setting", [5], OPTIMIZED.format("adam(lr = 100)")),
     ("large-setting", [5], OPTIMIZED.format("sgd(100)")),
+    ("large-setting", [6], SET.format("epochs = 20", "checkpoint_epochs = 50")),
+    ("large-setting", [5], SET.format("early_stopping = 11", "batch = 50")),
     ("large-setting", [6], SET.format("data = mnist(limit = 99)", "batch = 200")),
     ("large-setting", [6], SET.format("accumulate = 400", "batch = 200")),
     ("dropped-samples", [6], SET.format("data = cifar10(limit = 11)", "batch = 5")),
