@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import netdsl
-from netdsl.driver import compile_net, outcomes_of_expects, program_of, values_claims
+from netdsl.driver import compile_net, open_program, outcomes_of_expects, program_of, values_claims
 from netdsl.source import SourceFile
 from netdsl.verify import Report, verify_graph
 
@@ -86,3 +86,15 @@ def test_python_evaluates_them() -> None:
     """`net.verify()` raises `CompileError` for a wrong number."""
     with pytest.raises(netdsl.CompileError, match="at 0,0,0 is 4, expected 5"):
         netdsl.loads(NET.replace("LINES", RESULT.replace("[[4,", "[[5,"))).verify()
+
+
+@pytest.mark.parametrize(
+    "net", ["Binary", "Shaded", "RGB", "LetterX", "Volume", "MaxPooling", "AveragePooling"]
+)
+def test_worked_examples_of_the_lectures(net: str) -> None:
+    """The library's worked examples carry their inputs, and give the results of the slides."""
+    compiled = compile_net(open_program("kernels"), net)
+    stated = values_claims(compiled)
+    assert len(stated) == 1
+    report = verify_graph(compiled.graph, threads=1, stated=stated)
+    assert report.ok, report.first
