@@ -9,7 +9,7 @@ from netdsl.api_arguments import by_path, checked, texts_of
 from netdsl.api_figures import Figures
 from netdsl.api_parts import Drawing, beside
 from netdsl.api_values import check_shapes
-from netdsl.driver import compile_net, program_of
+from netdsl.driver import compile_net, program_of, values_claims
 from netdsl.errors import CompileError, NetdslError
 from netdsl.render import output_width
 
@@ -314,8 +314,9 @@ class Net(Figures):
             read = checkpoints.weights_of(weights)
             wanted = checkpoints.tensors_of(self.graph)
             fitting = checkpoints.fit(wanted, read, allow_nonfinite=allow_nonfinite)
-        verify_graph = import_module("netdsl.verify").verify_graph
-        report: Report = verify_graph(self.graph, weights=fitting, seed=seed)
+        verify = import_module("netdsl.verify").verify_graph
+        stated = values_claims(self._compiled)
+        report: Report = verify(self.graph, weights=fitting, seed=seed, stated=stated)
         if not report.ok:
             raise CompileError.of(list(report.differences()))
         return report

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
 from netdsl.analysis.cost import Costs
+from netdsl.analysis.expect_values import asks_values
 from netdsl.analysis.expectations import check_expectations
 from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
@@ -23,6 +24,7 @@ from netdsl.syntax.parser import MendedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from netdsl.analysis.expect_values import ValuesClaim
     from netdsl.analysis.expectations import Outcome
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.bodies import Expectation
@@ -187,7 +189,18 @@ def check_expects(compiled: Compiled) -> tuple[int, list[Diagnostic]]:
     """
     outcomes = outcomes_of_expects(compiled)
     broken = [diagnostic for outcome in outcomes for diagnostic in outcome.diagnostics]
-    return sum(outcome.holds for outcome in outcomes), broken
+    return sum(outcome.holds is True for outcome in outcomes), broken
+
+
+def values_claims(compiled: Compiled) -> list[ValuesClaim]:
+    """What the lines `expect values(label) == [...]` state; raises `NetdslError` for wrong ones."""
+    claims = []
+    for outcome in outcomes_of_expects(compiled):
+        if outcome.diagnostics and asks_values(outcome.expectation):
+            raise NetdslError.of(outcome.diagnostics)
+        if outcome.claim is not None:
+            claims.append(outcome.claim)
+    return claims
 
 
 def outcomes_of_expects(compiled: Compiled) -> list[Outcome]:

@@ -11,10 +11,12 @@ from netdsl.analysis.expect_advice import (
     advice_for_shape,
     contributions,
     is_comparison,
+    is_open,
     rounded_figure,
     shape_help,
     shown,
     what_to_ask,
+    written_path,
     wrong_number,
 )
 from netdsl.diagnostics import (
@@ -91,6 +93,21 @@ class Facts:
         self.start = ""
         return evaluate(expr, Env(env, self))
 
+    def value_of(self, asked: ast.Function, expectation: Expectation) -> Value:
+        """The value at the label that `values(label)` names; raises `NetdslError`."""
+        self.start = ""
+        if expectation.prefix:
+            self.start = f"{expectation.prefix}."
+        argument = asked.arguments[0].value
+        path = self._path(argument, Env(expectation.env, self)) or ""
+        value = self.labels.get(path)
+        if value is None:
+            nodes = self.graph.part(path)
+            if not nodes:
+                raise self._unknown_label(path, argument)
+            value = nodes[-1].output
+        return value
+
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
         fix: tuple[Edit, ...] = ()
@@ -104,10 +121,10 @@ class Facts:
             if operator != "==":
                 expected = f"{operator} {expected}"
             found = shown(left)
-            if _is_open(left) and len(found) > _LONGEST_FORMULA:
+            if is_open(left) and len(found) > _LONGEST_FORMULA:
                 found = "a formula of the open sizes"
             message = f"`{figure.span.text}` is {found}, expected {expected}"
-            if _is_open(left) and not _is_open(wanted) and statement.at is None:
+            if is_open(left) and not is_open(wanted) and statement.at is None:
                 advice = self._with_sizes(statement)
             elif operator == "==":
                 advice, is_certain = self._advice(figure, left, wanted)
@@ -284,7 +301,7 @@ class Facts:
         if isinstance(expr, ast.Name):
             path = expr.id
         elif isinstance(expr, ast.Reference):
-            path = _written(expr, env)
+            path = written_path(expr, env)
         else:
             return None
         return f"{self.start}{path}"
@@ -378,17 +395,3 @@ class Facts:
                 raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
             value = nodes[-1].output
         return value.type.shape
-
-
-def _is_open(value: object) -> bool:
-    """Whether a value depends on open sizes."""
-    values = value if isinstance(value, tuple) else (value,)
-    return any(isinstance(item, Sym) for item in values)
-
-
-def _written(reference: ast.Reference, env: Env) -> str:
-    """The path of a reference, with its computed parts evaluated."""
-    path = ""
-    for piece in reference.path.pieces:
-        path += piece if isinstance(piece, str) else str(evaluate(piece, env))
-    return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.elaborate.evaluate import evaluate
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
 from netdsl.words import counted
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
 
     from netdsl.analysis.cost import Cost
+    from netdsl.elaborate.evaluate import Env
     from netdsl.ir.graph import Node, Value
     from netdsl.syntax import ast
 
@@ -139,3 +141,17 @@ def shown(value: object) -> str:
 def is_comparison(condition: ast.Operation) -> bool:
     """Whether it is one comparison of two values."""
     return len(condition.rest) == 1 and condition.rest[0][0] in _COMPARISONS
+
+
+def is_open(value: object) -> bool:
+    """Whether a value depends on open sizes."""
+    values = value if isinstance(value, tuple) else (value,)
+    return any(isinstance(item, Sym) for item in values)
+
+
+def written_path(reference: ast.Reference, env: Env) -> str:
+    """The path of a reference, with its computed parts evaluated."""
+    path = ""
+    for piece in reference.path.pieces:
+        path += piece if isinstance(piece, str) else str(evaluate(piece, env))
+    return path

@@ -22,12 +22,14 @@ def totals(
     proven: int = 0,
     asked: int = 0,
     *,
+    deferred: int = 0,
     units: bool = False,
     most: int | None = MAX_FORMULA,
 ) -> list[tuple[str, str]]:
     """The lines under the table, each as a label and a text.
 
-    `proven` of the `asked` lines with `expect` are true. `most` is as in `figure`, for memory.
+    `proven` of the `asked` lines with `expect` are true, and `deferred` of them are about values,
+    which only `verify` computes. `most` is as in `figure`, for memory.
     """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
@@ -51,8 +53,18 @@ def totals(
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
     if asked:
-        lines.append(("expect", f"{proven} of {asked} hold"))
+        lines.append(("expect", _expected(proven, asked - deferred, deferred)))
     return lines
+
+
+def _expected(proven: int, checked: int, deferred: int) -> str:
+    """How many `expect` lines hold, and how many are not evaluated."""
+    parts = []
+    if checked:
+        parts.append(f"{proven} of {checked} hold")
+    if deferred:
+        parts.append(f"{deferred} not evaluated: `netdsl verify` evaluates values")
+    return ", ".join(parts)
 
 
 def figure(value: int | Sym, most: int | None = MAX_FORMULA) -> str:

@@ -23,7 +23,7 @@ from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.commands.parallel_options import check_parallel_options
 from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, nearest
-from netdsl.driver import check_expects, compile_net, open_program, program_of
+from netdsl.driver import compile_net, open_program, outcomes_of_expects, program_of
 from netdsl.errors import NetdslError
 from netdsl.library import library_file, library_names, open_source, source_path
 from netdsl.render import as_github, as_json, as_sarif
@@ -246,10 +246,11 @@ def _check(
         checked.sizes = parse_inputs(arguments.input)
         compiled = checked.compiled = compile_net(program, checked.name, checked.sizes)
         checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        checked.proven, broken = check_expects(compiled)
-        if checked.proven or broken:
-            checked.asked = len(compiled.expects)
-        findings.add(file, broken)
+        outcomes = outcomes_of_expects(compiled)
+        checked.proven = sum(outcome.holds is True for outcome in outcomes)
+        checked.deferred = sum(outcome.claim is not None for outcome in outcomes)
+        checked.asked = len(outcomes)
+        findings.add(file, [d for outcome in outcomes for d in outcome.diagnostics])
         if compiled.train is not None:
             from netdsl.train.fit import errors_of_section  # few nets have one
 

@@ -28,6 +28,7 @@ class Checked:
         self.summary: Summary | None = None
         self.proven = 0  # how many of the `asked` lines hold
         self.asked = 0
+        self.deferred = 0  # how many of them only `verify` can evaluate
         self.sizes: dict[str, tuple[int, ...]] = {}
 
 

@@ -155,22 +155,26 @@ def _run(add: Add) -> None:
     command = add(
         "run",
         "run a model on pictures or arrays in onnxruntime",
-        "[options] MODEL INPUT...",
+        "[options] MODEL [INPUT...]",
         "Run a model in onnxruntime. Prints the most probable classes of each input, or a summary"
         " of outputs that are not classes. If an input cannot be read, the others still run, and"
-        " the exit code is 1.",
+        " the exit code is 1.\n\n"
+        "A net whose text gives all weights needs no --weights, and one whose inputs have examples"
+        " needs no input.",
         """
         netdsl run resnet50.onnx cat.jpg pictures/
         netdsl run lenet5 digit.png --weights runs/LeNet5 --top 3
         netdsl run model.onnx batch.npz -o outputs.npz
+        netdsl run kernels:SobelX photo.png -o edges.png
         """,
     )
     _add_model(command, "a .onnx file, or FILE[:NET] with --weights")
     command.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="INPUT",
-        help="a picture, a folder or pattern of pictures, or a .npy or .npz file",
+        help="a picture, a folder or pattern of pictures, or a .npy or .npz file (default: the"
+        " examples in the text of the net)",
     )
     command.add_argument(
         "--batch",
@@ -188,7 +192,14 @@ def _run(add: Add) -> None:
         "--output",
         metavar="FILE",
         help="also write all outputs to a .npz file; - writes them to standard output, and nothing"
-        " else",
+        " else. A .png or .jpg file is the picture that a net from image to image gives",
+    )
+    command.add_argument(
+        "--scale",
+        choices=["auto", "clip", "signed", "stretch"],
+        help="the numbers of a written picture that are black and white: 0 and 1 (clip), numbers"
+        " equally far from 0 (signed), or the smallest and the largest (stretch); auto, the"
+        " default, takes clip unless much is outside 0 to 1",
     )
     command.add_argument(
         "-r",

@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.expect_values import random_weight
 from netdsl.backends.onnx.export import export_onnx, metadata_of
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.manifest import verify_if_any
@@ -65,17 +66,23 @@ def _model(arguments: Namespace, stack: ExitStack, *, need_weights: bool) -> _Mo
                 "--weights and -D apply only to nets: a .onnx file contains its weights"
             )
         return _Model(Path(arguments.model))
-    if need_weights and not arguments.weights:
-        raise UsageError(
-            f"`{arguments.model}` is a net without weights: name them with --weights, or run a"
-            " .onnx file"
-        )
-    return _exported(arguments, stack)
-
-
-def _exported(arguments: Namespace, stack: ExitStack) -> _Model:
-    """The model of a net, written to a folder that the stack removes."""
     compiled = load_one(Namespace(file=arguments.model, define=arguments.define), arguments.weights)
+    if need_weights and not arguments.weights:
+        _refuse_random(compiled, arguments.model)
+    return _exported(arguments, compiled, stack)
+
+
+def _refuse_random(compiled: Compiled, name: str) -> None:
+    """Raise `UsageError` unless the text gives all weights of a net."""
+    for node in compiled.graph.nodes:
+        if node.aux is None and random_weight(compiled.graph, node) is not None:
+            raise UsageError(
+                f"`{name}` is a net without weights: name them with --weights, or run a .onnx file"
+            )
+
+
+def _exported(arguments: Namespace, compiled: Compiled, stack: ExitStack) -> _Model:
+    """The model of a net, written to a folder that the stack removes."""
     path = Path(stack.enter_context(scratch_folder())) / "model.onnx"
     weights = None
     beside: Mapping[str, str] | None = None

@@ -20,12 +20,15 @@ from netdsl.commands.common import (
     suffix_of,
 )
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination, refuse_terminal
+from netdsl.commands.example_input import NAME, example_item, value_lines
 from netdsl.commands.models import open_model
 from netdsl.commands.output import note, printing, say, say_always
 from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable
 from netdsl.process.streams import discard_output
 from netdsl.runtime.inputs import Item, batches, expand, load_item, run_batch
+from netdsl.runtime.output_pictures import SUFFIXES as PICTURE_SUFFIXES
+from netdsl.runtime.output_pictures import picked, write_picture
 from netdsl.runtime.outputs import has_rows, write_outputs
 from netdsl.words import counted
 
@@ -47,21 +50,38 @@ def run(arguments: Namespace) -> int:
     """Print the model's result for each input; if one fails, name it and run the others."""
     _check_output(arguments)
     with ExitStack() as stack:
-        session, _, _ = open_model(arguments, stack)
-        return _ModelRun(session, arguments).all(arguments.inputs)
+        session, compiled, _ = open_model(arguments, stack)
+        model_run = _ModelRun(session, arguments)
+        if arguments.inputs:
+            return model_run.all(arguments.inputs)
+        return model_run.example(example_item(compiled, session))
 
 
 def _check_output(arguments: Namespace) -> None:
     """Raise `UsageError` or `CannotWriteError` now rather than after the work."""
     output = arguments.output
+    is_picture = bool(output) and suffix_of(output) in PICTURE_SUFFIXES
+    if arguments.scale is not None and not is_picture:
+        raise UsageError("--scale is for -o with a picture, such as -o edges.png")
+    if is_picture and len(arguments.inputs) > 1:
+        raise _several(output, len(arguments.inputs))
     if output == STANDARD_OUTPUT:
         if arguments.format == "json":
             raise UsageError("`-o -` and --format json both write to standard output")
         refuse_terminal(SUFFIX)
     elif output:
-        if suffix_of(output) != SUFFIX:
-            raise UsageError(f"-o takes a name that ends in {SUFFIX}, found `{output}`")
+        if suffix_of(output) not in (SUFFIX, *PICTURE_SUFFIXES):
+            listed = ", ".join([SUFFIX, *PICTURE_SUFFIXES])
+            raise UsageError(f"-o takes a name that ends in one of {listed}, found `{output}`")
         check_replaceable(Path(output))
+
+
+def _several(output: str, count: int) -> UsageError:
+    """The error of more than one result for one picture."""
+    return UsageError(
+        f"`-o {output}` is one picture, and there are {count} inputs: run them one by one, or"
+        " write all outputs with -o NAME.npz"
+    )
 
 
 class _ModelRun:
@@ -71,6 +91,7 @@ class _ModelRun:
         self.session = session
         self.names = _names(arguments.labels, session)
         self.top, self.output = arguments.top, arguments.output
+        self.scale = arguments.scale or "auto"
         self.json, self.recursive = arguments.format == "json", arguments.recursive
         self.together, self.step = arguments.batch or PICTURES, arguments.batch or BATCH
         self.failed = False
@@ -80,6 +101,8 @@ class _ModelRun:
     def all(self, names: list[str]) -> int:
         """Run every input; returns the exit code."""
         paths = [path for name in names for path in self._paths(name)]
+        if self._is_picture and len(paths) > 1:
+            raise _several(self.output, len(paths))
         # The environment can make rich regard a pipe as a terminal.
         console = Console(stderr=True, force_terminal=sys.stderr.isatty())
         # On the same terminal, result lines show the progress, and would run into the bar.
@@ -98,13 +121,36 @@ class _ModelRun:
             self._write()
         return int(self.failed)
 
+    def example(self, item: Item) -> int:
+        """Run the examples of the net's inputs; returns the exit code."""
+        self._run_batch([item])
+        if self.output and self.kept:
+            self._write()
+        return int(self.failed)
+
+    @property
+    def _is_picture(self) -> bool:
+        """Whether the output is written as a picture."""
+        return bool(self.output) and suffix_of(self.output) in PICTURE_SUFFIXES
+
     def _write(self) -> None:
         names = [output.name for output in self.session.outputs]
+        if self._is_picture:
+            self._write_picture(names)
+            return
         with destination(self.output, SUFFIX) as path:
             renamed = write_outputs(path, names, self.kept)
         for name, other in renamed.items():
             which = f"the output `{name}` is called `{other}` in {self.output}"
             note(f"note: {which}, because the name `{name}` is taken")
+
+    def _write_picture(self, names: list[str]) -> None:
+        ((item, outputs),) = self.kept
+        if item.samples > 1:
+            raise _several(self.output, item.samples)
+        scale, clipped = write_picture(Path(self.output), picked(names, outputs), self.scale)
+        more = f"; {100 * clipped:.2g} % of the numbers are outside" if clipped else ""
+        note(f"{self.output}: {scale}{more} (--scale {scale.name})")
 
     def _paths(self, name: str) -> list[Path]:
         try:
@@ -211,6 +257,8 @@ def _text_lines(
             lines += _class_lines(title, output, names, top)
         else:
             lines.append(f"{title}: {_summary(output)}")
+            if item.path is NAME and output.size > MAX_VALUES:
+                lines += value_lines(output[0])
     return lines
 
 

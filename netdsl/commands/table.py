@@ -165,7 +165,14 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     rows = lines_of(summary, choice)
     shown = layer_table(rows, choice, width)
     units = "units" in choice.wanted
-    lines = totals(summary, item.proven, item.asked, units=units, most=longest(width))
+    lines = totals(
+        summary,
+        item.proven,
+        item.asked,
+        deferred=item.deferred,
+        units=units,
+        most=longest(width),
+    )
     lines += _unchecked(item, arguments)
     notes = _left_out([*(line.text for line in shown), *(text for _, text in lines)], summary.graph)
     if choice.sort:

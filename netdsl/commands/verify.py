@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.commands.output import say, say_json
+from netdsl.driver import values_claims
 from netdsl.render import as_json
 from netdsl.words import counted
 
@@ -27,10 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _verify_model(arguments)
     # The back ends are heavy: errors in the text are reported without importing them.
     compiled = load_one(arguments, arguments.weights)
+    stated = values_claims(compiled)
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
     from netdsl.verify import verify_graph
 
-    report = verify_graph(compiled.graph, weights=weights, seed=arguments.seed)
+    report = verify_graph(compiled.graph, weights=weights, seed=arguments.seed, stated=stated)
     if arguments.format == "json":
         nets = [_as_json(report, compiled.program.source.name)]
         diagnostics = [as_json(d) for d in report.differences()]

@@ -17,6 +17,7 @@ from netdsl.elaborate.conditions import truth
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.ends import Ends, refuse_quotes
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate
+from netdsl.elaborate.examples import Examples
 from netdsl.elaborate.formulas import formula
 from netdsl.elaborate.frozen import freeze
 from netdsl.elaborate.loops import UnknownRoundsError, pass_on, rounds
@@ -52,6 +53,7 @@ class Elaborator:
     def __init__(self, net: NetBuilder, overrides: dict[str, tuple[int, ...]]) -> None:
         self.net = net
         self.ends = Ends(net, overrides)
+        self.examples = Examples(net)
         net.is_resized = bool(overrides)
         self.calls = Calls(net, self)
         self.expects: list[Expectation] = []
@@ -168,6 +170,7 @@ class Elaborator:
                 except NetdslError:
                     self.net.poison(statement.label, statement.span)
                     raise
+                self._example(statement, value, env)
                 return x if x is not None else value
             case ast.Output():
                 return self._output(statement, env, x)
@@ -178,6 +181,13 @@ class Elaborator:
             case ast.Expect() if not any(d.is_net for d in self.net.open[1:]):
                 self.expects.append(Expectation(statement, env, self.net.scope.path))
         return x
+
+    def _example(self, statement: ast.Input, value: Value, env: Env) -> None:
+        """Take the example of an input; an error in it leaves the input as it is."""
+        try:
+            self.examples.take(statement, value, env)
+        except NetdslError as fault:
+            self.net.report(fault, statement)
 
     @property
     def _is_called_net(self) -> bool:

@@ -219,6 +219,13 @@ class AuxHead(NamedTuple):
     value: Value
 
 
+class InputExample(NamedTuple):
+    """The numbers that the text gives as an example of an input, row by row, without a batch."""
+
+    shape: tuple[int, ...]
+    numbers: tuple[float | int, ...]
+
+
 class NetOutput:
     """A value that the net returns, under a name of its own."""
 
@@ -235,7 +242,7 @@ class Graph:
     `root` is the tree of its scopes, and `scopes` are the scopes that the text names, by name.
     `equalities` are pairs of symbolic sizes that must be equal for the net to be valid, each with
     the place that requires it. `nonnegative` are sizes that must be at least 0, by the layer that
-    requires it and the types of its inputs.
+    requires it and the types of its inputs. `examples` are those of the inputs, by name.
     """
 
     def __init__(self, name: str, doc: str, site: Site) -> None:
@@ -244,6 +251,7 @@ class Graph:
         self.site = site
         self.arguments: dict[str, object] = {}
         self.inputs: list[Value] = []
+        self.examples: dict[str, InputExample] = {}
         self.outputs: list[NetOutput] = []
         self.nodes: list[Node] = []
         self.aux: list[AuxHead] = []

@@ -80,6 +80,13 @@ def distribution(init: str, shape: tuple[int, ...]) -> Distribution:
     raise ValueError(init)
 
 
+def is_random(param: Param) -> bool:
+    """Whether the starting numbers of a tensor depend on the seed."""
+    if param.is_constant:
+        return False
+    return distribution(param.init, param.shape).kind in ("uniform", "normal")
+
+
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """The inputs of each output and the outputs of each input; both are the length of a vector."""
     if len(shape) < 2:

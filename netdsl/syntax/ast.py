@@ -270,11 +270,15 @@ class Chain(Statement):
 
 
 class Input(Statement):
-    """`input image: 3xHxW float32`; `dtype` is None if it is not written."""
+    """`input image: 3xHxW float32 = [[...]]`; `dtype` and `example` are None if not written.
+
+    Its span is the declaration, without the example.
+    """
 
     label: Pattern
     shape: Expr
     dtype: str | None
+    example: Expr | None
 
 
 class Output(Statement):

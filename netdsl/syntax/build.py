@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
+from netdsl.source import Span
 from netdsl.syntax import arms, ast
 from netdsl.syntax.build_expressions import ExpressionBuilder, names
 
@@ -148,9 +149,16 @@ class Builder(ExpressionBuilder):
         return ast.Let(self.at(tree), str(name), self.expr(value))
 
     def input(self, tree: ParseNode) -> ast.Input:
-        """`input name: sizes`."""
-        label, shape, dtype = tree.children
-        return ast.Input(self.at(tree), self._label(label), self.expr(shape), _optional_text(dtype))
+        """`input name: sizes type = example`."""
+        label, shape, dtype, example = tree.children
+        last = shape if dtype is None else dtype
+        return ast.Input(
+            Span(self.source, tree.start_pos, last.end_pos),
+            self._label(label),
+            self.expr(shape),
+            _optional_text(dtype),
+            self._optional_expr(example),
+        )
 
     def output(self, tree: ParseNode) -> ast.Output:
         """`output name: chain`."""

@@ -100,7 +100,7 @@ def _relevant(expected: set[str], found: str) -> set[str]:
     if "RBRACE" in expected and found == END:
         return {"RBRACE"}
     if "_NL" in expected:
-        expected = expected - {"RBRACE", "VBAR"}
+        expected = expected - {"RBRACE", "VBAR", "EQUAL"}  # `=` begins the example of an input
         if "__ANON_0" in expected:
             return {"__ANON_0", "_NL"}
     return expected

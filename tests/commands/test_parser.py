@@ -54,7 +54,7 @@ WRONG = {
     ),
     "run m.onnx x.npy --device gpu": (
         "netdsl run: argument --device: `gpu` is not one of auto, cpu, cuda, tensorrt; did you mean"
-        " `cuda`?\nusage: netdsl run [options] MODEL INPUT...\n"
+        " `cuda`?\nusage: netdsl run [options] MODEL [INPUT...]\n"
     ),
     "--color alway check lenet5": (
         "netdsl: argument --color: `alway` is not one of auto, always, never; did you mean"
@@ -99,7 +99,7 @@ WRONG = {
     ),
     "run m.onnx a.png --batch-size 4": (
         "netdsl run: there is no option `--batch-size`; did you mean `--batch`?\n"
-        "usage: netdsl run [options] MODEL INPUT...\n"
+        "usage: netdsl run [options] MODEL [INPUT...]\n"
     ),
     "bench m.onnx --allow-cpu": (
         "netdsl bench: there is no option `--allow-cpu`; did you mean `--allow-cpu-nodes`?\n"
@@ -197,7 +197,7 @@ WRONG = {
     ),
     "run m.onnx --input x.npy": (
         "netdsl run: there is no option `--input`; inputs need no option: write `netdsl run MODEL"
-        " INPUT...`\nusage: netdsl run [options] MODEL INPUT...\n"
+        " INPUT...`\nusage: netdsl run [options] MODEL [INPUT...]\n"
     ),
     "fmt --write a.net": (
         "netdsl fmt: there is no option `--write`; leave it out: `netdsl fmt` writes the files\n"

@@ -338,6 +338,8 @@ def _expression(random: Random) -> bytes:
         "both": f"{kind}({', '.join(f'{n} = {expression(1)}' for n in _several(random, names))})",
         "at": f"relu\nexpect params == 0 at {value}",
         "input": f"input b: {value}\nrelu",
+        "example": f"input b: 2x3 = {value}\nrelu",
+        "values": f"b: relu\nexpect values(b) == {value}",
     }
     shape = random.choice(["3x32x32", "3xHxW", "8", "4x6", "2x4x4x4", "T int64", "LxD", "V"])
     return (
@@ -450,6 +452,7 @@ def _deep(random: Random) -> bytes:
             "repeat {0} {{ relu }}",
             "expect {0}",
             "input b: {0}",
+            "input b: 3 = {0}",
             "a{{{0}}}: relu",
         ]
     )

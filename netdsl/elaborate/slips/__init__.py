@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.elaborate.slips.edits import JOINS, fix_closest
 from netdsl.elaborate.slips.hidden import advise_hidden
+from netdsl.elaborate.slips.inputs import advise_keyword
 from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
 from netdsl.elaborate.slips.lists import advise_index, advise_number
@@ -40,6 +41,10 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         return
     call = part if isinstance(part, ast.Call) else None
     match diagnostic.code:
+        case "unknown-name" | "wrong-dtype" if isinstance(part, ast.Input) and advise_keyword(
+            diagnostic, part
+        ):
+            pass
         case "unknown-layer":
             advise_layer(diagnostic, diagnostic.span, call)
         case "unknown-name" if isinstance(part, ast.Formula):
