@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     lines: list[str] = []
     if arguments.where is not None:
         variants, lines = chosen(variants, arguments.where)
-    stem = Path(subjects[0].program.source.name).stem
+    stem = Path(subjects[0].program.source.name).stem.strip("<>")  # of `<stdin>`
     out = Path(arguments.out or f"{FOLDER}/{stem}")
     trials = trials_of(variants, arguments.seeds, out, device)
     warnings = unequal_params(variants)

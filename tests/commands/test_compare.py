@@ -314,6 +314,7 @@ def test_a_killed_comparison_goes_on(small: Path, capsys: pytest.CaptureFixture[
             time.sleep(0.1)
         process.send_signal(number)
         assert process.wait(60) == code
+        time.sleep(1)  # the processes end one after the other
         lines = [path.read_text() for path in logs]
         time.sleep(2)
         assert lines == [path.read_text() for path in logs]  # no process goes on by itself
@@ -325,13 +326,14 @@ def test_a_killed_comparison_goes_on(small: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.slow
 def test_standard_input(small: Path) -> None:
     """`-` is read once, and each process gets the text."""
-    words = [*BASE, "--seeds", "2", "--format", "json"]
-    words[5] = "-:Small"
+    words = ["compare", "-", "--device", "cpu", "--seeds", "2", "--format", "json"]
+    text = NET.replace("net Wide = Small(width = 8)", "")
     done = subprocess.run(
-        [sys.executable, "-m", "netdsl", *words], input=NET, capture_output=True, text=True
+        [sys.executable, "-m", "netdsl", *words], input=text, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert [run["state"] for run in json.loads(done.stdout)["variants"][0]["runs"]] == [
         "finished",
         "finished",
     ]
+    assert (small / "compare" / "stdin" / "compare.png").exists()

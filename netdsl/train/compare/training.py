@@ -87,7 +87,7 @@ def train_all(
 def command_of(trial: Trial, how: Execution) -> list[str]:
     """The words of the command that trains a run."""
     variant = trial.variant
-    words = ["train", f"{variant.subject.file}:{variant.subject.net}"]
+    words = ["train", "--out", str(trial.folder), "--device", how.device, "--resume", "--quiet"]
     for name, text in variant.subject.program.defines.items():
         words += ["-D", f"{name}={text}"]
     if how.data is not None:
@@ -95,7 +95,9 @@ def command_of(trial: Trial, how: Execution) -> list[str]:
     fixed = {"seed": trial.config.seed, "threads": trial.config.threads}
     for name, value in {**variant.settings, **fixed}.items():
         words += ["--set", f"train.{name}={value}"]
-    return [*words, "--out", str(trial.folder), "--device", how.device, "--resume", "--quiet"]
+    if variant.subject.file == STANDARD_INPUT:
+        return [*words, STANDARD_INPUT]  # it has no second net that could be named
+    return [*words, "--", f"{variant.subject.file}:{variant.subject.net}"]
 
 
 def _work(trial: Trial) -> float:
