@@ -42,6 +42,7 @@ from netdsl.train.display import clock_text
 from netdsl.train.folder import locked
 from netdsl.train.run import torch_device
 from netdsl.train.run_file import FAILED, FINISHED
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -141,7 +142,7 @@ def _train(trials: Sequence[Trial], arguments: argparse.Namespace, device: str) 
     known = [outcome.trial for outcome in outcomes]
     missing = [trial for trial in trials if trial not in known]
     if not missing:
-        say(f"all {len(trials):,} runs are in the folder already")
+        say(f"nothing to train, {counted(len(known), 'run')} found")
         return outcomes
     jobs = arguments.jobs or usual_jobs(missing, device)
     say(f"{told(len(known), len(missing))}, {min(jobs, len(missing))} at once")

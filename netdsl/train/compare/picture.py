@@ -33,7 +33,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 def draw_comparison(results: Sequence[Compared], measure: Measure, title: str) -> Figure:
     """The curves of the errors, and if runs recorded them, the norms of gradients by layer.
 
-    A band reaches from the least to the largest value of the seeds.
+    A band around a bold line reaches from the least to the largest value of the seeds.
     """
     drawn = [result for result in results if result.histories]
     norms = [result.norms(1) for result in drawn]
@@ -97,7 +97,7 @@ def _draw_errors(
             band = result.band(partial(shown, key))
             marker = "o" if len(band.epochs) == 1 else ""
             axes.plot(band.epochs, band.mean, color=colour, linewidth=width, marker=marker)
-            if len(result.histories) > 1:
+            if len(result.histories) > 1 and width == BOLD:
                 axes.fill_between(band.epochs, band.low, band.high, color=colour, alpha=0.15)
         handles.append(Line2D([], [], color=colour, linewidth=BOLD, label=_named(result)))
     bold = "validation" if measure.curve.startswith("val_") else "test"

@@ -79,24 +79,19 @@ def rows_of(comparison: Comparison) -> list[list[str]]:
 def failures_of(results: Sequence[Compared]) -> list[str]:
     """A line for each run that has not finished, with the reason."""
     return [
-        f"{o.trial.name}: {_stated(o.state)}: {o.reason}"
+        f"{o.trial.name}: {'diverged' if o.state == DIVERGED else 'failed'}: {o.reason}"
         for result in results
         for o in result.outcomes
         if o.state != FINISHED
     ]
 
 
-def _stated(state: str) -> str:
-    return "diverged" if state == DIVERGED else "failed"
-
-
 def _row(result: Compared, measure: Measure) -> list[str]:
     train, test = (result.error(measure, key) for key in (measure.train, measure.test))
-    seconds, states = result.seconds(), [o.state for o in result.outcomes]
-    seeds = str(len(states))
-    if len(result.finished) < len(states):
-        bad = [_stated(state) for state in states if state != FINISHED]
-        seeds = f"{len(result.finished)} of {len(states)}: {' and '.join(dict.fromkeys(bad))}"
+    seconds, count = result.seconds(), len(result.outcomes)
+    seeds = str(count)
+    if len(result.finished) < count:
+        seeds = f"{len(result.finished)} of {count}"
     return [
         result.variant.label,
         f"{result.variant.figures.params:,}",
