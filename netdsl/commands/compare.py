@@ -28,7 +28,7 @@ from netdsl.train.compare.table import (
     rows_of,
     told,
 )
-from netdsl.train.compare.training import Execution, train_all, usual_jobs
+from netdsl.train.compare.training import Execution, train_all, usual_jobs, usual_workers
 from netdsl.train.compare.variants import (
     DataSets,
     NamedNet,
@@ -171,7 +171,8 @@ def _train(trials: Sequence[Trial], arguments: argparse.Namespace, device: str) 
         bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     with bar:
-        train_all(missing, Execution(device, jobs, arguments.data), on_end, on_look)
+        how = Execution(device, jobs, arguments.data, usual_workers(jobs))
+        train_all(missing, how, on_end, on_look)
     return outcomes
 
 

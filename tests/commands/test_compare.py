@@ -134,6 +134,24 @@ def test_only_what_is_missing_is_trained(
     assert [len(run["epochs"]) for run in made["variants"][0]["runs"]] == [2]
 
 
+def test_gradient_norms(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs that do not have the norms are trained again for them; the plot has a second panel."""
+    run_command(capsys, *BASE)
+    plot = Path("out/compare.svg")
+    assert "gradient norm" not in plot.read_text()
+    run_command(capsys, *BASE, "--set", "train.gradient_norms=true")
+    assert trained == ["Small, seed 0"] * 2
+    assert "gradient norm" in plot.read_text()
+
+
+def test_validation(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With a validation set, the bold line is its error, and the table has the test error."""
+    made = document(capsys, "--set", "train.data.val=0.2")
+    (variant,) = made["variants"]
+    assert variant["test"]["mean"] == 1 - variant["runs"][0]["epochs"][-1]["accuracy"]
+    assert "bold: validation error" in Path("out/compare.svg").read_text()
+
+
 def test_figures(
     trained: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

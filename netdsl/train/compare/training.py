@@ -31,11 +31,15 @@ _ERROR = re.compile(r"^error\[[a-z-]+\]: (.+)$", re.MULTILINE)
 
 
 class Execution(NamedTuple):
-    """How runs are trained: on which device, how many at once, and `--data` for all."""
+    """How runs are trained: on which device, how many at once, and `--data` for all.
+
+    `workers` are the processes of a run that decode pictures, unless its section says how many.
+    """
 
     device: str
     jobs: int
     data: str | None = None
+    workers: int = 0
 
 
 class _Process(NamedTuple):
@@ -50,6 +54,11 @@ def usual_jobs(trials: Sequence[Trial], device: str) -> int:
         return 1
     threads = max((trial.config.threads or THREADS for trial in trials), default=THREADS)
     return max(1, cores() // threads)
+
+
+def usual_workers(jobs: int) -> int:
+    """How many processes decode the pictures of each run: those that fit on the cores beside it."""
+    return max(0, cores() // jobs - 1)
 
 
 def train_all(
@@ -93,6 +102,8 @@ def command_of(trial: Trial, how: Execution) -> list[str]:
     if how.data is not None:
         words += ["--data", how.data]
     fixed = {"seed": trial.config.seed, "threads": trial.config.threads}
+    if trial.config.workers is None:
+        fixed["workers"] = how.workers
     for name, value in {**variant.settings, **fixed}.items():
         words += ["--set", f"train.{name}={value}"]
     if variant.subject.file == STANDARD_INPUT:
