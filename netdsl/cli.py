@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 STOPPED = 128  # the exit code is this plus the number of the signal that ended a command
 CLEANS_UP = (
+    "compare",
     "data",
     "draw",
     "fmt",
     "train",
 )  # after a signal, these save or remove what they have begun
+PATIENT = ("compare", "train")  # they save the state of a training, however long that takes
 # A signal ends these at once: there is nothing to clean up.
 UNWATCHED = ("check", "completion", "explain", "help", "layers", "nets", "runs")
 
@@ -142,7 +144,7 @@ def _perform_watched(arguments: argparse.Namespace) -> int:
     code: int = watched(
         lambda: _perform_stoppable(arguments),
         _output_folders(arguments),
-        patient=arguments.command == "train",
+        patient=arguments.command in PATIENT,
     )
     return code
 

@@ -14,8 +14,8 @@ from netdsl.commands.options import (
     add_format,
     add_input,
     add_net,
+    add_nets,
     add_output,
-    add_parameters,
     dots,
     natural,
     units,
@@ -55,14 +55,8 @@ def _check(add: Add) -> None:
         netdsl check vgg:VGG16 --show parallel --devices 8,64 --bandwidth 100Gbit/s
         """,
     )
-    command.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE[:NET]",
-        help="a .net file, a folder with .net files, a name from the library such as lenet5, or -"
-        " for standard input; NET picks one of several nets",
-    )
-    add_parameters(command)
+    what = "a .net file, a folder with .net files, a name from the library such as lenet5, or -"
+    add_nets(command, what)
     add_input(command)
     add_table_options(command)
     add_parallel_options(command)

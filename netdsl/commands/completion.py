@@ -158,6 +158,7 @@ COMPLETERS: dict[str, Completer] = {
     "MODEL": _models,
     "files": FilesCompleter(NETS),  # of `fmt`
     "define": _parameters,
+    "vary": _parameters,
     "data": _data,
     "out": DirectoriesCompleter(),
     "folder": DirectoriesCompleter(),

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, RenderHook
 from rich.segment import Segment
+from rich.table import Column, Table
+from rich.text import Text
 
 from netdsl.commands.common import terminal_width
 from netdsl.commands.output import printing, use_colour
 from netdsl.source import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
 
 
@@ -33,6 +37,20 @@ def console() -> Console:
     )
     out.push_render_hook(_Hook(_Printable))
     return out
+
+
+def plain_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()
+) -> Table:
+    """A table without lines; the columns whose heads are in `right` have numbers."""
+    columns = [Column(Text(head), overflow="fold") for head in heads]
+    for column, head in zip(columns, heads, strict=True):
+        if head in right:
+            column.justify = "right"
+    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def _color_system(*, coloured: bool) -> Literal["auto", "standard"] | None:

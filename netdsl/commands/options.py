@@ -32,6 +32,7 @@ QUIET = {
     "bench": "print only errors, and JSON if --format asks for it",
     "train": "print only errors",
     "test": "print only errors, and JSON if --format asks for it",
+    "compare": "print only errors, and JSON if --format asks for it",
     "runs": "print only the folders of the runs, and what --format or --csv asks for",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",
@@ -62,6 +63,11 @@ def units(text: str) -> int:
 def positive(text: str) -> int:
     """An integer of at least 1; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1)
+
+
+def seed_count(text: str) -> int:
+    """A number of seeds; raises `argparse.ArgumentTypeError`."""
+    return natural(text, 1, 1000)
 
 
 def thread_count(text: str) -> int:
@@ -117,6 +123,17 @@ def add_net(command: Options) -> None:
         metavar="FILE[:NET]",
         help="a .net file, a name from the library such as lenet5, or - for standard input; NET"
         " picks one of several nets",
+    )
+    add_parameters(command)
+
+
+def add_nets(command: Options, what: str) -> None:
+    """Add the nets that a command is about, at least one, and `-D`; `what` says what names them."""
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE[:NET]",
+        help=f"{what} for standard input; NET picks one of several nets",
     )
     add_parameters(command)
 

@@ -6,11 +6,10 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.commands.common import UsageError, print_diagnostics
-from netdsl.commands.consoles import listing
+from netdsl.commands.consoles import listing, plain_table
 from netdsl.commands.output import say_always, say_json
 from netdsl.render import as_json
 from netdsl.train.records import shown, words
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from netdsl.train.runs import Listed
 
@@ -89,7 +89,7 @@ def _print(out: Console, runs: list[Listed]) -> None:
         out.print(Text(f"all runs: {', '.join(texts)}"))
     shown_columns = [column for column in columns if column[0] not in common]
     heads, cells = zip(*shown_columns, strict=True)
-    out.print(_table(heads, list(zip(*cells, strict=True))))
+    out.print(plain_table(heads, list(zip(*cells, strict=True))))
     _print_reasons(out, runs)
     different = differences(runs)
     if different:
@@ -116,12 +116,4 @@ def _differences(different: Mapping[str, Mapping[str, Sequence[str]]]) -> Table:
     for name, folders in different.items():
         rows += [["", text, ", ".join(found)] for text, found in folders.items()]
         rows[-len(folders)][0] = name
-    return _table(["difference", "value", "runs"], rows)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    columns = [Column(Text(head), overflow="fold") for head in heads]
-    table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    return plain_table(["difference", "value", "runs"], rows)

@@ -8,8 +8,11 @@ from netdsl.commands.options import (
     add_device,
     add_format,
     add_net,
+    add_nets,
     add_weights,
     positive,
+    seed_count,
+    thread_count,
 )
 
 if TYPE_CHECKING:
@@ -146,6 +149,61 @@ def _runs(add: Add) -> None:
     add_format(command)
 
 
+def _compare(add: Add) -> None:
+    command = add(
+        "compare",
+        "train variants of nets under control: one plot, one table",
+        "[options] FILE[:NET] ...",
+        "Train nets, each with all values that --vary gives and with several seeds. Writes a plot"
+        " of their errors, and prints a table. Runs that are in the folder already are not trained"
+        " again.",
+        """
+        netdsl compare experiments:PlainShallow experiments:PlainDeep --seeds 3
+        netdsl compare experiments:Dropout --vary 'drop = [0, 0.5]'
+        netdsl compare experiments:Digits --vary 'train.augment = [[], [hflip], [rotation(180)]]'
+        netdsl compare a.net:Old a.net:New --where "params <= 1e6" --out compare/a
+        """,
+    )
+    add_nets(command, "a .net file, a name from the library such as lenet5, or -")
+    _add_data(command)
+    _add_set(command)
+    command.add_argument(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="NAME = LIST",
+        help="train each net with each value of a list: of a parameter, such as 'drop = [0, 0.5]',"
+        " or of a setting, such as 'train.optimizer.lr = [0.1, 0.4]'; can be given several times",
+    )
+    command.add_argument(
+        "--seeds",
+        type=seed_count,
+        default=1,
+        metavar="N",
+        help="train each variant N times, with the seed of its section and those after it"
+        " (default: 1)",
+    )
+    command.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help="leave out variants whose figures do not satisfy a condition, as in an `expect` line:"
+        ' "params <= 1e6"',
+    )
+    command.add_argument(
+        "--out",
+        metavar="DIR",
+        help="the folder of the runs and the plot (default: compare/FILE)",
+    )
+    command.add_argument(
+        "--jobs",
+        type=thread_count,
+        metavar="N",
+        help="train N runs at once (default: by the number of cores); results do not depend on it",
+    )
+    add_device(command)
+    add_format(command)
+
+
 def _data(add: Add) -> None:
     command = add(
         "data",
@@ -174,6 +232,10 @@ def _add_section(command: argparse.ArgumentParser) -> None:
     """Add the net, and the options that change its `train` section."""
     add_net(command)
     _add_data(command)
+    _add_set(command)
+
+
+def _add_set(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set",
         action="append",
@@ -197,6 +259,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
 TRAINING_COMMANDS: dict[str, Callable[[Add], None]] = {
     "train": _train,
     "test": _test,
+    "compare": _compare,
     "runs": _runs,
     "data": _data,
 }

@@ -146,6 +146,16 @@ def load(
     return Progress(state["history"], total=total, correct=correct, **state["progress"])
 
 
+def identity_in(out: Path) -> RunIdentity | None:
+    """What defines the run whose checkpoint is in the folder `out`; None without a checkpoint."""
+    try:
+        with safe_open(out / CHECKPOINT, "pt") as file:
+            state: _State = json.loads(file.metadata()["state"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    return state["identity"]
+
+
 def _load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     likes = module.state_dict()
     module.load_state_dict({name: placed_like(tensors[name], own) for name, own in likes.items()})

@@ -42,7 +42,7 @@ WRONG = {
     ),
     "-D classes=3 check lenet5": (
         "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
-        f" bench, train, test, data\n{USAGE}"
+        f" bench, train, test, compare, data\n{USAGE}"
     ),
     "completion": (
         "netdsl completion: the following arguments are required: SHELL\n"

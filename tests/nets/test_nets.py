@@ -346,11 +346,15 @@ SIZED = [
 def test_nets_of_one_size_take_another() -> None:
     """Files with a parameter `classes` have a parameter `size` or open sizes.
 
-    The exceptions, LeNet-5 and the perceptron, are for images of digits.
+    The exceptions, LeNet-5, the perceptron and the experiments, are for small images of one size.
     """
     classed = {n.split(":")[0] for n in NETS if "classes" in load(n).graph.arguments}
     open_sized = {n.split(":")[0] for n in NETS if load(n).graph.symbols}
-    assert classed - open_sized - {n.split(":")[0] for n in SIZED} == {"lenet5", "perceptron"}
+    assert classed - open_sized - {n.split(":")[0] for n in SIZED} == {
+        "lenet5",
+        "perceptron",
+        "experiments",
+    }
 
 
 @pytest.mark.parametrize("name", SIZED)
@@ -384,7 +388,8 @@ def test_train_sections(name: str) -> None:
     if config.data.name == "segments":
         assert load(name).graph.symbols == ["H", "W"]
         return
-    size = {"cifar10": 32}.get(config.data.name, 28) + 2 * config.data.kwargs.get("pad", 0)
+    own = {"cifar10": 32, "digits": 8}
+    size = own.get(config.data.name, 28) + 2 * config.data.kwargs.get("pad", 0)
     assert load(name).graph.inputs[0].type.shape[1:] == (size, size)
 
 

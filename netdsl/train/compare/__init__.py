@@ -1,0 +1,1 @@
+"""Controlled experiments: variants of nets are trained alike, and their errors compared."""
