@@ -104,7 +104,7 @@ def test_extreme_numbers_do_not_determine_the_scale() -> None:
         ("n.net:Two grey.png -o x.png", 1, "several outputs are pictures: the model gives a 1x5x6"),
         ("n.net:Two grey.png grey.png -o x.png", 2, "one picture, and there are 2 inputs"),
         ("n.net:Binary two.npy -o x.png", 2, "one picture, and there are 2 inputs"),
-        ("n.net:Two grey.png -o x.gif", 2, "ends in one of .npz, .png, .jpg, .jpeg"),
+        ("n.net:Two grey.png -o x.gif", 2, "ends in .npz, or in .png, .jpg, .jpeg for a picture"),
         ("n.net:Two grey.png --scale clip", 2, "--scale is for -o with a picture"),
         ("n.net:Two", 2, "there is no input: name a picture or an array, or give `image` an ex"),
         ("lenet5", 2, "`lenet5` is a net without weights: name them with --weights"),
