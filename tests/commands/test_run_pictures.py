@@ -58,6 +58,16 @@ def test_edges_of_a_picture(pictures: Path, capsys: pytest.CaptureFixture[str]) 
     assert [128, 255, 255, 0, 0, 128] == edges[2].tolist()
 
 
+def test_inputs_behind_an_option(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The input may come before or after an option, although it may also be missing."""
+    for words in (("grey.png", "-o", "o.png"), ("-o", "o.png", "grey.png")):
+        run_command(capsys, "run", "kernels:Blur", *words)
+        assert (pictures / "o.png").exists()
+        (pictures / "o.png").unlink()
+    out, _ = run_command(capsys, "run", "kernels:Blur", "grey.png", "--top", "2", "grey.png")
+    assert out.count("grey.png: ") == 2
+
+
 def test_a_picture_in_colours_stays_as_it_is(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,12 @@ def test_lines(nets: Path, capsys: pytest.CaptureFixture[str], words: str, line:
     assert not err
 
 
+def test_the_layer_behind_an_option(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The layer may be the last word."""
+    words = ("trace", "n.net:Two", "--input", "p.png", "--at", "1,1", "b")
+    assert run_command(capsys, *words)[0].startswith("b (conv) at 0,1,1 of 2x4x4")
+
+
 def test_json(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All numbers of the text, and the gradients if they are asked for."""
     words = ("trace", "kernels:RGB", "--format", "json")
