@@ -18,7 +18,7 @@ from netdsl.commands.arguments import COMMANDS
 from netdsl.commands.common import split_name
 from netdsl.commands.manual import sections
 from netdsl.commands.parser import build_parser
-from netdsl.driver import open_program
+from netdsl.driver import compile_picked, open_program
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.syntax import ast
@@ -148,6 +148,15 @@ def _data(**_: object) -> Iterable[str]:
     return DATASETS
 
 
+def _layers(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The layers of the net that the command line names."""
+    try:
+        file, net = split_name(parsed_args.file)
+        return [node.name for node in compile_picked(open_program(file), net).graph.nodes]
+    except (NetdslError, OSError):
+        return []
+
+
 def _codes(**_: object) -> list[str]:
     return [section.code for section in sections()]
 
@@ -163,6 +172,7 @@ COMPLETERS: dict[str, Completer] = {
     "out": DirectoriesCompleter(),
     "folder": DirectoriesCompleter(),
     "kind": _kinds,
+    "layer": _layers,
     "code": _codes,
     "topic": lambda **_: COMMANDS,
     "only": _listed(_kinds),

@@ -209,6 +209,62 @@ def _run(add: Add) -> None:
     )
 
 
+def _trace(add: Add) -> None:
+    command = add(
+        "trace",
+        "work one output of a layer by hand",
+        "[options] FILE[:NET] [LAYER]",
+        "Work one output of a layer by hand: window, kernel, products, sums and result. The result"
+        " is compared with PyTorch's. With -o, write a page that animates the whole layer.\n\n"
+        "The input is the example in the text, unless --input names a file.",
+        """
+        netdsl trace kernels:RGB --at 0,0
+        netdsl trace kernels:Volume --at 1,0,2 --backward
+        netdsl trace kernels:RGB -o trace.html
+        netdsl trace lenet5 C3 --weights runs/LeNet5 --input digit.png --at 0,3,4
+        """,
+    )
+    add_net(command)
+    command.add_argument(
+        "layer",
+        nargs="?",
+        metavar="LAYER",
+        help="the layer, by its name in the table of `netdsl check` (default: the only one that can"
+        " be worked by hand)",
+    )
+    command.add_argument(
+        "--at",
+        metavar="PLACE",
+        help="the place in the result, counted from 0, such as 0,3,4 for channel, row and column;"
+        " leading numbers can be left out (default: the first place)",
+    )
+    command.add_argument(
+        "--input",
+        action="append",
+        metavar="FILE",
+        help="a picture, a .npy or .npz file, or a text file of numbers; NAME=FILE for one of"
+        " several inputs (default: the example in the text)",
+    )
+    command.add_argument(
+        "--resize",
+        action="store_true",
+        help="resize a picture to the size of the input",
+    )
+    command.add_argument(
+        "--backward",
+        action="store_true",
+        help="also print the gradients of this output",
+    )
+    add_weights(command, "those in the text, and random ones")
+    add_format(command)
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write a page, a .html file, that shows all outputs of the layer step by step",
+    )
+
+
 def _bench(add: Add) -> None:
     command = add(
         "bench",
@@ -265,5 +321,6 @@ MODEL_COMMANDS: dict[str, Callable[[Add], None]] = {
     "export": _export,
     "verify": _verify,
     "run": _run,
+    "trace": _trace,
     "bench": _bench,
 }

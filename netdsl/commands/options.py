@@ -29,6 +29,7 @@ QUIET = {
     "export": "print only errors",
     "verify": "print only errors, and JSON if --format asks for it",
     "run": "print only errors, and JSON if --format asks for it",
+    "trace": "print only errors, and JSON if --format asks for it",
     "bench": "print only errors, and JSON if --format asks for it",
     "train": "print only errors",
     "test": "print only errors, and JSON if --format asks for it",

@@ -103,6 +103,28 @@ class Parser(argparse.ArgumentParser):
 
             self.error(f"unexpected argument `{word}`{surplus(word, given, self.prog)}")
 
+    def without_late(self, arguments: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+        """What is left after arguments that may be missing have got the words behind an option.
+
+        argparse takes such an argument to be missing as soon as an option follows those before it.
+        """
+        left = list(rest)
+        for action in self._actions:
+            if action.option_strings or action.nargs not in ("*", "?"):
+                continue
+            plain = [word for word in left if not word.startswith("-")]
+            given = getattr(arguments, action.dest)
+            if action.nargs == "*":
+                setattr(arguments, action.dest, [*given, *plain])
+            elif not given and plain:
+                plain = plain[:1]
+                setattr(arguments, action.dest, plain[0])
+            else:
+                continue
+            for word in plain:
+                left.remove(word)
+        return left
+
     def refuse_option(self, words: Sequence[str]) -> NoReturn:
         """Report an option that does not exist: the first of some words."""
         from netdsl.commands.meant import unknown_option  # only errors need it
@@ -151,7 +173,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     command.given = words[position:]
     command.refuse_unknown(words[position + 1 :])
     arguments, rest = parser.parse_known_args(words)
-    command.refuse_rest(rest, words)
+    command.refuse_rest(command.without_late(arguments, rest), words)
     return arguments
 
 

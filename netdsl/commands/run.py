@@ -71,8 +71,8 @@ def _check_output(arguments: Namespace) -> None:
         refuse_terminal(SUFFIX)
     elif output:
         if suffix_of(output) not in (SUFFIX, *PICTURE_SUFFIXES):
-            listed = ", ".join([SUFFIX, *PICTURE_SUFFIXES])
-            raise UsageError(f"-o takes a name that ends in one of {listed}, found `{output}`")
+            listed = f"{SUFFIX}, or in {', '.join(PICTURE_SUFFIXES)} for a picture"
+            raise UsageError(f"-o takes a name that ends in {listed}, found `{output}`")
         check_replaceable(Path(output))
 
 

@@ -96,7 +96,9 @@ def _numbers(
         level = [part for item in level if isinstance(item, tuple) for part in item]
     wrong = next((item for item in level if not _is_number(item, value)), None)
     if not shape or not level or wrong is not None:
-        shown = "an empty list" if shape and not level else show(found if wrong is None else wrong)
+        shown = show(wrong or found)
+        if shape and not level:
+            shown = "an empty list"
         raise NetdslError(
             "wrong-type",
             f"the example of `{value.name}` must be nested lists of numbers, found {shown}",
@@ -118,7 +120,7 @@ def _misfit(shape: tuple[int, ...], value: Value, sizes: dict[str, int], span: S
     wanted = value.type.shape
     symbols = {name for size in wanted if isinstance(size, Sym) for name in size.symbols()}
     known = ", ".join(f"{name} = {n}" for name, n in sizes.items() if name in symbols)
-    where = f" with {known}" if known else ""
+    where = bool(known) * f" with {known}"
     help_ = "nest the lists as the sizes of the input; leading sizes of 1 can be left out"
     if len(shape) == len(wanted) + 1 and shape[0] == 1:
         help_ = "leave out the outermost brackets: an example has no batch"

@@ -1,7 +1,7 @@
 """Writes the output of a model from image to image as a picture.
 
-A picture goes into a model as numbers from 0 to 1. Its output can be outside, such as that of an edge
-filter, whose numbers are negative as often as positive. `SCALES` are the ways to show them.
+A picture goes into a model as numbers from 0 to 1. Its output can be outside, such as that of an
+edge filter, whose numbers are negative as often as positive. `SCALES` are the ways to show them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHITE = 255
 AXES = 3  # of a picture: channels, height, width
 
 
-class Scale(NamedTuple):
+class GreyScale(NamedTuple):
     """The numbers that become black and white; others in between become grey."""
 
     name: str
@@ -39,29 +39,29 @@ class Scale(NamedTuple):
         return f"{self.black:.4g} is black{middle}, {self.white:.4g} is white"
 
 
-def _clip(_: np.ndarray) -> Scale:
+def _clip(_: np.ndarray) -> GreyScale:
     """0 is black and 1 is white, as in the input; numbers outside are clipped."""
-    return Scale("clip", 0.0, 1.0)
+    return GreyScale("clip", 0.0, 1.0)
 
 
-def _signed(values: np.ndarray) -> Scale:
+def _signed(values: np.ndarray) -> GreyScale:
     """0 is mid-grey. Black and white are as far from it as 99 % of the numbers."""
     sizes = np.abs(values)
     largest = float(np.percentile(sizes, 100 - EXTREME)) or float(sizes.max()) or 1.0
-    return Scale("signed", -largest, largest)
+    return GreyScale("signed", -largest, largest)
 
 
-def _stretch(values: np.ndarray) -> Scale:
+def _stretch(values: np.ndarray) -> GreyScale:
     """Nearly all numbers are between black and white: the 1 % that are furthest out are clipped."""
     low, high = np.percentile(values, (EXTREME / 2, 100 - EXTREME / 2)).tolist()
     if low == high:
         low, high = float(values.min()), float(values.max())
     if low == high:
         low, high = low - 1, high + 1
-    return Scale("stretch", low, high)
+    return GreyScale("stretch", low, high)
 
 
-def _auto(values: np.ndarray) -> Scale:
+def _auto(values: np.ndarray) -> GreyScale:
     """`clip`, unless much is outside: `signed` if it is negative, else `stretch`."""
     total = float(np.abs(values).sum()) or 1.0
     if float(-values[values < 0].sum()) > OUTSIDE * total:
@@ -71,7 +71,7 @@ def _auto(values: np.ndarray) -> Scale:
     return _clip(values)
 
 
-SCALES: dict[str, Callable[[np.ndarray], Scale]] = {
+SCALES: dict[str, Callable[[np.ndarray], GreyScale]] = {
     "auto": _auto,
     "clip": _clip,
     "signed": _signed,
@@ -82,7 +82,7 @@ SCALES: dict[str, Callable[[np.ndarray], Scale]] = {
 class Written(NamedTuple):
     """How a picture was written: its scale, and the share of its numbers that are clipped."""
 
-    scale: Scale
+    scale: GreyScale
     clipped: float
 
 
@@ -100,8 +100,9 @@ def picked(names: Sequence[str], outputs: Sequence[np.ndarray]) -> np.ndarray:
             f"{fact}: the model gives {listed}",
             help="a picture is 1xHxW or 3xHxW; write other outputs with -o NAME.npz",
         )
-    (array,) = fit.values()
-    return array.transpose(1, 2, 0)
+    ((array),) = fit.values()
+    picture: np.ndarray = array.transpose(1, 2, 0)
+    return picture
 
 
 def _is_picture(output: np.ndarray) -> bool:

@@ -42,6 +42,7 @@ LAYERS = (
     ("draw", "weights.record"),
     ("runtime", "train", "importers"),
     ("verify",),
+    ("trace",),
     ("api", "api_arguments", "api_figures", "api_net", "api_parts", "api_values"),
     ("notebook",),
     ("",),

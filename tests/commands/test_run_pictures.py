@@ -58,6 +58,16 @@ def test_edges_of_a_picture(pictures: Path, capsys: pytest.CaptureFixture[str]) 
     assert [128, 255, 255, 0, 0, 128] == edges[2].tolist()
 
 
+def test_inputs_behind_an_option(pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The input may come before or after an option, although it may also be missing."""
+    for words in (("grey.png", "-o", "o.png"), ("-o", "o.png", "grey.png")):
+        run_command(capsys, "run", "kernels:Blur", *words)
+        assert (pictures / "o.png").exists()
+        (pictures / "o.png").unlink()
+    out, _ = run_command(capsys, "run", "kernels:Blur", "grey.png", "--top", "2", "grey.png")
+    assert out.count("grey.png: ") == 2
+
+
 def test_a_picture_in_colours_stays_as_it_is(
     pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +114,7 @@ def test_extreme_numbers_do_not_determine_the_scale() -> None:
         ("n.net:Two grey.png -o x.png", 1, "several outputs are pictures: the model gives a 1x5x6"),
         ("n.net:Two grey.png grey.png -o x.png", 2, "one picture, and there are 2 inputs"),
         ("n.net:Binary two.npy -o x.png", 2, "one picture, and there are 2 inputs"),
-        ("n.net:Two grey.png -o x.gif", 2, "ends in one of .npz, .png, .jpg, .jpeg"),
+        ("n.net:Two grey.png -o x.gif", 2, "ends in .npz, or in .png, .jpg, .jpeg for a picture"),
         ("n.net:Two grey.png --scale clip", 2, "--scale is for -o with a picture"),
         ("n.net:Two", 2, "there is no input: name a picture or an array, or give `image` an ex"),
         ("lenet5", 2, "`lenet5` is a net without weights: name them with --weights"),

@@ -1,0 +1,1 @@
+"""Works one output of a layer by hand, as a lecturer does at the board."""
