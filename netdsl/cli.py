@@ -29,6 +29,7 @@ CLEANS_UP = (
     "data",
     "draw",
     "fmt",
+    "look",
     "train",
 )  # after a signal, these save or remove what they have begun
 # A signal ends these at once: there is nothing to clean up.

@@ -32,6 +32,7 @@ QUIET = {
     "bench": "print only errors, and JSON if --format asks for it",
     "train": "print only errors",
     "test": "print only errors, and JSON if --format asks for it",
+    "look": "print only errors",
     "runs": "print only the folders of the runs, and what --format or --csv asks for",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",

@@ -96,7 +96,7 @@ def _test(add: Add) -> None:
     )
     add_net(command)
     add_weights(command, required=True)
-    _add_data(command)
+    add_data(command)
     command.add_argument(
         "--engine",
         default="torch",
@@ -173,7 +173,7 @@ def _data(add: Add) -> None:
 def _add_section(command: argparse.ArgumentParser) -> None:
     """Add the net, and the options that change its `train` section."""
     add_net(command)
-    _add_data(command)
+    add_data(command)
     command.add_argument(
         "--set",
         action="append",
@@ -184,7 +184,8 @@ def _add_section(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_data(command: argparse.ArgumentParser) -> None:
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add `--data`."""
     command.add_argument(
         "--data",
         metavar="DATA",
