@@ -14,7 +14,7 @@ from netdsl.commands.output import note, say
 from netdsl.files import check_replaceable, replacing
 from netdsl.look.figures import write_figure
 from netdsl.look.page import About, page_of
-from netdsl.look.views import VIEWS
+from netdsl.look.views import VIEWS, all_views
 from netdsl.version import __version__
 from netdsl.words import counted
 
@@ -40,7 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
         opened = open_subject(arguments, names)
         for text in opened.notes:
             note(f"note: {text}")
-        views = [VIEWS[name](opened.subject) for name in names if name not in opened.left_out]
+        names = [name for name in names if name not in opened.left_out]
+        if arguments.view is None:
+            views = all_views(opened.looked, names)
+        else:
+            views = [VIEWS[arguments.view](opened.looked)]
         if suffix == ".html":
             page = page_of(_about(arguments, opened), views)
             with replacing(path) as temporary:
@@ -53,21 +57,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _about(arguments: argparse.Namespace, opened: Opened) -> About:
     """The head of the page, and the command that writes it again."""
-    subject = opened.subject
-    name = subject.net.graph.name
+    looked = opened.looked
+    name = looked.net.graph.name
     facts = {"net": name, "weights": arguments.weights or "in the text"}
     if arguments.weights == RANDOM:
         facts["weights"] = f"random, from the seed {arguments.seed}: the net is untrained"
-    if subject.pictures is not None:
-        facts["pictures"] = f"{counted(len(subject.pictures), 'test picture')} of"
-        facts["pictures"] += f" {subject.pictures.name}"
-    if subject.own is not None:
-        facts["own picture"] = subject.own.name
+    if looked.pictures is not None:
+        facts["pictures"] = f"{counted(len(looked.pictures), 'test picture')} of"
+        facts["pictures"] += f" {looked.pictures.name}"
+    if looked.own is not None:
+        facts["own picture"] = looked.own.name
     if opened.notes:
         facts["note"] = "; ".join(opened.notes)
     if opened.left_out:
         facts["left out, because no data set is named"] = ", ".join(opened.left_out)
-    facts["seed"] = str(subject.choice.seed)
+    facts["seed"] = str(looked.choice.seed)
     facts["versions"] = f"netdsl {__version__}, PyTorch {torch.__version__}"
     command = shlex.join(["netdsl", *arguments.words])
     return About(f"What {name} has learned", facts, command)

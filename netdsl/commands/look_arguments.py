@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from netdsl.commands.options import Add
 
-VIEWS = ("filters",)
+VIEWS = tuple("filters maps excite reconstruct maximise saliency shift errors".split())
 
 
 def _look(add: Add) -> None:
@@ -21,10 +21,16 @@ def _look(add: Add) -> None:
         "show what a trained net has learned",
         "[options] FILE[:NET] [VIEW] --weights W -o FILE",
         "Show what a trained net has learned, as one HTML page with everything, or as one VIEW:"
-        " filters.",
+        " filters; maps (the feature maps of a picture); excite (the pictures that excite a unit"
+        " most); reconstruct (what of a picture excites a unit, by deconvolution); maximise (images"
+        " that maximise a unit); saliency (the pixels that matter for a class, and Grad-CAM); shift"
+        " (accuracy against translation, rotation, scale and light); errors (the confusion matrix"
+        " and the worst errors).",
         """
         netdsl look lenet5 --weights runs/LeNet5 -o look.html
         netdsl look lenet5 filters --weights runs/LeNet5 -o filters.png
+        netdsl look lenet5 excite --layer C3 --unit 4 --weights runs/LeNet5 -o unit.svg
+        netdsl look lenet5 saliency --input digit.png --weights runs/LeNet5 -o saliency.pdf
         """,
     )
     add_net(command)

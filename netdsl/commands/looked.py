@@ -50,7 +50,7 @@ UNKNOWN = (
 class Opened(NamedTuple):
     """What the views are about, and the names of those for which there is no data."""
 
-    subject: Looked
+    looked: Looked
     left_out: tuple[str, ...]
     notes: tuple[str, ...]  # what is to be known about the picture or its numbers
 
@@ -64,26 +64,25 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
     choose(net.compiled.graph, *wanted)  # a wrong name is found before the data are read
     tested = _data_of(net, views, path)
     compiled, output, pictures, given = net.compiled, 0, None, _recorded(net)
+    classes = () if net.record is None else net.record.classes
     if tested is not None:
         compiled, output = tested.compiled, tested.output
         pictures = of_dataset(_checked(tested.dataset), arguments.images)
-        given = pictures.given
+        given, classes = pictures.given, pictures.classes
     own: Pictures | None = None
     notes: list[str] = []
     if path is not None:
-        compiled, own, notes = _picture(path, compiled, net, pictures, given or PLAIN)
-    if given is None:
+        compiled, own, notes = _picture(path, compiled, given or PLAIN, classes)
+    if given is None and list(views) != ["filters"]:
         notes.append(UNKNOWN)
     _check_sizes(compiled.graph, views)
-    module = _module_of(compiled.graph, net, arguments.seed)
     graph = compiled.graph
-    subject = Looked(
-        LayeredNet(graph, module, output), pictures, own, choose(graph, *wanted), given or PLAIN
-    )
+    layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output)
+    looked = Looked(layered, pictures, own, choose(graph, *wanted), given or PLAIN, classes)
     left_out: tuple[str, ...] = ()
     if tested is None:
         left_out = tuple(view for view in views if view in OF_DATA)
-    return Opened(subject, left_out, tuple(notes))
+    return Opened(looked, left_out, tuple(notes))
 
 
 def _picture_of(arguments: argparse.Namespace) -> Path | None:
@@ -174,11 +173,7 @@ def _checked(dataset: Dataset) -> Dataset:
 
 
 def _picture(
-    path: Path,
-    compiled: Compiled,
-    net: NetWithWeights,
-    pictures: Pictures | None,
-    given: InputData,
+    path: Path, compiled: Compiled, given: InputData, classes: tuple[str, ...]
 ) -> tuple[Compiled, Pictures, list[str]]:
     """The net for a picture, the picture in the size of the net, and what is to be known of it."""
     value = compiled.graph.inputs[0]
@@ -199,9 +194,6 @@ def _picture(
         shape = (int(str(channels)), *sizes)
         compiled = compile_net(compiled.program, compiled.graph.name, {value.name: shape})
     pixels = np.asarray(picture, np.uint8).reshape(*sizes, -1).transpose(2, 0, 1)
-    classes = net.record.classes if net.record is not None else ()
-    if pictures is not None:
-        classes = pictures.classes
     return compiled, of_picture(path, pixels, classes, given), notes
 
 

@@ -58,12 +58,12 @@ def is_map(node: Node) -> bool:
     return len(shape) == 3 and shape[1:] != (1, 1)
 
 
-def followed(graph: Graph, node: Node) -> Node:
+def followed(graph: Graph, node: Node, families: tuple[str, ...] = FOLLOWING) -> Node:
     """The last of the activations and normalisations that follow a layer directly, or itself."""
     uses = graph.uses()
     while True:
         after = uses.get(id(node.output), [])
-        if len(after) != 1 or after[0].op.family not in FOLLOWING or after[0].aux is not None:
+        if len(after) != 1 or after[0].op.family not in families or after[0].aux is not None:
             return node
         node = after[0]
 
@@ -99,6 +99,19 @@ def stages(graph: Graph) -> list[Node]:
             found[id(last)] = last
         if node.op.family == "pooling":
             found[id(node)] = node
+    return list(found.values())
+
+
+def with_maps(graph: Graph) -> list[Node]:
+    """The convolutions that give maps, or rather the normalisations that follow them.
+
+    A normalisation can turn the sign of a convolution; what saturates comes after both.
+    """
+    found: dict[int, Node] = {}
+    for node in graph.nodes:
+        if node.aux is None and node.op.family == "convolution" and is_map(node):
+            last = followed(graph, node, ("normalisation",))
+            found[id(last)] = last
     return list(found.values())
 
 

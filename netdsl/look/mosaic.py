@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 GAP, MARGIN = 0.09, 0.12  # inches
 TITLE, HEAD, LINE, BAR = 0.36, 0.2, 0.155, 0.52  # inches of their heights
 LETTER = 0.078  # inches of a letter in a caption
-SMALL, LARGE = 0.5, 1.5  # inches of a tile
-ROOM, DEPTH = 10.0, 9.0  # inches that the tiles of a row and of a column may take
+SMALL, LARGE = 0.6, 1.5  # inches of a tile
+ROOM, DEPTH = 10.0, 14.0  # inches that the tiles of a row and of a column may take
 WHOLE = 3.2  # inches of a tile that is alone
 SIGNED, UNSIGNED = "RdBu_r", "viridis"
 EDGE = 176  # the grey of the line around a tile
@@ -44,24 +44,26 @@ class _Layout:
             side = min(max(room, SMALL), LARGE)
         self.width = side * min(1.0, width / height)
         self.height = side * min(1.0, height / width)
-        lines = [tile.caption.count("\n") + 1 for tile in tiles if tile.caption]
         letters = [len(line) for tile in tiles for line in tile.caption.split("\n")]
         self.step = max(self.width, min(max(letters, default=0) * LETTER, 1.6)) + GAP
-        self.caption = LINE * max(lines, default=0)
         names = max((len(row.name) for row in grid.rows), default=0)
         self.left = MARGIN + names * LETTER + (MARGIN if names else 0)
         self.top = TITLE + (HEAD if grid.heads else 0)
+        self.ends = [self.top]  # of the rows, each with its captions
+        for row in grid.rows:
+            lines = [tile.caption.count("\n") + 1 for tile in row.tiles if tile.caption]
+            self.ends.append(self.ends[-1] + self.height + LINE * max(lines, default=0) + GAP)
 
     def place(self, row: int, column: int) -> tuple[float, float]:
         """The left and top end of a tile."""
         x = self.left + column * self.step + (self.step - GAP - self.width) / 2
-        return x, self.top + row * (self.height + self.caption + GAP)
+        return x, self.ends[row]
 
     def size(self) -> tuple[float, float]:
         """The width and the height of the whole grid."""
         least = MARGIN + len(self.grid.title) * LETTER * 1.13
         width = max(self.left + self.columns * self.step + MARGIN, least, 3.0)
-        height = self.place(len(self.grid.rows), 0)[1]
+        height = self.ends[-1]
         if self.grid.scale is not None:
             height += BAR
         return width, height + MARGIN

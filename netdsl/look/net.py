@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from netdsl.analysis.receptive import seen_stretches
@@ -136,11 +135,14 @@ def by_unit(values: Tensor) -> Tensor:
 
 
 def place_of(node: Node, index: int) -> tuple[int, ...]:
-    """The row and the column of a place of a map, whose places are numbered row by row."""
+    """The row and the column of a place of a map, whose places are numbered row by row.
+
+    The place of a sequence is one number, and a vector has no places.
+    """
     shape = node.type.shape
-    if len(shape) != 3:
-        return ()
-    return divmod(index, int(str(shape[2])))
+    if len(shape) == 3:
+        return divmod(index, int(str(shape[2])))
+    return (index,) * (len(shape) == 2)
 
 
 def units_of(node: Node) -> int:
@@ -149,10 +151,3 @@ def units_of(node: Node) -> int:
     if not shape:
         return 1
     return int(str(shape[-1] if len(shape) == 2 else shape[0]))
-
-
-def prepared_scores(net: LayeredNet, images: Tensor) -> Tensor:
-    """The scores of images without gradients."""
-    with torch.inference_mode():
-        scores: Tensor = net(images)
-    return scores

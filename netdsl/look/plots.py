@@ -47,15 +47,15 @@ def _axes(canvas: Canvas, box: tuple[float, ...], width: float, height: float) -
     return canvas.add_axes((left / width, bottom / height, wide / width, high / height))
 
 
-def _draw_title(canvas: Canvas, title: str, height: float) -> None:
-    canvas.text(
-        0.015, 1 - 0.1 / height, title.replace("$", r"\$"), fontsize=11, weight="bold", va="top"
-    )
+def _draw_title(canvas: Canvas, title: str, width: float, height: float) -> None:
+    plain = title.replace("$", r"\$")
+    x, y = 0.12 / width, 1 - 0.1 / height
+    canvas.text(x, y, plain, fontsize=11, weight="bold", va="top")
 
 
 def draw_curves(canvas: Canvas, part: Curves, width: float, height: float) -> None:
     """Draw each curve in a panel, with a line where nothing changes, and one at a guess."""
-    _draw_title(canvas, part.title, height)
+    _draw_title(canvas, part.title, width, height)
     for number, curve in enumerate(part.curves):
         row, column = divmod(number, COLUMNS)
         box = (
@@ -78,7 +78,7 @@ def _draw_curve(axes: Axes, curve: Curve, part: Curves) -> None:
 
 def draw_bars(canvas: Canvas, part: Bars, width: float, height: float) -> None:
     """Draw bars with their numbers; the marked one has another colour."""
-    _draw_title(canvas, part.title, height)
+    _draw_title(canvas, part.title, width, height)
     high = BAR * len(part.values)
     axes = _axes(canvas, (NAMES, TITLE, width - NAMES - 0.8, high), width, height)
     names, values = list(part.values), list(part.values.values())
@@ -87,7 +87,7 @@ def draw_bars(canvas: Canvas, part: Bars, width: float, height: float) -> None:
     axes.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names], fontsize=9)
     axes.invert_yaxis()
     for place, value in enumerate(values):
-        axes.text(value, place, f" {value:.3g}", va="center", fontsize=8.5)
+        axes.text(value, place, f" {value:.1f}", va="center", fontsize=8.5)
     axes.set_xlabel(part.label)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -95,7 +95,7 @@ def draw_bars(canvas: Canvas, part: Bars, width: float, height: float) -> None:
 def draw_matrix(canvas: Canvas, part: ConfusionMatrix, width: float, height: float) -> None:
     """Draw a confusion matrix; the colour of a cell is its share of its row."""
     _draw_title(
-        canvas, "Confusion matrix: a row is a class, a column the answer of the net", height
+        canvas, "Confusion matrix: a row is a class, a column the answer of the net", width, height
     )
     side = min(width - 1.8, height - 1.9)
     axes = _axes(canvas, (1.5, TITLE + 0.1, side, side), width, height)

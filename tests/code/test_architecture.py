@@ -239,6 +239,7 @@ BOUNDARY = {
     "elaborate.loader",
     "ir.op",
     "library",
+    "look.attribution",
     "render",
     "syntax.parser",
     "train.logs",
