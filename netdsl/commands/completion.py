@@ -18,7 +18,7 @@ from netdsl.commands.arguments import COMMANDS
 from netdsl.commands.common import split_name
 from netdsl.commands.manual import sections
 from netdsl.commands.parser import build_parser
-from netdsl.driver import open_program
+from netdsl.driver import compile_picked, open_program
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS, load_plugins
 from netdsl.syntax import ast
@@ -120,6 +120,16 @@ def _parameters_of(file: str, net: str | None) -> Iterator[str]:
             yield from (f"{parameter.name}=" for parameter in definition.parameters)
 
 
+def _layers(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The layers that have names, of the net that the command line names."""
+    file, net = split_name(parsed_args.file)
+    try:
+        graph = compile_picked(open_program(file), net, {}).graph
+    except (NetdslError, OSError):
+        return []
+    return [node.name for node in graph.nodes if not node.label.isdigit()]
+
+
 def _kinds(**_: object) -> list[str]:
     load_plugins()
     # Without the operators, which a shell would expand.
@@ -157,6 +167,7 @@ COMPLETERS: dict[str, Completer] = {
     "FILE[:NET]": _nets,
     "MODEL": _models,
     "files": FilesCompleter(NETS),  # of `fmt`
+    "layer": _layers,
     "define": _parameters,
     "data": _data,
     "out": DirectoriesCompleter(),

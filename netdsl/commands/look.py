@@ -10,10 +10,13 @@ import torch
 from netdsl.commands.common import UsageError
 from netdsl.commands.destinations import destination, format_of
 from netdsl.commands.looked import RANDOM, open_subject
-from netdsl.commands.output import note, say
+from netdsl.commands.output import note, printing, say
+from netdsl.data.source import PROGRESS
 from netdsl.files import check_replaceable, replacing
+from netdsl.look.attribution import is_installed
 from netdsl.look.figures import write_figure
 from netdsl.look.page import About, page_of
+from netdsl.look.saliency import NO_CAPTUM
 from netdsl.look.views import VIEWS, all_views
 from netdsl.version import __version__
 from netdsl.words import counted
@@ -34,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
             f"all views are on one page, which is .html; for {suffix}, name one of"
             f" {', '.join(VIEWS)}"
         )
+    PROGRESS.set(not printing().quiet)
     with destination(arguments.output, suffix) as path:
         check_replaceable(path)
         names = list(VIEWS) if arguments.view is None else [arguments.view]
@@ -45,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
             views = all_views(opened.looked, names)
         else:
             views = [VIEWS[arguments.view](opened.looked)]
+        if "saliency" in names and not is_installed():
+            note(f"note: {NO_CAPTUM}")
         if suffix == ".html":
             page = page_of(_about(arguments, opened), views)
             with replacing(path) as temporary:

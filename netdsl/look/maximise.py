@@ -14,6 +14,7 @@ from kornia.filters import gaussian_blur2d
 from torch import Tensor
 
 from netdsl.analysis.cost import Costs
+from netdsl.data.source import tracked
 from netdsl.look.excite import layers_to_excite
 from netdsl.look.layers import title_of, units_to_show
 from netdsl.look.net import by_unit
@@ -129,7 +130,7 @@ def maximised(
     mean, std = (torch.tensor(v)[:, None, None] for v in (given.mean, given.std))
     top, bottom, left, right = net.box(node, _middle(node))
     ascent = ascent.for_side(min(bottom - top, right - left))
-    for step in range(ascent.steps):
+    for step in tracked(range(ascent.steps), f"maximising units of {node.name}"):
         is_last = step >= ascent.steps * (1 - ascent.last)
         shift = torch.randint(-ascent.jitter, ascent.jitter + 1, (2,), generator=random).tolist()
         if is_last:

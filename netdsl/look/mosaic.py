@@ -5,6 +5,7 @@ All tiles are one image, so that a figure of hundreds of tiles is drawn quickly.
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from netdsl.look.parts import ColourScale, Grid, Tile
 
-GAP, MARGIN = 0.09, 0.12  # inches
+GAP, APART, MARGIN = 0.09, 0.3, 0.12  # inches
 TITLE, HEAD, LINE, BAR = 0.36, 0.2, 0.155, 0.52  # inches of their heights
 LETTER = 0.078  # inches of a letter in a caption
 SMALL, LARGE = 0.6, 1.5  # inches of a tile
@@ -50,9 +51,12 @@ class _Layout:
         self.left = MARGIN + names * LETTER + (MARGIN if names else 0)
         self.top = TITLE + (HEAD if grid.heads else 0)
         self.ends = [self.top]  # of the rows, each with its captions
-        for row in grid.rows:
+        for row, after in zip_longest(grid.rows, grid.rows[1:]):
             lines = [tile.caption.count("\n") + 1 for tile in row.tiles if tile.caption]
-            self.ends.append(self.ends[-1] + self.height + LINE * max(lines, default=0) + GAP)
+            gap = GAP
+            if after is not None and after.name and not row.name:
+                gap = APART  # the rows before belong together
+            self.ends.append(self.ends[-1] + self.height + LINE * max(lines, default=0) + gap)
 
     def place(self, row: int, column: int) -> tuple[float, float]:
         """The left and top end of a tile."""

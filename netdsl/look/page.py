@@ -27,6 +27,7 @@ _POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action"
     " 'none'"
 )
+_CODE, _AS_CODE = re.compile("`([^`]*)`"), r"<code>\1</code>"
 _STYLE = PAGE_STYLE + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 
 
@@ -53,7 +54,7 @@ def page_of(about: About, views: Sequence[View]) -> str:
 
 
 def _content(view: View) -> str:
-    texts = [f"<p>{escaped(text)}</p>" for text in view.text]
+    texts = [f"<p>{_CODE.sub(_AS_CODE, escaped(text))}</p>" for text in view.text]
     parts = [_part(part, f"{view.name}{n}-") for n, part in enumerate(view.parts)]
     return "\n".join([*texts, *parts])
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -40,10 +40,9 @@ class Pictures(NamedTuple):
         """The pictures of these numbers as the net takes them."""
         return torch.from_numpy(self.given.prepare(self.pixels[numbers]))
 
-    def batches(self) -> Iterator[Tensor]:
-        """All pictures as the net takes them."""
-        for start in range(0, len(self), BATCH):
-            yield self.prepared(slice(start, start + BATCH))
+    def batches(self) -> list[slice]:
+        """The numbers of all pictures, as many at a time as a net takes."""
+        return [slice(start, start + BATCH) for start in range(0, len(self), BATCH)]
 
     def shown(self, number: int, box: Box | None = None) -> np.ndarray:
         """A picture, or a part of it, H x W x 3 from 0 to 1."""

@@ -87,7 +87,14 @@ def draw_bars(canvas: Canvas, part: Bars, width: float, height: float) -> None:
     axes.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names], fontsize=9)
     axes.invert_yaxis()
     for place, value in enumerate(values):
-        axes.text(value, place, f" {value:.1f}", va="center", fontsize=8.5)
+        axes.annotate(
+            f"{value:.1f}",
+            (value, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+        )
     axes.set_xlabel(part.label)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -11,6 +11,7 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from netdsl.analysis.cost import Costs
+from netdsl.data.source import tracked
 from netdsl.look.errors import probabilities
 from netdsl.look.parts import Curve, Curves, View
 from netdsl.words import counted
@@ -47,13 +48,13 @@ def shift(net: LayeredNet, pictures: Pictures) -> View:
     changes = changes_for(min(net.sizes))
     count = _affordable(net, len(pictures), sum(len(change.values) for change in changes))
     numbers = np.arange(count) * len(pictures) // count
+    pairs = [(change, value) for change in changes for value in change.values]
+    found = {
+        (change.quantity, value): accuracy(net, pictures, numbers, change, value)
+        for change, value in tracked(pairs, "changing the pictures")
+    }
     curves = [
-        Curve(
-            c.quantity,
-            c.values,
-            [accuracy(net, pictures, numbers, c, v) for v in c.values],
-            c.still,
-        )
+        Curve(c.quantity, c.values, [found[c.quantity, v] for v in c.values], c.still)
         for c in changes
     ]
     text = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from netdsl.data.source import tracked
 from netdsl.look.net import by_unit
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def survey(net: LayeredNet, pictures: Pictures, nodes: Sequence[Node]) -> Survey
     scores: list[np.ndarray] = []
     found: dict[str, list[tuple[np.ndarray, ...]]] = {node.name: [] for node in nodes}
     wanted = [net.scores, *(node.output for node in nodes)]
-    for images in pictures.batches():
+    for numbers in tracked(pictures.batches(), "running the net over the pictures"):
+        images = pictures.prepared(numbers)
         with torch.inference_mode():
             last, *values = (by_unit(value) for value in net.values(images, wanted))
             scores.append(last.mean(2).numpy())

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from netdsl.commands import look as command
 from netdsl.commands.look_arguments import VIEWS as NAMES
+from netdsl.look import views
 from netdsl.look.views import VIEWS
 from tests.support.commands import run_command
 
@@ -164,6 +166,19 @@ def svg_text(path: Path) -> str:
     return html.unescape(" ".join(words))
 
 
+def test_without_captum(
+    data_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the package, the gradient is shown, and the extra that has the rest is named."""
+    for module in (views, command):
+        monkeypatch.setattr(module, "is_installed", lambda: False)
+    err = look(capsys, "tiny.net:Tiny", "saliency", "--input", "photo.png", "-o", "s.svg")
+    assert "pip install 'netdsl[look]'" in err
+    text = svg_text(data_folder / "s.svg")
+    assert "gradient" in text
+    assert "Grad-CAM need" in text
+
+
 def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pictures without classes have no errors and no shift; the page has the other views."""
     rng = np.random.default_rng(1)
@@ -174,7 +189,7 @@ def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "error[data-mismatch]: `errors` is about classes" in err
     look(capsys, *words, "-o", "page.html")
     page = (data_folder / "page.html").read_text(encoding="utf-8")
-    assert "`shift` is about classes, and the pictures of boxes.npz have none." in page
+    assert "<code>shift</code> is about classes, and the pictures of boxes.npz have none." in page
 
 
 REFUSED = {
