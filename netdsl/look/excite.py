@@ -29,13 +29,17 @@ MOST_LAYERS, MOST_UNITS, MOST_OF_ONE = 3, 8, 16  # units of each of several laye
 
 
 def layers_to_excite(net: LayeredNet, choice: UnitChoice) -> list[Node]:
-    """The chosen layer, or convolutions that see a part of the image, each with its norm."""
+    """The chosen layer, or convolutions that see a part of the image, each with its norm.
+
+    Of a net without maps, they are its dense layers.
+    """
     if choice.layer is not None:
         return [choice.layer]
-    height, width = net.sizes
     known = with_maps(net.graph)
-    partial = [n for n in known if net.box(n, (0, 0)) != (0, height, 0, width)]
-    return spread([n for n in partial if _sees_part(net, n)] or known[:1], MOST_LAYERS)
+    if not known:
+        known = [node for node in net.nodes if node.op.multiplies] or net.nodes
+        return spread(known, MOST_LAYERS)
+    return spread([node for node in known if _sees_part(net, node)] or known[:1], MOST_LAYERS)
 
 
 def _sees_part(net: LayeredNet, node: Node) -> bool:

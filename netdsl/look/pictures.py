@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-class Pictures(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Pictures:
     """Pictures, N x C x H x W with bytes, and the index of the class of each, if it is known."""
 
     name: str

@@ -134,3 +134,5 @@ def test_layers_of_a_net() -> None:
     net = layered("resnet:CifarResNet20")
     names = [node.name for node in layers_to_excite(net, UnitChoice())]
     assert ["bn1", "layer1.2.bn1", "layer2.1.bn2"] == names
+    net = layered("perceptron:MLP")
+    assert ["hidden", "logits"] == [node.name for node in layers_to_excite(net, UnitChoice())]
