@@ -30,6 +30,7 @@ CLEANS_UP = (
     "data",
     "draw",
     "fmt",
+    "look",
     "train",
 )  # after a signal, these save or remove what they have begun
 PATIENT = ("compare", "train")  # they save the state of a training, however long that takes

@@ -42,12 +42,25 @@ def receptive_fields(graph: Graph) -> list[Field]:
     If an output depends on everything (dense layers, global pooling), this is the size of the
     input. Raises `NetdslError` if strides multiply to more than 2^62.
     """
+    return [_field(stretches, root) for stretches, root in _traced(graph)]
+
+
+def seen_stretches(graph: Graph) -> list[tuple[Stretch, ...] | None]:
+    """For each node, the stretch that its output 0 depends on along each spatial axis.
+
+    None stands for the whole input. Raises as `receptive_fields`.
+    """
+    return [stretches for stretches, _ in _traced(graph)]
+
+
+def _traced(graph: Graph) -> list[tuple[tuple[Stretch, ...] | None, Value]]:
+    """The stretches of each node, and the input that they are about."""
     known: dict[int, tuple[Stretch, ...] | None] = {
         id(v): (_START,) * len(v.type.shape) for v in graph.inputs
     }
     roots: dict[int, Value] = {id(v): v for v in graph.inputs}
     steps: dict[tuple[object, ...], tuple[Stretch, ...] | None] = {}
-    fields = []
+    traced = []
     for node in graph.nodes:
         root = roots[id(node.inputs[0])]
         sources = tuple(known[id(v)] for v in node.inputs if roots[id(v)] is root)
@@ -58,8 +71,8 @@ def receptive_fields(graph: Graph) -> list[Field]:
         for value in node.outputs:
             known[id(value)] = steps[key]
             roots[id(value)] = root
-        fields.append(_field(steps[key], root))
-    return fields
+        traced.append((steps[key], root))
+    return traced
 
 
 def _step(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.commands.look_arguments import LOOK_COMMANDS
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
     add_format,
@@ -296,6 +297,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     "fmt": _fmt,
     **MODEL_COMMANDS,
     **TRAINING_COMMANDS,
+    **LOOK_COMMANDS,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

@@ -120,6 +120,16 @@ def _parameters_of(file: str, net: str | None) -> Iterator[str]:
             yield from (f"{parameter.name}=" for parameter in definition.parameters)
 
 
+def _layers(parsed_args: argparse.Namespace, **_: object) -> list[str]:
+    """The layers that have names, of the net that the command line names."""
+    file, net = split_name(parsed_args.file)
+    try:
+        graph = compile_picked(open_program(file), net, {}).graph
+    except (NetdslError, OSError):
+        return []
+    return [node.name for node in graph.nodes if not node.label.isdigit()]
+
+
 def _kinds(**_: object) -> list[str]:
     load_plugins()
     # Without the operators, which a shell would expand.
@@ -148,15 +158,6 @@ def _data(**_: object) -> Iterable[str]:
     return DATASETS
 
 
-def _layers(parsed_args: argparse.Namespace, **_: object) -> list[str]:
-    """The layers of the net that the command line names."""
-    try:
-        file, net = split_name(parsed_args.file)
-        return [node.name for node in compile_picked(open_program(file), net).graph.nodes]
-    except (NetdslError, OSError):
-        return []
-
-
 def _codes(**_: object) -> list[str]:
     return [section.code for section in sections()]
 
@@ -166,13 +167,13 @@ COMPLETERS: dict[str, Completer] = {
     "FILE[:NET]": _nets,
     "MODEL": _models,
     "files": FilesCompleter(NETS),  # of `fmt`
+    "layer": _layers,
     "define": _parameters,
     "vary": _parameters,
     "data": _data,
     "out": DirectoriesCompleter(),
     "folder": DirectoriesCompleter(),
     "kind": _kinds,
-    "layer": _layers,
     "code": _codes,
     "topic": lambda **_: COMMANDS,
     "only": _listed(_kinds),

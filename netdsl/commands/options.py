@@ -34,6 +34,7 @@ QUIET = {
     "train": "print only errors",
     "test": "print only errors, and JSON if --format asks for it",
     "compare": "print only errors, and JSON if --format asks for it",
+    "look": "print only errors",
     "runs": "print only the folders of the runs, and what --format or --csv asks for",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",

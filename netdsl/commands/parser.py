@@ -68,6 +68,26 @@ class Parser(argparse.ArgumentParser):
 
     commands: dict[str, Parser]
     given: Sequence[str] = ()
+    _is_mixed = False
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what is known.
+
+        An argument that may be missing, such as a view, can follow options. Python 3.13 allows
+        that by itself.
+        """
+        optional = [action for action in self._get_positional_actions() if action.nargs == "?"]
+        if self._is_mixed or len(self._get_positional_actions()) == len(optional):
+            return super().parse_known_args(args, namespace)
+        if not optional:
+            return super().parse_known_args(args, namespace)
+        self._is_mixed = True  # the method below calls this one
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_mixed = False
 
     def error(self, message: str) -> NoReturn:
         """Print the message and the usage, and exit with code 2."""

@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import load_one, warn_of_other_net
-from netdsl.commands.output import note, printing, say, say_json
-from netdsl.data.catalog import describe_dataset, open_dataset
+from netdsl.commands.output import note, say, say_json
+from netdsl.commands.trained import open_data, open_trained, placing
 from netdsl.data.evaluate import evaluate
-from netdsl.errors import SettingError
 from netdsl.files import scratch_folder
-from netdsl.train.fit import check_ends, check_scores, fitted
 from netdsl.train.records import shown
-from netdsl.train.section import placed, read_config
-from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
-from netdsl.weights.record import record_of
 
 if TYPE_CHECKING:
     import argparse
@@ -23,74 +17,48 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from netdsl.commands.trained import NetWithWeights
     from netdsl.data.dataset import Dataset
-    from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
-    from netdsl.train.config import TrainConfig
-    from netdsl.weights.record import RunRecord
 
     Outputs = Callable[..., list[np.ndarray]]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print each metric in percent."""
-    compiled = load_one(arguments, arguments.weights)
-    read = read_weights(arguments.weights)
-    record = record_of(read)
-    data = arguments.data
-    if data is None and record is not None:
-        data = record.data
-    config = read_config(compiled, data)
-    params = tensors_of(compiled.graph)
-    weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
-    say(f"{arguments.weights}: {report(params, read)}")
-    try:
-        check_ends(compiled.graph, config, "`netdsl test`", describe_dataset(config.data))
-        dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
-        warn_of_other_net(record, compiled.graph)
-        results = _evaluate(arguments, compiled, config, dataset, record, weights)
-    except SettingError as error:
-        replaced = () if data is None else ("data",)
-        raise placed(error, compiled, replaced) from None
-    name = compiled.graph.name
+    net = open_trained(arguments)
+    with placing(net):
+        dataset, results = _evaluate(arguments, net)
+    name = net.compiled.graph.name
     if arguments.format == "json":
-        net = {
+        found = {
             "name": name,
-            "file": compiled.program.source.name,
+            "file": net.compiled.program.source.name,
             "weights": arguments.weights,
             "engine": arguments.engine,
             "data": dataset.name,
             "images": len(dataset.test),
             "metrics": results,
         }
-        say_json({"nets": [net], "diagnostics": []}, indent=2)
+        say_json({"nets": [found], "diagnostics": []}, indent=2)
     metrics = [f"{key.replace('_', ' ')} {shown(key, value)}" for key, value in results.items()]
     say(f"{name} with {arguments.weights} in {arguments.engine}: {', '.join(metrics)}")
     return 0
 
 
 def _evaluate(
-    arguments: argparse.Namespace,
-    compiled: Compiled,
-    config: TrainConfig,
-    dataset: Dataset,
-    record: RunRecord | None,
-    weights: Mapping[str, object],
-) -> dict[str, float]:
-    """The metrics as fractions of 1, by name; raises `SettingError` and `NetdslError`."""
-    say(dataset.note)
-    sized, dataset = fitted(compiled, dataset)
-    output, target = check_scores(sized.graph, config, dataset)
-    dataset = dataset.with_first(target)
-    if record is not None:
-        dataset = record.applied_to(dataset)
+    arguments: argparse.Namespace, net: NetWithWeights
+) -> tuple[Dataset, dict[str, float]]:
+    """The data, and the metrics as fractions of 1; raises `SettingError` and `NetdslError`."""
+    _, dataset, output = open_data(net, "`netdsl test`")
     engine = _torch if arguments.engine == "torch" else _onnxruntime
-    outputs = engine(compiled.graph, weights, arguments.device)
+    outputs = engine(net.compiled.graph, net.weights, arguments.device)
 
     def forward(*inputs: np.ndarray) -> np.ndarray:
         return outputs(*inputs)[output]
 
-    return evaluate(forward, dataset.test, dataset, config.metrics, batch=arguments.batch)
+    metrics = net.config.metrics
+    return dataset, evaluate(forward, dataset.test, dataset, metrics, batch=arguments.batch)
 
 
 def _torch(graph: Graph, weights: Mapping[str, object], device: str) -> Outputs:

@@ -99,7 +99,7 @@ def _test(add: Add) -> None:
     )
     add_net(command)
     add_weights(command, required=True)
-    _add_data(command)
+    add_data(command)
     command.add_argument(
         "--engine",
         default="torch",
@@ -165,7 +165,7 @@ def _compare(add: Add) -> None:
         """,
     )
     add_nets(command, "a .net file, a name from the library such as lenet5, or -")
-    _add_data(command)
+    add_data(command)
     _add_set(command)
     command.add_argument(
         "--vary",
@@ -231,7 +231,7 @@ def _data(add: Add) -> None:
 def _add_section(command: argparse.ArgumentParser) -> None:
     """Add the net, and the options that change its `train` section."""
     add_net(command)
-    _add_data(command)
+    add_data(command)
     _add_set(command)
 
 
@@ -246,7 +246,8 @@ def _add_set(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_data(command: argparse.ArgumentParser) -> None:
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add `--data`."""
     command.add_argument(
         "--data",
         metavar="DATA",

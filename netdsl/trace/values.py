@@ -17,8 +17,8 @@ from netdsl.verify.torch_side import TorchSide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netdsl.backends.torch.steps import Step
     from netdsl.ir.graph import Graph, Node
-    from netdsl.verify.torch_side import Step
 
 SLACK = 1e-7  # relative: some of PyTorch's derivatives have constants in single precision
 

@@ -7,21 +7,29 @@ both. Text from the user is escaped.
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.figures import totals
 from netdsl.analysis.summary import Summary
-from netdsl.draw.html import STYLE, document, escaped, picture_of, table_of, texts_of
+from netdsl.draw.html import document, escaped, picture_of, table_of, texts_of
 from netdsl.draw.options import DrawOptions
 from netdsl.errors import NetdslError
 from netdsl.train.display import clock_text
 from netdsl.train.records import NORM, best_of, keys_of, quantity_of, shown, words
+from netdsl.train.sections import (
+    BODY,
+    CONFUSION,
+    PAGE_STYLE,
+    SCROLL,
+    confusion_of,
+    definitions,
+    section,
+)
 from netdsl.train.written import section_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from netdsl.ir.graph import Graph
     from netdsl.train.confusion import ConfusionMatrix
@@ -30,19 +38,8 @@ if TYPE_CHECKING:
 
 # Curves have styles of their own, as attributes; without scripts, these can do no harm.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_BODY = """<header>
-<h1>{title}</h1>
-{state}
-</header>
-<main>
-{sections}
-</main>
-"""
-_SCROLL = '<div class="scroll" role="region" aria-labelledby="{id}" tabindex="0">\n{content}</div>'
 PATIENCE = 4.0  # seconds for the picture; a run that is to stop waits for it
 MOST_LAYERS = 150  # in a picture that shows the layers inside blocks
-MOST_CLASSES = 30  # in a table of the confusion matrix
-MOST_CONFUSED = 10  # pairs of classes
 
 
 class Contents(NamedTuple):
@@ -60,21 +57,20 @@ def page_of(contents: Contents, curves: str) -> str:
     """The page; `curves` is an SVG element."""
     run = contents.run
     sections = [
-        _section("results", "Results", _definitions(_results(contents))),
-        _section("curves", "Curves", curves),
-        _section("confusion", "Confusion matrix", _confusion(contents.confusion)),
-        _section("epochs", "Epochs", _epochs(contents.history)),
+        section("results", "Results", definitions(_results(contents))),
+        section("curves", "Curves", curves),
+        section("confusion", "Confusion matrix", _confusion(contents.confusion)),
+        section("epochs", "Epochs", _epochs(contents.history)),
         *_net(contents),
-        _section("recipe", "Recipe", _recipe(run)),
-        _section("data", "Data", _definitions(_data(run))),
-        _section("machine", "Machine", _definitions(run["machine"])),
-        _section("versions", "Versions", _definitions(run["versions"])),
+        section("recipe", "Recipe", _recipe(run)),
+        section("data", "Data", definitions(_data(run))),
+        section("machine", "Machine", definitions(run["machine"])),
+        section("versions", "Versions", definitions(run["versions"])),
     ]
     title = f"{run['net']} on {run['data']['name']}"
     sections = list(filter(None, sections))
-    body = _BODY.format(title=escaped(title), state=_state(contents), sections="\n".join(sections))
-    style = STYLE + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    return document(title, body, style, _POLICY)
+    body = BODY.format(title=escaped(title), state=_state(contents), sections="\n".join(sections))
+    return document(title, body, PAGE_STYLE, _POLICY)
 
 
 def picture_text(graph: Graph | None) -> str:
@@ -88,20 +84,7 @@ def picture_text(graph: Graph | None) -> str:
         svg = picture_of(graph, DrawOptions(depth), PATIENCE)
     except NetdslError as error:
         return f"<p>There is no picture: {escaped(error.message)}.</p>"
-    return _SCROLL.format(id="picture", content=svg)
-
-
-def _section(name: str, title: str, content: str) -> str:
-    """A section with its title; empty if it has no content."""
-    if not content:
-        return ""
-    head = f'<section class="{name}" aria-labelledby="{name}">\n<h2 id="{name}">{title}</h2>'
-    return f"{head}\n{content}\n</section>"
-
-
-def _definitions(items: Mapping[str, str]) -> str:
-    rows = [f"<div><dt>{escaped(k)}</dt><dd>{escaped(v)}</dd></div>" for k, v in items.items()]
-    return "<dl>\n{}\n</dl>".format("\n".join(rows))
+    return SCROLL.format(id="picture", content=svg)
 
 
 def _state(contents: Contents) -> str:
@@ -138,7 +121,7 @@ def _epochs(history: Sequence[Record]) -> str:
     head = "".join(f'<th scope="col" class="n">{escaped(words(key))}</th>' for key in keys)
     rows = "".join(_row(keys, record) for record in history)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
-    return _SCROLL.format(id="epochs", content=table)
+    return SCROLL.format(id="epochs", content=table)
 
 
 def _row(keys: Iterable[str], record: Record) -> str:
@@ -160,34 +143,9 @@ def _cell(key: str, record: Record) -> str:
 
 
 def _confusion(confusion: ConfusionMatrix | None) -> str:
-    """The matrix as a table unless it is large, and the most frequent mistakes."""
     if confusion is None:
         return ""
-    rows = "A row is a class of the test images, a column the answer of the net."
-    parts = [f"<p>After epoch {confusion.epoch}. {rows}</p>"]
-    if len(confusion.classes) <= MOST_CLASSES:
-        parts.append(_matrix(confusion))
-    pairs = confusion.most_confused(MOST_CONFUSED)
-    lines = [f"{n:,} of {whole:,} {own} taken for {guess}" for own, guess, n, whole in pairs]
-    if lines:
-        parts.append(f"<ul>{''.join(f'<li>{escaped(line)}</li>' for line in lines)}</ul>")
-    return "\n".join(parts)
-
-
-def _matrix(confusion: ConfusionMatrix) -> str:
-    names = [escaped(name) for name in confusion.classes]
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
-    rows = []
-    for index, (name, counts) in enumerate(zip(names, confusion.counts.tolist(), strict=True)):
-        whole = max(sum(counts), 1)
-        cells = [f'<th scope="row">{name}</th>']
-        for column, number in enumerate(counts):
-            kind = ("other", "own")[column == index]
-            share = 100 * number // whole
-            cells.append(f'<td class="{kind}" style="--share: {share}">{number:,}</td>')
-        rows.append(f"<tr>{''.join(cells)}</tr>\n")
-    table = f"<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody>"
-    return _SCROLL.format(id="confusion", content=f"<table>\n{table}\n</table>\n")
+    return f"<p>After epoch {confusion.epoch}. {CONFUSION}</p>\n{confusion_of(confusion)}"
 
 
 def _net(contents: Contents) -> list[str]:
@@ -197,10 +155,10 @@ def _net(contents: Contents) -> list[str]:
         return []
     summary = Summary(graph, graph.derived(Costs))
     return [
-        _section("figures", "Figures", _definitions(dict(totals(summary, most=None)))),
-        _section("picture", "Picture", contents.picture),
-        _section("layers", "Layers", table_of(summary)),
-        _section("text", "Text", texts_of(graph)),
+        section("figures", "Figures", definitions(dict(totals(summary, most=None)))),
+        section("picture", "Picture", contents.picture),
+        section("layers", "Layers", table_of(summary)),
+        section("text", "Text", texts_of(graph)),
     ]
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from netdsl.verify.torch_side import Step
+    from netdsl.backends.torch.steps import Step
 
 Witness = tuple[Tensor, Bound | None]
 

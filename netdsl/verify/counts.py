@@ -19,9 +19,10 @@ from netdsl.weights.checkpoints import tensors_of
 
 if TYPE_CHECKING:
     from netdsl.analysis.sizes import Sizes
+    from netdsl.backends.torch.steps import Step
     from netdsl.ir.graph import Graph, Node
     from netdsl.verify.onnx_side import OnnxSide
-    from netdsl.verify.torch_side import Step, TorchSide
+    from netdsl.verify.torch_side import TorchSide
 
 Shape = tuple[int, ...]
 

@@ -11,12 +11,12 @@ import torch
 from netdsl.analysis.sizes import two_settings
 from netdsl.backends.onnx.graph import check_file
 from netdsl.backends.torch.module import lower, set_weights
+from netdsl.backends.torch.steps import as_list
 from netdsl.errors import NetdslError
 from netdsl.ir.rounding import TINY
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import inputs_for
-from netdsl.verify.torch_side import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

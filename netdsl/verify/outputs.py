@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from netdsl.backends.torch.steps import as_list
 from netdsl.ir.rounding import LIMIT, TINY
 from netdsl.ops.rounding import exact
 from netdsl.verify.report import Difference
-from netdsl.verify.torch_side import as_list
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -13,8 +13,8 @@ from netdsl.verify.report import Difference
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from netdsl.backends.torch.steps import Step
     from netdsl.verify.report import Report
-    from netdsl.verify.torch_side import Step
 
 
 class Executor(NamedTuple):

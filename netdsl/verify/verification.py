@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
     from netdsl.analysis.sizes import Sizes
+    from netdsl.backends.torch.steps import Step
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.verify.report import Claim, Report
-    from netdsl.verify.torch_side import Settle, Step
+    from netdsl.verify.torch_side import Settle
 
 Tensors = dict[int, torch.Tensor]  # by the value's id
 Arrays = dict[str, np.ndarray]  # by name

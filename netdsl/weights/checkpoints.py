@@ -120,6 +120,12 @@ def tensors_of(graph: Graph) -> dict[str, Param]:
     return tensors
 
 
+def needs_weights(graph: Graph) -> bool:
+    """Whether a net has tensors whose numbers are not in its text."""
+    params = tensors_of(graph).values()
+    return any(not p.is_constant and not p.tied and p.init != "literal" for p in params)
+
+
 def report(params: Mapping[str, Param], weights: Weights) -> str:
     """A line about how much of a checkpoint a net uses, for a checkpoint that fits it.
 

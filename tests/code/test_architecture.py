@@ -41,6 +41,7 @@ LAYERS = (
     ("backends", "data"),
     ("draw", "weights.record"),
     ("runtime", "train", "importers"),
+    ("look",),
     ("verify",),
     ("trace",),
     ("api", "api_arguments", "api_figures", "api_net", "api_parts", "api_values"),
@@ -239,6 +240,7 @@ BOUNDARY = {
     "elaborate.loader",
     "ir.op",
     "library",
+    "look.attribution",
     "render",
     "syntax.parser",
     "train.logs",
@@ -340,7 +342,7 @@ def test_check_loads_only_what_it_uses() -> None:
     assert OWN == {m[0] for m in modules}
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
-    declaring |= {"arguments", "options", "parser"}
+    declaring |= {"arguments", "look_arguments", "options", "parser"}
     assert declaring | {"check", "checked", "common", "output", "table"} == commands
     assert {"table", "rows", "columns", "options"} == {
         m[1] for m in modules if m[0] == "draw" and m[1:]

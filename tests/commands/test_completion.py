@@ -162,6 +162,14 @@ def test_what_a_shell_lists(shell: Shell) -> None:
     assert "photo.jpg" not in shell.screen
 
 
+def test_layers_of_the_net_that_is_named() -> None:
+    """`--layer` is completed with the names of the layers of the net."""
+    named = argparse.Namespace(file="lenet5")
+    layers = list(COMPLETERS["layer"](prefix="", parsed_args=named))
+    assert ["C1", "S2", "C3", "S4", "C5", "F6", "logits"] == layers
+    assert [] == list(COMPLETERS["layer"](prefix="", parsed_args=argparse.Namespace(file="none")))
+
+
 def test_parameters_of_the_net_that_is_named() -> None:
     """After `-D` come the parameters of the net, also through an alias; of a file, those of all."""
     expected = {

@@ -42,7 +42,7 @@ WRONG = {
     ),
     "-D classes=3 check lenet5": (
         "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
-        f" trace, bench, train, test, compare, data\n{USAGE}"
+        f" trace, bench, train, test, compare, data, look\n{USAGE}"
     ),
     "completion": (
         "netdsl completion: the following arguments are required: SHELL\n"
@@ -85,7 +85,7 @@ WRONG = {
     ),
     "check lenet5 --weights w.pt": (
         "netdsl check: there is no option `--weights`; it is an option of export, verify, run,"
-        f" trace, bench, train, test\n{CHECK}"
+        f" trace, bench, train, test, look\n{CHECK}"
     ),
     "check lenet5 -x": f"netdsl check: there is no option `-x`\n{CHECK}",
     "check": f"netdsl check: the following arguments are required: FILE[:NET]\n{CHECK}",

@@ -1,0 +1,211 @@
+"""What `netdsl look` looks at: the net with its weights, the data set, and the user's picture."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from netdsl.backends.torch.module import lower, set_weights
+from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.trained import NetWithWeights, open_data, open_trained, placing
+from netdsl.data.dataset import InputData
+from netdsl.driver import compile_net
+from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
+from netdsl.look.layers import choose
+from netdsl.look.net import LayeredNet
+from netdsl.look.pictures import of_dataset, of_picture
+from netdsl.look.views import OF_DATA, OF_PICTURE, Looked
+from netdsl.pictures import MODES, decode
+from netdsl.train.section import entry_of, read_config
+from netdsl.weights.checkpoints import needs_weights
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from netdsl.commands.trained import TestedNet
+    from netdsl.data.dataset import Dataset
+    from netdsl.driver import Compiled
+    from netdsl.ir.graph import Graph
+    from netdsl.look.pictures import Pictures
+
+RANDOM = "random"  # in place of weights
+SIZES = re.compile(r"(\w+=)?\d+(x\d+)*")
+PLAIN = InputData(mean=(0.0,), std=(1.0,))
+UNKNOWN = (
+    "Pixels are scaled to 0..1 and not normalised, because neither the weights nor data tell how"
+    " they were in the training"
+)
+
+
+class Opened(NamedTuple):
+    """What the views are about, and the names of those for which there is no data."""
+
+    looked: Looked
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]  # what is to be known about the picture or its numbers
+
+
+def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
+    """Open what the views need; raises `NetdslError` and `UsageError`."""
+    path = _picture_of(arguments)
+    net = _net_of(arguments)
+    _check_takes_images(net.compiled.graph)
+    wanted = (arguments.layer, arguments.unit, arguments.seed)
+    choose(net.compiled.graph, *wanted)  # a wrong name is found before the data are read
+    tested = _data_of(net, views, path)
+    compiled, output, pictures, given = net.compiled, 0, None, _recorded(net)
+    classes = () if net.record is None else net.record.classes
+    if tested is not None:
+        compiled, output = tested.compiled, tested.output
+        pictures = of_dataset(_checked(tested.dataset), arguments.images)
+        given, classes = pictures.given, pictures.classes
+    own: Pictures | None = None
+    notes: list[str] = []
+    if path is not None:
+        compiled, own, notes = _picture(path, compiled, given or PLAIN, classes)
+    if given is None and list(views) != ["filters"]:
+        notes.append(UNKNOWN)
+    _check_sizes(compiled.graph, views)
+    graph = compiled.graph
+    layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output)
+    looked = Looked(layered, pictures, own, choose(graph, *wanted), given or PLAIN, classes)
+    left_out: tuple[str, ...] = ()
+    if tested is None:
+        left_out = tuple(view for view in views if view in OF_DATA)
+    return Opened(looked, left_out, tuple(notes))
+
+
+def _picture_of(arguments: argparse.Namespace) -> Path | None:
+    """The picture among the values of `--input`, of which sizes are left in the arguments."""
+    items = arguments.input or []
+    pictures = [item for item in items if not SIZES.fullmatch(item) or os.path.exists(item)]
+    if len(pictures) > 1:
+        raise UsageError(f"--input names {len(pictures)} pictures, but a view is of one")
+    arguments.input = [item for item in items if item not in pictures]
+    return Path(pictures[0]) if pictures else None
+
+
+def _net_of(arguments: argparse.Namespace) -> NetWithWeights:
+    """The net with its weights, or with random ones if the user asks for these."""
+    if arguments.weights is not None and arguments.weights != RANDOM:
+        return open_trained(arguments)
+    compiled = load_one(arguments)
+    if arguments.weights is None and needs_weights(compiled.graph):
+        name, file = compiled.graph.name, arguments.file
+        raise UsageError(
+            f"`{name}` has learned nothing without weights: train it with `netdsl train {file}`,"
+            f" and add `--weights runs/{name}`, or look at an untrained net with"
+            " `--weights random`"
+        )
+    config = read_config(compiled, arguments.data)
+    return NetWithWeights(compiled, {}, None, config, arguments.data)
+
+
+def _module_of(graph: Graph, net: NetWithWeights, seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    module = lower(graph)
+    set_weights(module, net.weights, allow_nonfinite=True)  # they have been checked
+    return module
+
+
+def _check_takes_images(graph: Graph) -> None:
+    """Raise `NetdslError` unless the net takes one image."""
+    first = graph.inputs[0]
+    if len(graph.inputs) > 1:
+        others = ", ".join(f"`{value.name}` {value.type}" for value in graph.inputs[1:])
+        message = f"`{graph.name}` takes {others} besides `{first.name}`"
+        help_ = "`netdsl look` gives a net one image: write a net with only that input"
+        raise NetdslError("several-inputs", message, graph.inputs[1].site.span, help=help_)
+    shape = first.type.shape
+    if len(shape) != 3 or not isinstance(shape[0], int) or first.type.dtype != "float32":
+        dtype = "" if first.type.dtype == "float32" else f" {first.type.dtype}"
+        message = f"`{graph.name}` takes no images: its input `{first.name}` is"
+        message += f" {shape_text(shape)}{dtype}"
+        help_ = "`netdsl look` takes nets with an input of channels, rows and columns: 3x32x32"
+        raise NetdslError("no-images", message, first.site.span, help=help_)
+
+
+def _data_of(net: NetWithWeights, views: Sequence[str], path: Path | None) -> TestedNet | None:
+    """The data that the views need, or that tell how pictures are normalised."""
+    needing = [v for v in views if v in OF_DATA or (v in OF_PICTURE and path is None)]
+    is_named = net.data is not None or entry_of(net.compiled, "data") is not None
+    helps = list(views) != ["filters"] and (net.record is None or bool(net.compiled.graph.symbols))
+    if is_named and (needing or helps):
+        with placing(net):
+            return open_data(net, "`netdsl look`")
+    if needing and (path is None or len(views) == 1):
+        message = (
+            f"`{needing[0]}` needs pictures, and neither the weights nor the net name a data set"
+        )
+        help_ = "name one: `--data 'folder(\"photos\", size = 224)'`"
+        if needing[0] in OF_PICTURE:
+            help_ += ", or a picture: `--input photo.jpg`"
+        raise NetdslError("data-not-found", message, help=help_)
+    return None
+
+
+def _recorded(net: NetWithWeights) -> InputData | None:
+    """How the weights record that images are normalised, if they do."""
+    if net.record is None or not net.record.constants:
+        return None
+    mean, std = next(iter(net.record.constants.values()))
+    return InputData(mean=mean, std=std)
+
+
+def _checked(dataset: Dataset) -> Dataset:
+    """The data set, whose samples must be pictures."""
+    first = next(iter(dataset.inputs.values()))
+    if not first.is_image:
+        column = next(iter(dataset.test.inputs.values()))
+        message = f"the samples of {dataset.name} are {column.dtype}, and no pictures"
+        raise NetdslError("data-mismatch", message, help="store pictures as uint8, from 0 to 255")
+    return dataset
+
+
+def _picture(
+    path: Path, compiled: Compiled, given: InputData, classes: tuple[str, ...]
+) -> tuple[Compiled, Pictures, list[str]]:
+    """The net for a picture, the picture in the size of the net, and what is to be known of it."""
+    value = compiled.graph.inputs[0]
+    channels, *spatial = value.type.shape
+    if channels not in MODES:
+        message = f"{path} is a picture, but `{value.name}` is {value.type}"
+        raise NetdslError("wrong-shape", message, help="pictures have 1 or 3 channels")
+    picture = decode(path, MODES[int(str(channels))], (None, None))
+    own = (picture.height, picture.width)
+    sizes = [a if isinstance(a, int) else b for a, b in zip(spatial, own, strict=True)]
+    notes = []
+    if tuple(sizes) != own:
+        notes.append(
+            f"{path.name} has {own[0]}x{own[1]} pixels, and is resized to {sizes[0]}x{sizes[1]}"
+        )
+        picture = picture.resize((sizes[1], sizes[0]), Image.Resampling.BILINEAR)
+    if compiled.graph.symbols:
+        shape = (int(str(channels)), *sizes)
+        compiled = compile_net(compiled.program, compiled.graph.name, {value.name: shape})
+    pixels = np.asarray(picture, np.uint8).reshape(*sizes, -1).transpose(2, 0, 1)
+    return compiled, of_picture(path, pixels, classes, given), notes
+
+
+def _check_sizes(graph: Graph, views: Sequence[str]) -> None:
+    """Raise `NetdslError` for open sizes, unless only the filters are shown."""
+    if not graph.symbols or list(views) == ["filters"]:
+        return
+    value = graph.inputs[0]
+    channels = value.type.shape[0]
+    raise NetdslError(
+        "open-size",
+        f"`{value.name}` has the open size {value.type}, and there is no picture to take it from",
+        value.site.span,
+        help=f"give its size: `--input {channels}x224x224`, a data set or a picture",
+    )

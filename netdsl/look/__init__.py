@@ -1,0 +1,1 @@
+"""What a net has learned: views of a trained net, as arrays with captions, figures and one page."""

@@ -1,0 +1,101 @@
+"""The pictures that a net looks at: those of a data set, or one of the user's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from netdsl.data.dataset import Dataset, InputData
+    from netdsl.look.net import Box
+
+BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures, N x C x H x W with bytes, and the index of the class of each, if it is known."""
+
+    name: str
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    given: InputData
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def is_classified(self) -> bool:
+        """Whether the class of each picture is known."""
+        return self.labels is not None
+
+    def prepared(self, numbers: Sequence[int] | slice) -> Tensor:
+        """The pictures of these numbers as the net takes them."""
+        return torch.from_numpy(self.given.prepare(self.pixels[numbers]))
+
+    def batches(self) -> list[slice]:
+        """The numbers of all pictures, as many at a time as a net takes."""
+        return [slice(start, start + BATCH) for start in range(0, len(self), BATCH)]
+
+    def shown(self, number: int, box: Box | None = None) -> np.ndarray:
+        """A picture, or a part of it, H x W x 3 from 0 to 1."""
+        pixels = self.pixels[number]
+        if box is not None:
+            top, bottom, left, right = box
+            pixels = pixels[:, top:bottom, left:right]
+        return as_colours(pixels / 255)
+
+    def class_of(self, index: int) -> str:
+        """The name of a class, or its number if the classes have no names."""
+        if index < len(self.classes):
+            return self.classes[index]
+        return f"class {index}"
+
+    def true_class(self, number: int) -> str:
+        """The name of the true class of a picture, or an empty text."""
+        return "" if self.labels is None else self.class_of(int(self.labels[number]))
+
+    def of_each_class(self, most: int) -> list[int]:
+        """The first picture of each class, or the first pictures."""
+        if self.labels is None:
+            return list(range(min(most, len(self))))
+        _, first = np.unique(self.labels, return_index=True)
+        return [int(i) for i in first[:most]]
+
+
+def as_colours(values: np.ndarray) -> np.ndarray:
+    """C x H x W from 0 to 1 as H x W x 3: grey for one channel; of others, the first three."""
+    channels = values[:3]
+    if len(values) == 2:
+        channels = values[:1]
+    moved = channels.transpose(1, 2, 0)
+    return np.broadcast_to(moved, (*moved.shape[:2], 3)).astype(np.float64)
+
+
+def of_dataset(dataset: Dataset, most: int) -> Pictures:
+    """At most so many test pictures of a data set, evenly spread over all."""
+    count = len(dataset.test)
+    numbers = np.arange(min(most, count)) * count // min(most, count)
+    (name, column), *_ = dataset.test.inputs.items()
+    labels = None
+    target = next(iter(dataset.test.targets.values()))
+    if dataset.classes and not target.shape:
+        labels = target.read(numbers)
+    pixels = column.read(numbers)
+    return Pictures(dataset.name, pixels, labels, dataset.classes, dataset.inputs[name])
+
+
+def of_picture(
+    path: Path, pixels: np.ndarray, classes: tuple[str, ...], given: InputData
+) -> Pictures:
+    """One picture of the user, C x H x W with bytes."""
+    return Pictures(path.name, pixels[None], None, classes, given)
