@@ -1,4 +1,4 @@
-"""The commands and code in `examples/lectures.md` print what the page shows.
+"""The commands and code of the course in `examples/lectures` print what the pages show.
 
 PyTorch and onnxruntime compute the numbers of the worked examples.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,51 +21,86 @@ from netdsl.cli import run
 from tests.support.back_ends import run_onnx, run_torch
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "examples" / "lectures.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\S.*)\n((?:(?!```).*\n)*)```$", PAGE, re.MULTILINE)
+PAGES = {
+    path.stem: path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "examples" / "lectures").glob("*.md"))
+}
+BLOCKS = {
+    name: re.findall(r"^```(\S.*)\n((?:(?!```).*\n)*)```$", text, re.MULTILINE)
+    for name, text in PAGES.items()
+}
+QUICK, SLOW = "console", "console slow"
 
 
 class Command(NamedTuple):
-    """A command of the page with its output."""
+    """A command of a page with its output."""
 
+    page: str
     argv: tuple[str, ...]
     shown: str
 
+    @property
+    def name(self) -> str:
+        """The page, and the words of the command."""
+        return "-".join([self.page, *re.findall(r"[\w:.]+", " ".join(self.argv[1:]))])
 
-def commands() -> list[Command]:
-    """The commands of all console blocks, which begin with `$`."""
-    parts = [
-        part
-        for info, body in BLOCKS
-        if info == "console"
-        for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]
-    ]
-    split = [part.partition("\n") for part in parts]
-    return [Command(tuple(shlex.split(head)), shown.strip("\n")) for head, _, shown in split]
+
+def commands(kind: str) -> list[Command]:
+    """The commands of all console blocks of a kind, which begin with `$`."""
+    found = []
+    for page, blocks in BLOCKS.items():
+        bodies = [body for info, body in blocks if info == kind]
+        for part in chain.from_iterable(
+            re.split(r"^\$ ", b, flags=re.MULTILINE)[1:] for b in bodies
+        ):
+            head, _, shown = part.partition("\n")
+            found.append(Command(page, tuple(shlex.split(head)), shown.strip("\n")))
+    return found
 
 
 @pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, which has the files of the page, and a terminal of 80 columns."""
-    for info, body in BLOCKS:
-        if info.startswith("net file "):
-            (tmp_path / info.removeprefix("net file ")).write_text(body, encoding="utf-8")
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, and a terminal of 80 columns."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
     return tmp_path
 
 
-# ---- the page
+def write_files(page: str, folder: Path) -> None:
+    """Write the files of a page."""
+    for info, body in BLOCKS[page]:
+        if info.startswith("net file "):
+            (folder / info.removeprefix("net file ")).write_text(body, encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "command", commands(), ids=lambda c: "-".join(re.findall(r"[\w:.]+", " ".join(c.argv[2:])))
-)
-@pytest.mark.usefixtures("files")
+# ---- the pages
+
+
+def test_the_contents_list_all_pages() -> None:
+    """The pages are numbered in their order, and each leads to the next."""
+    contents = (ROOT / "examples" / "lectures.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^(\d+)\. \[(.*)\]\(lectures/(.*)\.md\)$", contents, re.MULTILINE)
+    assert sorted(PAGES) == sorted(name for _, _, name in listed)
+    for (number, title, name), following in zip(listed, [*listed[1:], None], strict=True):
+        assert PAGES[name].startswith(f"# {number}. {title}\n")
+        assert name.startswith(f"{number}-")
+        if following is not None:
+            assert PAGES[name].endswith(f" · [{following[1]}]({following[2]}.md)\n")
+
+
+def test_links_lead_somewhere() -> None:
+    """Every picture and every file that a page links to exists."""
+    for text in PAGES.values():
+        for target in re.findall(r"\]\(([^)#]+)", text):
+            assert (ROOT / "examples" / "lectures" / target).exists(), target
+
+
+@pytest.mark.parametrize("command", commands(QUICK), ids=lambda c: c.name)
 def test_a_command_prints_what_the_page_shows(
-    command: Command, capsys: pytest.CaptureFixture[str]
+    command: Command, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each command prints exactly the lines of the page and exits with 1 if they show an error."""
+    write_files(command.page, folder)
     assert command.argv[0] == "netdsl"
     code = run(list(command.argv[1:]))
     printed = capsys.readouterr()
@@ -74,26 +110,40 @@ def test_a_command_prints_what_the_page_shows(
     assert code == ("error[" in command.shown)
 
 
-@pytest.mark.usefixtures("files")
-def test_the_python_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("page", sorted({command.page for command in commands(SLOW)}))
+def test_the_experiments_of_a_page(page: str, folder: Path) -> None:
+    """Commands that train a net, one after the other; their figures depend on the machine."""
+    write_files(page, folder)
+    for command in commands(SLOW):
+        if command.page == page:
+            assert run(list(command.argv[1:])) == 0
+
+
+@pytest.mark.parametrize(
+    "page", [page for page, blocks in BLOCKS.items() if "python" in dict(blocks)]
+)
+def test_the_python_of_a_page(page: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each Python block prints the text block after it."""
+    write_files(page, folder)
     scope: dict[str, Any] = {}
-    shown = [(body, BLOCKS[i + 1]) for i, (info, body) in enumerate(BLOCKS) if info == "python"]
-    assert len(shown) > 5
-    for body, (info, text) in shown:
-        assert info == "text"
-        exec(compile(body, "lectures.md", "exec"), scope)
-        assert text == capsys.readouterr().out
+    blocks = BLOCKS[page]
+    for i, (info, body) in enumerate(blocks):
+        if info != "python":
+            continue
+        exec(compile(body, f"{page}.md", "exec"), scope)
+        assert ("text", capsys.readouterr().out) == blocks[i + 1]
 
 
-def test_every_block_is_read() -> None:
-    """Every block of the page has a kind that these tests read, and every file is used."""
-    assert PAGE.count("```") == 2 * len(BLOCKS)
-    assert {info.partition(" ")[0] for info, _ in BLOCKS} == {"net", "console", "python", "text"}
-    used = " ".join(" ".join(c.argv) for c in commands()) + "".join(
-        body for info, body in BLOCKS if info == "python"
-    )
-    for info, _ in BLOCKS:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_read(page: str) -> None:
+    """Every block of a page has a kind that these tests read, and every file is used."""
+    blocks = BLOCKS[page]
+    assert PAGES[page].count("```") == 2 * len(blocks)
+    kinds = {"net", "console", "python", "text"}
+    assert {info.partition(" ")[0] for info, _ in blocks} <= kinds
+    used = "".join(body for info, body in blocks if info in (QUICK, SLOW, "python"))
+    for info, _ in blocks:
         assert not info.startswith("net") or info.removeprefix("net file ") in used
 
 
