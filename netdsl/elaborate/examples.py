@@ -88,7 +88,8 @@ def _numbers(
         if len(lengths) > 1:
             raise NetdslError(
                 "shape-mismatch",
-                f"the example of `{value.name}` has rows of unequal length",
+                f"the example of `{value.name}` has rows of {' and '.join(map(str, sorted(lengths)))}"
+                f" numbers, it needs {shape_text(value.type.shape)}",
                 span,
                 help="give all rows the same number of numbers",
             )
