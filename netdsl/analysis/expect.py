@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
     from netdsl.source import Span
 
-_OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers")
+_OF_LABEL = ("shape", "params", "macs", "weights", "units", "buffers", "values")
 _USUAL_SIZE = 224  # of an open size, in examples
 _LONGEST_FORMULA = 80  # characters of a figure in a message
 

@@ -109,7 +109,11 @@ class _Given(NamedTuple):
         if not record:
             return {}
         warn_of_other_net(record, self.compiled.graph)
-        return {name: (c[0], c[1]) for name, c in record.constants.items()}
+        found: dict[str, tuple[object, object]] = dict(record.constants)
+        inputs = self.compiled.graph.inputs
+        if len(found) == len(inputs) == 1:  # the data can have another name than the input
+            return {inputs[0].name: next(iter(found.values()))}
+        return found
 
     def tensors(
         self, compiled: Compiled, node: Node, *, allow_nonfinite: bool

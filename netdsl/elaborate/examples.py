@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.source import Span
     from netdsl.syntax import ast
 
+MOST_LENGTHS = 3  # in a message
 _LARGEST = {"float32": 3.4028234663852886e38, "float16": 65504.0}
 _RANGES = {"uint8": (0, 255), "int32": (-(2**31), 2**31 - 1), "bool": (0, 1)}
 
@@ -86,9 +87,11 @@ def _numbers(
     while level and all(isinstance(item, tuple) for item in level):
         lengths = {len(item) for item in level if isinstance(item, tuple)}
         if len(lengths) > 1:
+            found_lengths = " and ".join(map(str, sorted(lengths)[:MOST_LENGTHS]))
             raise NetdslError(
                 "shape-mismatch",
-                f"the example of `{value.name}` has rows of unequal length",
+                f"the example of `{value.name}` has rows of {found_lengths} numbers, it needs"
+                f" {shape_text(value.type.shape)}",
                 span,
                 help="give all rows the same number of numbers",
             )

@@ -11,9 +11,9 @@ let frame = 0;
 let timer = null;
 let scene;
 
-function number(value) {
+function number(value, digits = 5) {
   if (value === null) return "";
-  const text = Number.isInteger(value) && Math.abs(value) < 1e9 ? String(value) : String(Number(value.toPrecision(5)));
+  const text = Number.isInteger(value) && Math.abs(value) < 1e9 ? String(value) : String(Number(value.toPrecision(digits)));
   return text.replace(/-/g, "−");
 }
 
@@ -31,17 +31,42 @@ function element(tag, kind, text) {
   return made;
 }
 
+// A cell of a grid has few digits, and shows more of them under the mouse.
+function write(cell, value) {
+  cell.textContent = number(value, 3);
+  cell.title = value === null || Number.isInteger(value) ? "" : number(value, 9);
+}
+
 // A table of numbers under a title; returns its cells in rows.
 function grid(parent, title, rows, kind) {
   const figure = element("figure");
   const caption = figure.appendChild(element("figcaption", "", title));
-  const table = figure.appendChild(element("table", `grid ${kind}`));
+  const table = figure.appendChild(element("table", `grid ${kind}${hasFractions() ? " small" : ""}`));
   const cells = rows.map((row) => {
     const line = table.appendChild(element("tr"));
-    return row.map((value) => line.appendChild(element("td", "", number(value))));
+    return row.map((value) => {
+      const cell = line.appendChild(element("td"));
+      write(cell, value);
+      return cell;
+    });
   });
   parent.appendChild(figure);
   return { caption, cells };
+}
+
+// Scrolls a wide grid so that the columns from one place to another are visible.
+function reveal({ caption, cells }, from, to) {
+  const figure = caption.parentElement;
+  const left = cells[from.r][from.c].offsetLeft;
+  const last = cells[to.r][to.c];
+  const right = last.offsetLeft + last.offsetWidth;
+  if (right > figure.scrollLeft + figure.clientWidth) figure.scrollLeft = right - figure.clientWidth;
+  if (left < figure.scrollLeft) figure.scrollLeft = left;
+}
+
+// Whether the numbers are not all whole: then they are long, and are written smaller.
+function hasFractions() {
+  return data.outputs.some((output) => output.values.some((row) => row.some((value) => !Number.isInteger(value))));
 }
 
 // ---- a window that moves over a map
@@ -162,13 +187,14 @@ class Windows {
     made.box.classList.toggle("active", isNow && this.channels.length > 1 && this.steps > 1);
     for (const row of made.input.cells) for (const cell of row) cell.classList.remove("window");
     for (const { r, c } of window) made.input.cells[r][c].classList.add("window");
+    reveal(made.input, window[0], window[window.length - 1]);
     const kernel = data.kind === "conv" ? this.output.kernels[n] : null;
     const numbers = window.map(({ a, b, x }) => (kernel ? x * kernel[a][b] : x));
     const result = kernel ? { value: numbers.reduce((u, v) => u + v, 0) } : this.pooled(window);
     if (kernel) result.line = total(numbers, result.value);
     window.forEach(({ a, b, taken }, k) => {
       const cell = made.products.cells[a][b];
-      cell.textContent = isShown ? number(numbers[k]) : "";
+      write(cell, isShown ? numbers[k] : null);
       cell.classList.toggle("pad", !kernel && !taken);
       cell.classList.toggle("chosen", isShown && data.kind === "maxpool" && taken && numbers[k] === result.value);
     });
@@ -203,7 +229,7 @@ class Windows {
     this.result.cells.forEach((row, r) => row.forEach((cell, c) => {
       const place = r * this.columns + c;
       const isFilled = place < at || (place === at && isLast);
-      cell.textContent = isFilled ? number(this.output.values[r][c]) : "";
+      write(cell, isFilled ? this.output.values[r][c] : null);
       cell.classList.toggle("now", place === at);
     }));
   }
@@ -219,7 +245,8 @@ class Steps {
       step.classList.toggle("shown", i <= frame);
       step.classList.toggle("active", i === frame);
     });
-    const sum = this.steps[frame].matches(".sum") ? this.steps[frame] : this.steps[frame].querySelector("h3, .sum");
+    const step = this.steps[frame];
+    const sum = step.matches(".sum") ? step : step.querySelector(".sum") || step.querySelector("h3, figcaption");
     return sum ? sum.textContent : "";
   }
 }

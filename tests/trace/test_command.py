@@ -178,3 +178,22 @@ def test_wrong_command_lines(
 ) -> None:
     """Exit code 2, and the usage."""
     assert message in run_command(capsys, "trace", *words.split(), code=2)[1]
+
+
+def test_trained_weights_and_their_normalisation(
+    nets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The logits are those of `netdsl run`, which normalises the picture as in the training."""
+    tiny = "net Tiny {\n    input image: 1x8x8\n    flatten\n    output logits: dense(2)\n}\n"
+    (nets / "t.net").write_text(tiny)
+    images = np.random.default_rng(0).integers(0, 256, (40, 1, 8, 8), np.uint8)
+    np.savez("data.npz", x=images, y=np.arange(40) % 2)
+    words = ("train", "t.net", "--data", 'npz("data.npz")')
+    run_command(capsys, *words, "--set", "train.epochs=1", "--out", "trained", "-q")
+    run_command(capsys, "run", "t.net", "p.png", "--weights", "trained", "-o", "o.npz", "-q")
+    wanted = np.load("o.npz")["logits"][0]
+    for k in range(2):
+        words = ("trace", "t.net", "--weights", "trained", "--input", "p.png", "--at", str(k))
+        out, err = run_command(capsys, *words, "--format", "json")
+        assert "random" not in err
+        assert json.loads(out)["pytorch"] == pytest.approx(float(wanted[k]), rel=1e-5)
