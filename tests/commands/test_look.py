@@ -113,6 +113,10 @@ def test_page(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "default-src &#x27;none&#x27;; img-src data:" in pages[0]
     sources = re.findall(r'(?:src|href)="([^"]{0,30})', pages[0])
     assert all(source.startswith(("#", "data:image/png;base64")) for source in sources)
+    names = re.findall(r' id="([^"]+)"', pages[0])
+    assert len(names) == len(set(names)) > 100
+    for name in re.findall(r'(?:href="#|url\(#)([^")]+)', pages[0]):
+        assert name in names
     assert "shape&lt;1&gt;" in pages[0]
     assert "shape<1>" not in pages[0]
 

@@ -98,6 +98,17 @@ def test_reconstruction_is_inside_the_field() -> None:
         assert not values.any()
 
 
+def test_reconstruction_of_a_filter() -> None:
+    """The reconstruction of a filter on the image is the filter, times the value of its unit."""
+    net, shown = net_for(SIZE), pictures(1, (2, SIZE, SIZE))
+    module = net.layer(net.nodes[0]).inner
+    assert isinstance(module, torch.nn.Conv2d)
+    images = shown.prepared([0])
+    value = net.values(images, [net.nodes[0].output])[0][0, 3, 4, 6]
+    made = reconstructed(net, images, net.nodes[0], 3, [(4, 6)])[0]
+    np.testing.assert_allclose(value * module.weight[3], made[:, 4:7, 6:9], rtol=1e-5)
+
+
 def test_every_shape_of_a_layer() -> None:
     """Vectors, sequences and maps of a single place have units; they see the whole image."""
     text = (
