@@ -152,6 +152,21 @@ def test_validation(trained: list[str], capsys: pytest.CaptureFixture[str]) -> N
     assert "bold: validation error" in Path("out/compare.svg").read_text()
 
 
+def test_a_parameter_without_a_default(
+    trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--vary` can give a parameter that has no other value, and a layer."""
+    text = NET.replace("Small(width = 4, drop = 0)", "Small(Activation, width = 4, drop = 0)")
+    text = text.replace("-> relu ->", "-> Activation ->").replace("net Wide = Small(width = 8)", "")
+    Path("small.net").write_text(text)
+    made = document(capsys, "--vary", "Activation = [relu, tanh]")
+    assert [v["varied"] for v in made["variants"]] == [
+        {"Activation": "relu"},
+        {"Activation": "tanh"},
+    ]
+    assert trained == ["Small, Activation = relu, seed 0", "Small, Activation = tanh, seed 0"]
+
+
 def test_figures(
     trained: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
