@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -142,6 +144,16 @@ def test_gradient_norms(trained: list[str], capsys: pytest.CaptureFixture[str]) 
     run_command(capsys, *BASE, "--set", "train.gradient_norms=true")
     assert trained == ["Small, seed 0"] * 2
     assert "gradient norm" in plot.read_text()
+
+
+def test_values_are_escaped(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of a value is no markup in the page and the plot."""
+    run_command(capsys, *BASE, "--vary", "width = [4 if 1 < 2 else 8]")
+    assert trained == ["Small, width = 4 if 1 < 2 else 8, seed 0"]
+    for name in ("compare.html", "compare.svg"):
+        text = Path("out", name).read_text()
+        assert "1 &lt; 2" in text and "1 < 2" not in re.sub(r"<!--.*?-->", "", text)
+    ET.parse("out/compare.svg")
 
 
 def test_validation(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
