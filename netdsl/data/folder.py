@@ -87,7 +87,7 @@ def missing_help(path: str | os.PathLike[str]) -> str:
     except OSError:
         names = []
     meant = did_you_mean(os.fspath(path), [os.path.join(folder, name) for name in names])
-    return meant or "a relative name begins at the current folder"
+    return meant or "a relative name begins at the current folder; `--data` gives other data"
 
 
 def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:

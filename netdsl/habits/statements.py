@@ -168,7 +168,7 @@ def returned(matched: Matched) -> Fix:
     name = re.match(r"\w+", value)
     if not value or value in ("None", "self"):
         return ""
-    if re.search(rf"\b{re.escape(value)}[ \t]*:", matched.text[: matched.start]):
+    if re.search(rf"\b{re.escape(value)}[ \t]*[:=][^=]", matched.text[: matched.start]):
         return f"@{value}"
     if re.fullmatch(r"\w+", value) and value not in LAYERS:
         return ""

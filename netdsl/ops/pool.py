@@ -10,7 +10,7 @@ from netdsl.ir.rounding import TINY, grown, unless_beyond
 from netdsl.ops.args import boolean, dims
 from netdsl.ops.base import arg, brief, layer
 from netdsl.ops.padding import Border, is_even
-from netdsl.ops.pool_window import Pooling
+from netdsl.ops.pool_window import SPREAD, Pooling
 from netdsl.ops.rounding import exact, mean_of_windows, sum_of_windows
 
 if TYPE_CHECKING:
@@ -41,23 +41,11 @@ class MaxPool(Pooling):
 
     rounding = exact
 
-    dilation = arg(dims, 1, doc="distance between the elements of the window", min=1)
+    dilation = arg(dims, 1, doc=SPREAD, min=1)
 
     def infer(self, x: TensorType) -> TensorType:
         y = super().infer(x)
-        geometry = self.geometry(x)
-        for size, window, (begin, _), dilation in zip(
-            x.spatial, geometry.k, geometry.pad, geometry.dilation, strict=True
-        ):
-            is_padded = begin > 0 or (window > 1 and self.pads_at_run_time(x))
-            if dilation > 1 and is_padded and not self.needs_at_least(size, dilation):
-                raise OpError(
-                    "bad-padding",
-                    f"with dilation {dilation}, a window may contain only padding, because an axis"
-                    f" of the input has size {size}",
-                    "dilation",
-                    f"use a dilation of at most {size}, or no padding",
-                )
+        self.check_gaps(x)
         return y
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
@@ -94,7 +82,7 @@ class _Mean(Pooling):
 
     def pads_first(self, x: TensorType) -> bool:
         is_of_volume = len(x.spatial) == 3 and not is_even(self.pad)
-        return is_of_volume or super().pads_first(x)
+        return is_of_volume or self.is_dilated(x) or super().pads_first(x)
 
 
 @layer(
@@ -115,20 +103,34 @@ class _Mean(Pooling):
         ("2x10x9", "avgpool(3, stride = 2, pad = 1, ceil = true, count_pad = false)"),
         ("2x8x9", "avgpool(3, stride = 2, pad = [(0, 2), (1, 0)], ceil = true)"),
         ("2x8", "avgpool(4, stride = 3, pad = [(2, 1)], ceil = true, count_pad = false)"),
+        ("3x9x8", "avgpool(3, stride = 1, pad = 2, dilation = 2)"),
+        ("2x9x8", "avgpool(3x2, stride = 2, pad = 1, dilation = 2x3, ceil = true)"),
+        ("2x9x8", "avgpool(3, stride = 2, pad = same, dilation = 2, count_pad = false)"),
+        ("2x6x5x4", "avgpool(2, stride = 1, dilation = 3x2x1)"),
     ],
 )
 class AvgPool(_Mean):
     """The mean of each window; padding counts as zeros unless `count_pad` is false.
 
-    PyTorch has no mean with a dilation. `depthwise` computes one, with equal weights.
+    PyTorch has no module for a mean with a dilation, which is lowered to views of the windows.
     """
 
     rounding = mean_of_windows
 
     count_pad = arg(boolean, True, doc="count the padding in the mean")
+    dilation = arg(dims, 1, doc=SPREAD, min=1)
+
+    def infer(self, x: TensorType) -> TensorType:
+        y = super().infer(x)
+        if not self.count_pad:
+            self.check_gaps(x)
+        return y
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
-        module = self.torch_module(t, "AvgPool", x)
+        if self.is_dilated(x):
+            module = self.torch_gathered(t, x, "{0}.mean({axes})")
+        else:
+            module = self.torch_module(t, "AvgPool", x)
         if not self.pads_first(x):
             return (
                 module if self.count_pad else module.with_keyword("count_include_pad", value=False)
@@ -138,7 +140,7 @@ class AvgPool(_Mean):
         counts = self._counts(x, border)
         if counts is None:
             return mean
-        return mean.with_call(f"{mean.call} / {{m}}({counts})")
+        return mean.with_call(f"{mean.call} / {module.call.replace('{0}', counts)}")
 
     def _counts(self, x: TensorType, border: Border) -> str | None:
         """Source with 1 for what the mean counts and 0 for the rest; None if it counts it all."""
@@ -157,6 +159,8 @@ class AvgPool(_Mean):
         return tuple((0, end - given) for (_, end), (_, given) in pairs)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
+        if self.is_dilated(x.type):
+            return self._onnx_dilated(g, x)
         pairs = self.geometry(x.type).pad
         if self.ceil and self.count_pad and self.pad != "same":
             padded = Border(pairs).onnx(g, x) if any(map(any, pairs)) else x
@@ -165,9 +169,26 @@ class AvgPool(_Mean):
         y = self.onnx_pool(g, "AveragePool", x, count_include_pad=int(self.count_pad))
         if self.count_pad or self.auto_pads(x.type) or not self.pads_at_run_time(x.type):
             return y
-        shape = g.op("Concat", g.ints([1, 1]), g.op("Shape", x, start=2), axis=0)
-        ones = x.of(g.op("Expand", g.floats(1.0), shape), x.type)
+        ones = self._onnx_ones(g, x)
         return g.op("Div", y, self.onnx_pool(g, "AveragePool", ones, count_include_pad=0))
+
+    def _onnx_dilated(self, g: Emitter, x: TypedName) -> str:
+        """The sum of each window by the number of elements that count: opset 18 has no dilation."""
+        border = self.border(x.type, self.whole_pairs(x.type))
+        total = self.onnx_sum(g, x, border)
+        beyond = self._beyond(x.type)
+        if self.count_pad and not any(map(any, beyond)):
+            return g.op("Div", total, g.floats(prod(self.geometry(x.type).k)))
+        counted = self._onnx_ones(g, x)
+        if self.count_pad:
+            inside = Border(self.geometry(x.type).pad, value=1.0)
+            counted, border = x.of(inside.onnx(g, counted), x.type), Border(beyond)
+        return g.op("Div", total, self.onnx_sum(g, counted, border))
+
+    def _onnx_ones(self, g: Emitter, x: TypedName) -> TypedName:
+        """A sample of ones with the spatial sizes of the input."""
+        shape = g.op("Concat", g.ints([1, 1]), g.op("Shape", x, start=2), axis=0)
+        return x.of(g.op("Expand", g.floats(1.0), shape), x.type)
 
 
 @layer(
@@ -180,12 +201,15 @@ class AvgPool(_Mean):
         ("2x11", "sumpool(3, stride = 2, pad = [(0, 2)])"),
         ("2x8x9", "sumpool(3, stride = 2, pad = same)"),
         ("2x8x9", "sumpool(3, pad = 1, ceil = true)"),
+        ("2x9x8", "sumpool(3x2, stride = 2, pad = 1, dilation = 2, ceil = true)"),
     ],
 )
 class SumPool(_Mean):
     """The sum of each window: k times the mean that counts the padding."""
 
     rounding = sum_of_windows
+
+    dilation = arg(dims, 1, doc=SPREAD, min=1)
 
     def pads_first(self, x: TensorType) -> bool:
         return self.ceil or super().pads_first(x)
@@ -194,7 +218,9 @@ class SumPool(_Mean):
         k, stride, pairs, _ = self.geometry(x)
         is_first = self.pads_first(x)
         pad = (0,) * len(k) if is_first else tuple(begin for begin, _ in pairs)
-        if len(k) == 1:
+        if self.is_dilated(x):
+            lowered = self.torch_gathered(t, x, "{0}.sum({axes})")
+        elif len(k) == 1:
             call = f"F.avg_pool1d({{0}}, {k[0]}, {stride[0]}, {pad[0]}) * {k[0]}"
             lowered = t.inline(call)
         else:
@@ -211,6 +237,8 @@ class SumPool(_Mean):
         return lowered.with_input(border.torch(), border.uses)
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
+        if self.is_dilated(x.type):
+            return self.onnx_sum(g, x, self.border(x.type, self.whole_pairs(x.type)))
         mean = self.onnx_pool(g, "AveragePool", x, count_include_pad=1)
         return g.op("Mul", mean, g.floats(prod(self.geometry(x.type).k)))
 
@@ -224,6 +252,7 @@ class SumPool(_Mean):
         ("2x11", "l2pool(3)"),
         ("2x8x7", "l2pool(3, stride = 2, pad = same)"),
         ("2x11", "l2pool(3, stride = 2, pad = 1)"),
+        ("2x9x8", "l2pool(3x2, stride = 2, pad = 1, dilation = 2)"),
     ],
 )
 class L2Pool(Pooling):
@@ -234,6 +263,7 @@ class L2Pool(Pooling):
     """
 
     ceil = False
+    dilation = arg(dims, 1, doc=SPREAD, min=1)
 
     def rounding(self, e: Evaluation) -> Bound:
         """`(1 + s) abs(y)`.
@@ -249,8 +279,11 @@ class L2Pool(Pooling):
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         k, stride, pairs, _ = self.geometry(x)
-        name = f"LPPool{len(k)}d"
-        module = t.module(name, 2, brief(k), stride=(brief(stride), brief(k)))
+        if self.is_dilated(x):
+            module = self.torch_gathered(t, x, "torch.linalg.vector_norm({0}, dim={axes})")
+        else:
+            name = f"LPPool{len(k)}d"
+            module = t.module(name, 2, brief(k), stride=(brief(stride), brief(k)))
         if not any(map(any, pairs)) and not self.pads_at_run_time(x):
             return module
         border = self.border(x, pairs)  # the module has no padding of its own

@@ -39,7 +39,9 @@ class Subsampling(Op):
     bias = arg(bias_values, True, doc="learn a bias for each map, or their numbers")
 
     def _pool(self) -> SumPool:
-        return SumPool({"kind": self.kind, "k": self.k, "stride": None, "pad": 0, "ceil": False})
+        return SumPool(
+            {"kind": self.kind, "k": self.k, "stride": None, "pad": 0, "ceil": False, "dilation": 1}
+        )
 
     def infer(self, x: TensorType) -> TensorType:
         spatial_rank(self, x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from netdsl.errors import OpError
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
     from netdsl.ir.types import Sym
     from netdsl.ops.args import Dims, Pairs
+    from netdsl.ops.padding import Border
+
+
+END = 2**63 - 1  # of an axis, as ONNX writes it
+SPREAD = "distance between the elements of the window"
 
 
 class Pooling(Windowed):
@@ -38,7 +44,11 @@ class Pooling(Windowed):
     ceil = arg(
         boolean, False, doc="round the output size up: the last window may extend past the end"
     )
-    dilation: Dims = 1
+    dilation: Dims
+
+    def is_dilated(self, x: TensorType) -> bool:
+        """Whether there are gaps between the elements of the window."""
+        return any(dilation != 1 for dilation in self.geometry(x).dilation)
 
     def geometry(self, x: TensorType) -> Geometry:
         geometry = super().geometry(x)
@@ -81,6 +91,22 @@ class Pooling(Windowed):
             raise too_large("window", size, k, pad, dilation, "`gap`")
         return out
 
+    def check_gaps(self, x: TensorType) -> None:
+        """Raise `OpError` if a window may contain only padding, because of its gaps."""
+        geometry = self.geometry(x)
+        for size, window, (begin, _), dilation in zip(
+            x.spatial, geometry.k, geometry.pad, geometry.dilation, strict=True
+        ):
+            is_padded = begin > 0 or (window > 1 and self.pads_at_run_time(x))
+            if dilation > 1 and is_padded and not self.needs_at_least(size, dilation):
+                raise OpError(
+                    "bad-padding",
+                    f"with dilation {dilation}, a window may contain only padding, because an axis"
+                    f" of the input has size {size}",
+                    "dilation",
+                    f"use a dilation of at most {size}, or no padding",
+                )
+
     # ---- lowering
 
     def whole_pairs(self, x: TensorType) -> Pairs:
@@ -121,6 +147,38 @@ class Pooling(Windowed):
             ceil_mode=(self.ceil and not is_first, False),
         )
 
+    def torch_gathered(self, t: Recorder, x: TensorType, call: str) -> Lowered:
+        """A call on the elements of every window, {0}, along the axes {axes}.
+
+        Only maxima have a module of `nn` with a dilation. The input must be padded.
+        """
+        geometry = self.geometry(x)
+        windows = "{0}"
+        for axis, (extent, stride) in enumerate(zip(geometry.extent, geometry.stride, strict=True)):
+            windows += f".unfold({2 + axis}, {extent}, {stride})"
+        steps = ", ".join(f"::{dilation}" for dilation in geometry.dilation)
+        axes = tuple(range(-len(geometry.k), 0))
+        return t.inline(
+            call.replace("{0}", f"{windows}[..., {steps}]").replace("{axes}", str(axes))
+        )
+
+    def onnx_sum(self, g: Emitter, x: TypedName, border: Border) -> str:
+        """Add the sum of each window of a padded input, also with a dilation.
+
+        A slice has an element of every window; the nodes are those of every opset and provider.
+        """
+        geometry = self.geometry(x.type)
+        padded = border.onnx(g, x)
+        axes = g.ints(list(range(2, 2 + len(geometry.k))))
+        gaps = zip(geometry.k, geometry.dilation, strict=True)
+        parts = []
+        for starts in product(*(range(0, k * dilation, dilation) for k, dilation in gaps)):
+            left = [extent - 1 - i for extent, i in zip(geometry.extent, starts, strict=True)]
+            ends = [-n if n else END for n in left]
+            steps = g.ints(geometry.stride)
+            parts.append(g.op("Slice", padded, g.ints(starts), g.ints(ends), axes, steps))
+        return g.op("Sum", *parts)
+
     def onnx_pool(
         self, g: Emitter, operator: str, x: TypedName, value: float = 0.0, **attributes: object
     ) -> str:
@@ -148,6 +206,6 @@ class Pooling(Windowed):
             "strides": geometry.stride,
             "pads": onnx_pads(pairs),
         }
-        if any(dilation != 1 for dilation in geometry.dilation):
+        if self.is_dilated(x):
             window["dilations"] = geometry.dilation
         return window

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from netdsl.train.stages import Stage
 
 
+RISEN = 1.1  # a loss that is so many times that of the first step at the end is too large
+
+
 class StartMode(Enum):
     """What to do with the files of another run in the folder."""
 
@@ -191,6 +194,7 @@ def _train(files: _Files, progress: Progress, stop: StopRequest) -> None:
         with suppress(OSError):  # the user learns of the first error
             files.end(progress, FAILED, str(cause) or type(cause).__name__)
         raise cause from None
+    files.warn_of_rise(progress)
     files.end(progress, FINISHED)
 
 
@@ -284,6 +288,13 @@ class _Files:
         best = cast("int", best_epoch(progress.history, self._keys))
         self.say(f"stopped early: {waited} without a better result than in epoch {best + 1}")
         return True
+
+    def warn_of_rise(self, progress: Progress) -> None:
+        """Print that the loss has risen during the run: it has learned nothing."""
+        first, last = progress.first, progress.history[-1]["train_loss"]
+        if first is not None and last > RISEN * first > 0:
+            fact = f"the training loss has risen from {first:.4g} in the first step to {last:.4g}"
+            self.say(f"warning: {fact}: {CALMER}")
 
     def save_epoch(self, progress: Progress) -> None:
         """Write the files after an epoch, and print its line.

@@ -204,7 +204,7 @@ def test_the_entry_of_an_unknown_kind_fails() -> None:
         entry("no_such_layer")
 
 
-@pytest.mark.parametrize("width", [45, 60, 71, 80])
+@pytest.mark.parametrize("width", [45, 71])
 def test_no_figure_of_the_library_is_cut(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,7 +190,7 @@ def _norm(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     is_running = kind == "instancenorm" and flag(g, a, "track_running_stats", default=False)
     if kind == "bn" or is_running:
         maybe(g, a, "momentum", g.real(g.pick((0.0, 0.01, 0.1, 1.0))))
-    affine = flag(g, a, "affine", default=kind != "instancenorm")
+    affine = flag(g, a, "affine", default=kind != "instancenorm", p=0.5)
     shape = _axes(g, a, t) if kind in ("layernorm", "rmsnorm") else (t.channels,)
     # The variance of a single element is 0, and without `eps` the result would be 0 / 0.
     need(kind != "layernorm" or prod(shape) > 1)

@@ -187,7 +187,7 @@ def _pool(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     k = per_axis(g, n, (1, 2, 2, 3, 4, min(t.spatial), min(t.spatial) + 1))
     s = k if g.chance(0.5) else per_axis(g, n, (1, 2, 3, max(1, k[0] - 1), k[0], k[0] + 1))
     d = (1,) * n
-    if kind == "maxpool" and g.chance(0.3):
+    if g.chance(0.3):
         d = per_axis(g, n, (1, 2, 3))
     extent = tuple(d_ * (k_ - 1) + 1 for k_, d_ in zip(k, d, strict=True))
     text, pads, is_number = _pool_pad(g, t, extent, s)

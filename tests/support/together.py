@@ -31,6 +31,8 @@ class Started:
     """Processes that run a command in a folder."""
 
     def __init__(self, folder: Path, count: int, words: list[str]) -> None:
+        # As `netdsl train` does before it loads PyTorch.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["netdsl.commands.train", "torch.distributed.pipelining"])
         self._folder = folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 from torch import nn
 
@@ -205,6 +207,15 @@ def test_early_stopping_and_the_best_epoch(tmp_path: Path) -> None:
     assert saved.keys() == load_file(result.weights).keys()
     again = run(net(), tmp_path, setup, with_val(), start=StartMode.RESUME)
     assert again.history == result.history
+
+
+def test_a_loss_that_has_risen_is_reported(tmp_path: Path) -> None:
+    """Numbers that stay finite, but have learned nothing."""
+    for rate, count in ((0.01, 0), (30.0, 1)):
+        console = Console(file=io.StringIO())
+        setup = config(epochs=3, optimizer=SettingCall("sgd", (rate,)))
+        run(net(), tmp_path / f"{rate}", setup, console=console)
+        assert console.file.getvalue().count("warning: the training loss has risen from ") == count
 
 
 def test_early_stopping_needs_a_validation_set(tmp_path: Path) -> None:

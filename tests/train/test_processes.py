@@ -20,6 +20,7 @@ from netdsl.train.augment import build_input
 from netdsl.train.feed import Batch
 from netdsl.train.portion import Portion
 from netdsl.train.presence import Presence
+from tests.support.together import together
 from tests.support.training import CPU, config, tiny
 
 ROOT = Path(__file__).parents[2]
@@ -75,10 +76,9 @@ def start(
 
 def trained(folder: Path, out: str, count: int, *words: str) -> list[dict[str, float]]:
     """The records of the epochs of a run in so many processes."""
-    process = start(folder, out, count, *words)
-    _, messages = process.communicate(timeout=300)
-    assert process.returncode == 0, messages
-    assert "Warning" not in messages
+    for ended in together(folder, count, "train", "small.net", "--out", out, *words):
+        assert ended.code == 0, ended.messages
+        assert "Warning" not in ended.messages
     return [json.loads(line) for line in (folder / out / "log.jsonl").read_text().splitlines()]
 
 
@@ -200,7 +200,9 @@ def test_a_random_process_is_killed_at_random_moments(folder: Path, count: int) 
     words = ["--set", "train.epochs=12", "--set", "train.ema=0.9"]
     (folder / "small.net").write_text(NET.replace("-> relu", "-> bn -> relu -> dropout(0.1)"))
     began = time.monotonic()
-    trained(folder, "whole", count, *words)
+    process = start(folder, "whole", count, *words)
+    process.communicate(timeout=300)
+    assert process.returncode == 0
     seconds = time.monotonic() - began
     expected = (folder / "whole" / WEIGHTS).read_bytes()
     rng, kills, run = random.Random(0), 0, 0
@@ -238,9 +240,10 @@ def test_options_that_processes_cannot_share_are_refused(folder: Path) -> None:
         ("batch=2", "`batch` is 2, but there are 3 processes to divide it among"),
         ("sync_bn=true", "`sync_bn` needs GPUs"),
     ):
-        process = start(folder, "refused", 3, "--set", f"train.{setting}")
-        _, messages = process.communicate(timeout=120)
-        assert process.returncode == 1
+        words = ("train", "small.net", "--out", "refused", "--set", f"train.{setting}")
+        ended = together(folder, 3, *words)
+        assert [1, 1, 1] == [process.code for process in ended]
+        messages = "".join(process.messages for process in ended)
         assert messages.count(message) == 1, messages
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 WIDEST_KERNEL = 11  # of usual convolutions over all channels
 WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
 MOST_STACKED = 8  # recurrent layers of usual nets
+MOST_HEADS = 32  # of usual attention layers
+USUAL_WIDTH = 64  # of a head
 LARGEST_EPS = 1  # far more than any net has: it is the number of channels
 MOMENTA = (0.9, 0.99, 0.997, 0.999)  # those of other tools, which count the old batches
 # A call with three arguments by position, of which the first is not needed.
@@ -168,6 +170,13 @@ def _other_order(node: Node) -> Iterator[Diagnostic]:
         help_ = (
             "the arguments are the length of the state and the number of layers, without the"
             f" length of the input: is this `{kind}({layers})`?"
+        )
+    elif kind == "attention" and MOST_HEADS < op.given["heads"] == node.types[0].shape[-1]:
+        heads = op.given["heads"]
+        message = f"this `attention` has {heads} heads, each of width 1"
+        help_ = (
+            f"the argument is the number of heads: the width of {heads} is known; write for example"
+            f" `attention({-(-heads // USUAL_WIDTH)})`"
         )
     else:
         return

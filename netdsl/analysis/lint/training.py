@@ -12,14 +12,14 @@ from netdsl.analysis.lint.recipe import (
     recipe_warnings,
     untrained_warnings,
 )
-from netdsl.analysis.lint.schedules import late_schedule
+from netdsl.analysis.lint.schedules import DEFAULT_EPOCHS, late_schedule
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.types import Sym
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
+# What follows if there are fewer epochs than these settings have.
+BEYOND = {
+    "checkpoint_epochs": "no weights are kept on the way",
+    "early_stopping": "training never stops early",
+}
 ABOUT_THE_DATA = ("default-data", "dropped-samples")  # the codes that are about the data
 
 
@@ -47,6 +52,7 @@ def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
         yield from _large_settings(entries["optimizer"].values[0])
     if "schedule" in entries:
         yield from late_schedule(entries["schedule"], entries.get("epochs"))
+    yield from _beyond_the_end(entries)
     yield from recipe_warnings(entries)
     if train.net == graph.name:
         yield from batch_warnings(entries, DEFAULT_DATA)
@@ -75,6 +81,19 @@ def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
             "warning",
             help=help_,
         )
+
+
+def _beyond_the_end(entries: Mapping[str, ast.Entry]) -> Iterator[Diagnostic]:
+    """`checkpoint_epochs = 50` in a run of 20 epochs."""
+    last: float | None = DEFAULT_EPOCHS
+    if "epochs" in entries:
+        last = number_of(entries["epochs"].values[0])
+    for name, effect in BEYOND.items():
+        number = number_of(entries[name].values[0]) if name in entries else None
+        if number is not None and last is not None and number > last:
+            message = f"`{name}` is {number:g}, but training ends after {last:g} epochs: {effect}"
+            help_ = f"write at most {last:g}, or more `epochs`"
+            yield Diagnostic("large-setting", message, entries[name].span, "warning", help=help_)
 
 
 def _default_data(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
