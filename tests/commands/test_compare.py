@@ -21,6 +21,7 @@ from netdsl.commands.output import print_as, printing
 from netdsl.train.compare.picture import SUFFIXES
 from netdsl.train.compare.runs import Ended, Trial, outcome_of
 from netdsl.train.compare.training import Execution, command_of
+from netdsl.train.journal import Journal
 from tests.support.commands import run_command
 from tests.support.paths import ROOT
 
@@ -74,6 +75,7 @@ def trained(small: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(compare, "train_all", in_this_process)
     monkeypatch.setattr(compare, "SUFFIXES", (".svg",))  # the others take time
+    monkeypatch.setattr(Journal, "_draw", lambda *_: None)  # and so do the reports of the runs
     return names
 
 
