@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.program import Program
     from netdsl.train.compare.runs import Ended, Trial
-    from netdsl.train.compare.variants import Variant
+    from netdsl.train.compare.varied import Varied
 
 FOLDER = "compare"
 STEM = "compare"  # of the files that are written
@@ -61,8 +61,13 @@ MOST = 1000  # runs of one comparison
 def run(arguments: argparse.Namespace) -> int:
     """Train what is missing; returns 1 if a run failed for another reason than divergence."""
     device = torch_device(arguments.device).type
-    subjects = _subjects(arguments)
-    variants = _variants(arguments, subjects)
+    settings = parse_settings(arguments.set)
+    combined = combinations([_checked(o, arguments, settings) for o in arguments.vary])
+    subjects = _subjects(arguments, combined[0])
+    if (count := len(subjects) * len(combined) * arguments.seeds) > MOST:
+        raise UsageError(f"{count:,} runs are too many: at most {MOST:,} are compared at once")
+    wanted, data = Overrides(arguments.data, settings), DataSets(progress=not printing().hides_text)
+    variants = variants_of(subjects, combined, wanted, data)
     lines: list[str] = []
     if arguments.where is not None:
         variants, lines = chosen(variants, arguments.where)
@@ -85,9 +90,10 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(outcome.state == FAILED for outcome in outcomes))
 
 
-def _subjects(arguments: argparse.Namespace) -> list[NamedNet]:
-    """The nets that the user names; a file is read once."""
+def _subjects(arguments: argparse.Namespace, choices: Sequence[Varied]) -> list[NamedNet]:
+    """The nets that the user names; a file is read once. `choices` have a value of what varies."""
     defines = parse_defines(arguments.define)
+    varied = {choice.name: choice.text for choice in choices if choice.setting is None}
     programs: dict[str, Program] = {}
     subjects = []
     for word in arguments.files:
@@ -95,19 +101,9 @@ def _subjects(arguments: argparse.Namespace) -> list[NamedNet]:
         if file not in programs:
             programs[file] = open_program(file, defines)
         program = programs[file]
-        subjects.append(NamedNet(program, program.pick(net), file))
+        net = program._replace(defines={**defines, **varied}).pick(net)
+        subjects.append(NamedNet(program, net, file))
     return subjects
-
-
-def _variants(arguments: argparse.Namespace, subjects: Sequence[NamedNet]) -> list[Variant]:
-    settings = parse_settings(arguments.set)
-    options = [_checked(option, arguments, settings) for option in arguments.vary]
-    combined = combinations(options)
-    count = len(subjects) * len(combined) * arguments.seeds
-    if count > MOST:
-        raise UsageError(f"{count:,} runs are too many: at most {MOST:,} are compared at once")
-    wanted = Overrides(arguments.data, settings)
-    return variants_of(subjects, combined, wanted, DataSets(progress=not printing().hides_text))
 
 
 def _checked(option: str, arguments: argparse.Namespace, settings: dict[str, str]) -> str:

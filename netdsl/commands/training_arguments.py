@@ -160,7 +160,7 @@ def _compare(add: Add) -> None:
         """
         netdsl compare experiments:PlainShallow experiments:PlainDeep --seeds 3
         netdsl compare experiments:Dropout --vary 'drop = [0, 0.5]'
-        netdsl compare experiments:Digits --vary 'train.augment = [[], [hflip], [rotation(180)]]'
+        netdsl compare experiments:Digits --vary 'train.augment = [[], [hflip]]'
         netdsl compare a.net:Old a.net:New --where "params <= 1e6" --out compare/a
         """,
     )

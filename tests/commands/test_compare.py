@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -19,6 +21,7 @@ from netdsl.commands.output import print_as, printing
 from netdsl.train.compare.picture import SUFFIXES
 from netdsl.train.compare.runs import Ended, Trial, outcome_of
 from netdsl.train.compare.training import Execution, command_of
+from netdsl.train.journal import Journal
 from tests.support.commands import run_command
 from tests.support.paths import ROOT
 
@@ -72,6 +75,7 @@ def trained(small: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(compare, "train_all", in_this_process)
     monkeypatch.setattr(compare, "SUFFIXES", (".svg",))  # the others take time
+    monkeypatch.setattr(Journal, "_draw", lambda *_: None)  # and so do the reports of the runs
     return names
 
 
@@ -144,12 +148,37 @@ def test_gradient_norms(trained: list[str], capsys: pytest.CaptureFixture[str]) 
     assert "gradient norm" in plot.read_text()
 
 
+def test_values_are_escaped(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of a value is no markup in the page and the plot."""
+    run_command(capsys, *BASE, "--vary", "width = [4 if 1 < 2 else 8]")
+    assert trained == ["Small, width = 4 if 1 < 2 else 8, seed 0"]
+    for name in ("compare.html", "compare.svg"):
+        text = Path("out", name).read_text()
+        assert "1 &lt; 2" in text and "1 < 2" not in re.sub(r"<!--.*?-->", "", text)
+    ET.parse("out/compare.svg")
+
+
 def test_validation(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With a validation set, the bold line is its error, and the table has the test error."""
     made = document(capsys, "--set", "train.data.val=0.2")
     (variant,) = made["variants"]
     assert variant["test"]["mean"] == 1 - variant["runs"][0]["epochs"][-1]["accuracy"]
     assert "bold: validation error" in Path("out/compare.svg").read_text()
+
+
+def test_a_parameter_without_a_default(
+    trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--vary` can give a parameter that has no other value, and a layer."""
+    text = NET.replace("Small(width = 4, drop = 0)", "Small(Activation, width = 4, drop = 0)")
+    text = text.replace("-> relu ->", "-> Activation ->").replace("net Wide = Small(width = 8)", "")
+    Path("small.net").write_text(text)
+    made = document(capsys, "--vary", "Activation = [relu, tanh]")
+    assert [v["varied"] for v in made["variants"]] == [
+        {"Activation": "relu"},
+        {"Activation": "tanh"},
+    ]
+    assert trained == ["Small, Activation = relu, seed 0", "Small, Activation = tanh, seed 0"]
 
 
 def test_figures(

@@ -26,7 +26,7 @@ _BODY = """<header>
 {lines}
 </header>
 <main>
-<section aria-labelledby="curves">
+<section class="curves" aria-labelledby="curves">
 <h2 id="curves">Curves</h2>
 {curves}
 </section>
