@@ -110,13 +110,18 @@ def recorded_net(path: str) -> TrainedNet:
 def layers_of(graph: Graph) -> dict[str, str]:
     """Every layer of a graph as a text, by its name.
 
-    The text has the layer's kind, its arguments, its inputs, and whether it is frozen.
+    The text has the layer's kind, its arguments, its inputs, and whether it is frozen. Arguments
+    with their default are left out, so that a kind can get new ones without being another layer.
     """
     return {
         node.name: " ".join(
             [
                 node.op.kind,
-                *(f"{name}={value}" for name, value in node.op.given.items()),
+                *(
+                    f"{argument.name}={node.op.given[argument.name]}"
+                    for argument in node.op.args
+                    if node.op.given[argument.name] != argument.default
+                ),
                 *(f"@{value.name}" for value in node.inputs),
                 *(["frozen"] if node.frozen else []),
             ]

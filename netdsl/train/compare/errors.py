@@ -33,7 +33,7 @@ class Spread(NamedTuple):
         return cls(fmean(values), deviation)
 
 
-class Curve(NamedTuple):
+class ErrorCurve(NamedTuple):
     """A curve over the epochs: at each, the mean over the seeds, the least and the largest."""
 
     epochs: list[int]
@@ -97,7 +97,7 @@ class Compared(NamedTuple):
         """The time of training and test."""
         return self.spread(lambda outcome: sum(r["seconds"] for r in outcome.history))
 
-    def band(self, number: Callable[[Record], float]) -> Curve:
+    def band(self, number: Callable[[Record], float]) -> ErrorCurve:
         """The curve of a number, over the epochs that at least one seed has."""
         length = max(map(len, self.histories), default=0)
         columns = [
@@ -105,7 +105,9 @@ class Compared(NamedTuple):
             for i in range(length)
         ]
         epochs = list(range(1, length + 1))
-        return Curve(epochs, [*map(fmean, columns)], [*map(min, columns)], [*map(max, columns)])
+        return ErrorCurve(
+            epochs, [*map(fmean, columns)], [*map(min, columns)], [*map(max, columns)]
+        )
 
     def norms(self, epoch: int) -> dict[str, float]:
         """The mean norm of the gradients of an epoch, counted from 1, by layer."""
