@@ -107,7 +107,10 @@ def test_other_classes_are_refused(
     ("change", "fact"),
     [
         (("-> act", "-> sigmoid"), "`1` was `tanh` and is `sigmoid`"),
-        (("5, stride = 2)", "5, stride = 2, pad = 2) -> avgpool(3, stride = 1)"), "`0` now has `pad=2`"),
+        (
+            ("5, stride = 2)", "5, stride = 2, pad = 2) -> avgpool(3, stride = 1)"),
+            "`0` now has `pad=2`",
+        ),
         (("-> act", "-> act -> dropout(0.5)"), "`2` was `flatten` and is `dropout`"),
     ],
     ids=str,
