@@ -106,7 +106,7 @@ class Net(Figures):
     def draw(
         self, path: str | PathLike[str] | None = None, depth: int | None = None
     ) -> Drawing | None:
-        """Draw the net as a .svg, .png, .pdf, .dot, .mmd or .html file, by the suffix of `path`.
+        """Draw the net as .svg, .png, .pdf, .tex, .dot, .mmd or .html, by the suffix of `path`.
 
         Without a `path`, the result is an SVG picture, which notebooks show and which is a `str`.
         With a `depth`, each deeper block is one box. Raises `ValueError` for any other suffix,

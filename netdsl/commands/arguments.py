@@ -95,10 +95,10 @@ def _add_finding_options(command: argparse.ArgumentParser) -> None:
 def _draw(add: Add) -> None:
     command = add(
         "draw",
-        "draw a net as .svg, .png, .pdf, .dot, .mmd or .html",
+        "draw a net as .svg, .png, .pdf, .tex, .dot, .mmd or .html",
         "[options] FILE[:NET] -o FILE",
-        "Draw a net. A .mmd file is for Mermaid, and .html is one page with the picture, the table"
-        " and the text. A .pdf file needs the program `dot` of Graphviz.",
+        "Draw a net. A .mmd file is for Mermaid, .tex is TikZ for LaTeX, and .html is one page with"
+        " the picture, the table and the text. A .pdf file needs the program `dot` of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.png --style blocks --direction right
@@ -108,7 +108,7 @@ def _draw(add: Add) -> None:
         """,
     )
     add_net(command)
-    add_output(command, (".svg", ".png", ".pdf", ".dot", ".gv", ".mmd", ".html"))
+    add_output(command, (".svg", ".png", ".pdf", ".tex", ".dot", ".gv", ".mmd", ".html"))
     add_input(command)
     command.add_argument(
         "--depth",

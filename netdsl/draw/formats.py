@@ -13,6 +13,7 @@ from netdsl.draw.mermaid import emit_mermaid
 from netdsl.draw.options import SCENES, USUAL, DrawOptions
 from netdsl.draw.scene import scene_of
 from netdsl.draw.svg import emit_svg
+from netdsl.draw.tikz import emit_tikz
 from netdsl.draw.xdot import emit_xdot
 from netdsl.files import replacing
 
@@ -56,6 +57,10 @@ def _svg(graph: Graph, options: DrawOptions) -> bytes:
     return with_tips(_rendered("svg", graph, options).decode("utf-8")).encode("utf-8")
 
 
+def _tikz(graph: Graph, options: DrawOptions) -> bytes:
+    return emit_tikz(_svg(graph, options).decode("utf-8"), graph.name).encode("utf-8")
+
+
 def _dot(graph: Graph, options: DrawOptions) -> bytes:
     return _text(graph, options).encode("utf-8")
 
@@ -76,5 +81,6 @@ WRITERS: dict[str, Callable[[Graph, DrawOptions], bytes]] = {
     ".gv": _dot,
     ".mmd": _mermaid,
     ".html": _page,
+    ".tex": _tikz,
 }
 SUFFIXES = tuple(WRITERS)

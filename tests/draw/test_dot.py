@@ -218,6 +218,7 @@ STARTS = {
     ".gv": b"digraph",
     ".mmd": b"---\ntitle: ",
     ".html": b"<!DOCTYPE html>",
+    ".tex": b"% LeNet5: ",
 }
 
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "dot": ["draw", "{}.net", "-o", "made"],
     "folded.dot": ["draw", "{}.net", "-o", "made", "--depth", "1"],
     "mmd": ["draw", "{}.net", "-o", "made"],
+    "tex": ["draw", "{}.net", "-o", "made"],
     "py.txt": ["export", "{}.net", "-o", "made"],
     "onnx.txt": ["export", "{}.net", "-o", "made", "--no-fold"],
     "fast.onnx.txt": ["export", "{}.net", "-o", "made"],

@@ -47,6 +47,7 @@ WHOLE_FILES = {
     "draw/describe.py": "emitters",
     "draw/dot.py": "emitters",
     "draw/mermaid.py": "emitters",
+    "draw/tikz.py": "emitters",
     "draw/picture.py": "emitters",
     "draw/rows.py": "emitters",
     "draw/table.py": "emitters",
