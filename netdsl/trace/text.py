@@ -24,8 +24,10 @@ WIDTH = 120  # of pages and files
 def lines_of(checked: CheckedWork, *, backward: bool, width: int = WIDTH) -> Iterator[str]:
     """The lines of one output worked by hand; grids are beside each other if the width allows."""
     node, worked = checked.node, checked.worked
-    sizes = "x".join(map(str, checked.shape))
-    yield f"{node.name} ({node.op.kind}) at {place_text(checked.at)} of {sizes}: {worked.formula}"
+    place = ""
+    if checked.at:
+        place = f" at {place_text(checked.at)} of {'x'.join(map(str, checked.shape))}"
+    yield f"{node.name} ({node.op.kind}){place}: {worked.formula}"
     yield ""
     for part in worked.parts[:MOST_PARTS]:
         yield from _part(part, width)
