@@ -203,7 +203,7 @@ def test_trained_weights_and_their_normalisation(
     run_command(capsys, "run", "t.net", "p.png", "--weights", "trained", "-o", "o.npz", "-q")
     wanted = np.load("o.npz")["logits"][0]
     for k in range(2):
-        words = ("trace", "t.net", "--weights", "trained", "--input", "p.png", "--at", str(k))
-        out, err = run_command(capsys, *words, "--format", "json")
+        traced = ("trace", "t.net", "--weights", "trained", "--input", "p.png", "--at", str(k))
+        out, err = run_command(capsys, *traced, "--format", "json")
         assert "random" not in err
         assert json.loads(out)["pytorch"] == pytest.approx(float(wanted[k]), rel=1e-5)
