@@ -90,7 +90,8 @@ class ExpectLine:
     """An `expect` line: its `text`, its `file` and `line`, and whether it `holds`.
 
     `holds` is None if the line was not checked, because the net was loaded with other parameters or
-    sizes than those of the text. `diagnostics` are the reasons why it does not hold.
+    sizes than those of the text, or because the line is about values, which only `verify` computes.
+    `diagnostics` are the reasons why it does not hold.
     """
 
     __slots__ = ("diagnostics", "file", "holds", "line", "text")

@@ -98,7 +98,8 @@ def _numbers(
         shape += lengths
         level = [part for item in level if isinstance(item, tuple) for part in item]
     wrong = next((item for item in level if not _is_number(item, value)), None)
-    if not shape or not level or wrong is not None:
+    is_scalar = not shape and not value.type.shape
+    if not (shape or is_scalar) or not level or wrong is not None:
         shown = show(wrong or found)
         if shape and not level:
             shown = "an empty list"
@@ -106,9 +107,16 @@ def _numbers(
             "wrong-type",
             f"the example of `{value.name}` must be nested lists of numbers, found {shown}",
             span,
-            help=f"write {shape_text(value.type.shape)} numbers, in a list for each axis",
+            help=_form(value),
         )
     return tuple(shape), tuple(item for item in level if isinstance(item, int | float))
+
+
+def _form(value: Value) -> str:
+    """What the example of an input looks like."""
+    if not value.type.shape:
+        return "write one number, without brackets"
+    return f"write {shape_text(value.type.shape)} numbers, in a list for each axis"
 
 
 def _is_number(item: object, value: Value) -> bool:
@@ -125,7 +133,9 @@ def _misfit(shape: tuple[int, ...], value: Value, sizes: dict[str, int], span: S
     known = ", ".join(f"{name} = {n}" for name, n in sizes.items() if name in symbols)
     where = bool(known) * f" with {known}"
     help_ = "nest the lists as the sizes of the input; leading sizes of 1 can be left out"
-    if len(shape) == len(wanted) + 1 and shape[0] == 1:
+    if not wanted:
+        help_ = _form(value)
+    elif len(shape) == len(wanted) + 1 and shape[0] == 1:
         help_ = "leave out the outermost brackets: an example has no batch"
     return NetdslError(
         "shape-mismatch",

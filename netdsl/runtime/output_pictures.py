@@ -125,10 +125,9 @@ def write_picture(path: Path, array: np.ndarray, scale: str) -> Written:
     shares = (values - chosen.black) / (chosen.white - chosen.black)
     clipped = float(((shares < 0) | (shares > 1)).mean())
     pixels = np.rint(shares.clip(0, 1) * WHITE).astype(np.uint8)
-    mode = MODES[pixels.shape[2]]
-    if mode == "L":
+    if pixels.shape[2] == 1:  # Pillow takes grey pixels without an axis of channels
         pixels = pixels[:, :, 0]
     with replacing(path) as temporary:
         form = SUFFIXES[path.suffix.lower()]
-        Image.fromarray(pixels, mode).save(temporary, form, quality=QUALITY)
+        Image.fromarray(pixels).save(temporary, form, quality=QUALITY)
     return Written(chosen, clipped)

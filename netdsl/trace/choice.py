@@ -76,6 +76,13 @@ def chosen_place(node: Node, shape: Place, text: str | None) -> Place:
     """
     if text is None:
         return (0,) * len(shape)
+    if not shape:
+        raise NetdslError(
+            "wrong-place",
+            f"`{node.name}` is a single number, which has no place",
+            node.span,
+            help="leave `--at` out",
+        )
     words = [word.strip() for word in text.strip().split(",")]
     sizes = "x".join(map(str, shape))
     example = place_text(tuple(size // 2 for size in shape))

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from netdsl.trace.worked import MINUS, Gradient, Grid, Term, Worked, WorkPart, number, plain, total
+from netdsl.trace.worked import (
+    MINUS,
+    Gradient,
+    NumberGrid,
+    Term,
+    Worked,
+    WorkPart,
+    number,
+    plain,
+    total,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +181,7 @@ def activation(layer: TracedLayer, at: Place) -> Worked:
         index = _slope_place(layer, at)
         gradients.append(Gradient("weight", index, by_slope, "by the slope", plain(by_slope)))
     line = f"x = {number(x)}: y = {number(result)}"
-    part = WorkPart("", (Grid("x", np.full((1, 1), x)),))
+    part = WorkPart("", (NumberGrid("x", np.full((1, 1), x)),))
     return Worked(function.formula, (part,), (line,), result, (), tuple(gradients))
 
 

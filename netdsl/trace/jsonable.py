@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from netdsl.trace.values import CheckedWork
-    from netdsl.trace.worked import Grid
+    from netdsl.trace.worked import NumberGrid
 
 
 def as_json(net: str, checked: CheckedWork, *, backward: bool) -> dict[str, object]:
@@ -44,7 +44,7 @@ def as_json(net: str, checked: CheckedWork, *, backward: bool) -> dict[str, obje
     return found
 
 
-def _grid(grid: Grid) -> dict[str, object]:
+def _grid(grid: NumberGrid) -> dict[str, object]:
     rows = [[_number(value) for value in row] for row in grid.rows.tolist()]
     found: dict[str, object] = {"title": grid.title, "rows": rows}
     if grid.outside is not None and grid.outside.any():

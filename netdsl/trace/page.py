@@ -20,7 +20,7 @@ from netdsl.trace.worked import place_text
 if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from netdsl.trace.values import CheckedWork, TraceRun
-    from netdsl.trace.worked import Grid, Worked, WorkPart
+    from netdsl.trace.worked import NumberGrid, Worked, WorkPart
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
 SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ _BODY = """<header>
 <p class="formula">{formula}</p>
 </header>
 <main>
-<noscript><p>The steps need JavaScript. The text below has the result at {place}.</p></noscript>
+<noscript><p>The steps need JavaScript. The text below has the result.</p></noscript>
 <div id="top">
 <div id="controls" role="group" aria-label="controls" hidden>
 <button id="first" type="button" aria-label="first step" title="first step (Home)">|◀</button>
@@ -78,19 +78,18 @@ def page_of(graph: Graph, run: TraceRun, checked: CheckedWork, *, backward: bool
     if moves:
         data = animation_of(run, checked.at)
     place = place_text(checked.at)
-    inputs = ", ".join("x".join(map(str, x.shape[1:])) for x in run.xs)
-    sizes = f"{node.op.kind}: {inputs} to {'x'.join(map(str, checked.shape))}"
+    inputs = ", ".join("x".join(map(str, x.shape[1:])) or "one number" for x in run.xs)
+    sizes = f"{node.op.kind}: {inputs} to {'x'.join(map(str, checked.shape)) or 'one number'}"
     if moves:
         sizes += f"; {window_words(run.layer)}"
     body = _BODY.format(
         title=escaped(f"{node.name} of {graph.name}"),
         sizes=escaped(sizes),
         formula=escaped(worked.formula),
-        place=place,
         choices=moves * _CHOICES,
         scene="" if moves else _steps(worked),
         click=moves * " A click on a number of the output goes there.",
-        heading=f"The output at {place}, worked by hand",
+        heading=f"The output{place and f' at {place}'}, worked by hand",
         text=escaped("\n".join(lines_of(checked, backward=backward))),
         data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         script=SCRIPT,
@@ -112,7 +111,7 @@ def _part(part: WorkPart) -> str:
     return f'<div class="step">{title}<div class="row">{grids}</div>{text}</div>'
 
 
-def _figure(grid: Grid) -> str:
+def _figure(grid: NumberGrid) -> str:
     """A grid as a table with its title."""
     width = max(1, grid.rows.shape[1])
     shown = grid.rows[: max(1, MOST_CELLS // width)]

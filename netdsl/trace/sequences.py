@@ -8,7 +8,7 @@ import numpy as np
 
 from netdsl.trace.vectors import in_rows
 from netdsl.trace.windows import one
-from netdsl.trace.worked import Gradient, Grid, Worked, WorkPart, factor, number, plain, total
+from netdsl.trace.worked import Gradient, NumberGrid, Worked, WorkPart, factor, number, plain, total
 
 if TYPE_CHECKING:
     from netdsl.trace.worked import Place, TracedLayer
@@ -45,7 +45,10 @@ def lstm(layer: TracedLayer, at: Place) -> Worked:
         before, step = step, _next(layer, x, step)
     x, weights = layer.x[t], layer.weights
     parts = [
-        WorkPart("", (Grid(f"x at step {t}", in_rows(x)), Grid("h before", in_rows(before.h))))
+        WorkPart(
+            "",
+            (NumberGrid(f"x at step {t}", in_rows(x)), NumberGrid("h before", in_rows(before.h))),
+        )
     ]
     lines = [_gate_line(layer, i, unit, x, before, step) for i in range(len(GATES))]
     i, f, g, o = step.gates[:, unit]
@@ -66,7 +69,7 @@ def lstm(layer: TracedLayer, at: Place) -> Worked:
     rows = weights["weight_ih_l0"].reshape(4, hidden, -1)[:, unit]
     by_x = deltas @ rows
     title = "by x at this step: the weights of each gate, times the gradient of its sum"
-    shown = (Grid("sums of i, f, g, o", deltas.reshape(1, 4)), Grid("x", in_rows(by_x)))
+    shown = (NumberGrid("sums of i, f, g, o", deltas.reshape(1, 4)), NumberGrid("x", in_rows(by_x)))
     gradients = (Gradient("x0", (t,), by_x, title, shown),)
     return Worked(
         "c = f c before + i g, and h = o tanh(c); i, f and o are sigmoids, g is a tanh",
@@ -149,9 +152,9 @@ def attention(layer: TracedLayer, at: Place) -> Worked:
     result = sum(values)
     parts = [_head_part(i, row, heads, scores, shares, mixed) for i in range(len(shares))]
     grids = (
-        Grid("mixed values of all heads", in_rows(mixed.ravel())),
-        Grid(f"weights of output {unit}", in_rows(out)),
-        Grid("products", in_rows(products)),
+        NumberGrid("mixed values of all heads", in_rows(mixed.ravel())),
+        NumberGrid(f"weights of output {unit}", in_rows(out)),
+        NumberGrid("products", in_rows(products)),
     )
     parts.append(WorkPart("projection", grids, f"sum {number(values[0])}"))
     lines = (total(values, result),)
@@ -165,11 +168,13 @@ def _head_part(
 ) -> WorkPart:
     q = heads.q[head, row]
     with_keys = (
-        Grid(f"query of row {row}", q.reshape(1, -1)),
-        Grid("keys", heads.k[head]),
-        Grid("scores q · k / √d", np.where(np.isinf(scores[head]), np.nan, scores[head])[:, None]),
-        Grid("shares", shares[head][:, None]),
-        Grid("values", heads.v[head]),
+        NumberGrid(f"query of row {row}", q.reshape(1, -1)),
+        NumberGrid("keys", heads.k[head]),
+        NumberGrid(
+            "scores q · k / √d", np.where(np.isinf(scores[head]), np.nan, scores[head])[:, None]
+        ),
+        NumberGrid("shares", shares[head][:, None]),
+        NumberGrid("values", heads.v[head]),
     )
     listed = ", ".join(number(value) for value in mixed[head])
     return WorkPart(f"head {head}", with_keys, f"shares times values: {listed}")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from netdsl.trace.values import CheckedWork
-    from netdsl.trace.worked import Grid, WorkPart
+    from netdsl.trace.worked import NumberGrid, WorkPart
 
 MOST_PARTS = 16  # channels that are printed with their grids
 MOST_ROWS = 40  # of a grid
@@ -24,8 +24,10 @@ WIDTH = 120  # of pages and files
 def lines_of(checked: CheckedWork, *, backward: bool, width: int = WIDTH) -> Iterator[str]:
     """The lines of one output worked by hand; grids are beside each other if the width allows."""
     node, worked = checked.node, checked.worked
-    sizes = "x".join(map(str, checked.shape))
-    yield f"{node.name} ({node.op.kind}) at {place_text(checked.at)} of {sizes}: {worked.formula}"
+    place = ""
+    if checked.at:
+        place = f" at {place_text(checked.at)} of {'x'.join(map(str, checked.shape))}"
+    yield f"{node.name} ({node.op.kind}){place}: {worked.formula}"
     yield ""
     for part in worked.parts[:MOST_PARTS]:
         yield from _part(part, width)
@@ -52,7 +54,7 @@ def _part(part: WorkPart, width: int) -> Iterator[str]:
         yield f"  {part.text}"
 
 
-def grid_lines(grids: Sequence[Grid], width: int) -> Iterator[str]:
+def grid_lines(grids: Sequence[NumberGrid], width: int) -> Iterator[str]:
     """Grids under their titles, as many beside each other as the width allows."""
     row: list[list[str]] = []
     used = 0
@@ -80,7 +82,7 @@ def cell_text(value: float) -> str:
     return number(value, DIGITS)
 
 
-def _column(grid: Grid) -> list[str]:
+def _column(grid: NumberGrid) -> list[str]:
     """The title and the rows of a grid; numbers of the padding are in parentheses."""
     shown = grid.rows[:MOST_ROWS]
     texts = [[cell_text(value) for value in row] for row in shown.tolist()]

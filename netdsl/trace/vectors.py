@@ -10,7 +10,7 @@ from netdsl.trace.windows import one
 from netdsl.trace.worked import (
     MINUS,
     Gradient,
-    Grid,
+    NumberGrid,
     Term,
     Worked,
     WorkPart,
@@ -50,9 +50,9 @@ def dense(layer: TracedLayer, at: Place) -> Worked:
         values = [*values, bias]
     result = sum(term.value for term in terms)
     grids = (
-        Grid("input", in_rows(x)),
-        Grid("weights", in_rows(row)),
-        Grid("products", in_rows(products)),
+        NumberGrid("input", in_rows(x)),
+        NumberGrid("weights", in_rows(row)),
+        NumberGrid("products", in_rows(products)),
     )
     to_input = np.zeros(layer.x.shape)
     to_input[tuple(where)] = row
@@ -82,10 +82,10 @@ def softmax(layer: TracedLayer, at: Place) -> Worked:
     shares = powers / summed
     result = float(shares[k])
     grids = (
-        Grid("x", in_rows(x)),
-        Grid(f"x {MINUS} max", in_rows(below)),
-        Grid("exp", in_rows(powers)),
-        Grid("shares", in_rows(shares)),
+        NumberGrid("x", in_rows(x)),
+        NumberGrid(f"x {MINUS} max", in_rows(below)),
+        NumberGrid("exp", in_rows(powers)),
+        NumberGrid("shares", in_rows(shares)),
     )
     lines = (
         f"largest: {number(largest)}",
@@ -138,7 +138,7 @@ def batch_norm(layer: TracedLayer, at: Place) -> Worked:
         gradients.append(Gradient("weight", (channel,), by_scale, title, plain(by_scale)))
     if "bias" in layer.weights:
         gradients.append(one("bias", (channel,)))
-    grid = Grid("x", np.full((1, 1), x))
+    grid = NumberGrid("x", np.full((1, 1), x))
     part = WorkPart(f"channel {channel}", (grid,))
     formula = f"γ (x {MINUS} μ) / √(σ² + ε) + β, with the statistics of the training"
     return Worked(formula, (part,), lines, result, (), tuple(gradients))

@@ -8,7 +8,17 @@ import numpy as np
 
 from netdsl.ops.pool_window import Pooling
 from netdsl.ops.window import Geometry, Windowed
-from netdsl.trace.worked import Gradient, Grid, Term, Worked, WorkPart, matrix, number, plain, total
+from netdsl.trace.worked import (
+    Gradient,
+    NumberGrid,
+    Term,
+    Worked,
+    WorkPart,
+    matrix,
+    number,
+    plain,
+    total,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,9 +120,9 @@ def conv(layer: TracedLayer, at: Place) -> Worked:
         x = border.values[channel][window]
         name = f"channel {channel}"
         grids = (
-            Grid("window", matrix(x), matrix(outside)),
-            Grid("kernel", matrix(weights)),
-            Grid("products", matrix(x * weights)),
+            NumberGrid("window", matrix(x), matrix(outside)),
+            NumberGrid("kernel", matrix(weights)),
+            NumberGrid("products", matrix(x * weights)),
         )
         summed = float((x * weights).sum())
         parts.append(WorkPart(name, grids, f"sum {number(summed)}"))
@@ -169,9 +179,9 @@ def _conv_gradients(
     return tuple(gradients)
 
 
-def _by_channel(channels: list[int], values: np.ndarray) -> tuple[Grid, ...]:
+def _by_channel(channels: list[int], values: np.ndarray) -> tuple[NumberGrid, ...]:
     pairs = zip(channels, values, strict=True)
-    return tuple(Grid(f"channel {channel}", matrix(rows)) for channel, rows in pairs)
+    return tuple(NumberGrid(f"channel {channel}", matrix(rows)) for channel, rows in pairs)
 
 
 def one(source: str, index: tuple[int, ...]) -> Gradient:
@@ -264,7 +274,7 @@ def pool(layer: TracedLayer, at: Place) -> Worked:
     slopes[taken] = rule.slopes(numbers, result)
     to_input = np.zeros((layer.x.shape[0], layer.x[0].size))
     _add(to_input[channel], places, slopes)
-    grid = Grid("window", matrix(x), matrix(places < 0))
+    grid = NumberGrid("window", matrix(x), matrix(places < 0))
     shown = plain(slopes, matrix(places < 0))
     gradient = Gradient("x0", (), to_input.reshape(layer.x.shape), "by the window", shown)
     name = f"channel {channel}"

@@ -39,7 +39,7 @@ class TracedLayer:
         return self.node.types[0]
 
 
-class Grid(NamedTuple):
+class NumberGrid(NamedTuple):
     """Numbers in rows, with a title; `outside` marks those of the padding."""
 
     title: str
@@ -51,7 +51,7 @@ class WorkPart(NamedTuple):
     """Grids that are shown beside each other, and the line that follows from them."""
 
     title: str
-    grids: tuple[Grid, ...]
+    grids: tuple[NumberGrid, ...]
     text: str = ""
 
 
@@ -72,7 +72,7 @@ class Gradient(NamedTuple):
     where: tuple[int, ...]
     values: np.ndarray
     title: str
-    grids: tuple[Grid, ...]
+    grids: tuple[NumberGrid, ...]
 
 
 class Worked(NamedTuple):
@@ -93,9 +93,9 @@ def matrix(values: np.ndarray) -> np.ndarray:
     return values.reshape(-1, values.shape[-1])
 
 
-def plain(values: np.ndarray, outside: np.ndarray | None = None) -> tuple[Grid, ...]:
+def plain(values: np.ndarray, outside: np.ndarray | None = None) -> tuple[NumberGrid, ...]:
     """One grid without a title."""
-    return (Grid("", matrix(values), outside),)
+    return (NumberGrid("", matrix(values), outside),)
 
 
 def number(value: float, digits: int = 6) -> str:

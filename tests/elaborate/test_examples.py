@@ -42,6 +42,10 @@ def test_types_of_numbers() -> None:
     examples = compiled(text, "\n    flatten\n").graph.examples
     assert (9007199254740993, 2, 3, 4) == examples["x"].numbers
     assert (True, 0) == examples["b"].numbers
+    scalar = compiled("input x: 2 = [1, 2]\n    input s: [] = 3", "\n    relu\n").graph.examples[
+        "s"
+    ]
+    assert ((), (3,)) == scalar
 
 
 def test_an_example_changes_nothing_else() -> None:

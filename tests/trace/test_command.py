@@ -106,6 +106,16 @@ def test_lines(nets: Path, capsys: pytest.CaptureFixture[str], words: str, line:
     assert not err
 
 
+def test_a_single_number(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A net from a number to a number: there is no place to name."""
+    (nets / "s.net").write_text("net S {\n    input x: [] = -2\n    relu\n}\n")
+    out, _ = run_command(capsys, "trace", "s.net")
+    assert out.startswith("0 (relu): max(0, x)\n")
+    assert "leave `--at` out" in run_command(capsys, "trace", "s.net", "--at", "0", code=1)[1]
+    run_command(capsys, "trace", "s.net", "-o", "s.html")
+    assert "The output, worked by hand" in (nets / "s.html").read_text(encoding="utf-8")
+
+
 def test_the_layer_behind_an_option(nets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The layer may be the last word."""
     words = ("trace", "n.net:Two", "--input", "p.png", "--at", "1,1", "b")
@@ -193,7 +203,7 @@ def test_trained_weights_and_their_normalisation(
     run_command(capsys, "run", "t.net", "p.png", "--weights", "trained", "-o", "o.npz", "-q")
     wanted = np.load("o.npz")["logits"][0]
     for k in range(2):
-        words = ("trace", "t.net", "--weights", "trained", "--input", "p.png", "--at", str(k))
-        out, err = run_command(capsys, *words, "--format", "json")
+        traced = ("trace", "t.net", "--weights", "trained", "--input", "p.png", "--at", str(k))
+        out, err = run_command(capsys, *traced, "--format", "json")
         assert "random" not in err
         assert json.loads(out)["pytorch"] == pytest.approx(float(wanted[k]), rel=1e-5)

@@ -7,34 +7,16 @@ import pytest
 import torch
 
 from netdsl.errors import NetdslError
-from netdsl.ir.graph import Graph, Node
 from netdsl.ops import LAYERS
 from netdsl.trace.choice import chosen_layer
 from netdsl.trace.kinds import WORK, obstacle
-from netdsl.trace.values import TraceRun, check_gradients, run_to, work
+from netdsl.trace.values import check_gradients, work
 from netdsl.trace.worked import Place
-from netdsl.weights.checkpoints import tensors_of
 from tests.support.contract import EXAMPLES, Example
+from tests.support.tracing import random_run
 
 CASES = [e for e in EXAMPLES if e.kind in WORK]
 PLACES = 6  # of a result that are worked
-
-
-def random_run(graph: Graph, node: Node, seed: int = 0) -> TraceRun:
-    """A run with random inputs and weights; variances are positive."""
-    stream = np.random.default_rng(seed)
-    inputs = {}
-    for value in graph.inputs:
-        shape = [size for size in value.type.shape if isinstance(size, int)]
-        inputs[value.name] = stream.standard_normal(shape).astype(np.float32)
-    weights = {}
-    for name, param in tensors_of(graph).items():
-        numbers = stream.standard_normal(param.shape)
-        if name.endswith("running_var"):
-            numbers = np.abs(numbers) + 0.1
-        if not param.is_constant:
-            weights[name] = numbers.astype(np.float32)
-    return run_to(graph, node, inputs, weights)
 
 
 def places_of(shape: Place, seed: int = 0) -> list[Place]:
