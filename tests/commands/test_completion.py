@@ -183,15 +183,6 @@ def test_parameters_of_the_net_that_is_named() -> None:
         assert set(COMPLETERS["define"](prefix="", parsed_args=named)) == parameters
 
 
-def test_layers_of_the_net_that_is_named() -> None:
-    """After the net of `trace` come its layers; a net that cannot be read has none."""
-    complete = COMPLETERS["layer"]
-    named = argparse.Namespace(file="lenet5")
-    assert {"C1", "C3", "F6", "logits"} <= set(complete(prefix="", parsed_args=named))
-    unknown = argparse.Namespace(file="nosuch.net")
-    assert list(complete(prefix="", parsed_args=unknown)) == []
-
-
 def test_columns_are_listed_once() -> None:
     """A column that the list already has is not offered again, nor `all` after another one."""
     complete = COMPLETERS["show"]
