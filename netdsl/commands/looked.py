@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 
 from netdsl.backends.torch.module import lower, set_weights
-from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.common import UsageError, load_one, print_diagnostics
+from netdsl.commands.output import note, printing
 from netdsl.commands.trained import NetWithWeights, open_data, open_trained, placing
 from netdsl.data.dataset import InputData
+from netdsl.diagnostics import Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
@@ -75,6 +77,7 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
         compiled, own, notes = _picture(path, compiled, given or PLAIN, classes)
     if given is None and list(views) != ["filters"]:
         notes.append(UNKNOWN)
+        note(f"note: {UNKNOWN}")
     _check_sizes(compiled.graph, views)
     graph = compiled.graph
     layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output)
@@ -186,15 +189,24 @@ def _picture(
     sizes = [a if isinstance(a, int) else b for a, b in zip(spatial, own, strict=True)]
     notes = []
     if tuple(sizes) != own:
-        notes.append(
-            f"{path.name} has {own[0]}x{own[1]} pixels, and is resized to {sizes[0]}x{sizes[1]}"
-        )
+        text = f"{path.name} has {own[0]}x{own[1]} pixels, and is resized to {sizes[0]}x{sizes[1]}"
+        notes.append(text)
+        _tell_resized(text, is_cut=own[0] * sizes[1] == own[1] * sizes[0])
         picture = picture.resize((sizes[1], sizes[0]), Image.Resampling.BILINEAR)
     if compiled.graph.symbols:
         shape = (int(str(channels)), *sizes)
         compiled = compile_net(compiled.program, compiled.graph.name, {value.name: shape})
     pixels = np.asarray(picture, np.uint8).reshape(*sizes, -1).transpose(2, 0, 1)
     return compiled, of_picture(path, pixels, classes, given), notes
+
+
+def _tell_resized(text: str, *, is_cut: bool) -> None:
+    """Print that a picture is resized: a warning if that changes its proportions."""
+    if is_cut:
+        note(f"note: {text}")
+    elif not printing().quiet:
+        help_ = "cut it to the proportions of the net's image first"
+        print_diagnostics([Diagnostic("wrong-shape", text, None, "warning", help=help_)])
 
 
 def _check_sizes(graph: Graph, views: Sequence[str]) -> None:

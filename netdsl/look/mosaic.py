@@ -161,7 +161,7 @@ def _paste(
         assert scale is not None
         image = colours(tile.values, scale)
     else:
-        image = (tile.values * 255).round().astype(np.uint8)
+        image = (np.nan_to_num(tile.values) * 255).round().astype(np.uint8)
     height, width = image.shape[:2]
     factor = min(layout.width * dpi / width, layout.height * dpi / height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

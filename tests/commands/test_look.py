@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+import netdsl
 from netdsl.commands import look as command
 from netdsl.commands.look_arguments import VIEWS as NAMES
 from netdsl.look import views
@@ -124,8 +127,10 @@ def test_page(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_own_picture(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture of another size is resized, and the command says so; open sizes are its own."""
     err = look(capsys, "tiny.net:Tiny", "maps", "--input", "photo.png", "-o", "m.png")
-    assert "photo.png has 20x30 pixels, and is resized to 16x16" in err
+    assert "warning[wrong-shape]: photo.png has 20x30 pixels, and is resized to 16x16" in err
     assert "not normalised" in err
+    words = ["maps", "--data", DATA, "--input", "photo.png", "-o", "m.png"]
+    assert "not normalised" not in look(capsys, "tiny.net:Tiny", *words)
     err = look(capsys, "open.net", "maps", "--input", "photo.png", "-o", "m.svg")
     assert "resized" not in err
     assert "of 18x28" in (data_folder / "m.svg").read_text(encoding="utf-8")
@@ -199,7 +204,7 @@ def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> No
 REFUSED = {
     "tiny.net:Two filters": ("several-inputs", "write a net with only that input"),
     "tiny.net:Words filters": ("no-images", "channels, rows and columns"),
-    "tiny.net:Tiny filters --layer conv": ("wrong-unit", "lists the names"),
+    "tiny.net:Tiny filters --layer conv": ("wrong-unit", "layers are `c`, `d` and `logits`"),
     "tiny.net:Tiny filters --layer logit": ("wrong-unit", "did you mean `logits`?"),
     "tiny.net:Tiny filters --layer c --unit 4": ("wrong-unit", "the units of `c` are 0 to 3"),
     "tiny.net:Tiny filters --unit 4": ("wrong-unit", "name its layer"),
@@ -230,6 +235,26 @@ def test_no_weights(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     err = run_command(capsys, *words, code=2)[1]
     assert "train it with `netdsl train tiny.net:Tiny`" in err
     run_command(capsys, "look", "kernels:SobelX", "filters", "-o", "sobel.png")
+
+
+def test_missing_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `-o`, the message has an example."""
+    err = look(capsys, "lenet5", "filters", code=2)
+    assert "write for example `-o lenet5.html`" in err
+
+
+def test_not_finite(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that are not a number are refused, or drawn if the user accepts them."""
+    weights = netdsl.load("tiny.net", "Tiny").torch().state_dict()
+    weights["c.weight"][0, 0, 0, 0] = torch.nan
+    weights["c.weight"][1, 0, 0, 0] = torch.inf
+    save_file(weights, "w.safetensors")
+    words = ["look", "tiny.net:Tiny", "maximise", "--weights", "w.safetensors", "-o", "f.html"]
+    assert "error[not-finite]" in run_command(capsys, *words, code=1)[1]
+    for view in ("filters", "maximise"):
+        words[2] = view
+        run_command(capsys, *words, "--allow-nonfinite")
+    assert (net_folder / "f.html").exists()
 
 
 def test_page_needs_html(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
