@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from netdsl.train.confusion import ConfusionMatrix
 
@@ -77,12 +77,12 @@ class Curves(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Numbers with names, as bars; `marked` is the name of the one that is true."""
+    """Numbers with names, as bars; `marked` is the number of the bar that is true."""
 
     title: str
-    values: Mapping[str, float]
+    values: Sequence[tuple[str, float]]
     label: str
-    marked: str = ""
+    marked: int | None = None
 
 
 class View(NamedTuple):

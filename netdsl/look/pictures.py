@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from netdsl.look.labels import short
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -62,9 +64,9 @@ class Pictures:
         return as_colours(pixels / 255)
 
     def class_of(self, index: int) -> str:
-        """The name of a class, or its number if the classes have no names."""
+        """The name of a class, shortened, or its number if the classes have no names."""
         if index < len(self.classes):
-            return self.classes[index]
+            return short(self.classes[index])
         return f"class {index}"
 
     def true_class(self, number: int) -> str:

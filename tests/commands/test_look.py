@@ -51,6 +51,7 @@ OPEN = """net Open {
 }
 """
 DATA = 'folder("pictures", size = 16)'
+NAMED = ("shape<1>", "猫 $x^2$\x07", "a very long name of a class of pictures")
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def data_folder(net_folder: Path) -> Path:
     """The folder of the net, with 24 pictures of three classes, and a net with open sizes."""
     rng = np.random.default_rng(0)
     for number in range(24):
-        path = net_folder / "pictures" / f"shape<{number % 3}>" / f"{number}.png"
+        path = net_folder / "pictures" / NAMED[number % 3] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
     Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8)).save(net_folder / "photo.png")
@@ -122,6 +123,8 @@ def test_page(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert name in names
     assert "shape&lt;1&gt;" in pages[0]
     assert "shape<1>" not in pages[0]
+    assert "猫 $x^2$\ufffd" in pages[0]
+    assert "a very long name of a…" in pages[0]
 
 
 def test_own_picture(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +166,7 @@ def test_recorded_weights(data_folder: Path, capsys: pytest.CaptureFixture[str])
     words = ["tiny.net:Tiny", "saliency", "--weights", "run", "--input", "photo.png"]
     _, err = run_command(capsys, "look", *words, "-o", "s.svg")
     assert "not normalised" not in err
-    assert "shape<" in svg_text(data_folder / "s.svg")
+    assert any(n[:6] in svg_text(data_folder / "s.svg") for n in NAMED)
     (data_folder / "other.net").write_text(OPEN)
     words = ["other.net", "filters", "--weights", "run", "-o", "made.png"]
     assert "error[weights-mismatch]" in run_command(capsys, "look", *words, code=1)[1]
