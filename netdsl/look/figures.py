@@ -45,7 +45,8 @@ def view_figure(view: View) -> Figure:
     """A figure of a whole view: its title, its text, and its parts below each other."""
     sizes = [part_size(part) for part in view.parts]
     width = max(LEAST_WIDTH, *(size[0] for size in sizes)) if sizes else LEAST_WIDTH
-    lines = [line for text in view.text for line in textwrap.wrap(text, int(width * LETTERS))]
+    texts = [text.replace("`", "") for text in view.text]
+    lines = [line for text in texts for line in textwrap.wrap(text, int(width * LETTERS))]
     heights = [HEADING + LINE * len(lines), *(size[1] for size in sizes)]
     figure = Figure(figsize=(width, sum(heights)), dpi=DPI)
     canvases = list(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
