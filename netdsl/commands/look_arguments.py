@@ -25,7 +25,9 @@ def _look(add: Add) -> None:
         " most); reconstruct (what of a picture excites a unit, by deconvolution); maximise (images"
         " that maximise a unit); saliency (the pixels that matter for a class, and Grad-CAM); shift"
         " (accuracy against translation, rotation, scale and light); errors (the confusion matrix"
-        " and the worst errors).",
+        " and the worst errors).\n\n"
+        "The weights of a training run record its data; for others, name the data with --data, or a"
+        " picture with --input. `--weights random` shows an untrained net, for comparison.",
         """
         netdsl look lenet5 --weights runs/LeNet5 -o look.html
         netdsl look lenet5 filters --weights runs/LeNet5 -o filters.png

@@ -198,10 +198,13 @@ def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     np.savez("boxes.npz", x=pixels, y=rng.random((12, 3), np.float32))
     words = ["tiny.net:Box", "--data", 'npz("boxes.npz")']
     err = look(capsys, *words, "errors", "-o", "made.png", code=1)
-    assert "error[data-mismatch]: `errors` is about classes" in err
+    assert "error[data-mismatch]: `errors` needs a class for each picture" in err
     look(capsys, *words, "-o", "page.html")
     page = (data_folder / "page.html").read_text(encoding="utf-8")
-    assert "<code>shift</code> is about classes, and the pictures of boxes.npz have none." in page
+    assert (
+        "<code>shift</code> needs a class for each picture, and those of boxes.npz have none."
+        in page
+    )
 
 
 REFUSED = {
