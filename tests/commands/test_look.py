@@ -144,6 +144,26 @@ def test_own_picture(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert '<h2 id="errors">' not in page
 
 
+def test_constants(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mean, the deviation and the names of classes can be given, with or without data."""
+    (data_folder / "names.txt").write_text("first\nsecond\nthird\n")
+    words = ["tiny.net:Tiny", "maps", "--input", "photo.png", "-o", "m.svg"]
+    given = ["--mean", "0.5", "--std", "0.2,0.25,0.3", "--labels", "names.txt"]
+    assert "not normalised" not in look(capsys, *words, *given)
+    text = svg_text(data_folder / "m.svg")
+    assert {"first", "second", "third"} <= set(text.split())
+    pages = set()
+    for more in ([], given, ["--data", DATA], ["--data", DATA, *given]):
+        look(capsys, *words, *more)
+        pages.add((data_folder / "m.svg").read_text(encoding="utf-8"))
+    assert 4 == len(pages)
+    err = look(capsys, *words, "--mean", "0.5,0.5", code=1)
+    assert "error[bad-metadata]: `mean` has 2 numbers, `image` has 3 channels" in err
+    (data_folder / "names.txt").write_text("first\n")
+    err = look(capsys, *words, "--labels", "names.txt", code=1)
+    assert "error[labels-mismatch]" in err
+
+
 def test_sizes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sizes that are open come from the command, or from the pictures of the data."""
     look(capsys, "open.net", "maximise", "--input", "3x12x14", "-o", "m.png")
