@@ -71,7 +71,13 @@ def field_of(graph: Graph, text: str) -> SeenField:
 def _node(graph: Graph, name: str) -> Node:
     node = layer_named(graph, name)
     if node is None:
-        raise _wrong(graph, f"the net has no layer `{name[:60]}`", similar_layers(graph, name))
+        names = [node.name for node in graph.nodes if not node.label.isdigit()]
+        raise _wrong(
+            graph,
+            f"the net has no layer `{name[:60]}`",
+            did_you_mean(name, [*names, *graph.scopes])
+            or "`netdsl check` lists the names of the layers",
+        )
     return node
 
 
@@ -84,13 +90,6 @@ def layer_named(graph: Graph, name: str) -> Node | None:
     if scope is not None:
         return list(scope.nodes())[-1]
     return None
-
-
-def similar_layers(graph: Graph, name: str) -> str:
-    """Advice for a name that no layer has."""
-    names = [node.name for node in graph.nodes if not node.label.isdigit()]
-    help_ = did_you_mean(name, [*names, *graph.scopes])
-    return help_ or "`netdsl check` lists the names of the layers"
 
 
 def _sizes(graph: Graph, value: Value) -> tuple[int, ...]:

@@ -42,8 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_replaceable(path)
         names = list(VIEWS) if arguments.view is None else [arguments.view]
         opened = open_subject(arguments, names)
-        for text in opened.notes:
-            note(f"note: {text}")
         names = [name for name in names if name not in opened.left_out]
         if arguments.view is None:
             views = all_views(opened.looked, names)

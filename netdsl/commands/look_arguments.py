@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.commands.options import add_net, add_output, add_weights, natural, positive
+from netdsl.commands.options import (
+    add_constants,
+    add_labels,
+    add_net,
+    add_output,
+    add_weights,
+    natural,
+    positive,
+)
 from netdsl.commands.training_arguments import add_data
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from netdsl.commands.options import Add
@@ -25,7 +34,9 @@ def _look(add: Add) -> None:
         " most); reconstruct (what of a picture excites a unit, by deconvolution); maximise (images"
         " that maximise a unit); saliency (the pixels that matter for a class, and Grad-CAM); shift"
         " (accuracy against translation, rotation, scale and light); errors (the confusion matrix"
-        " and the worst errors).",
+        " and the worst errors).\n\n"
+        "The weights of a training run record its data; for others, name the data with --data, or a"
+        " picture with --input. `--weights random` shows an untrained net, for comparison.",
         """
         netdsl look lenet5 --weights runs/LeNet5 -o look.html
         netdsl look lenet5 filters --weights runs/LeNet5 -o filters.png
@@ -43,6 +54,18 @@ def _look(add: Add) -> None:
     )
     add_weights(command)
     add_output(command, (".html", ".png", ".svg", ".pdf"))
+    _add_subjects(command)
+    command.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="seed of what is random: the noise and the jitter of `maximise` (default: 0)",
+    )
+
+
+def _add_subjects(command: argparse.ArgumentParser) -> None:
+    """Add what is looked at: a layer and a unit, and pictures."""
     command.add_argument(
         "--layer", metavar="LAYER", help="look at this layer, such as C3 (default: several)"
     )
@@ -67,13 +90,8 @@ def _look(add: Add) -> None:
         help="a picture to look at in place of one of the data set, or sizes that the net leaves"
         " open, such as 3x224x224",
     )
-    command.add_argument(
-        "--seed",
-        type=natural,
-        default=0,
-        metavar="N",
-        help="seed of what is random: the noise and the jitter of `maximise` (default: 0)",
-    )
+    add_constants(command, "that of the training, or of the data")
+    add_labels(command, "those of the training, or of the data")
 
 
 LOOK_COMMANDS: dict[str, Callable[[Add], None]] = {"look": _look}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,9 +13,12 @@ import torch
 from PIL import Image
 
 from netdsl.backends.torch.module import lower, set_weights
-from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.common import UsageError, load_one, print_diagnostics
+from netdsl.commands.export_metadata import check_classes, given_by, numbers_for
+from netdsl.commands.output import note, printing
 from netdsl.commands.trained import NetWithWeights, open_data, open_trained, placing
 from netdsl.data.dataset import InputData
+from netdsl.diagnostics import Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
@@ -28,7 +32,7 @@ from netdsl.weights.checkpoints import needs_weights
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import nn
 
@@ -43,7 +47,7 @@ SIZES = re.compile(r"(\w+=)?\d+(x\d+)*")
 PLAIN = InputData(mean=(0.0,), std=(1.0,))
 UNKNOWN = (
     "Pixels are scaled to 0..1 and not normalised, because neither the weights nor data tell how"
-    " they were in the training"
+    " they were in the training: --mean and --std do"
 )
 
 
@@ -62,6 +66,9 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
     _check_takes_images(net.compiled.graph)
     wanted = (arguments.layer, arguments.unit, arguments.seed)
     choose(net.compiled.graph, *wanted)  # a wrong name is found before the data are read
+    told = given_by(arguments)
+    check_classes(net.compiled.graph, told.classes)
+    constants = numbers_for(net.compiled.graph, {}, told)
     tested = _data_of(net, views, path)
     compiled, output, pictures, given = net.compiled, 0, None, _recorded(net)
     classes = () if net.record is None else net.record.classes
@@ -69,12 +76,17 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
         compiled, output = tested.compiled, tested.output
         pictures = of_dataset(_checked(tested.dataset), arguments.images)
         given, classes = pictures.given, pictures.classes
+    given = _with_constants(given, constants, net.compiled.graph)
+    classes = tuple(told.classes or classes)
+    if pictures is not None:
+        pictures = replace(pictures, given=given or PLAIN, classes=classes)
     own: Pictures | None = None
     notes: list[str] = []
     if path is not None:
         compiled, own, notes = _picture(path, compiled, given or PLAIN, classes)
     if given is None and list(views) != ["filters"]:
         notes.append(UNKNOWN)
+        note(f"note: {UNKNOWN}")
     _check_sizes(compiled.graph, views)
     graph = compiled.graph
     layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output)
@@ -162,6 +174,23 @@ def _recorded(net: NetWithWeights) -> InputData | None:
     return InputData(mean=mean, std=std)
 
 
+def _with_constants(
+    given: InputData | None, constants: Mapping[str, list[float]], graph: Graph
+) -> InputData | None:
+    """How images are normalised, with the numbers of the user in place of those that are known."""
+    if not constants:
+        return given
+    channels = int(str(graph.inputs[0].type.shape[0]))
+    before = given or PLAIN
+    wanted = {"mean": before.mean, "std": before.std, **constants}
+    mean, std = (tuple(wanted[key]) for key in ("mean", "std"))
+    if len(mean) == 1:
+        mean *= channels
+    if len(std) == 1:
+        std *= channels
+    return InputData(mean=mean, std=std)
+
+
 def _checked(dataset: Dataset) -> Dataset:
     """The data set, whose samples must be pictures."""
     first = next(iter(dataset.inputs.values()))
@@ -186,15 +215,24 @@ def _picture(
     sizes = [a if isinstance(a, int) else b for a, b in zip(spatial, own, strict=True)]
     notes = []
     if tuple(sizes) != own:
-        notes.append(
-            f"{path.name} has {own[0]}x{own[1]} pixels, and is resized to {sizes[0]}x{sizes[1]}"
-        )
+        text = f"{path.name} has {own[0]}x{own[1]} pixels, and is resized to {sizes[0]}x{sizes[1]}"
+        notes.append(text)
+        _tell_resized(text, is_cut=own[0] * sizes[1] == own[1] * sizes[0])
         picture = picture.resize((sizes[1], sizes[0]), Image.Resampling.BILINEAR)
     if compiled.graph.symbols:
         shape = (int(str(channels)), *sizes)
         compiled = compile_net(compiled.program, compiled.graph.name, {value.name: shape})
     pixels = np.asarray(picture, np.uint8).reshape(*sizes, -1).transpose(2, 0, 1)
     return compiled, of_picture(path, pixels, classes, given), notes
+
+
+def _tell_resized(text: str, *, is_cut: bool) -> None:
+    """Print that a picture is resized: a warning if that changes its proportions."""
+    if is_cut:
+        note(f"note: {text}")
+    elif not printing().quiet:
+        help_ = "cut it to the proportions of the net's image first"
+        print_diagnostics([Diagnostic("wrong-shape", text, None, "warning", help=help_)])
 
 
 def _check_sizes(graph: Graph, views: Sequence[str]) -> None:

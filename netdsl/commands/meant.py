@@ -88,9 +88,17 @@ def without_spaces(words: Sequence[str]) -> str | None:
     return None
 
 
+# The formats of the commands that need `-o`; the first one is that of an example.
+OUTPUTS = {
+    "draw": (".svg", ".png", ".pdf", ".html"),
+    "export": (".onnx", ".py"),
+    "look": (".html", ".png", ".svg", ".pdf"),
+}
+
+
 def missing_output(program: str, words: Sequence[str]) -> str:
-    """The message about `-o`, which `draw` and `export` need."""
-    suffixes = (".onnx", ".py") if program.endswith("export") else (".svg", ".png", ".pdf", ".html")
+    """The message about `-o`, which some commands need."""
+    suffixes = OUTPUTS[program.rpartition(" ")[2]]
     files = [word for word in words if word.endswith(suffixes)]
     if files:
         return f"the file to write follows `-o`: write `-o {files[0]}`"

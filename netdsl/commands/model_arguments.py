@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from netdsl.commands.options import (
+    add_constants,
     add_device,
     add_format,
     add_input,
@@ -110,17 +111,7 @@ def _add_preprocessing(command: argparse.ArgumentParser) -> None:
         help="let the model take pictures of any size as bytes (N x height x width x channels),"
         " and resize and normalise them itself",
     )
-    pictures.add_argument(
-        "--mean",
-        metavar="NUMBERS",
-        help="mean that normalises pictures: one number for each channel, such as"
-        " 0.485,0.456,0.406, or one for all (default: the mean stored with the weights)",
-    )
-    pictures.add_argument(
-        "--std",
-        metavar="NUMBERS",
-        help="standard deviation that normalises pictures, in the same form",
-    )
+    add_constants(pictures, "the mean stored with the weights")
     add_labels(pictures, "those stored with the weights")
 
 

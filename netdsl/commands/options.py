@@ -208,6 +208,21 @@ def add_labels(command: Options, default: str) -> None:
     )
 
 
+def add_constants(command: Options, default: str) -> None:
+    """Add `--mean` and `--std`; `default` is the mean without them, for the help."""
+    command.add_argument(
+        "--mean",
+        metavar="NUMBERS",
+        help="mean that normalises pictures: one number for each channel, such as"
+        f" 0.485,0.456,0.406, or one for all (default: {default})",
+    )
+    command.add_argument(
+        "--std",
+        metavar="NUMBERS",
+        help="standard deviation that normalises pictures, in the same form",
+    )
+
+
 def add_device(
     command: Options, default: str = "auto", choices: tuple[str, ...] = ("auto", "cpu", "cuda")
 ) -> None:

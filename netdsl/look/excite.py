@@ -62,7 +62,7 @@ def excite(net: LayeredNet, pictures: Pictures, found: Survey, choice: UnitChoic
         " which its value is largest, cut to the part of the picture that the unit sees. Below"
         " each patch are the value and the true class. Under the patches is what the deconvolution"
         " of Zeiler and Fergus makes of the unit's value alone: the part of the patch that excites"
-        " it."
+        " it. Each is divided by its largest number."
     )
     below = net.below([node.output for node in nodes])
     return View("excite", "What excites a unit", [text, rules_text(net.graph, below)], parts)

@@ -9,6 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from netdsl.files import replacing
+from netdsl.look.labels import plain, without_glyph_warnings
 from netdsl.look.mosaic import mosaic, mosaic_size
 from netdsl.look.parts import Bars, Curves, Grid
 from netdsl.look.plots import draw_bars, draw_curves, draw_matrix, plot_size
@@ -44,7 +45,8 @@ def view_figure(view: View) -> Figure:
     """A figure of a whole view: its title, its text, and its parts below each other."""
     sizes = [part_size(part) for part in view.parts]
     width = max(LEAST_WIDTH, *(size[0] for size in sizes)) if sizes else LEAST_WIDTH
-    lines = [line for text in view.text for line in textwrap.wrap(text, int(width * LETTERS))]
+    texts = [text.replace("`", "") for text in view.text]
+    lines = [line for text in texts for line in textwrap.wrap(text, int(width * LETTERS))]
     heights = [HEADING + LINE * len(lines), *(size[1] for size in sizes)]
     figure = Figure(figsize=(width, sum(heights)), dpi=DPI)
     canvases = list(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
@@ -78,16 +80,12 @@ def _draw_heading(canvas: Canvas, title: str, lines: Sequence[str], height: floa
     canvas.text(0.01, 1 - (HEADING - 0.04) / height, text, fontsize=10, va="top", linespacing=1.4)
 
 
-def plain(text: str) -> str:
-    """Text in which matplotlib sees no formula."""
-    return text.replace("$", r"\$")
-
-
 def write_figure(view: View, path: Path) -> None:
     """Write a view as .png, .svg or .pdf, as the suffix of the path says; raises OSError."""
     figure = view_figure(view)
     with (
         replacing(path) as temporary,
+        without_glyph_warnings(),
         mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "netdsl", "pdf.fonttype": 42}),
     ):
         suffix = path.suffix.lower()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from netdsl.analysis.field import layer_named, similar_layers
+from netdsl.analysis.field import layer_named
+from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.look.net import units_of
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 T = TypeVar("T")
+MOST_NAMES = 8  # in advice
 FOLLOWING = ("activation", "normalisation")  # families of layers that belong to the one before
 
 
@@ -40,12 +42,22 @@ def choose(graph: Graph, layer: str | None, unit: int | None, seed: int) -> Unit
         message = f"`{graph.name}` has no layer `{layer[:60]}`"
         if node is not None:
             message = f"`{layer[:60]}` belongs to an auxiliary head, which exists only in training"
-        raise _wrong(graph, message, similar_layers(graph, layer))
+        raise _wrong(graph, message, _similar(graph, layer))
     count = units_of(node)
     if unit is not None and unit >= count:
         message = f"`{node.name}` has no unit {unit}: it has {counted(count, 'unit')}"
         raise _wrong(graph, message, f"the units of `{node.name}` are 0 to {count - 1}")
     return UnitChoice(node, unit, seed)
+
+
+def _similar(graph: Graph, name: str) -> str:
+    """Advice for a name that no layer has: similar names, or some of all names."""
+    names = [n.name for n in graph.nodes if n.aux is None and not n.label.isdigit()]
+    similar = did_you_mean(name, [*names, *graph.scopes])
+    if similar is not None:
+        return similar
+    shown = listed([f"`{n}`" for n in spread(names, MOST_NAMES)])
+    return f"layers are {shown}; `netdsl check` lists them all"
 
 
 def _wrong(graph: Graph, message: str, help_: str) -> NetdslError:

@@ -94,9 +94,12 @@ def _dead(node: Node, values: np.ndarray, found: Survey | None) -> str:
 def _answer(pictures: Pictures, number: int, scores: torch.Tensor) -> Bars:
     shares = probabilities(by_unit(scores).mean(2).numpy())[0]
     best = np.argsort(-shares, kind="stable")[:MOST_CLASSES]
-    values = {pictures.class_of(int(i)): 100 * float(shares[i]) for i in best}
+    values = [(pictures.class_of(int(i)), 100 * float(shares[i])) for i in best]
+    marked = None
+    if pictures.labels is not None and pictures.labels[number] in best:
+        marked = int(np.flatnonzero(best == pictures.labels[number])[0])
     title = "The answer: the most probable classes"
-    return Bars(title, values, "probability (%)", pictures.true_class(number))
+    return Bars(title, values, "probability (%)", marked)
 
 
 def _number(value: float) -> str:

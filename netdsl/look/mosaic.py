@@ -12,6 +12,8 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
+from netdsl.look.labels import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -94,7 +96,7 @@ def mosaic(canvas: Figure | SubFigure, grid: Grid, width: float, height: float, 
         _paste(pixels, tile, grid.scale, layout, (round(x * dpi), round(y * dpi)), dpi)
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="none", aspect="auto")
     axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.text(MARGIN, 0.1, _plain(grid.title), fontsize=11, weight="bold", va="top")
+    axes.text(MARGIN, 0.1, plain(grid.title), fontsize=11, weight="bold", va="top")
     _draw_texts(axes, grid, layout)
     if grid.scale is not None:
         _draw_scale(canvas, grid.scale, layout, width, height)
@@ -103,16 +105,16 @@ def mosaic(canvas: Figure | SubFigure, grid: Grid, width: float, height: float, 
 def _draw_texts(axes: Axes, grid: Grid, layout: _Layout) -> None:
     for k, head in enumerate(grid.heads):
         x = layout.place(0, k)[0] + layout.width / 2
-        axes.text(x, layout.top - 0.04, _plain(head), fontsize=8.5, ha="center", va="bottom")
+        axes.text(x, layout.top - 0.04, plain(head), fontsize=8.5, ha="center", va="bottom")
     for i, row in enumerate(grid.rows):
         y = layout.place(i, 0)[1] + layout.height / 2
-        axes.text(MARGIN, y, _plain(row.name), fontsize=9, va="center")
+        axes.text(MARGIN, y, plain(row.name), fontsize=9, va="center")
     for tile, x, y in layout.tiles():
         if tile.caption:
             axes.text(
                 x + layout.width / 2,
                 y + layout.height + 0.03,
-                _plain(tile.caption),
+                plain(tile.caption),
                 fontsize=8.5,
                 ha="center",
                 va="top",
@@ -161,7 +163,7 @@ def _paste(
         assert scale is not None
         image = colours(tile.values, scale)
     else:
-        image = (tile.values * 255).round().astype(np.uint8)
+        image = (np.nan_to_num(tile.values) * 255).round().astype(np.uint8)
     height, width = image.shape[:2]
     factor = min(layout.width * dpi / width, layout.height * dpi / height)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -176,7 +178,3 @@ def _paste(
     part[..., 3] = 255
     for edge in (part[0], part[-1], part[:, 0], part[:, -1]):
         edge[..., :3] = EDGE
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")

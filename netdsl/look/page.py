@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.draw.html import document, escaped
 from netdsl.look.figures import part_figure
+from netdsl.look.labels import without_glyph_warnings
 from netdsl.train.confusion import ConfusionMatrix
 from netdsl.train.curves import svg_of
 from netdsl.train.sections import BODY, CONFUSION, PAGE_STYLE, confusion_of, definitions, section
@@ -62,7 +63,8 @@ def _content(view: View) -> str:
 def _part(part: Part, prefix: str) -> str:
     if isinstance(part, ConfusionMatrix):
         return f'<div class="confusion">\n<p>{CONFUSION}</p>\n{confusion_of(part)}\n</div>'
-    svg = svg_of(part_figure(part))
+    with without_glyph_warnings():
+        svg = svg_of(part_figure(part))
     # Several figures on a page have the same identifiers.
     svg = re.sub(r'((?: id="|href="#)|url\(#)', rf"\g<1>{prefix}", svg)
     label = escaped(part.title)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import numpy as np
 
-    import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     from netdsl.train.confusion import ConfusionMatrix
 
@@ -77,12 +77,12 @@ class Curves(NamedTuple):
 
 
 class Bars(NamedTuple):
-    """Numbers with names, as bars; `marked` is the name of the one that is true."""
+    """Numbers with names, as bars; `marked` is the number of the bar that is true."""
 
     title: str
-    values: Mapping[str, float]
+    values: Sequence[tuple[str, float]]
     label: str
-    marked: str = ""
+    marked: int | None = None
 
 
 class View(NamedTuple):
@@ -95,9 +95,13 @@ class View(NamedTuple):
 
 
 def scale_of(maps: Sequence[np.ndarray]) -> ColourScale:
-    """The one scale of maps: 0 is white if there are negative numbers, or else the first colour."""
-    low = min((float(values.min()) for values in maps if values.size), default=0.0)
-    high = max((float(values.max()) for values in maps if values.size), default=0.0)
+    """The one scale of maps: 0 is white if there are negative numbers, or else the first colour.
+
+    Infinities and what is not a number have no place on it.
+    """
+    finite = [values[np.isfinite(values)] for values in maps]
+    low = min((float(values.min()) for values in finite if values.size), default=0.0)
+    high = max((float(values.max()) for values in finite if values.size), default=0.0)
     most = max(abs(low), abs(high)) or 1.0
     if low < 0:
         return ColourScale(-most, most)
@@ -106,7 +110,8 @@ def scale_of(maps: Sequence[np.ndarray]) -> ColourScale:
 
 def coloured(values: np.ndarray, most: float) -> np.ndarray:
     """Signed numbers, 3 x H x W, as a picture: grey is 0, and the lightest colour is `most`."""
-    return (0.5 + values.transpose(1, 2, 0) / (2 * (most or 1.0))).clip(0, 1)
+    shares = 0.5 + values.transpose(1, 2, 0) / (2 * (most or 1.0))
+    return np.nan_to_num(shares).clip(0, 1)
 
 
 def rows_of(tiles: Sequence[Tile], columns: int) -> list[TileRow]:

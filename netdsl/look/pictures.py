@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+from netdsl.look.labels import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, InputData
     from netdsl.look.net import Box
 
-BATCH = 64
+MOST_TOGETHER, PIXELS = 64, 1 << 18  # pictures that run at once, and their rows times columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +40,20 @@ class Pictures:
         """Whether the class of each picture is known."""
         return self.labels is not None
 
+    def take(self, numbers: np.ndarray) -> Pictures:
+        """The pictures of these numbers."""
+        labels = None if self.labels is None else self.labels[numbers]
+        return replace(self, pixels=self.pixels[numbers], labels=labels)
+
     def prepared(self, numbers: Sequence[int] | slice) -> Tensor:
         """The pictures of these numbers as the net takes them."""
         return torch.from_numpy(self.given.prepare(self.pixels[numbers]))
 
     def batches(self) -> list[slice]:
         """The numbers of all pictures, as many at a time as a net takes."""
-        return [slice(start, start + BATCH) for start in range(0, len(self), BATCH)]
+        height, width = self.pixels.shape[2:]
+        together = max(1, min(MOST_TOGETHER, PIXELS // (height * width)))
+        return [slice(start, start + together) for start in range(0, len(self), together)]
 
     def shown(self, number: int, box: Box | None = None) -> np.ndarray:
         """A picture, or a part of it, H x W x 3 from 0 to 1."""
@@ -55,9 +64,9 @@ class Pictures:
         return as_colours(pixels / 255)
 
     def class_of(self, index: int) -> str:
-        """The name of a class, or its number if the classes have no names."""
+        """The name of a class, shortened, or its number if the classes have no names."""
         if index < len(self.classes):
-            return self.classes[index]
+            return short(self.classes[index])
         return f"class {index}"
 
     def true_class(self, number: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from netdsl.look.labels import plain, short
 from netdsl.look.parts import Bars, Curves
 
 if TYPE_CHECKING:
@@ -48,9 +49,8 @@ def _axes(canvas: Canvas, box: tuple[float, ...], width: float, height: float) -
 
 
 def _draw_title(canvas: Canvas, title: str, width: float, height: float) -> None:
-    plain = title.replace("$", r"\$")
     x, y = 0.12 / width, 1 - 0.1 / height
-    canvas.text(x, y, plain, fontsize=11, weight="bold", va="top")
+    canvas.text(x, y, plain(title), fontsize=11, weight="bold", va="top")
 
 
 def draw_curves(canvas: Canvas, part: Curves, width: float, height: float) -> None:
@@ -81,10 +81,12 @@ def draw_bars(canvas: Canvas, part: Bars, width: float, height: float) -> None:
     _draw_title(canvas, part.title, width, height)
     high = BAR * len(part.values)
     axes = _axes(canvas, (NAMES, TITLE, width - NAMES - 0.8, high), width, height)
-    names, values = list(part.values), list(part.values.values())
-    tints = [OWN if name == part.marked else OTHER for name in names]
+    names, values = zip(*part.values, strict=True)
+    tints = [OTHER] * len(names)
+    if part.marked is not None:
+        tints[part.marked] = OWN
     axes.barh(range(len(names)), values, color=tints)
-    axes.set_yticks(range(len(names)), [name.replace("$", r"\$") for name in names], fontsize=9)
+    axes.set_yticks(range(len(names)), [plain(short(name)) for name in names], fontsize=9)
     axes.invert_yaxis()
     for place, value in enumerate(values):
         axes.annotate(
@@ -112,7 +114,7 @@ def draw_matrix(canvas: Canvas, part: ConfusionMatrix, width: float, height: flo
     if len(part.classes) > MOST_NUMBERS:
         axes.set(xlabel="answer", ylabel="class")
         return
-    names = [name.replace("$", r"\$") for name in part.classes]
+    names = [plain(short(name)) for name in part.classes]
     axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=9)
     axes.set_yticks(range(len(names)), names, fontsize=9)
     for row, column in np.argwhere(counts):

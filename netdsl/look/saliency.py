@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 SHARE = 0.5  # of the picture in the picture under Grad-CAM
 TEXT = (
-    "Each row is a picture and the class that the net gives it. Bright pixels matter most: a small"
+    "Each row is a picture and the class that the maps are about: the answer of the net, unless a"
+    " unit of the output is chosen. Bright pixels matter most: a small"
     " change of them changes the score of the class most. Each map is divided by its largest"
     " number."
 )
@@ -50,12 +51,15 @@ def saliency(
 ) -> View:
     """The pictures with these numbers, and what matters in them for the class that the net gives.
 
-    Without `captum`, the methods of that package are left out.
+    If a unit of the output is chosen, that is the class. Without `captum`, the methods of that
+    package are left out.
     """
     images = pictures.prepared(numbers)
     with torch.inference_mode():
         scores = net(images)
-    classes = scores.argmax(1) if choice.unit is None else torch.full((len(images),), choice.unit)
+    classes = scores.argmax(1)
+    if choice.unit is not None and choice.layer is not None and choice.layer.output is net.scores:
+        classes = torch.full_like(classes, choice.unit)
     methods = [Method("gradient", strength(gradient(net, images, classes)))]
     text, node, heat = [TEXT], cam_layer(net, choice), None
     if not captum:

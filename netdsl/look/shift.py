@@ -28,7 +28,6 @@ SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.7, 2.0)
 LIGHTS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 PRODUCTS = 2e12  # multiply-accumulates of the whole view, about; a large net gets fewer pictures
 LEAST = 50  # pictures
-BATCH = 128
 
 
 class PictureChange(NamedTuple):
@@ -47,10 +46,10 @@ def shift(net: LayeredNet, pictures: Pictures) -> View:
     """The accuracy against each change; the pictures have classes."""
     changes = changes_for(min(net.sizes))
     count = _affordable(net, len(pictures), sum(len(change.values) for change in changes))
-    numbers = np.arange(count) * len(pictures) // count
+    some = pictures.take(np.arange(count) * len(pictures) // count)
     pairs = [(change, value) for change in changes for value in change.values]
     found = {
-        (change.quantity, value): accuracy(net, pictures, numbers, change, value)
+        (change.quantity, value): accuracy(net, some, change, value)
         for change, value in tracked(pairs, "changing the pictures")
     }
     curves = [
@@ -80,23 +79,20 @@ def changes_for(side: int) -> list[PictureChange]:
     ]
 
 
-def accuracy(
-    net: LayeredNet, pictures: Pictures, numbers: np.ndarray, change: PictureChange, value: float
-) -> float:
+def accuracy(net: LayeredNet, pictures: Pictures, change: PictureChange, value: float) -> float:
     """The share of changed pictures that the net classifies correctly, in percent."""
     labels = pictures.labels
     assert labels is not None
     mean, std = (torch.tensor(v)[:, None, None] for v in (pictures.given.mean, pictures.given.std))
     right = 0
-    for start in range(0, len(numbers), BATCH):
-        chosen = numbers[start : start + BATCH]
-        pixels = torch.from_numpy(pictures.pixels[chosen]).float() / 255
+    for numbers in pictures.batches():
+        pixels = torch.from_numpy(pictures.pixels[numbers]).float() / 255
         if value != change.still:
             pixels = change.apply(pixels, value)
         with torch.inference_mode():
             scores = net((pixels - mean) / std)
-        right += int((probabilities(scores.numpy()).argmax(1) == labels[chosen]).sum())
-    return 100 * right / len(numbers)
+        right += int((probabilities(scores.numpy()).argmax(1) == labels[numbers]).sum())
+    return 100 * right / len(pictures)
 
 
 def _moved(pixels: Tensor, columns: float) -> Tensor:

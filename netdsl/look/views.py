@@ -107,7 +107,7 @@ def _errors(looked: Looked) -> View:
 
 def _check_classified(pictures: Pictures, view: str) -> None:
     if not pictures.is_classified:
-        message = f"`{view}` is about classes, and the pictures of {pictures.name} have none"
+        message = f"`{view}` needs a class for each picture, and those of {pictures.name} have none"
         help_ = "use data with classes, or another view, such as `excite`"
         raise NetdslError("data-mismatch", message, help=help_)
 

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+import netdsl
 from netdsl.commands import look as command
 from netdsl.commands.look_arguments import VIEWS as NAMES
 from netdsl.look import views
@@ -48,6 +51,7 @@ OPEN = """net Open {
 }
 """
 DATA = 'folder("pictures", size = 16)'
+NAMED = ("shape<1>", "猫 $x^2$\x07", "a very long name of a class of pictures")
 
 
 @pytest.fixture
@@ -55,7 +59,7 @@ def data_folder(net_folder: Path) -> Path:
     """The folder of the net, with 24 pictures of three classes, and a net with open sizes."""
     rng = np.random.default_rng(0)
     for number in range(24):
-        path = net_folder / "pictures" / f"shape<{number % 3}>" / f"{number}.png"
+        path = net_folder / "pictures" / NAMED[number % 3] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
     Image.fromarray(rng.integers(0, 256, (20, 30, 3), np.uint8)).save(net_folder / "photo.png")
@@ -119,13 +123,17 @@ def test_page(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert name in names
     assert "shape&lt;1&gt;" in pages[0]
     assert "shape<1>" not in pages[0]
+    assert "猫 $x^2$\ufffd" in pages[0]
+    assert "a very long name of a…" in pages[0]
 
 
 def test_own_picture(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A picture of another size is resized, and the command says so; open sizes are its own."""
     err = look(capsys, "tiny.net:Tiny", "maps", "--input", "photo.png", "-o", "m.png")
-    assert "photo.png has 20x30 pixels, and is resized to 16x16" in err
+    assert "warning[wrong-shape]: photo.png has 20x30 pixels, and is resized to 16x16" in err
     assert "not normalised" in err
+    words = ["maps", "--data", DATA, "--input", "photo.png", "-o", "m.png"]
+    assert "not normalised" not in look(capsys, "tiny.net:Tiny", *words)
     err = look(capsys, "open.net", "maps", "--input", "photo.png", "-o", "m.svg")
     assert "resized" not in err
     assert "of 18x28" in (data_folder / "m.svg").read_text(encoding="utf-8")
@@ -134,6 +142,26 @@ def test_own_picture(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "excite, shift, errors" in page
     assert '<h2 id="saliency">' in page
     assert '<h2 id="errors">' not in page
+
+
+def test_constants(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The mean, the deviation and the names of classes can be given, with or without data."""
+    (data_folder / "names.txt").write_text("first\nsecond\nthird\n")
+    words = ["tiny.net:Tiny", "maps", "--input", "photo.png", "-o", "m.svg"]
+    given = ["--mean", "0.5", "--std", "0.2,0.25,0.3", "--labels", "names.txt"]
+    assert "not normalised" not in look(capsys, *words, *given)
+    text = svg_text(data_folder / "m.svg")
+    assert {"first", "second", "third"} <= set(text.split())
+    pages = set()
+    for more in ([], given, ["--data", DATA], ["--data", DATA, *given]):
+        look(capsys, *words, *more)
+        pages.add((data_folder / "m.svg").read_text(encoding="utf-8"))
+    assert 4 == len(pages)
+    err = look(capsys, *words, "--mean", "0.5,0.5", code=1)
+    assert "error[bad-metadata]: `mean` has 2 numbers, `image` has 3 channels" in err
+    (data_folder / "names.txt").write_text("first\n")
+    err = look(capsys, *words, "--labels", "names.txt", code=1)
+    assert "error[labels-mismatch]" in err
 
 
 def test_sizes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +186,7 @@ def test_recorded_weights(data_folder: Path, capsys: pytest.CaptureFixture[str])
     words = ["tiny.net:Tiny", "saliency", "--weights", "run", "--input", "photo.png"]
     _, err = run_command(capsys, "look", *words, "-o", "s.svg")
     assert "not normalised" not in err
-    assert "shape<" in svg_text(data_folder / "s.svg")
+    assert any(n[:6] in svg_text(data_folder / "s.svg") for n in NAMED)
     (data_folder / "other.net").write_text(OPEN)
     words = ["other.net", "filters", "--weights", "run", "-o", "made.png"]
     assert "error[weights-mismatch]" in run_command(capsys, "look", *words, code=1)[1]
@@ -190,16 +218,19 @@ def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     np.savez("boxes.npz", x=pixels, y=rng.random((12, 3), np.float32))
     words = ["tiny.net:Box", "--data", 'npz("boxes.npz")']
     err = look(capsys, *words, "errors", "-o", "made.png", code=1)
-    assert "error[data-mismatch]: `errors` is about classes" in err
+    assert "error[data-mismatch]: `errors` needs a class for each picture" in err
     look(capsys, *words, "-o", "page.html")
     page = (data_folder / "page.html").read_text(encoding="utf-8")
-    assert "<code>shift</code> is about classes, and the pictures of boxes.npz have none." in page
+    assert (
+        "<code>shift</code> needs a class for each picture, and those of boxes.npz have none."
+        in page
+    )
 
 
 REFUSED = {
     "tiny.net:Two filters": ("several-inputs", "write a net with only that input"),
     "tiny.net:Words filters": ("no-images", "channels, rows and columns"),
-    "tiny.net:Tiny filters --layer conv": ("wrong-unit", "lists the names"),
+    "tiny.net:Tiny filters --layer conv": ("wrong-unit", "layers are `c`, `d` and `logits`"),
     "tiny.net:Tiny filters --layer logit": ("wrong-unit", "did you mean `logits`?"),
     "tiny.net:Tiny filters --layer c --unit 4": ("wrong-unit", "the units of `c` are 0 to 3"),
     "tiny.net:Tiny filters --unit 4": ("wrong-unit", "name its layer"),
@@ -230,6 +261,26 @@ def test_no_weights(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
     err = run_command(capsys, *words, code=2)[1]
     assert "train it with `netdsl train tiny.net:Tiny`" in err
     run_command(capsys, "look", "kernels:SobelX", "filters", "-o", "sobel.png")
+
+
+def test_missing_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `-o`, the message has an example."""
+    err = look(capsys, "lenet5", "filters", code=2)
+    assert "write for example `-o lenet5.html`" in err
+
+
+def test_not_finite(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights that are not a number are refused, or drawn if the user accepts them."""
+    weights = netdsl.load("tiny.net", "Tiny").torch().state_dict()
+    weights["c.weight"][0, 0, 0, 0] = torch.nan
+    weights["c.weight"][1, 0, 0, 0] = torch.inf
+    save_file(weights, "w.safetensors")
+    words = ["look", "tiny.net:Tiny", "maximise", "--weights", "w.safetensors", "-o", "f.html"]
+    assert "error[not-finite]" in run_command(capsys, *words, code=1)[1]
+    for view in ("filters", "maximise"):
+        words[2] = view
+        run_command(capsys, *words, "--allow-nonfinite")
+    assert (net_folder / "f.html").exists()
 
 
 def test_page_needs_html(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

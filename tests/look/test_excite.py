@@ -69,6 +69,37 @@ def test_patch_alone_has_the_same_value() -> None:
         np.testing.assert_allclose(float(values[0, 2]), value, rtol=1e-4)
 
 
+PADDED = """
+    input image: 2x24x20
+    conv(4, 3, pad = 1, bias = false) -> bn -> relu -> maxpool(3, stride = 2, pad = 1)
+    residual { conv(4, 3, pad = 1) -> relu -> conv(4, 3, pad = 1) } -> relu
+    b: conv(6, 3, stride = 2, pad = same) -> gap -> flatten -> dense(3)
+"""
+
+
+def test_only_the_patch_matters() -> None:
+    """Pixels outside of a patch do not change the value, and those at each of its sides do."""
+    net, shown = layered(PADDED), pictures(2, (2, 24, 20))
+    node = node_of(net, "b")
+    images = shown.prepared([0])
+    for place in ((2, 2), (0, 0), (5, 4), (3, 1)):
+        top, bottom, left, right = net.box(node, place)
+        changed = shown.prepared([1])
+        changed[:, :, top:bottom, left:right] = images[:, :, top:bottom, left:right]
+        leaves = images.clone().requires_grad_()
+        (values,) = net.values(torch.cat([leaves, changed]), [node.output])
+        own = values[:, :, place[0], place[1]]
+        torch.testing.assert_close(own[0], own[1])
+        (slope,) = torch.autograd.grad(own[0].sum(), leaves)
+        seen = torch.nonzero(slope[0].abs().sum(0))
+        assert (bottom - top) * (right - left) < 24 * 20
+        # Pixels at a side can have no effect when another one is the largest of its window.
+        assert (seen.amin(0) >= torch.tensor([top, left])).all()
+        assert (seen.amin(0) <= torch.tensor([top, left]) + 2).all()
+        assert (seen.amax(0) < torch.tensor([bottom, right])).all()
+        assert (seen.amax(0) >= torch.tensor([bottom, right]) - 3).all()
+
+
 def test_view() -> None:
     """A patch and its reconstruction have the same size; the value and the class are below."""
     net, shown = net_for(SIZE), pictures(40, (2, SIZE, SIZE))

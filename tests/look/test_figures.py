@@ -77,7 +77,7 @@ def test_words_of_plots() -> None:
         words(Curves("T", "accuracy (%)", [curve], 10))
     )
     assert {"cat", "97.0", "p (%)"} <= set(
-        words(Bars("T", {"cat": 97.0, "dog": 3.0}, "p (%)", "cat"))
+        words(Bars("T", [("cat", 97.0), ("dog", 3.0)], "p (%)", 0))
     )
     counts = np.array([[1234, 5], [6, 7]])
     assert {"cat", "dog", "1,234", "5"} <= set(words(ConfusionMatrix(0, ("cat", "dog"), counts)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +18,11 @@ from netdsl.look.layers import UnitChoice
 from netdsl.look.maximise import Ascent, maximise
 from netdsl.look.net import units_of
 from netdsl.look.views import VIEWS, Looked
+from tests.support.commands import run_command
 from tests.support.looking import layered, pictures
+from tests.support.paths import ROOT
+
+SHARED = ROOT.parent / "shared" / "data"
 
 # Each has something that the others lack; sizes that are open are small here.
 NETS = {
@@ -59,3 +66,19 @@ def test_every_view(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             canvas: Any = FigureCanvasAgg(part_figure(part))
             canvas.draw()
             assert np.ptp(np.asarray(canvas.buffer_rgba())) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "cifar10").is_dir(), reason="needs CIFAR-10")
+def test_third_party_weights(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Published CIFAR-10 weights have their published accuracy, and a whole page."""
+    subprocess.run([sys.executable, SHARED / "unpack_cifar10.py", folder / "cifar"], check=True)
+    (weights,) = (SHARED / "cifar_resnet_weights").glob("resnet20-*.th")
+    data = f'cifar10(root = "{folder / "cifar"}")'
+    words = ["look", "resnet:CifarResNet20", "--weights", str(weights), "--data", data]
+    run_command(capsys, *words, "errors", "--images", "10000", "-o", "errors.html")
+    assert "91.73 %" in Path("errors.html").read_text(encoding="utf-8")
+    run_command(capsys, *words, "--images", "200", "-o", "page.html")
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert all(f'<h2 id="{view}">' in page for view in VIEWS)
+    assert "ReLU passes back what is positive" in page

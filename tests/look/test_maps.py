@@ -42,9 +42,10 @@ def test_maps_are_the_values_of_the_module() -> None:
         assert f"0: {own[0].max():.2g}".replace("-", "−") == tiles[0].caption
     bars = maps(net, shown, 1, UnitChoice()).parts[-1]
     assert isinstance(bars, Bars)
-    assert shown.true_class(1) == bars.marked
+    assert bars.marked is not None
+    assert shown.true_class(1) == bars.values[bars.marked][0]
     expected = sorted((100 * scores.softmax(1)[0]).tolist(), reverse=True)
-    np.testing.assert_allclose(expected, list(bars.values.values()), rtol=1e-4)
+    np.testing.assert_allclose(expected, [value for _, value in bars.values], rtol=1e-4)
 
 
 def test_stages() -> None:

@@ -17,7 +17,7 @@ NET = """
     input image: 3x9x9
     a: conv(6, 3) -> bn -> relu -> residual { conv(6, 3, pad = 1) -> relu } -> maxpool(2)
     b: conv(5, 2) -> r: relu
-    flatten -> dense(4)
+    flatten -> y: dense(4)
 """
 CLASSES = torch.tensor([2, 0])
 
@@ -122,6 +122,18 @@ def test_view() -> None:
     (grid,) = view.parts
     assert isinstance(grid, Grid)
     assert ["picture", "gradient"] == list(grid.heads)
+
+
+def test_chosen_class() -> None:
+    """A unit of the output is the class of all rows; a unit of another layer is not."""
+    net, shown = layered(NET), pictures(3, (3, 9, 9))
+    images = shown.prepared([0, 1])
+    for layer, classes in (("y", torch.full((2,), 3)), ("b", net(images).argmax(1))):
+        (grid,) = saliency(net, shown, [0, 1], choose(net.graph, layer, 3, 0), captum=False).parts
+        assert isinstance(grid, Grid)
+        slopes = gradient(net, images, classes).abs().amax(1).numpy()
+        for row, slope in zip(grid.rows, slopes, strict=True):
+            np.testing.assert_allclose(slope / slope.max(), row.tiles[1].values, rtol=1e-5)
 
 
 def test_no_relu() -> None:
