@@ -40,8 +40,8 @@ def _look(add: Add) -> None:
         """
         netdsl look lenet5 --weights runs/LeNet5 -o look.html
         netdsl look lenet5 filters --weights runs/LeNet5 -o filters.png
-        netdsl look lenet5 excite --layer C3 --unit 4 --weights runs/LeNet5 -o unit.svg
-        netdsl look lenet5 saliency --input digit.png --weights runs/LeNet5 -o saliency.pdf
+        netdsl look lenet5 excite --layer C3 --weights runs/LeNet5 -o units.svg
+        netdsl look lenet5 saliency --input 7.png --weights runs/LeNet5 -o 7.pdf
         """,
     )
     add_net(command)

@@ -77,10 +77,10 @@ WRITERS: dict[str, Callable[[Graph, DrawOptions], bytes]] = {
     ".svg": _svg,
     ".png": partial(_rendered, "png"),
     ".pdf": partial(_rendered, "pdf"),
+    ".tex": _tikz,
     ".dot": _dot,
     ".gv": _dot,
     ".mmd": _mermaid,
     ".html": _page,
-    ".tex": _tikz,
 }
 SUFFIXES = tuple(WRITERS)

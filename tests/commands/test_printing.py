@@ -291,7 +291,7 @@ def test_text_is_written_to_a_terminal(folder: Path) -> None:
 
 
 WRONG = {
-    "draw tiny.net -o -": "`-o -` needs the format: --to svg, png, pdf, dot, gv, mmd or html",
+    "draw tiny.net -o -": "`-o -` needs the format: --to svg, png, pdf, tex, dot, gv, mmd or html",
     "export tiny.net -o -": "`-o -` needs the format: --to onnx or py",
     "draw tiny.net -o a.svg --to svg": "--to is for `-o -`: the suffix of a file is its format",
     "run m.onnx one.npy -o - --json": "`-o -` and --format json both write to standard output",
