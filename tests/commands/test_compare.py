@@ -287,6 +287,11 @@ WRONG = {
         "unknown-entry",
         "did you mean `epochs`?",
     ),
+    "an argument of the optimizer": (
+        ["--vary", "train.learning_rate = [0.1]"],
+        "unknown-entry",
+        "write `train.optimizer.lr = [...]`",
+    ),
     "no list": (["--vary", "drop = 0.5"], "wrong-type", "write `--vary 'drop = [0.5]'`"),
     "a tuple": (["--vary", "drop = (0, 0.5)"], "wrong-type", "write `--vary 'drop = [0, 0.5]'`"),
     "an empty list": (["--vary", "train.augment = []"], "bad-argument", "[[]]"),

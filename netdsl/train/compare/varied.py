@@ -7,10 +7,12 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
+from netdsl.habits import training
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import TrainConfig
+from netdsl.train.misplaced import argument_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,6 +114,7 @@ def place_choices(diagnostics: Iterable[Diagnostic], choices: Sequence[Varied]) 
                     diagnostic.span = _shifted(choice.span.file, span, choice.span.start)
                 if diagnostic.code == "unknown-entry":
                     diagnostic.span = choice.head
+                    diagnostic.help = _argument_help(choice) or diagnostic.help
                 diagnostic.fix = ()
                 if diagnostic.code == "unknown-argument" and choice.setting is None:
                     diagnostic.help = _setting_help(choice) or diagnostic.help
@@ -122,6 +125,14 @@ def _setting_help(choice: Varied) -> str | None:
     if choice.name.partition(".")[0] not in {field.name for field in fields(TrainConfig)}:
         return None
     return f"it is a setting: write `{SECTION}{choice.name} = [...]`"
+
+
+def _argument_help(choice: Varied) -> str | None:
+    """Advice for a setting that is an argument of an entry, if it is one."""
+    argument = argument_of(choice.setting or "")
+    if argument is None:
+        return None
+    return f"write `{SECTION}{training.ARGUMENTS[argument]}.{argument} = [...]`"
 
 
 def _shifted(file: SourceFile, span: Span, offset: int) -> Span:
