@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shutil import which
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -81,3 +82,16 @@ def bench_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_file(module.state_dict(), "w.safetensors")
     net.save_onnx("m.onnx", module.state_dict())
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a window."""
+    api = pytest.importorskip("playwright.sync_api")
+    path = which("chromium")
+    if path is None:
+        pytest.skip("chromium is not installed")
+    with api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield made
+        made.close()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,19 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 SELECTED = "[...document.querySelectorAll('{}.selected')].map(e => e.{})"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser without a window."""
-    api = pytest.importorskip("playwright.sync_api")
-    path = which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

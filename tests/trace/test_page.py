@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,19 +56,6 @@ def test_a_large_map_is_cut_around_the_place(tmp_path: Path) -> None:
 
 
 # ---- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A browser without a window."""
-    api = pytest.importorskip("playwright.sync_api")
-    path = which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed")
-    with api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture
