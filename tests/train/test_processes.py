@@ -87,7 +87,10 @@ def ranks(launcher: int) -> dict[int, int]:
     found = {}
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text(encoding="ascii")
     for child in children.split():
-        variables = Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
+        try:
+            variables = Path(f"/proc/{child}/environ").read_bytes().decode().split("\0")
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
+            continue
         own = [v.removeprefix("RANK=") for v in variables if v.startswith("RANK=")]
         if own:
             found[int(own[0])] = int(child)
