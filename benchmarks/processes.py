@@ -28,7 +28,9 @@ import netdsl
 
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1")
 EPOCHS = {"lenet5": 13, "resnet:ResNet18": 4}  # an epoch of LeNet-5 takes only a second
-BATCH = 256  # as the paper of ResNet-18 trains it
+# For ResNets, of the whole batch: the paper takes 128 on CIFAR-10 and 256 on ImageNet. The bound is
+# judged with the first. Each step sends as many bytes, so a larger batch hides more of them.
+BATCHES = (128, 256)
 
 
 class Training:
@@ -71,28 +73,28 @@ def under_torchrun(folder: Path, rounds: int) -> bool:
     return verdict("one process under torchrun: ratio", median(ratios), 0.98, at_most=False)
 
 
-def together(folder: Path, data: str, rounds: int) -> bool:
-    """Compare two processes that train one net with two that train a net each."""
+def together(folder: Path, data: str, rounds: int, batch: int) -> float:
+    """The throughput of two processes that train one net, by that of two that train one each."""
     ratios = []
     words = ("-D", "classes=10", "--set", "train.augment=[]", "--set")
     for number in range(rounds):
         both = Training(
-            folder / f"both-{number}",
+            folder / f"both-{batch}-{number}",
             "resnet:ResNet18",
             data,
             *words,
-            f"train.batch={BATCH}",
+            f"train.batch={batch}",
             "--nproc",
             "2",
             launcher=(),
         ).images_per_second()
         own = [
             Training(
-                folder / f"own-{number}-{half}",
+                folder / f"own-{batch}-{number}-{half}",
                 "resnet:ResNet18",
                 data,
                 *words,
-                f"train.batch={BATCH // 2}",
+                f"train.batch={batch // 2}",
                 "--set",
                 "train.threads=1",
                 launcher=(),
@@ -100,9 +102,9 @@ def together(folder: Path, data: str, rounds: int) -> bool:
             for half in range(2)
         ]
         apart = sum(run.images_per_second() for run in own)
-        print(f"ResNet-18: {both:8,.1f} images/s together, {apart:8,.1f} apart")
+        print(f"ResNet-18, {batch}: {both:8,.1f} images/s together, {apart:8,.1f} apart")
         ratios.append(both / apart)
-    return verdict("two processes together: ratio", median(ratios), 0.8, at_most=False)
+    return median(ratios)
 
 
 def main() -> int:
@@ -116,7 +118,10 @@ def main() -> int:
     data = f'cifar10(root = "{arguments.folder}", limit = {arguments.limit})'
     with tempfile.TemporaryDirectory() as folder:
         one = under_torchrun(Path(folder), arguments.rounds)
-        two = together(Path(folder), data, arguments.rounds)
+        found = [together(Path(folder), data, arguments.rounds, batch) for batch in BATCHES]
+    print(f"two processes together, batches of {BATCHES[1]}: ratio {found[1]:.3f}")
+    name = f"two processes together, batches of {BATCHES[0]}: ratio"
+    two = verdict(name, found[0], 0.8, at_most=False)
     return 0 if one and two else 1
 
 
