@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.analysis.figures import PARALLEL
 from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
-from netdsl.analysis.summary import Summary
-from netdsl.commands.checked import Checked, Findings, Place
+from netdsl.checking import Checked, Findings, Place
 from netdsl.commands.common import (
     UsageError,
     net_files,
@@ -23,7 +22,7 @@ from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.commands.parallel_options import check_parallel_options
 from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, nearest
-from netdsl.driver import compile_net, open_program, outcomes_of_expects, program_of
+from netdsl.driver import open_program, program_of
 from netdsl.errors import NetdslError
 from netdsl.library import library_file, library_names, open_source, source_path
 from netdsl.render import as_github, as_json, as_sarif
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from netdsl.analysis.summary import Summary
     from netdsl.elaborate.program import Program
     from netdsl.source import SourceFile
 
@@ -241,22 +241,8 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
 def _check(
     checked: Checked, program: Program, arguments: argparse.Namespace, findings: Findings
 ) -> None:
-    file = program.source.name
-    try:
-        checked.sizes = parse_inputs(arguments.input)
-        compiled = checked.compiled = compile_net(program, checked.name, checked.sizes)
-        checked.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
-        outcomes = outcomes_of_expects(compiled)
-        checked.proven = sum(outcome.holds is True for outcome in outcomes)
-        checked.deferred = sum(outcome.claim is not None for outcome in outcomes)
-        checked.asked = len(outcomes)
-        findings.add(file, [d for outcome in outcomes for d in outcome.diagnostics])
-        if compiled.train is not None:
-            from netdsl.train.fit import errors_of_section  # few nets have one
-
-            findings.add(file, errors_of_section(compiled))
-    except NetdslError as error:
-        findings.add(file, error.diagnostics)
+    diagnostics = checked.build(program, parse_inputs(arguments.input))
+    findings.add(program.source.name, diagnostics)
 
 
 def _warnings(

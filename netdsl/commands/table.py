@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
 
     from netdsl.analysis.summary import Summary
-    from netdsl.commands.checked import Checked
+    from netdsl.checking import Checked
     from netdsl.ir.graph import Graph
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netdsl.analysis.summary import Row, Summary
-    from netdsl.commands.checked import Checked
+    from netdsl.checking import Checked
     from netdsl.draw.rows import Choice, ShownRow
 
 

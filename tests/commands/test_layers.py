@@ -12,10 +12,10 @@ import pytest
 
 import netdsl
 from netdsl.cli import run
-from netdsl.commands.layers import COMPOSITE, FAMILIES, LANGUAGE, entries, entry, outcomes
 from netdsl.errors import NetdslError
 from netdsl.library import block_names, library_names
 from netdsl.ops import LAYERS
+from netdsl.reference import COMPOSITE, FAMILIES, LANGUAGE, entries, entry, outcomes
 from tests.support.commands import run_command
 from tests.support.paths import ROOT
 

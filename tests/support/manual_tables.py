@@ -10,7 +10,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.layers import FAMILIES
+from netdsl.reference import FAMILIES
 from netdsl.ir.op import Op
 from netdsl.ops import LAYERS
 

@@ -1,15 +1,19 @@
-"""The results of `netdsl check`: those of one net, and the diagnostics of all."""
+"""Checks nets: the figures and `expect` lines of each, and the diagnostics of all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from netdsl.analysis.summary import Summary
+from netdsl.driver import compile_net, outcomes_of_expects
+from netdsl.errors import NetdslError
 
-    from netdsl.analysis.summary import Summary
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
+    from netdsl.elaborate.program import Program
 
 
 Place = tuple[str | None, int]  # the path of a file, and an offset in it
@@ -30,6 +34,31 @@ class Checked:
         self.asked = 0
         self.deferred = 0  # how many of them only `verify` can evaluate
         self.sizes: dict[str, tuple[int, ...]] = {}
+
+    def build(
+        self, program: Program, sizes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> list[Diagnostic]:
+        """Build the net, for the sizes that the user gives; returns its errors.
+
+        They are those of its text, of its `expect` lines, and of its `train` section.
+        """
+        self.sizes = dict(sizes or {})
+        found: list[Diagnostic] = []
+        try:
+            compiled = self.compiled = compile_net(program, self.name, self.sizes)
+            self.summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
+            outcomes = outcomes_of_expects(compiled)
+            self.proven = sum(outcome.holds is True for outcome in outcomes)
+            self.deferred = sum(outcome.claim is not None for outcome in outcomes)
+            self.asked = len(outcomes)
+            found += [d for outcome in outcomes for d in outcome.diagnostics]
+            if compiled.train is not None:
+                from netdsl.train.fit import errors_of_section  # few nets have one
+
+                found += errors_of_section(compiled)
+        except NetdslError as error:
+            found += error.diagnostics
+        return found
 
 
 class Findings:
