@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import Summary
+from netdsl.diagnostics import MAX_ERRORS, Diagnostic
 from netdsl.driver import compile_net, outcomes_of_expects
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
 
@@ -59,6 +59,23 @@ class Checked:
         except NetdslError as error:
             found += error.diagnostics
         return found
+
+
+def names_to_check(program: Program) -> list[str]:
+    """The nets of a whole file; raises `NetdslError` if it has neither nets nor blocks."""
+    nets = program.nets()
+    if nets:
+        return nets
+    if program.module.own and not any(
+        getattr(d, "is_net", True) for d in program.module.definitions.values()
+    ):
+        return []  # the file has only blocks: it is valid, and there is no net to show
+    return [program.pick(None)]
+
+
+def stopped() -> Diagnostic:
+    """The note that ends the diagnostics of a file that has too many errors."""
+    return Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note")
 
 
 class Findings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.analysis.figures import PARALLEL
 from netdsl.analysis.lint.names import Names
 from netdsl.analysis.lint.warnings import warnings_of
-from netdsl.checking import Checked, Findings, Place
+from netdsl.checking import Checked, Findings, Place, names_to_check, stopped
 from netdsl.commands.common import (
     UsageError,
     net_files,
@@ -153,14 +153,9 @@ def _names(program: Program, wanted: Wanted) -> list[str]:
     if wanted.net is not None:
         name = program.pick(wanted.net)
         return [] if wanted.is_inside else [name]
-    nets = program.nets()
-    if nets or wanted.is_found:
-        return nets
-    if program.module.own and not any(
-        getattr(d, "is_net", True) for d in program.module.definitions.values()
-    ):
-        return []  # the file has only blocks: it is valid, and there is no net to show
-    return [program.pick(None)]
+    if wanted.is_found:
+        return program.nets()
+    return names_to_check(program)
 
 
 def _check_file(
@@ -187,9 +182,7 @@ def _check_program(
         yield nets[-1]
         _check(nets[-1], program, arguments, findings)
         if findings.count("error") - before >= MAX_ERRORS:
-            message = f"stopped after {MAX_ERRORS} errors"
-            stop = Diagnostic("too-many-errors", message, severity="note")
-            findings.add(wanted.file, [stop])
+            findings.add(wanted.file, [stopped()])
             return
     warnings = _warnings(program, nets, arguments, complete=wanted.net is None)
     findings.add_warnings(wanted.file, warnings)

@@ -323,7 +323,7 @@ UNUSED = {
 }
 OWN = set(
     """
-    analysis cli commands diagnostics draw driver elaborate errors ir library limits ops pipes
+    analysis checking cli commands diagnostics draw driver elaborate errors ir library limits ops pipes
     process render source syntax version words
 """.split()
 )
@@ -345,7 +345,7 @@ def test_check_loads_only_what_it_uses() -> None:
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
     declaring |= {"arguments", "look_arguments", "options", "parser"}
-    assert declaring | {"check", "checked", "common", "output", "table"} == commands
+    assert declaring | {"check", "common", "output", "table"} == commands
     assert {"table", "rows", "columns", "options"} == {
         m[1] for m in modules if m[0] == "draw" and m[1:]
     }

@@ -61,10 +61,23 @@ def warnings_of(
     `complete` is whether these are all nets of the file. If so, comments that allow what does not
     occur cause warnings too.
     """
+    found = list(of_file(module))
+    for net in nets:
+        found += of_net(module, net, with_hints=with_hints)
+    return not_allowed(module.source, found, with_hints=with_hints, complete=complete)
+
+
+def not_allowed(
+    source: SourceFile, found: Iterable[Diagnostic], *, with_hints: bool, complete: bool
+) -> list[Diagnostic]:
+    """The warnings that no comment allows, each once, in the order of the text.
+
+    `complete` is as in `warnings_of`.
+    """
     reporter = Reporter()
-    for diagnostic in _found(module, nets, with_hints=with_hints):
+    for diagnostic in found:
         reporter.add(diagnostic)
-    allowances: dict[SourceFile, Allowances] = {module.source: Allowances(module.source)}
+    allowances: dict[SourceFile, Allowances] = {source: Allowances(source)}
     kept = []
     for diagnostic in reporter.diagnostics:
         assert diagnostic.span is not None
@@ -74,7 +87,7 @@ def warnings_of(
         if not allowances[file].silences(diagnostic):
             kept.append(diagnostic)
     if complete:
-        kept += list(allowances[module.source].unused(kept, with_hints=with_hints))
+        kept += list(allowances[source].unused(kept, with_hints=with_hints))
     return sorted(kept, key=_place)
 
 
@@ -83,7 +96,8 @@ def _place(diagnostic: Diagnostic) -> tuple[str, int]:
     return diagnostic.span.file.name, diagnostic.span.start
 
 
-def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Iterator[Diagnostic]:
+def of_file(module: Module) -> Iterator[Diagnostic]:
+    """The warnings that depend only on the text of a file, whatever comments allow."""
     names = Names()
     shadowing = list(shadowing_warnings(module, names))
     yield from shadowing
@@ -92,18 +106,21 @@ def _found(module: Module, nets: Iterable[Linted], *, with_hints: bool) -> Itera
     yield from dropped_values(module)
     yield from repeated_layers(module)
     yield from empty_ranges(module)
-    for net in nets:
-        yield from input_warnings(net.graph)
-        yield from layer_warnings(net.graph)
-        yield from value_warnings(net.graph)
-        yield from axis_warnings(net.graph)
-        yield from mixed_axes(net.graph)
-        yield from pinned_sizes(net.graph)
-        yield from score_warnings(net.graph, net.train)
-        yield from head_warnings(net.graph)
-        yield from training_warnings(net.train, net.graph)
-        yield from frozen_without_weights(module, net.graph)
-        yield from unused_value_warnings(net.graph, net.expects)
-        yield from expect_warnings(net.graph, net.expects)
-        if with_hints:
-            yield from hints(net.graph)
+
+
+def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnostic]:
+    """The warnings about one net, whatever comments allow, and the hints if asked for."""
+    yield from input_warnings(net.graph)
+    yield from layer_warnings(net.graph)
+    yield from value_warnings(net.graph)
+    yield from axis_warnings(net.graph)
+    yield from mixed_axes(net.graph)
+    yield from pinned_sizes(net.graph)
+    yield from score_warnings(net.graph, net.train)
+    yield from head_warnings(net.graph)
+    yield from training_warnings(net.train, net.graph)
+    yield from frozen_without_weights(module, net.graph)
+    yield from unused_value_warnings(net.graph, net.expects)
+    yield from expect_warnings(net.graph, net.expects)
+    if with_hints:
+        yield from hints(net.graph)

@@ -1,0 +1,248 @@
+"""A text while it is edited: its nets, and what is wrong with it.
+
+An edit builds again only the nets that it touches. A net depends on its own definition, and on the
+definitions that these name, wherever they are in the file. While their texts stay the same, the net
+keeps its results, and its diagnostics move with the definitions.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.analysis.lint.warnings import not_allowed, of_file, of_net
+from netdsl.checking import Checked, Findings, names_to_check, stopped
+from netdsl.diagnostics import MAX_ERRORS, Annotation, Diagnostic, Edit
+from netdsl.driver import program_of
+from netdsl.errors import NetdslError
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netdsl.elaborate.program import Program
+    from netdsl.source import SourceFile
+
+_WORD = re.compile(r"\w+")
+_TRAIN = "train "  # before the name of a net: the key of its section
+
+
+class Part(NamedTuple):
+    """A definition, a `let` or a `train` section: its place, and the comment above it."""
+
+    span: Span
+    doc: str = ""
+
+
+class NetState(NamedTuple):
+    """The results for one net.
+
+    `parts` are the parts of the file that it depends on, by name, and `outside` is what it depends
+    on elsewhere. `errors` are those of its text, and `warnings` those that comments may yet allow.
+    """
+
+    checked: Checked
+    parts: dict[str, Part]
+    outside: tuple[object, ...]
+    errors: list[Diagnostic]
+    warnings: list[Diagnostic]
+
+
+class Document:
+    """One version of a text; `previous` is the version before, whose results it uses again.
+
+    If it has syntax errors, `program` is None and `nets` are those of the last version without.
+    Otherwise a net is built when it is asked for.
+    """
+
+    def __init__(
+        self, source: SourceFile, previous: Document | None = None, *, with_hints: bool = False
+    ) -> None:
+        self.source = source
+        self.with_hints = with_hints
+        self.program: Program | None = None
+        self.names: list[str] = []  # the nets of the file
+        self.nets: dict[str, NetState] = {}
+        self.rebuilt: list[str] = []  # the nets that this version has built again
+        self.old: dict[str, NetState] = {}
+        self._faults: list[Diagnostic] = []
+        if previous is not None and previous.with_hints == with_hints:
+            self.old = {**previous.old, **previous.nets}
+        try:
+            self.program = program_of(source)
+            self._parts, self._outside = _parts(self.program), _outside(self.program)
+            self._faults += self.program.reporter.diagnostics
+            self.names = names_to_check(self.program)
+        except NetdslError as error:
+            self._faults += error.diagnostics
+        if self.program is None:
+            self.nets = self.old
+            self.names = [] if previous is None else previous.names
+        elif _has_duplicates(self.program):
+            self.old = {}  # it is not clear which of two parts a net uses
+
+    def checked(self, name: str) -> Checked | None:
+        """The figures of a net, with its places in this version; None if it has errors.
+
+        While the text has syntax errors, they are those of an earlier version.
+        """
+        if self.program is None:
+            state = self.nets.get(name)
+        else:
+            state = self._state(name, self.program)
+            if state.checked.compiled is not None and not _is_in_place(state):
+                state = self._build(name, self.program, state.parts)
+        if state is None or state.checked.compiled is None:
+            return None
+        return state.checked
+
+    def diagnostics(self, only: str | None = None) -> list[Diagnostic]:
+        """Those that `netdsl check` reports about the file, or about one of its nets."""
+        findings = Findings()
+        file = self.source.name
+        findings.add(file, self._faults)
+        if self.program is None or not self.names:
+            return findings.diagnostics
+        before = findings.count("error")
+        states = []
+        for name in self.names if only is None else [only]:
+            states.append(self._state(name, self.program))
+            findings.add(file, states[-1].errors)
+            if findings.count("error") - before >= MAX_ERRORS:
+                findings.add(file, [stopped()])
+                return findings.diagnostics
+        if all(state.checked.compiled is not None for state in states):
+            found = [*of_file(self.program.module)]
+            found += [warning for state in states for warning in state.warnings]
+            kept = not_allowed(
+                self.source, found, with_hints=self.with_hints, complete=only is None
+            )
+            findings.add_warnings(file, kept)
+        return findings.diagnostics
+
+    def _state(self, name: str, program: Program) -> NetState:
+        """The results for a net: those of the previous version if nothing that it uses differs."""
+        if name in self.nets:
+            return self.nets[name]
+        used = _used(name, self._parts)
+        old = self.old.get(name)
+        if old is None or not _is_same(old, used, self._outside):
+            return self._build(name, program, used)
+        state = self.nets[name] = _moved(old, used)
+        return state
+
+    def _build(self, name: str, program: Program, parts: dict[str, Part]) -> NetState:
+        checked = Checked(name, name)
+        errors = checked.build(program)
+        warnings: list[Diagnostic] = []
+        if checked.compiled is not None:
+            warnings += of_net(program.module, checked.compiled, with_hints=self.with_hints)
+        state = self.nets[name] = NetState(checked, parts, self._outside, errors, warnings)
+        self.rebuilt.append(name)
+        return state
+
+
+# ---- what a net depends on
+
+
+def _parts(program: Program) -> dict[str, Part]:
+    """What the file defines, by name; a `train` section has the name of its net after `train`."""
+    tree = program.module.tree
+    parts = {let.name: Part(let.span) for let in tree.lets}
+    parts |= {item.name: Part(item.span, item.doc) for item in tree.definitions}
+    parts |= {_TRAIN + train.net: Part(train.span) for train in tree.trains}
+    return parts
+
+
+def _has_duplicates(program: Program) -> bool:
+    """Whether two parts of the file have the same name."""
+    tree = program.module.tree
+    return len(_parts(program)) < len(tree.lets) + len(tree.definitions) + len(tree.trains)
+
+
+def _outside(program: Program) -> tuple[object, ...]:
+    """What every net of the file may depend on: the imports, and the files behind them."""
+    imports = tuple(item.span.text for item in program.module.tree.imports)
+    files = (source for source in program.loader.sources() if source is not program.source)
+    return (imports, *((source.key, source.text) for source in files))
+
+
+def _used(name: str, parts: dict[str, Part]) -> dict[str, Part]:
+    """The parts that a net names, and those that these name, itself included."""
+    used: dict[str, Part] = {}
+    waiting = [name]
+    while waiting:
+        word = waiting.pop()
+        if word in parts and word not in used:
+            part = used[word] = parts[word]
+            waiting += [*_WORD.findall(part.span.text), _TRAIN + word]
+    return used
+
+
+def _is_same(state: NetState, parts: dict[str, Part], outside: tuple[object, ...]) -> bool:
+    """Whether a net depends on the same texts as before, and every place is in one of them."""
+    if state.outside != outside or state.parts.keys() != parts.keys():
+        return False
+    if any(_text(part) != _text(parts[name]) for name, part in state.parts.items()):
+        return False
+    spans = [span for d in (*state.errors, *state.warnings) for span in _spans(d)]
+    return all(_part_of(span, state.parts) is not None for span in spans if _is_home(span, state))
+
+
+def _text(part: Part) -> tuple[str, str]:
+    return part.span.text, part.doc
+
+
+def _is_home(span: Span, state: NetState) -> bool:
+    return any(span.file is part.span.file for part in state.parts.values())
+
+
+def _spans(diagnostic: Diagnostic) -> Iterable[Span]:
+    """All places of a diagnostic."""
+    places = [diagnostic.span, *(note.span for note in diagnostic.notes)]
+    places += [edit.span for edit in diagnostic.fix]
+    return [span for span in places if span is not None]
+
+
+def _part_of(span: Span, parts: dict[str, Part]) -> str | None:
+    """The name of the part that a place is in."""
+    for name, part in parts.items():
+        if part.span.start <= span.start and span.end <= part.span.end:
+            return name
+    return None
+
+
+# ---- the same net at another place
+
+
+def _is_in_place(state: NetState) -> bool:
+    """Whether a net is where it was when it was built."""
+    assert state.checked.compiled is not None
+    built = _parts(state.checked.compiled.program)
+    return all(built[name].span.start == part.span.start for name, part in state.parts.items())
+
+
+def _moved(state: NetState, parts: dict[str, Part]) -> NetState:
+    """The results of a net whose parts are at other places."""
+
+    def span_of(span: Span) -> Span:
+        name = _part_of(span, state.parts)
+        if name is None or not _is_home(span, state):
+            return span
+        new = parts[name].span
+        by = new.start - state.parts[name].span.start
+        return Span(new.file, span.start + by, span.end + by)
+
+    def moved(diagnostic: Diagnostic) -> Diagnostic:
+        return Diagnostic(
+            diagnostic.code,
+            diagnostic.message,
+            None if diagnostic.span is None else span_of(diagnostic.span),
+            diagnostic.severity,
+            tuple(Annotation(n.message, n.span and span_of(n.span)) for n in diagnostic.notes),
+            diagnostic.help,
+            tuple(Edit(span_of(edit.span), edit.text) for edit in diagnostic.fix),
+        )
+
+    errors, warnings = map(moved, state.errors), map(moved, state.warnings)
+    return NetState(state.checked, parts, state.outside, [*errors], [*warnings])
