@@ -1,0 +1,204 @@
+"""What the page of the playground asks of the compiler; each answer is ready to become JSON.
+
+The page counts the characters of a text in UTF-16, as JavaScript does. `Offsets` converts.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from netdsl.analysis.figures import figure, long_figure, totals
+from netdsl.backends.torch.source import emit_source
+from netdsl.draw.dot import emit_dot
+from netdsl.draw.options import DrawOptions
+from netdsl.draw.rows import Choice, output_text
+from netdsl.draw.tree import tree_lines
+from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
+from netdsl.library import library_names, open_source
+from netdsl.lsp.completion import completions
+from netdsl.lsp.document import Document
+from netdsl.lsp.hints import hints
+from netdsl.lsp.hover import hover
+from netdsl.render import render_text
+from netdsl.source import SourceFile
+from netdsl.version import __version__
+
+if TYPE_CHECKING:
+    from netdsl.checking import Checked
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.draw.rows import ShownRow
+    from netdsl.ir.graph import Graph
+    from netdsl.source import Span
+
+    Json = dict[str, Any]
+
+FILE = "playground.net"
+_BEYOND = re.compile("[\U00010000-\U0010ffff]")  # characters that UTF-16 counts as two
+
+
+class Offsets:
+    """Converts offsets of a text between characters and UTF-16."""
+
+    def __init__(self, text: str) -> None:
+        # The characters that count twice, by their places in characters and in UTF-16.
+        self.places = [match.start() for match in _BEYOND.finditer(text)]
+        self.wide = [place + i for i, place in enumerate(self.places)]
+
+    def to_utf16(self, offset: int) -> int:
+        """The offset in UTF-16 of an offset in characters."""
+        return offset + bisect_right(self.places, offset - 1)
+
+    def from_utf16(self, offset: int) -> int:
+        """The offset in characters of an offset in UTF-16."""
+        return offset - bisect_right(self.wide, offset - 1)
+
+
+class Desk:
+    """The text that the page shows, and the net of it that is picked."""
+
+    def __init__(self) -> None:
+        self.document = Document(SourceFile(FILE, ""))
+        self.offsets = Offsets("")
+        self.net: str | None = None
+        self.sizes: dict[str, tuple[int, ...]] = {}
+
+    def about(self) -> Json:
+        """The version, and the files of the library."""
+        return {"version": __version__, "examples": library_names()}
+
+    def example(self, name: str) -> str:
+        """The text of a file of the library; raises `NetdslError`."""
+        return open_source(name).text
+
+    def update(self, text: str, net: str | None, sizes: dict[str, list[int]]) -> Json:
+        """Take a new text; returns what the page shows of the picked net, and its diagnostics.
+
+        `sizes` are those that the visitor gives for open inputs, by the name of the input.
+        """
+        self.document = Document(SourceFile(FILE, text), self.document)
+        self.offsets = Offsets(text)
+        self.sizes = {name: tuple(shape) for name, shape in sizes.items()}
+        names = self.document.names
+        self.net = net if net in names else next(iter(names), None)
+        diagnostics = self.document.diagnostics(self.net)
+        checked = None if self.net is None else self.document.checked(self.net)
+        return {
+            "names": names,
+            "net": self.net,
+            "is_stale": self.document.program is None,
+            "diagnostics": [self._diagnostic(d) for d in diagnostics],
+            "table": None if checked is None else self._table(checked),
+            "hints": [] if checked is None else self._hints(checked),
+        }
+
+    def rest(self) -> list[Json]:
+        """The diagnostics of the whole text, with all its nets."""
+        return [self._diagnostic(d) for d in self.document.diagnostics()]
+
+    def complete(self, offset: int) -> Json:
+        """What can be written at an offset."""
+        items = completions(self.document, self.offsets.from_utf16(offset))
+        start = offset if not items else self.offsets.to_utf16(items[0].start)
+        return {"from": start, "items": [item._asdict() for item in items]}
+
+    def explain(self, offset: int) -> Json | None:
+        """What the word at an offset means."""
+        found = hover(self.document, self.offsets.from_utf16(offset), self.net)
+        if found is None:
+            return None
+        return {**self._stretch(found.start, found.end), "paragraphs": found.paragraphs}
+
+    def picture(self, theme: str, depth: int | None, direction: str) -> str | None:
+        """The picture of the picked net as DOT text; links lead to lines of the text."""
+        graph = self._graph()
+        if graph is None:
+            return None
+        options = DrawOptions(depth=depth, theme=theme, direction=direction)
+        return emit_dot(graph, options, self._link)
+
+    def torch_source(self) -> str:
+        """The picked net as PyTorch source, or why there is none."""
+        graph = self._graph()
+        if graph is None:
+            return ""
+        try:
+            return emit_source(graph)
+        except NetdslError as error:
+            return "".join(f"# {line}\n" for line in str(error).splitlines())
+
+    # ---- parts of the answers
+
+    def _graph(self) -> Graph | None:
+        checked = None if self.net is None else self.document.checked(self.net)
+        if checked is None or checked.compiled is None:
+            return None
+        return checked.compiled.graph
+
+    def _link(self, span: Span) -> str:
+        return f"#L{span.first.line}" if span.file.name == FILE else ""
+
+    def _stretch(self, start: int, end: int) -> Json:
+        return {"from": self.offsets.to_utf16(start), "to": self.offsets.to_utf16(end)}
+
+    def _diagnostic(self, diagnostic: Diagnostic) -> Json:
+        span = diagnostic.span
+        is_here = span is not None and span.file is self.document.source
+        edits = [e for e in diagnostic.fix if e.span.file is self.document.source]
+        return {
+            "code": diagnostic.code,
+            "severity": diagnostic.severity,
+            "message": diagnostic.message,
+            "help": diagnostic.help,
+            "text": render_text(diagnostic),
+            "line": span.first.line if is_here and span is not None else None,
+            **(self._stretch(span.start, span.end) if is_here and span is not None else {}),
+            "fix": [{**self._stretch(e.span.start, e.span.end), "insert": e.text} for e in edits],
+        }
+
+    def _hints(self, checked: Checked) -> list[Json]:
+        return [
+            {"line": hint.line, "text": hint.text} for hint in hints(checked, self.document.source)
+        ]
+
+    def _table(self, checked: Checked) -> Json:
+        summary = checked.summary
+        assert summary is not None
+        graph = summary.graph
+        shown = totals(summary, checked.proven, checked.asked, deferred=checked.deferred, most=None)
+        return {
+            "name": graph.name,
+            "doc": graph.doc,
+            "inputs": [
+                {"name": v.name, "shape": [str(size) for size in v.type.shape]}
+                for v in graph.inputs
+            ],
+            "outputs": [
+                {"name": o.name, "shape": [str(size) for size in o.value.type.shape]}
+                for o in graph.outputs
+            ],
+            "symbols": graph.symbols,
+            "rows": [_row(line) for line in tree_lines(summary, Choice(columns=()))],
+            "totals": [{"label": label, "text": text} for label, text in shown],
+        }
+
+
+def _row(line: ShownRow) -> Json:
+    row = line.row
+    return {
+        "label": line.name,
+        "name": re.sub(r"[^\w.-]", "_", row.name, flags=re.ASCII),
+        "indent": line.indent,
+        "style": line.style,
+        "kind": row.kind,
+        "window": row.window,
+        "output": output_text(row),
+        "params": figure(row.params),
+        "macs": figure(row.macs),
+        "formula": long_figure(row.macs),
+        "field": shape_text(row.field) if row.field else "",
+        "sources": list(line.sources),
+        "line": row.line if row.file == FILE else None,
+    }
