@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
 from netdsl.data.images import Described, described
@@ -305,7 +303,9 @@ def _padded(split: "Split", pad: int) -> "Split":
 
 def data_folder() -> Path:
     """The folder of all data: `NETDSL_DATA` in the environment, or else the user's data folder."""
-    return Path(os.environ.get("NETDSL_DATA") or platformdirs.user_data_path("netdsl"))
+    from platformdirs import user_data_path
+
+    return Path(os.environ.get("NETDSL_DATA") or user_data_path("netdsl"))
 
 
 def _fashion_folder() -> Path:
@@ -316,6 +316,8 @@ def _fashion_folder() -> Path:
     for folder in (data_folder() / "fashion_mnist", DEBIAN_FOLDER):
         if has_idx(folder):
             return folder
-    cache = platformdirs.user_cache_path("netdsl") / "fashion-mnist"
+    from platformdirs import user_cache_path
+
+    cache = user_cache_path("netdsl") / "fashion-mnist"
     download(cache, FASHION_HELP, progress=PROGRESS.get())
     return cache

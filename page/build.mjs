@@ -1,0 +1,125 @@
+// Builds the playground into dist/: `npm ci && npm run build`.
+//
+// It needs the Python that netdsl runs in (`PYTHON`, by default `python3`). The compiler becomes one
+// archive of compiled modules; Python itself, Graphviz and the editor come from npm.
+
+import { build } from "esbuild";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { loadPyodide } from "pyodide";
+
+const HERE = import.meta.dirname;
+const DIST = join(HERE, "dist");
+const PYTHON = process.env.PYTHON ?? "python3";
+const FROM_PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
+const LIMIT = 8_000_000; // bytes of the compressed files that every visitor loads
+
+function python(...words) {
+  const environment = { ...process.env, PYTHONPATH: join(HERE, "..") };
+  return execFileSync(PYTHON, words, { cwd: join(HERE, ".."), env: environment, maxBuffer: 1e8 });
+}
+
+// ---- the compiler
+
+// Compiles the modules with the Python of the browser, and packs them with what they read.
+async function compiler() {
+  const archive = join(DIST, "sources.zip");
+  python("-m", "netdsl.page.archive", archive);
+  const py = await loadPyodide();
+  py.unpackArchive(new Uint8Array(readFileSync(archive)), "zip", { extractDir: "/netdsl" });
+  rmSync(archive);
+  const packed = py.runPython(readFileSync(join(HERE, "pack.py"), "utf8"));
+  writeFileSync(join(DIST, "netdsl.pack"), packed.toJs());
+}
+
+function pyodide() {
+  const from = join(HERE, "node_modules/pyodide");
+  mkdirSync(join(DIST, "pyodide"));
+  for (const name of FROM_PYODIDE) copyFileSync(join(from, name), join(DIST, "pyodide", name));
+  const lock = JSON.parse(readFileSync(join(from, "pyodide-lock.json"), "utf8"));
+  writeFileSync(join(DIST, "pyodide/pyodide-lock.json"), JSON.stringify({ ...lock, packages: {} }));
+}
+
+// ---- our own source
+
+const words = {
+  name: "words",
+  setup(builder) {
+    builder.onResolve({ filter: /^words\.json$/ }, () => ({ path: "words.json", namespace: "words" }));
+    builder.onLoad({ filter: /.*/, namespace: "words" }, () => ({
+      contents: python("-m", "netdsl.page.words").toString(),
+      loader: "json",
+    }));
+  },
+};
+
+async function bundle(name, define = {}) {
+  await build({
+    entryPoints: [join(HERE, `src/${name}.ts`)],
+    outfile: join(DIST, `${name}.js`),
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    define,
+    plugins: [words],
+    external: ["node:*"],
+    legalComments: "none",
+    logLevel: "warning",
+  });
+}
+
+// ---- what came out
+
+function files(folder = "") {
+  return readdirSync(join(DIST, folder), { withFileTypes: true })
+    .flatMap((entry) => (entry.isDirectory() ? files(`${folder}${entry.name}/`) : [`${folder}${entry.name}`]))
+    .sort();
+}
+
+function licences() {
+  const lock = JSON.parse(readFileSync(join(HERE, "package-lock.json"), "utf8"));
+  const parts = [];
+  for (const [path, item] of Object.entries(lock.packages)) {
+    if (!path || item.dev) continue;
+    const folder = join(HERE, path);
+    if (!existsSync(folder)) continue;
+    const name = readdirSync(folder).find((file) => /^licen[cs]e/i.test(file));
+    const text = name ? readFileSync(join(folder, name), "utf8").trim() : "";
+    parts.push(`${path.replace(/^node_modules\//, "")} ${item.version}: ${item.license ?? "see its page"}\n\n${text}`.trim());
+  }
+  parts.push("CPython, in pyodide: Python Software Foundation License Version 2");
+  parts.push("Graphviz, in @viz-js/viz: Eclipse Public License 1.0 or 2.0, https://graphviz.org/license/");
+  writeFileSync(join(DIST, "licences.txt"), `${parts.join(`\n\n${"-".repeat(80)}\n\n`)}\n`);
+}
+
+rmSync(DIST, { recursive: true, force: true });
+mkdirSync(DIST, { recursive: true });
+for (const name of ["index.html", "style.css", "icon.svg"]) copyFileSync(join(HERE, "src", name), join(DIST, name));
+pyodide();
+await compiler();
+await bundle("main");
+await bundle("compiler-worker");
+await bundle("picture-worker");
+licences();
+
+const kept = files().filter((name) => name !== "licences.txt");
+const sum = createHash("sha256");
+for (const name of kept) sum.update(name).update(readFileSync(join(DIST, name)));
+const version = sum.digest("hex").slice(0, 16);
+await bundle("service-worker", { FILES: JSON.stringify(["./", ...kept]), VERSION: JSON.stringify(version) });
+
+let total = 0;
+for (const name of files()) {
+  const size = gzipSync(readFileSync(join(DIST, name)), { level: 9 }).length;
+  total += size;
+  console.log(`${String(statSync(join(DIST, name)).size).padStart(10)} ${String(size).padStart(9)} gzipped  ${name}`);
+}
+console.log(`${total.toLocaleString("en")} bytes gzipped`);
+if (total > LIMIT) {
+  console.error(`more than ${LIMIT.toLocaleString("en")} bytes`);
+  process.exit(1);
+}

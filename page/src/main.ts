@@ -1,0 +1,348 @@
+// The page: connects the editor, the compiler, the table, the picture and the messages.
+
+import { Compiler } from "./compiler";
+import { download, element, find } from "./dom";
+import { Editor } from "./editor";
+import { setFamilyColours } from "./language";
+import { Picture } from "./picture";
+import type { Diagnostic, Sizes, Table, Update } from "./protocol";
+import { addressOf, textIn } from "./share";
+import { LayerTable } from "./table";
+
+const FIRST = "lenet5"; // the example that a new visitor sees
+const KEPT = "netdsl.text"; // where the browser keeps the text between visits
+const PAUSE = 120; // milliseconds without a key, after which the text is checked
+
+const status = find<HTMLOutputElement>("#status");
+const nets = find<HTMLSelectElement>("#net");
+const examples = find<HTMLSelectElement>("#examples");
+const sizes = find<HTMLFormElement>("#sizes");
+
+let compiler: Compiler;
+let editor: Editor;
+let shown: Update | null = null;
+let given: Sizes = {};
+let wantedNet: string | null = null;
+let timer = 0;
+let running = false;
+let again = false;
+
+const table = new LayerTable(find("#table"), (row) => select(row.line, row.name, "table"));
+const picture = new Picture(find("#drawing"), {
+  onSelect: (name, line) => select(line, name, "picture"),
+});
+
+// ---- what is selected
+
+function select(line: number | null, name: string | null, from: "text" | "table" | "picture"): void {
+  table.mark(line, name, from !== "table");
+  picture.mark(line, name, from !== "picture");
+  if (from !== "text" && line !== null) editor.select(line);
+}
+
+// ---- checking
+
+function changed(): void {
+  clearTimeout(timer);
+  timer = self.setTimeout(check, PAUSE);
+}
+
+// One check runs at a time; what is typed meanwhile is checked after it.
+async function check(): Promise<void> {
+  if (running) {
+    again = true;
+    return;
+  }
+  running = true;
+  again = false;
+  try {
+    const text = editor.text;
+    keep(text);
+    const update = await compiler.ask("update", text, wantedNet, given);
+    show(update);
+    if (!again) {
+      const rest = await compiler.ask("rest");
+      if (text === editor.text) showMessages(rest);
+    }
+  } catch (error) {
+    say((error as Error).message, "error");
+  } finally {
+    running = false;
+    if (again) changed();
+  }
+}
+
+function keep(text: string): void {
+  try {
+    localStorage.setItem(KEPT, text);
+  } catch {
+    // Without storage the text lasts as long as the page.
+  }
+}
+
+function show(update: Update): void {
+  shown = update;
+  editor.show(update.diagnostics, update.is_stale ? [] : update.hints);
+  showMessages(update.diagnostics);
+  nets.replaceChildren(...update.names.map((name) => element("option", { value: name }, name)));
+  if (update.net !== null) nets.value = update.net;
+  find("#table").classList.toggle("stale", update.is_stale);
+  find("#picture").classList.toggle("stale", update.is_stale);
+  if (update.table !== null) {
+    table.show(update.table);
+    showSizes(update.table);
+  } else {
+    const text = update.net === null ? "The text has no net yet." : "This net has errors.";
+    find("#table").replaceChildren(element("p", { class: "empty" }, text));
+  }
+  showView();
+}
+
+function showMessages(diagnostics: Diagnostic[]): void {
+  const count = (severity: string) => diagnostics.filter((d) => d.severity === severity).length;
+  const [errors, warnings] = [count("error"), count("warning")];
+  const parts = [plural(errors, "error"), plural(warnings, "warning")].filter((part) => part);
+  say(parts.join(", ") || "no errors", errors ? "error" : warnings ? "warning" : "");
+  find("#messages").replaceChildren(...diagnostics.map(message));
+  editor.showDiagnostics(diagnostics);
+}
+
+function message(diagnostic: Diagnostic): HTMLElement {
+  const { severity, text, fix, from, to } = diagnostic;
+  const made = element("article", { class: severity }, element("pre", {}, text.trimEnd()));
+  if (from !== undefined && to !== undefined) {
+    const show = element("button", { type: "button" }, "Show");
+    show.addEventListener("click", () => editor.selectStretch(from, to));
+    made.append(show);
+  }
+  if (fix.length) {
+    const apply = element("button", { type: "button" }, "Fix");
+    apply.addEventListener("click", () => editor.apply(fix));
+    made.append(apply);
+  }
+  return made;
+}
+
+function plural(count: number, noun: string): string {
+  if (count === 0) return "";
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}
+
+function say(text: string, kind: "" | "error" | "warning" = ""): void {
+  status.textContent = text;
+  status.className = kind;
+}
+
+// ---- open sizes
+
+// A field for each open size of the first input, so that the visitor can try numbers.
+function showSizes(net: Table): void {
+  const input = net.inputs[0];
+  const key = JSON.stringify([net.name, net.symbols]);
+  if (Object.keys(given).length) return; // the fields have what the visitor has written
+  if (sizes.dataset["key"] === key) return;
+  sizes.dataset["key"] = key;
+  sizes.replaceChildren();
+  const open = input?.shape.filter((size) => !/^\d+$/.test(size)) ?? [];
+  sizes.hidden = open.length === 0;
+  for (const size of open) {
+    const field = element("input", { type: "number", min: "1", "aria-label": `size ${size}`, placeholder: size });
+    sizes.append(element("label", {}, `${size} `, field));
+  }
+  sizes.dataset["shape"] = JSON.stringify(input?.shape ?? []);
+  sizes.dataset["input"] = input?.name ?? "";
+}
+
+function takeSizes(): void {
+  const fields = [...sizes.querySelectorAll("input")];
+  const values = fields.map((field) => Number(field.value));
+  given = {};
+  if (values.every((value) => Number.isInteger(value) && value > 0)) {
+    const shape = JSON.parse(sizes.dataset["shape"] ?? "[]") as string[];
+    const numbers = shape.map((size) => (/^\d+$/.test(size) ? Number(size) : (values.shift() ?? 1)));
+    given = { [sizes.dataset["input"] ?? ""]: numbers };
+  }
+  void check();
+}
+
+function forgetSizes(): void {
+  given = {};
+  delete sizes.dataset["key"];
+}
+
+// ---- views
+
+type View = "text" | "table" | "picture" | "torch";
+
+function view(): View {
+  return (document.body.dataset["view"] as View | undefined) ?? "table";
+}
+
+function setView(name: View): void {
+  document.body.dataset["view"] = name;
+  for (const tab of document.querySelectorAll<HTMLElement>("[role=tab]")) {
+    const isSelected = tab.dataset["view"] === name;
+    tab.setAttribute("aria-selected", String(isSelected));
+    tab.tabIndex = isSelected ? 0 : -1;
+  }
+  for (const panel of document.querySelectorAll("#side > section")) {
+    panel.classList.toggle("shown", panel.id === (name === "text" ? "table" : name));
+  }
+  showView();
+}
+
+// Asks for what only the view that is open needs.
+function showView(): void {
+  if (shown === null) return;
+  if (view() === "picture") void draw();
+  if (view() === "torch") void showSource();
+}
+
+async function draw(): Promise<void> {
+  const depth = find<HTMLSelectElement>("#depth").value;
+  const direction = find<HTMLSelectElement>("#direction").value;
+  const dot = await compiler.ask("picture", theme(), depth ? Number(depth) : null, direction);
+  if (dot === null) picture.clear("This net has errors.");
+  else await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
+}
+
+async function showSource(): Promise<void> {
+  find("#torch-source").textContent = await compiler.ask("torch_source");
+}
+
+function theme(): "light" | "dark" {
+  const chosen = document.documentElement.dataset["theme"];
+  if (chosen === "light" || chosen === "dark") return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+}
+
+// ---- texts
+
+function take(text: string, net: string | null): void {
+  wantedNet = net;
+  forgetSizes();
+  editor.text = text;
+  void check();
+}
+
+async function share(): Promise<void> {
+  const address = await addressOf(editor.text, nets.value || null);
+  history.replaceState(null, "", address);
+  try {
+    await navigator.clipboard.writeText(address);
+    say("the address is copied");
+  } catch {
+    say("the address is in the address bar");
+  }
+}
+
+async function firstText(): Promise<{ text: string; net: string | null }> {
+  const shared = await textIn(location.hash);
+  if (shared !== null) return shared;
+  let kept: string | null = null;
+  try {
+    kept = localStorage.getItem(KEPT);
+  } catch {
+    // The first example is shown instead.
+  }
+  if (kept?.trim()) return { text: kept, net: null };
+  return { text: await compiler.ask("example", FIRST), net: null };
+}
+
+// ---- the start
+
+function connect(): void {
+  const on = (selector: string, type: string, act: () => void) => find(selector).addEventListener(type, act);
+  const file = find<HTMLInputElement>("#file");
+  on("#open", "click", () => file.click());
+  on("#file", "change", async () => {
+    const chosen = file.files?.[0];
+    if (chosen) take(await chosen.text(), null);
+    file.value = "";
+  });
+  on("#save", "click", () => download(`${nets.value || "net"}.net`, editor.text, "text/plain"));
+  on("#share", "click", () => void share());
+  on("#examples", "change", async () => {
+    if (examples.value) take(await compiler.ask("example", examples.value), null);
+  });
+  on("#net", "change", () => {
+    wantedNet = nets.value;
+    forgetSizes();
+    void check();
+  });
+  sizes.addEventListener("input", takeSizes);
+  sizes.addEventListener("submit", (event) => event.preventDefault());
+  on("#larger", "click", picture.larger);
+  on("#smaller", "click", picture.smaller);
+  on("#fit", "click", picture.fit);
+  on("#depth", "change", () => void draw());
+  on("#direction", "change", () => void draw());
+  on("#save-picture", "click", () => {
+    if (picture.svg) download(`${nets.value}.svg`, picture.svg.outerHTML, "image/svg+xml");
+  });
+  on("#save-torch", "click", () => download("model.py", find("#torch-source").textContent ?? "", "text/x-python"));
+  on("#copy-torch", "click", () => void navigator.clipboard.writeText(find("#torch-source").textContent ?? ""));
+  on("#theme", "click", () => {
+    document.documentElement.dataset["theme"] = theme() === "dark" ? "light" : "dark";
+    showView();
+  });
+  const tabs = [...document.querySelectorAll<HTMLElement>("[role=tab]")];
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => setView(tab.dataset["view"] as View));
+    tab.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (step === undefined) return;
+      const visible = tabs.filter((other) => other.offsetParent !== null);
+      const next = visible[(visible.indexOf(tab) + step + visible.length) % visible.length];
+      next?.focus();
+      next?.click();
+    });
+  }
+  window.addEventListener("hashchange", async () => {
+    const shared = await textIn(location.hash);
+    if (shared !== null) take(shared.text, shared.net);
+  });
+  connectBar();
+}
+
+// The bar between the text and the views moves with the pointer and with the arrow keys.
+function connectBar(): void {
+  const bar = find<HTMLElement>("#bar");
+  const main = find<HTMLElement>("main");
+  const set = (share: number) =>
+    main.style.setProperty("--text-width", `${Math.min(Math.max(share, 0.2), 0.8) * 100}%`);
+  bar.addEventListener("pointerdown", (event) => {
+    bar.setPointerCapture(event.pointerId);
+    const move = (moved: PointerEvent) => set(moved.clientX / main.clientWidth);
+    bar.addEventListener("pointermove", move);
+    bar.addEventListener("pointerup", () => bar.removeEventListener("pointermove", move), { once: true });
+  });
+  bar.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 0.03, ArrowLeft: -0.03 }[event.key];
+    if (step !== undefined) set(bar.offsetLeft / main.clientWidth + step);
+  });
+}
+
+async function start(): Promise<void> {
+  setFamilyColours(document.documentElement);
+  compiler = new Compiler(
+    (text) => say(`${text} ...`),
+    () => say("the check was stopped: it needed more than 30 seconds", "error"),
+  );
+  editor = new Editor(find("#editor"), compiler, {
+    onChange: changed,
+    onLine: (line) => select(line, null, "text"),
+  });
+  connect();
+  setView("table");
+  if (matchMedia("(max-width: 46rem)").matches) setView("text");
+  const about = await compiler.ask("about");
+  examples.append(...about.examples.map((name) => element("option", { value: name }, name)));
+  const { text, net } = await firstText();
+  take(text, net);
+  if ("serviceWorker" in navigator && location.protocol !== "file:") {
+    await navigator.serviceWorker.register("service-worker.js");
+  }
+}
+
+start().catch((error: Error) => say(`the page cannot start: ${error.message}`, "error"));

@@ -1,0 +1,111 @@
+// What the page asks of the compiler, and the answers. netdsl/page/desk.py gives them.
+
+export interface Edit {
+  from: number;
+  to: number;
+  insert: string;
+}
+
+export interface Diagnostic {
+  code: string;
+  severity: "error" | "warning" | "info" | "note";
+  message: string;
+  help: string | null;
+  text: string; // with the line and carets, as `netdsl check` prints it
+  line: number | null;
+  from?: number;
+  to?: number;
+  fix: Edit[];
+}
+
+export interface Row {
+  label: string;
+  name: string; // as in the identifiers of a picture
+  indent: number;
+  style: "" | "bold" | "dim";
+  kind: string;
+  window: string;
+  output: string;
+  params: string;
+  macs: string;
+  formula: string;
+  sources: string[];
+  line: number | null;
+}
+
+export interface End {
+  name: string;
+  shape: string[];
+}
+
+export interface Table {
+  name: string;
+  doc: string;
+  inputs: End[];
+  outputs: End[];
+  symbols: string[];
+  rows: Row[];
+  totals: { label: string; text: string }[];
+}
+
+export interface Hint {
+  line: number;
+  text: string;
+}
+
+export interface Update {
+  names: string[];
+  net: string | null;
+  is_stale: boolean;
+  diagnostics: Diagnostic[];
+  table: Table | null;
+  hints: Hint[];
+}
+
+export interface Completion {
+  label: string;
+  kind: string;
+  detail: string;
+  insert: string;
+}
+
+export interface Completions {
+  from: number;
+  items: Completion[];
+}
+
+export interface Explanation {
+  from: number;
+  to: number;
+  paragraphs: string[];
+}
+
+export interface About {
+  version: string;
+  examples: string[];
+}
+
+export type Sizes = Record<string, number[]>;
+
+// The methods of the desk, by name.
+export interface Desk {
+  about(): About;
+  example(name: string): string;
+  update(text: string, net: string | null, sizes: Sizes): Update;
+  rest(): Diagnostic[];
+  complete(offset: number): Completions;
+  explain(offset: number): Explanation | null;
+  picture(theme: string, depth: number | null, direction: string): string | null;
+  torch_source(): string;
+}
+
+export interface Request {
+  id: number;
+  method: keyof Desk;
+  args: unknown[];
+}
+
+export type Reply =
+  | { id: number; value: unknown }
+  | { id: number; error: string }
+  | { id: 0; progress: string };

@@ -1,0 +1,10 @@
+declare module "words.json" {
+  const words: {
+    keywords: string[];
+    forms: string[];
+    layers: Record<string, string>;
+    blocks: string[];
+    colours: Record<string, [string, string]>;
+  };
+  export default words;
+}
