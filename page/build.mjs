@@ -14,7 +14,7 @@ import { loadPyodide } from "pyodide";
 const HERE = import.meta.dirname;
 const DIST = join(HERE, "dist");
 const PYTHON = process.env.PYTHON ?? "python3";
-const FROM_PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip"];
+const FROM_PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm"];
 const LIMIT = 8_000_000; // bytes of the compressed files that every visitor loads
 
 function python(...words) {
@@ -22,25 +22,25 @@ function python(...words) {
   return execFileSync(PYTHON, words, { cwd: join(HERE, ".."), env: environment, maxBuffer: 1e8 });
 }
 
-// ---- the compiler
+// ---- Python and the compiler
 
-// Compiles the modules with the Python of the browser, and packs them with what they read.
-async function compiler() {
-  const archive = join(DIST, "sources.zip");
-  python("-m", "netdsl.page.archive", archive);
-  const py = await loadPyodide();
-  py.unpackArchive(new Uint8Array(readFileSync(archive)), "zip", { extractDir: "/netdsl" });
-  rmSync(archive);
-  const packed = py.runPython(readFileSync(join(HERE, "pack.py"), "utf8"));
-  writeFileSync(join(DIST, "netdsl.pack"), packed.toJs());
-}
-
-function pyodide() {
+// Compiles the modules of the compiler and of Python's library with the Python of the browser.
+async function python_files() {
   const from = join(HERE, "node_modules/pyodide");
   mkdirSync(join(DIST, "pyodide"));
   for (const name of FROM_PYODIDE) copyFileSync(join(from, name), join(DIST, "pyodide", name));
   const lock = JSON.parse(readFileSync(join(from, "pyodide-lock.json"), "utf8"));
   writeFileSync(join(DIST, "pyodide/pyodide-lock.json"), JSON.stringify({ ...lock, packages: {} }));
+
+  const archive = join(DIST, "sources.zip");
+  python("-m", "netdsl.page.archive", archive);
+  const py = await loadPyodide();
+  py.unpackArchive(new Uint8Array(readFileSync(archive)), "zip", { extractDir: "/sources" });
+  rmSync(archive);
+  py.FS.writeFile("/library.zip", new Uint8Array(readFileSync(join(from, "python_stdlib.zip"))));
+  py.runPython(readFileSync(join(HERE, "pack.py"), "utf8"));
+  writeFileSync(join(DIST, "netdsl.pack"), py.runPython(`compiler("/sources")`).toJs());
+  writeFileSync(join(DIST, "pyodide/python_stdlib.zip"), py.runPython(`library("/library.zip")`).toJs());
 }
 
 // ---- our own source
@@ -99,8 +99,7 @@ function licences() {
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST, { recursive: true });
 for (const name of ["index.html", "style.css", "icon.svg"]) copyFileSync(join(HERE, "src", name), join(DIST, name));
-pyodide();
-await compiler();
+await python_files();
 await bundle("main");
 await bundle("compiler-worker");
 await bundle("picture-worker");
