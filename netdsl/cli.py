@@ -31,9 +31,11 @@ CLEANS_UP = (
     "draw",
     "fmt",
     "look",
+    "page",
     "train",
+    "view",
 )  # after a signal, these save or remove what they have begun
-PATIENT = ("compare", "train")  # they save the state of a training, however long that takes
+PATIENT = ("compare", "train", "view")  # they save the state of a training, however long that takes
 # A signal ends these at once: there is nothing to clean up.
 UNWATCHED = ("check", "completion", "explain", "help", "layers", "nets", "runs")
 

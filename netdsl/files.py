@@ -3,13 +3,15 @@
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from netdsl.errors import CannotWriteError
+from netdsl.errors import CannotWriteError, NetdslError
 
+MARK = b"\xef\xbb\xbf"  # the byte order mark, with which some editors begin a text
 MAX_STEM = 40  # characters of a name that its temporary name repeats, to keep that short
 
 
@@ -53,6 +55,24 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_text(name: str, text: str) -> None:
+    """Replace the text of a user's file; links are followed, and the permissions stay.
+
+    Raises `NetdslError` if the file is read-only, and `OSError`.
+    """
+    path = os.path.realpath(name)
+    if not os.access(path, os.W_OK):
+        raise NetdslError("cannot-write", f"`{name}` is read-only")
+    with replacing(Path(path), stat.S_IMODE(os.stat(path).st_mode)) as temporary:
+        temporary.write_bytes(text.encode())
+
+
+def has_mark(name: str) -> bool:
+    """Whether a file begins with a byte order mark, which `library.read` drops."""
+    with open(name, "rb") as file:
+        return file.read(len(MARK)) == MARK
 
 
 def check_replaceable(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 Every start of netdsl reads this module, so it imports nothing that only the commands need.
 `model_arguments` has the commands that write ONNX models and run them, and
-`training_arguments` those of training.
+`training_arguments` those of training, and `page_arguments` those of the playground.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from netdsl.commands.options import (
     natural,
     units,
 )
+from netdsl.commands.page_arguments import PAGE_COMMANDS
 from netdsl.commands.parallel_options import add_parallel_options
 from netdsl.commands.table_options import add_table_options
 from netdsl.commands.training_arguments import TRAINING_COMMANDS
@@ -298,6 +299,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     **MODEL_COMMANDS,
     **TRAINING_COMMANDS,
     **LOOK_COMMANDS,
+    **PAGE_COMMANDS,
     "layers": _layers,
     "nets": _nets,
     "explain": _explain,

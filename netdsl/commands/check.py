@@ -209,7 +209,8 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
 
     Raises `NetdslError` if the file cannot be read or written.
     """
-    from netdsl.commands.texts import print_difference, write_text  # few runs fix anything
+    from netdsl.commands.texts import print_difference  # few runs fix anything
+    from netdsl.files import write_text
     from netdsl.fixes import fix_errors
 
     def diagnose(source: SourceFile) -> list[Diagnostic]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl import library
 from netdsl.commands.common import UsageError, net_files, print_diagnostics
 from netdsl.commands.output import say
-from netdsl.commands.texts import has_mark, print_difference, write_text
+from netdsl.commands.texts import print_difference
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
-from netdsl.files import replacing
+from netdsl.files import has_mark, replacing, write_text
 from netdsl.layout.format import format_source
 from netdsl.source import Span
 

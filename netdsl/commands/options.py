@@ -35,6 +35,8 @@ QUIET = {
     "test": "print only errors, and JSON if --format asks for it",
     "compare": "print only errors, and JSON if --format asks for it",
     "look": "print only errors",
+    "view": "print only the address of the page, and errors",
+    "page": "print only errors",
     "runs": "print only the folders of the runs, and what --format or --csv asks for",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",

@@ -1,0 +1,59 @@
+"""The files of the playground: where they are, and a copy of them for a web server."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from netdsl.errors import NetdslError
+
+FOLDER = "netdsl_page"  # the package of the extra `page`
+MARK = "netdsl.pack"  # a file that only a copy of the playground has
+BUILT = Path(__file__).parents[2] / "page" / "dist"
+
+
+def built() -> Path:
+    """The folder of the files; raises `NetdslError` if they are not installed and not built."""
+    spec = find_spec(FOLDER)
+    if spec is not None and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0]) / "dist"
+    if (BUILT / MARK).is_file():
+        return BUILT
+    raise NetdslError(
+        "page-missing",
+        "the files of the playground are not installed",
+        help='`pip install "netdsl[page]"` installs them; in a checkout of netdsl,'
+        " `cd page && npm ci && npm run build` builds them",
+    )
+
+
+def files(folder: Path) -> list[str]:
+    """The names of all files, with `/` between folders."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def write(target: Path) -> int:
+    """Write the files into a folder, in place of an older copy; returns their number.
+
+    Raises `NetdslError` if the files are missing, or if the folder has other files, and `OSError`.
+    """
+    source = built()
+    if target.exists() and not target.is_dir():
+        raise NetdslError("cannot-write", f"`{target}` is a file, not a folder")
+    if target.exists() and any(target.iterdir()) and not (target / MARK).is_file():
+        raise NetdslError(
+            "folder-not-empty",
+            f"`{target}` has files that are not of a playground",
+            help="name a new folder, or an empty one",
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
+        copy = Path(beside) / "new"
+        shutil.copytree(source, copy)
+        if target.exists():
+            target.rename(Path(beside) / "old")
+        copy.rename(target)
+    return len(files(target))
