@@ -6,6 +6,8 @@ import { Editor } from "./editor";
 import { setFamilyColours } from "./language";
 import { Picture } from "./picture";
 import type { Diagnostic, Sizes, Table, Update } from "./protocol";
+import { Saving } from "./saving";
+import { Server, takeToken } from "./server";
 import { addressOf, textIn } from "./share";
 import { LayerTable } from "./table";
 
@@ -20,6 +22,7 @@ const sizes = find<HTMLFormElement>("#sizes");
 
 let compiler: Compiler;
 let editor: Editor;
+let saving: Saving | null = null;
 let shown: Update | null = null;
 let given: Sizes = {};
 let wantedNet: string | null = null;
@@ -43,6 +46,7 @@ function select(line: number | null, name: string | null, from: "text" | "table"
 // ---- checking
 
 function changed(): void {
+  saving?.changed();
   clearTimeout(timer);
   timer = self.setTimeout(check, PAUSE);
 }
@@ -73,6 +77,7 @@ async function check(): Promise<void> {
 }
 
 function keep(text: string): void {
+  if (saving !== null) return;
   try {
     localStorage.setItem(KEPT, text);
   } catch {
@@ -236,6 +241,30 @@ async function share(): Promise<void> {
   }
 }
 
+// Shows the file that `netdsl view` serves, if it serves the page.
+async function openFile(server: Server): Promise<boolean> {
+  const file = await server.open();
+  if (!file.name) return false;
+  saving = new Saving(
+    server,
+    file,
+    () => editor.text,
+    (text) => {
+      editor.text = text;
+    },
+    say,
+  );
+  find("h1").textContent = file.name;
+  document.title = `${file.name}: netdsl`;
+  take(file.text, null);
+  void server.follow({
+    onFile: (sum) => void saving?.taken(sum),
+    onTraining: () => {},
+    onLost: (message) => say(message, "error"),
+  });
+  return true;
+}
+
 async function firstText(): Promise<{ text: string; net: string | null }> {
   const shared = await textIn(location.hash);
   if (shared !== null) return shared;
@@ -338,9 +367,11 @@ async function start(): Promise<void> {
   if (matchMedia("(max-width: 46rem)").matches) setView("text");
   const about = await compiler.ask("about");
   examples.append(...about.examples.map((name) => element("option", { value: name }, name)));
+  const token = takeToken();
+  if (token !== null && (await openFile(new Server(token)))) return;
   const { text, net } = await firstText();
   take(text, net);
-  if ("serviceWorker" in navigator && location.protocol !== "file:") {
+  if (token === null && "serviceWorker" in navigator && location.protocol !== "file:") {
     await navigator.serviceWorker.register("service-worker.js");
   }
 }
