@@ -6,11 +6,14 @@ The page counts the characters of a text in UTF-16, as JavaScript does. `Offsets
 from __future__ import annotations
 
 import re
+import tempfile
 from bisect import bisect_right
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.figures import figure, long_figure, totals
 from netdsl.backends.torch.source import emit_source
+from netdsl.checking import Checked
 from netdsl.draw.dot import emit_dot
 from netdsl.draw.options import DrawOptions
 from netdsl.draw.rows import Choice, output_text
@@ -27,7 +30,6 @@ from netdsl.source import SourceFile
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
-    from netdsl.checking import Checked
     from netdsl.diagnostics import Diagnostic
     from netdsl.draw.rows import ShownRow
     from netdsl.ir.graph import Graph
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-FILE = "playground.net"
+FILE = "playground.net"  # the name of a text that is no file
 _BEYOND = re.compile("[\U00010000-\U0010ffff]")  # characters that UTF-16 counts as two
 
 
@@ -60,10 +62,12 @@ class Desk:
     """The text that the page shows, and the net of it that is picked."""
 
     def __init__(self) -> None:
+        self.name = FILE
+        self.path: str | None = None
         self.document = Document(SourceFile(FILE, ""))
         self.offsets = Offsets("")
         self.net: str | None = None
-        self.sizes: dict[str, tuple[int, ...]] = {}
+        self._checked: Checked | None = None
 
     def about(self) -> Json:
         """The version, and the files of the library."""
@@ -73,22 +77,41 @@ class Desk:
         """The text of a file of the library; raises `NetdslError`."""
         return open_source(name).text
 
+    def open(self, name: str, beside: dict[str, str]) -> None:
+        """Name the file that the page shows, and give the files that it can import by their paths.
+
+        They are written into a folder that only the browser has.
+        """
+        folder = Path(tempfile.mkdtemp())
+        for path, text in beside.items():
+            target = folder / path
+            if folder in target.resolve().parents:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
+        self.name, self.path = name, str(folder / Path(name).name)
+
     def update(self, text: str, net: str | None, sizes: dict[str, list[int]]) -> Json:
         """Take a new text; returns what the page shows of the picked net, and its diagnostics.
 
         `sizes` are those that the visitor gives for open inputs, by the name of the input.
         """
-        self.document = Document(SourceFile(FILE, text), self.document)
+        source = SourceFile(self.name, text, self.path)
+        document = self.document = Document(source, self.document)
         self.offsets = Offsets(text)
-        self.sizes = {name: tuple(shape) for name, shape in sizes.items()}
-        names = self.document.names
+        names = document.names
         self.net = net if net in names else next(iter(names), None)
-        diagnostics = self.document.diagnostics(self.net)
-        checked = None if self.net is None else self.document.checked(self.net)
+        diagnostics = document.diagnostics(self.net)
+        checked = self._checked = None if self.net is None else document.checked(self.net)
+        if checked is not None and sizes and document.program is not None:
+            sized = Checked(checked.name, checked.name)
+            given = {name: tuple(shape) for name, shape in sizes.items()}
+            diagnostics += sized.build(document.program, given)
+            if sized.summary is not None:
+                checked = self._checked = sized
         return {
             "names": names,
             "net": self.net,
-            "is_stale": self.document.program is None,
+            "is_stale": document.program is None,
             "diagnostics": [self._diagnostic(d) for d in diagnostics],
             "table": None if checked is None else self._table(checked),
             "hints": [] if checked is None else self._hints(checked),
@@ -132,13 +155,12 @@ class Desk:
     # ---- parts of the answers
 
     def _graph(self) -> Graph | None:
-        checked = None if self.net is None else self.document.checked(self.net)
-        if checked is None or checked.compiled is None:
+        if self._checked is None or self._checked.compiled is None:
             return None
-        return checked.compiled.graph
+        return self._checked.compiled.graph
 
     def _link(self, span: Span) -> str:
-        return f"#L{span.first.line}" if span.file.name == FILE else ""
+        return f"#L{span.first.line}" if span.file.name == self.name else ""
 
     def _stretch(self, start: int, end: int) -> Json:
         return {"from": self.offsets.to_utf16(start), "to": self.offsets.to_utf16(end)}
@@ -180,12 +202,12 @@ class Desk:
                 for o in graph.outputs
             ],
             "symbols": graph.symbols,
-            "rows": [_row(line) for line in tree_lines(summary, Choice(columns=()))],
+            "rows": [_row(line, self.name) for line in tree_lines(summary, Choice())],
             "totals": [{"label": label, "text": text} for label, text in shown],
         }
 
 
-def _row(line: ShownRow) -> Json:
+def _row(line: ShownRow, file: str) -> Json:
     row = line.row
     return {
         "label": line.name,
@@ -200,5 +222,5 @@ def _row(line: ShownRow) -> Json:
         "formula": long_figure(row.macs),
         "field": shape_text(row.field) if row.field else "",
         "sources": list(line.sources),
-        "line": row.line if row.file == FILE else None,
+        "line": row.line if row.file == file else None,
     }

@@ -10,8 +10,11 @@ import hashlib
 import json
 import secrets
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netdsl.errors import NetdslError
@@ -21,12 +24,11 @@ from netdsl.limits import limit
 from netdsl.page.site import built, files
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from netdsl.page.training import Training
     from netdsl.source import SourceFile
 
 LOOPBACK = "127.0.0.1"
+MOST_FILES = 200  # that a file of the page can import
 PAUSE = 0.5  # seconds between two looks at the file and at the training
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -60,6 +62,17 @@ class OpenFile:
         if not self.can_save or self.path is None:
             return self._text
         return read(self.path, shown=self.name).text
+
+    def beside(self) -> dict[str, str]:
+        """The other `.net` files in its folder and below, which it can import, by their paths."""
+        if not self.can_save or self.path is None:
+            return {}
+        folder = Path(self.path).parent
+        found = {}
+        for path in islice(folder.rglob("*.net"), MOST_FILES):
+            with suppress(NetdslError):  # a file that cannot be read cannot be imported either
+                found[path.relative_to(folder).as_posix()] = read(str(path)).text
+        return found
 
     def save(self, text: str, known: str) -> bool:
         """Write the text, unless another program has changed the file that the page knows.
@@ -172,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
             "text": text,
             "sum": sum_of(text),
             "can_save": file.can_save,
+            "beside": file.beside(),
         }
 
     def _save(self) -> tuple[HTTPStatus, dict[str, object]]:

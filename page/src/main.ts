@@ -24,6 +24,7 @@ let compiler: Compiler;
 let editor: Editor;
 let saving: Saving | null = null;
 let shown: Update | null = null;
+let tabled: string | null = null; // the net whose table is shown
 let given: Sizes = {};
 let wantedNet: string | null = null;
 let timer = 0;
@@ -91,16 +92,21 @@ function show(update: Update): void {
   showMessages(update.diagnostics);
   nets.replaceChildren(...update.names.map((name) => element("option", { value: name }, name)));
   if (update.net !== null) nets.value = update.net;
-  find("#table").classList.toggle("stale", update.is_stale);
-  find("#picture").classList.toggle("stale", update.is_stale);
+  // While a net has errors, the page shows its last version without, but pale.
+  const isStale = update.is_stale || (update.table === null && update.net === tabled);
+  find("#table").classList.toggle("stale", isStale);
+  find("#picture").classList.toggle("stale", isStale);
   if (update.table !== null) {
+    tabled = update.net;
     table.show(update.table);
     showSizes(update.table);
-  } else {
+  } else if (!isStale) {
+    tabled = null;
     const text = update.net === null ? "The text has no net yet." : "This net has errors.";
     find("#table").replaceChildren(element("p", { class: "empty" }, text));
+    picture.clear(text);
   }
-  showView();
+  if (update.table !== null) showView();
 }
 
 function showMessages(diagnostics: Diagnostic[]): void {
@@ -207,8 +213,7 @@ async function draw(): Promise<void> {
   const depth = find<HTMLSelectElement>("#depth").value;
   const direction = find<HTMLSelectElement>("#direction").value;
   const dot = await compiler.ask("picture", theme(), depth ? Number(depth) : null, direction);
-  if (dot === null) picture.clear("This net has errors.");
-  else await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
+  if (dot !== null) await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
 }
 
 async function showSource(): Promise<void> {
@@ -245,6 +250,7 @@ async function share(): Promise<void> {
 async function openFile(server: Server): Promise<boolean> {
   const file = await server.open();
   if (!file.name) return false;
+  await compiler.ask("open", file.name, file.beside);
   saving = new Saving(
     server,
     file,

@@ -91,6 +91,7 @@ export type Sizes = Record<string, number[]>;
 export interface Desk {
   about(): About;
   example(name: string): string;
+  open(name: string, beside: Record<string, string>): null;
   update(text: string, net: string | null, sizes: Sizes): Update;
   rest(): Diagnostic[];
   complete(offset: number): Completions;

@@ -7,6 +7,7 @@ export interface ServedFile {
   text: string;
   sum: string; // what tells two versions of the text apart
   can_save: boolean;
+  beside: Record<string, string>; // the files that it can import
 }
 
 export type TrainingEvent =
