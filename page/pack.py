@@ -1,8 +1,10 @@
 """Compiles modules with the Python of the browser. The build runs this file in pyodide.
 
-Compiled modules load faster than sources, and need no source beside them. They have no line numbers,
-which would be a fifth of their size.
+Compiled modules load faster than sources, and need no source beside them. They have no line
+numbers, which would be a fifth of their size.
 """
+
+from __future__ import annotations
 
 import gzip
 import io
@@ -11,37 +13,41 @@ import tarfile
 import zipfile
 from importlib._bootstrap_external import _code_to_hash_pyc
 from types import CodeType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TEXTS = "texts/"  # the folder of files that the compiler reads as they are
 # What the compiler does not import from Python's library, by the beginning of its path.
 UNUSED = tuple(
     """
-    _pydatetime. _pydecimal. _pyio. _pyrepl/ bdb. cProfile. cgi cmd. configparser. ctypes/
-    curses/ dbm/ doctest. ensurepip/ filecmp. fileinput. ftplib. idlelib/ imaplib. lib2to3/ mailbox.
-    mailcap. modulefinder. multiprocessing/ netrc. nntplib. optparse. pdb. pickletools. plistlib. poplib.
-    profile. pstats. pty. pyclbr. pydoc. pydoc_data/ sched. shelve. smtplib. socketserver. sqlite3/
-    statistics. symtable. tabnanny. telnetlib. timeit. tkinter/ trace. tracemalloc. tty. turtle
-    unittest/ venv/ wave. webbrowser. wsgiref/ xml/ xmlrpc/ zipapp.
+    _pydatetime. _pydecimal. _pyio. _pyrepl/ bdb. cProfile. cgi cmd. configparser. ctypes/ curses/
+    dbm/ doctest. ensurepip/ filecmp. fileinput. ftplib. idlelib/ imaplib. lib2to3/ mailbox.
+    mailcap. modulefinder. multiprocessing/ netrc. nntplib. optparse. pdb. pickletools. plistlib.
+    poplib. profile. pstats. pty. pyclbr. pydoc. pydoc_data/ sched. shelve. smtplib. socketserver.
+    sqlite3/ statistics. symtable. tabnanny. telnetlib. timeit. tkinter/ trace. tracemalloc. tty.
+    turtle unittest/ venv/ wave. webbrowser. wsgiref/ xml/ xmlrpc/ zipapp.
 """.split()
 )
 ENCODINGS = ("__init__", "aliases", "ascii", "cp437", "idna", "latin_1", "raw_unicode_escape")
 ENCODINGS += ("unicode_escape", "utf_8", "utf_8_sig", "utf_16", "utf_16_le")
 
 
-def bare(code):
-    """Code without line numbers: each entry says so for eight instructions (CPython's locations.md)."""
+def bare(code: CodeType) -> CodeType:
+    """Code without line numbers: one entry says so for eight instructions of two bytes each."""
     constants = tuple(bare(c) if isinstance(c, CodeType) else c for c in code.co_consts)
     entries = -(-len(code.co_code) // 16)
     return code.replace(co_linetable=b"\xff" * entries, co_consts=constants)
 
 
-def compiled(source, name):
+def compiled(source: bytes, name: str) -> bytes:
     """The content of the compiled module of a source, which Python does not compare with it."""
     code = compile(source, name, "exec", optimize=1)
     return _code_to_hash_pyc(bare(code), b"\0" * 8, checked=False)
 
 
-def compiler(folder):
+def compiler(folder: str) -> bytes:
     """The modules of the compiler and what they read, as a `.tar.gz`."""
     packed = io.BytesIO()
     with (
@@ -55,7 +61,7 @@ def compiler(folder):
     return packed.getvalue()
 
 
-def _files(folder):
+def _files(folder: str) -> Iterator[tuple[str, bytes]]:
     for inside, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -69,7 +75,7 @@ def _files(folder):
                 yield short.removeprefix(TEXTS), content
 
 
-def library(path):
+def library(path: str) -> bytes:
     """Python's library without what is unused, as an archive from which Python imports."""
     packed = io.BytesIO()
     with (
@@ -82,7 +88,8 @@ def library(path):
             if name.startswith(UNUSED) or is_foreign or name.endswith("/"):
                 continue
             content = sources.read(name)
+            stored = name
             if name.endswith(".py"):
-                name, content = name + "c", compiled(content, f"/lib/{name}")
-            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+                stored, content = name + "c", compiled(content, f"/lib/{name}")
+            archive.writestr(zipfile.ZipInfo(stored), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()

@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 
 from netdsl.analysis.sizes import two_settings
-from netdsl.backends.onnx.graph import check_file
+from netdsl.backends.onnx.write import check_file
 from netdsl.backends.torch.module import lower, set_weights
 from netdsl.backends.torch.steps import as_list
 from netdsl.errors import NetdslError

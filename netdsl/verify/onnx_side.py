@@ -11,11 +11,12 @@ import onnx
 import onnxruntime
 from onnx import helper
 
-from netdsl.backends.onnx.fold import stored_chunks
+from netdsl.backends.onnx.elements import ELEMENT
+from netdsl.backends.onnx.folded import stored_chunks
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.origin import LAYER, layer_of, result_of
-from netdsl.backends.onnx.precision import ELEMENT
+from netdsl.backends.onnx.write import as_onnx
 from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import shape_of
 
@@ -44,15 +45,15 @@ class OnnxSide:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         built = skeleton(graph)
+        self.model = as_onnx(built)
         # What netdsl has inferred, which ONNX would take over instead of inferring it.
-        del built.model.graph.value_info[:]
+        del self.model.graph.value_info[:]
         self.stored = {name: stored.source for name, stored in built.stored.items()}
         self.params = built.params
-        self.model = built.model
-        self.tensor = _tensors(graph, built.model, _last(built.model))
+        self.tensor = _tensors(graph, self.model, _last(self.model))
         # The model in which only the shapes of the inputs and weights are known.
         self._bare = onnx.ModelProto()
-        self._bare.CopyFrom(built.model)
+        self._bare.CopyFrom(self.model)
         self._bare.graph.input.extend(
             helper.make_tensor_value_info(k, built.element, s.param.shape)
             for k, s in built.stored.items()
@@ -161,7 +162,7 @@ class ExportedSide:
 
     def __init__(self, side: OnnxSide, arrays: dict[str, np.ndarray]) -> None:
         built = skeleton(side.graph, Form(fold=True))
-        self.model = built.model
+        self.model = as_onnx(built)
         self.arrays = {}
         for name, stored in built.stored.items():
             if stored.norm is None:
@@ -172,14 +173,14 @@ class ExportedSide:
                 self.arrays[name] = np.concatenate(flat).reshape(stored.param.shape)
         nodes = {n.name: n for n in side.graph.nodes}
         self.folded: dict[str, Node] = {}
-        for node in built.model.graph.node:
+        for node in self.model.graph.node:
             metadata = {p.key: p.value for p in node.metadata_props}
             if "netdsl.folded" in metadata:
                 self.folded[metadata[LAYER]] = nodes[metadata["netdsl.folded"]]
         # A folded layer may consist of other nodes than in `OnnxSide`, with other names of values.
-        last = _last(built.model)
+        last = _last(self.model)
         last |= {norm.name: last[name] for name, norm in self.folded.items()}
-        self.tensor = _tensors(side.graph, built.model, last)
+        self.tensor = _tensors(side.graph, self.model, last)
 
     def session(self, wanted: dict[str, str], *, threads: int = 0) -> onnxruntime.InferenceSession:
         """A session in which these inner values, with their element types, are outputs too."""

@@ -232,6 +232,7 @@ BOUNDARY = {
     "data.metrics",
     "diagnostics",
     "analysis.expect",
+    "backends.onnx.write",
     "elaborate.arguments",
     "elaborate.bodies",
     "elaborate.builder",
@@ -323,8 +324,8 @@ UNUSED = {
 }
 OWN = set(
     """
-    analysis checking cli commands diagnostics draw driver elaborate errors ir library limits ops pipes
-    process render source syntax version words
+    analysis checking cli commands diagnostics draw driver elaborate errors ir library limits ops
+    pipes process render source syntax version words
 """.split()
 )
 

@@ -10,9 +10,9 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.reference import FAMILIES
 from netdsl.ir.op import Op
 from netdsl.ops import LAYERS
+from netdsl.reference import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

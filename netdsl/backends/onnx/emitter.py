@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import onnx
-from onnx import helper
-
+from netdsl.backends.onnx.elements import ELEMENT, check_fits
+from netdsl.backends.onnx.make import entry, make_node, make_tensor
 from netdsl.backends.onnx.origin import RESULT, line_of, mark
-from netdsl.backends.onnx.precision import ELEMENT, narrowed
 from netdsl.ir.sizes import Arithmetic, AxisSize, expressed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.backends.onnx.proto import NodeProto, TensorProto
     from netdsl.ir.graph import Node, Site
     from netdsl.ir.lowering import TypedName
     from netdsl.ir.op import Param
@@ -31,8 +29,8 @@ class GraphEmitter:
     def __init__(self, opset: int, dtype: str = "float32") -> None:
         self.opset = opset
         self._dtype = dtype
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[tuple[object, ...], onnx.TensorProto] = {}
+        self.nodes: list[NodeProto] = []
+        self.constants: dict[tuple[object, ...], TensorProto] = {}
         self.params: dict[str, Param] = {}
         self.results: tuple[str, ...] = ()  # the further results of the layer that the net uses
         self.made: dict[str, str] = {}  # their names in the model
@@ -74,7 +72,7 @@ class GraphEmitter:
         names = [name, *(f"{name}/{i}" for i in range(1, count))]
         if name == self._stored:
             names[0] += "/value"
-        node = helper.make_node(op_type, list(inputs), names, name=name, **attributes)
+        node = make_node(op_type, inputs, names, name, **attributes)
         mark(node, self._line, self._name, self._kind)
         self.nodes.append(node)
         return names
@@ -82,7 +80,7 @@ class GraphEmitter:
     def result(self, name: str, value: str) -> None:
         """Give a further result of the layer, and mark the node that makes it."""
         maker = next(node for node in reversed(self.nodes) if value in node.output)
-        maker.metadata_props.add(key=RESULT, value=name)
+        maker.metadata_props.append(entry(RESULT, name))
         self.made[name] = value
 
     def pad(
@@ -112,8 +110,8 @@ class GraphEmitter:
         dtype = param.dtype
         if dtype == "float32":
             dtype = self._dtype
-            narrowed(name, np.asarray(param.values, np.float32), dtype)  # raises for an overflow
-        self.constants[name,] = helper.make_tensor(name, ELEMENT[dtype], param.shape, param.values)
+            check_fits(name, param.values, dtype)
+        self.constants[name,] = make_tensor(name, ELEMENT[dtype], param.shape, param.values)
 
     def ints(self, values: int | Sequence[int]) -> str:
         """A constant of 64-bit integers: a scalar, or a vector."""
@@ -147,9 +145,10 @@ class GraphEmitter:
 
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant in the model's type: a scalar, or a vector."""
-        narrowed(self._name, np.asarray(values, np.float32), self._dtype)  # raises for an overflow
         if isinstance(values, (int, float)):
+            check_fits(self._name, (values,), self._dtype)
             return self._constant(self._dtype, (), (float(values),))
+        check_fits(self._name, values, self._dtype)
         return self._constant(self._dtype, (len(values),), tuple(values))
 
     def scales(self, values: Sequence[float]) -> str:
@@ -164,5 +163,5 @@ class GraphEmitter:
         key = (dtype, shape, values)
         if key not in self.constants:
             name = f"constant/{len(self.constants)}"
-            self.constants[key] = helper.make_tensor(name, ELEMENT[dtype], shape, values)
+            self.constants[key] = make_tensor(name, ELEMENT[dtype], shape, values)
         return self.constants[key].name

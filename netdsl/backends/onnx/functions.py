@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onnx import FunctionProto, NodeProto, helper
-
+from netdsl.backends.onnx.make import make_node, operator_sets
 from netdsl.backends.onnx.origin import LINE, layer_of, line_of, mark
+from netdsl.backends.onnx.proto import FunctionProto
 from netdsl.ir.graph import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from netdsl.backends.onnx.proto import NodeProto
 
 DOMAIN = "netdsl"
 
@@ -33,7 +34,7 @@ def group(
         if not outs:
             continue
         function = _function(members, scope.name, ins, outs, opset)
-        body = function.SerializeToString(deterministic=True)
+        body = function.serialized()
         if body not in functions:
             function.name = _unique(str(scope.kind), {f.name for f in functions.values()})
             functions[body] = function
@@ -61,7 +62,7 @@ def _border(
 
 
 def _call(function: str, scope: Scope, ins: list[str], outs: list[str]) -> NodeProto:
-    call = helper.make_node(function, ins, outs, name=scope.name, domain=DOMAIN)
+    call = make_node(function, ins, outs, scope.name, domain=DOMAIN)
     assert scope.site is not None
     mark(call, line_of(scope.site), scope.name, str(scope.kind))
     return call
@@ -91,20 +92,19 @@ def _function(
             while local[name] in taken:
                 local[name] += "/value"
             taken.add(local[name])
-    return helper.make_function(
-        DOMAIN,
-        "",
-        [local[name] for name in ins],
-        [local[name] for name in outs],
-        [_renamed(node, scope, local) for node in members],
-        [helper.make_opsetid("", opset), helper.make_opsetid(DOMAIN, 1)],
+    return FunctionProto(
+        name="",
+        input=[local[name] for name in ins],
+        output=[local[name] for name in outs],
+        node=[_renamed(node, scope, local) for node in members],
+        opset_import=operator_sets(opset, DOMAIN),
+        domain=DOMAIN,
     )
 
 
 def _renamed(node: NodeProto, scope: str, local: dict[str, str]) -> NodeProto:
     """A copy of a node, with names that are local to a function."""
-    copy = NodeProto()
-    copy.CopyFrom(node)
+    copy = node.copy()
     copy.name = _local(node.name, scope, node.op_type)
     copy.input[:] = [local.get(name, name) for name in node.input]
     copy.output[:] = [local[name] for name in node.output]

@@ -7,28 +7,26 @@ heads and without layers that act only in training.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-import onnx
-from onnx import helper
-
 from netdsl.backends.onnx import lrn
+from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.backends.onnx.emitter import GraphEmitter
 from netdsl.backends.onnx.fold import Stored, fold, plain
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.functions import DOMAIN, group
+from netdsl.backends.onnx.make import entry, make_node, make_value_info, operator_sets
 from netdsl.backends.onnx.pixels import is_resized, prepare
-from netdsl.backends.onnx.precision import ELEMENT
+from netdsl.backends.onnx.proto import GraphProto, ModelProto
 from netdsl.backends.place import at
 from netdsl.ir.graph import Scope
 from netdsl.ir.lowering import TypedName
 from netdsl.ir.types import Sym
-from netdsl.weights.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from netdsl.backends.onnx.proto import FunctionProto, NodeProto, ValueInfoProto
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.op import Param
     from netdsl.ir.types import TensorType
@@ -45,7 +43,7 @@ class Skeleton:
 
     def __init__(
         self,
-        model: onnx.ModelProto,
+        model: ModelProto,
         params: dict[str, Param],
         stored: dict[str, Stored],
         dtype: str = "float32",
@@ -63,7 +61,7 @@ class Skeleton:
     @property
     def item(self) -> int:
         """The size in bytes of one number of the weights."""
-        return DTYPES[self.dtype].itemsize
+        return 4 if self.dtype == "float32" else 2
 
 
 def skeleton(
@@ -132,42 +130,38 @@ def _inputs(graph: Graph, emitter: GraphEmitter, form: Form) -> dict[int, TypedN
 
 def _model(
     graph: Graph, emitter: GraphEmitter, form: Form, metadata: Mapping[str, str]
-) -> onnx.ModelProto:
+) -> ModelProto:
     outer = "float32" if form.keep_io else form.dtype
     batch = form.batch or "N"
     inputs = [_value_info(value.name, value.type, outer, batch) for value in graph.inputs]
     if form.pixels is not None:
         inputs[0] = _picture_info(graph.inputs[0], batch)
-    functions: list[onnx.FunctionProto] = []
-    opsets = [helper.make_opsetid("", form.opset)]
+    functions: list[FunctionProto] = []
     scopes = _lrn_functions(graph, form)
     if form.functions:
         scopes += graph.scopes.values()
     if scopes:
         names = {output.name for output in graph.outputs}
         functions = group(emitter.nodes, scopes, names, form.opset)
-    if functions:
-        opsets.append(helper.make_opsetid(DOMAIN, 1))
-    whole = helper.make_graph(
-        emitter.nodes,
-        graph.name,
-        inputs,
-        [_value_info(output.name, output.value.type, outer, batch) for output in graph.outputs],
-        list(emitter.constants.values()),
-        doc_string=graph.doc,
+    whole = GraphProto(
+        node=emitter.nodes,
+        name=graph.name,
+        initializer=emitter.constants.values(),
+        doc_string=graph.doc or None,
+        input=inputs,
+        output=[_value_info(o.name, o.value.type, outer, batch) for o in graph.outputs],
     )
-    model = helper.make_model(
-        whole,
-        opset_imports=opsets,
+    return ModelProto(
         ir_version=IR_VERSION,
-        functions=functions,
         producer_name="netdsl",
+        graph=whole,
+        opset_import=operator_sets(form.opset, *([DOMAIN] if functions else [])),
+        metadata_props=[entry(*item) for item in {**_properties(graph, form), **metadata}.items()],
+        functions=functions,
     )
-    helper.set_model_props(model, {**_properties(graph, form), **metadata})
-    return model
 
 
-def _add_value_info(model: onnx.ModelProto, inner: Mapping[str, Value], form: Form) -> None:
+def _add_value_info(model: ModelProto, inner: Mapping[str, Value], form: Form) -> None:
     """Record the types of the results of layers, which viewers show on the arrows."""
     made = {name for node in model.graph.node for name in node.output}
     made -= {output.name for output in model.graph.output}
@@ -196,12 +190,12 @@ def _properties(graph: Graph, form: Form) -> dict[str, str]:
     return properties
 
 
-def _value_info(name: str, type_: TensorType, dtype: str, batch: int | str) -> onnx.ValueInfoProto:
+def _value_info(name: str, type_: TensorType, dtype: str, batch: int | str) -> ValueInfoProto:
     element = ELEMENT[dtype if type_.dtype == "float32" else type_.dtype]
     return _tensor_info(name, element, (batch, *type_.shape))
 
 
-def _picture_info(value: Value, batch: int | str) -> onnx.ValueInfoProto:
+def _picture_info(value: Value, batch: int | str) -> ValueInfoProto:
     """An input that takes pictures as bytes."""
     type_ = value.type
     sizes: tuple[str | int | Sym, ...] = type_.spatial
@@ -210,11 +204,9 @@ def _picture_info(value: Value, batch: int | str) -> onnx.ValueInfoProto:
     return _tensor_info(value.name, ELEMENT["uint8"], (batch, *sizes, type_.channels))
 
 
-def _tensor_info(
-    name: str, element: int, shape: tuple[str | int | Sym, ...]
-) -> onnx.ValueInfoProto:
+def _tensor_info(name: str, element: int, shape: tuple[str | int | Sym, ...]) -> ValueInfoProto:
     dims = [str(d) if isinstance(d, Sym) else d for d in shape]
-    return helper.make_tensor_value_info(name, element, dims)
+    return make_value_info(name, element, dims)
 
 
 # ---- the outputs
@@ -264,7 +256,7 @@ def _rename_outputs(
         # The name of an input means the input, except in a node that makes a value of that name.
         _rename(node, renamed, kept=of_inputs.difference(node.output))
     for source, target in copies:
-        emitter.nodes.append(helper.make_node("Identity", [source], [target], name=target))
+        emitter.nodes.append(make_node("Identity", [source], [target], target))
 
 
 def _widen_outputs(graph: Graph, emitter: GraphEmitter) -> None:
@@ -273,19 +265,14 @@ def _widen_outputs(graph: Graph, emitter: GraphEmitter) -> None:
     for node in emitter.nodes:
         _rename(node, wide)
     emitter.nodes.extend(
-        helper.make_node("Cast", [narrow], [name], name=f"{name}/wide", to=ELEMENT["float32"])
+        make_node("Cast", [narrow], [name], f"{name}/wide", to=ELEMENT["float32"])
         for name, narrow in wide.items()
     )
 
 
-def _rename(node: onnx.NodeProto, names: Mapping[str, str], kept: Collection[str] = ()) -> None:
+def _rename(node: NodeProto, names: Mapping[str, str], kept: Collection[str] = ()) -> None:
     """Replace the names of values that a node takes and makes, except those to be kept."""
     for values in (node.input, node.output):
         for i, name in enumerate(values):
             if name in names and name not in kept:
                 values[i] = names[name]
-
-
-def check_file(path: str | os.PathLike[str]) -> None:
-    """Run ONNX's full check of a written model; raises `onnx.checker.ValidationError`."""
-    onnx.checker.check_model(os.fspath(path), full_check=True)

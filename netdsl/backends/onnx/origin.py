@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
+
+from netdsl.backends.onnx.make import entry
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from collections.abc import Iterable
 
+    from netdsl.backends.onnx.proto import NodeProto
     from netdsl.ir.graph import Site
 
 LINE, LAYER, KIND = "netdsl.line", "netdsl.layer", "netdsl.kind"
 RESULT = "netdsl.result"
+
+
+class Marked(Protocol):
+    """A node, of `onnx` or of `proto`."""
+
+    @property
+    def metadata_props(self) -> Iterable[Any]:
+        """Its metadata: each has a `key` and a `value`."""
 
 
 def line_of(site: Site) -> str:
@@ -21,18 +32,18 @@ def line_of(site: Site) -> str:
 def mark(node: NodeProto, line: str, layer: str, kind: str) -> None:
     """Add the origin of a node to its metadata."""
     for key, value in ((LINE, line), (LAYER, layer), (KIND, kind)):
-        node.metadata_props.add(key=key, value=value)
+        node.metadata_props.append(entry(key, value))
 
 
-def layer_of(node: NodeProto) -> str:
+def layer_of(node: Marked) -> str:
     """The name of the layer that a node comes from; empty for a node without a mark."""
-    return _entry(node, LAYER)
+    return _value(node, LAYER)
 
 
-def result_of(node: NodeProto) -> str:
+def result_of(node: Marked) -> str:
     """The name of the further result that a node makes; empty for most nodes."""
-    return _entry(node, RESULT)
+    return _value(node, RESULT)
 
 
-def _entry(node: NodeProto, key: str) -> str:
-    return next((entry.value for entry in node.metadata_props if entry.key == key), "")
+def _value(node: Marked, key: str) -> str:
+    return next((item.value for item in node.metadata_props if item.key == key), "")

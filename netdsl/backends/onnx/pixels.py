@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.backends.onnx.precision import ELEMENT
+from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.errors import OpError
 from netdsl.words import counted
 

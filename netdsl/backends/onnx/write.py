@@ -1,8 +1,8 @@
 """Writes ONNX files as a stream: the weights are never in memory all at once.
 
 A protobuf message is the concatenation of its fields in any order, and a sub-message is its length
-and its bytes (protobuf encoding guide). So `onnx` serialises the small skeleton, and the weights
-are appended to its graph while they are computed. Models over 2 GB, the limit of a protobuf
+and its bytes (protobuf encoding guide). So the small skeleton is written first, and the weights are
+appended to its graph while they are computed. Models over 2 GB, the limit of a protobuf
 message, have their weights in one file beside the model.
 """
 
@@ -12,14 +12,15 @@ import hashlib
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
-from onnx import TensorProto
 
-from netdsl.backends.onnx.fold import stored_chunks
+from netdsl.backends.onnx.folded import stored_chunks
+from netdsl.backends.onnx.make import EXTERNAL, entry
 from netdsl.backends.onnx.precision import narrowed
+from netdsl.backends.onnx.proto import ModelProto, TensorProto, tag
 from netdsl.files import replacing
 from netdsl.weights.fresh import fresh_chunks
 from netdsl.words import counted
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from concurrent.futures import Future
     from pathlib import Path
+
+    import onnx
 
     from netdsl.backends.onnx.graph import Skeleton
     from netdsl.ir.op import Param
@@ -62,16 +65,13 @@ def write_model(skeleton: Skeleton, path: Path, chunks: Chunks) -> dict[Path, st
 def _write_whole(
     skeleton: Skeleton, path: Path, chunks: Chunks, sizes: Mapping[str, int]
 ) -> dict[Path, str]:
-    model = onnx.ModelProto()
-    model.CopyFrom(skeleton.model)
-    graph = _bytes(model.graph)
-    model.ClearField("graph")
+    graph = skeleton.model.graph.serialized()
     heads = {
         name: _tensor_head(name, stored.param, skeleton.element, sizes[name])
         for name, stored in skeleton.stored.items()
     }
     length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
-    head = _bytes(model) + _tag(_GRAPH_FIELD, length)
+    head = skeleton.model.serialized(but="graph") + tag(_GRAPH_FIELD, length)
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         out = _Out(file, len(head) + length)
         out.write(head + graph)
@@ -85,28 +85,36 @@ def _write_external(
     skeleton: Skeleton, path: Path, chunks: Chunks, sizes: Mapping[str, int]
 ) -> dict[Path, str]:
     data = path.with_name(path.name + ".data")
-    model = onnx.ModelProto()
-    model.CopyFrom(skeleton.model)
+    tensors = []
     with replacing(data) as temporary, io.FileIO(temporary, "w") as file:
         out = _Out(file, sum(-(-size // ALIGN) * ALIGN for size in sizes.values()))
         for name, stored in skeleton.stored.items():
             out.write(b"\0" * (-out.size % ALIGN))
-            tensor = model.graph.initializer.add(
-                name=name, data_type=skeleton.element, dims=stored.param.shape
+            place = {"location": data.name, "offset": str(out.size), "length": str(sizes[name])}
+            tensors.append(
+                TensorProto(
+                    name=name,
+                    data_type=skeleton.element,
+                    dims=stored.param.shape,
+                    external_data=[entry(*item) for item in place.items()],
+                    data_location=EXTERNAL,
+                )
             )
-            tensor.data_location = TensorProto.EXTERNAL
-            for key, value in (
-                ("location", data.name),
-                ("offset", str(out.size)),
-                ("length", str(sizes[name])),
-            ):
-                tensor.external_data.add(key=key, value=value)
             _write_tensor(out, name, skeleton, chunks)
         data_sum = out.sum()
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         small = _Out(file)
-        small.write(_bytes(model))
+        small.write(_with_tensors(skeleton.model, tensors).serialized())
         return {path: small.sum(), data: data_sum}
+
+
+def as_onnx(skeleton: Skeleton) -> onnx.ModelProto:
+    """The skeleton as a message of the package `onnx`."""
+    import onnx  # few exports need it
+
+    model = onnx.ModelProto()
+    model.ParseFromString(skeleton.model.serialized())
+    return model
 
 
 def model_of(skeleton: Skeleton, chunks: Chunks) -> onnx.ModelProto:
@@ -114,14 +122,23 @@ def model_of(skeleton: Skeleton, chunks: Chunks) -> onnx.ModelProto:
 
     `chunks` gives the float32 numbers of each tensor of the checkpoint.
     """
-    model = onnx.ModelProto()
-    model.CopyFrom(skeleton.model)
+    import onnx  # few exports need it
+
+    model = as_onnx(skeleton)
     for name, stored in skeleton.stored.items():
         pieces = stored_chunks(stored, skeleton.params, chunks)
         array = np.concatenate([narrowed(name, np.ravel(p), skeleton.dtype) for p in pieces])
         tensor = onnx.numpy_helper.from_array(array.reshape(stored.param.shape), name)
         model.graph.initializer.append(tensor)
     return model
+
+
+def _with_tensors(model: ModelProto, tensors: list[TensorProto]) -> ModelProto:
+    """A model with more tensors."""
+    made, graph = copy(model), copy(model.graph)
+    graph.initializer = [*graph.initializer, *tensors]
+    made.graph = graph
+    return made
 
 
 class _Out:
@@ -184,25 +201,12 @@ def _write_tensor(out: _Out, name: str, skeleton: Skeleton, chunks: Chunks) -> N
 def _tensor_head(name: str, param: Param, element: int, size: int) -> bytes:
     """The field of an initialiser up to its numbers, which take `size` bytes."""
     tensor = TensorProto(name=name, data_type=element, dims=param.shape)
-    inner = _bytes(tensor) + _tag(_RAW_DATA_FIELD, size)
-    return _tag(_INITIALIZER_FIELD, len(inner) + size) + inner
+    inner = tensor.serialized() + tag(_RAW_DATA_FIELD, size)
+    return tag(_INITIALIZER_FIELD, len(inner) + size) + inner
 
 
-def _bytes(message: onnx.ModelProto | onnx.GraphProto | TensorProto) -> bytes:
-    data: bytes = message.SerializeToString(deterministic=True)
-    return data
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Run ONNX's full check of a written model; raises `onnx.checker.ValidationError`."""
+    import onnx  # only `verify` needs it
 
-
-def _tag(field: int, length: int) -> bytes:
-    """The head of a length-delimited field (wire type 2)."""
-    return _varint(field << 3 | 2) + _varint(length)
-
-
-def _varint(value: int) -> bytes:
-    """A number with 7 bits in each byte; all bytes but the last have their highest bit set."""
-    data = bytearray()
-    while value > 127:
-        data.append(value & 127 | 128)
-        value >>= 7
-    data.append(value)
-    return bytes(data)
+    onnx.checker.check_model(os.fspath(path), full_check=True)

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 import netdsl
 from netdsl.backends.onnx import write as onnx_file
 from netdsl.backends.onnx.form import Form, Pixels
-from netdsl.backends.onnx.graph import check_file, skeleton
-from netdsl.backends.onnx.write import fresh_weights, model_of, write_model
+from netdsl.backends.onnx.graph import skeleton
+from netdsl.backends.onnx.write import check_file, fresh_weights, model_of, write_model
 from netdsl.ir.op import Param
 from netdsl.weights import fresh as weights
 from netdsl.weights.fresh import chunks_of
