@@ -27,7 +27,7 @@ _WORD = re.compile(r"\w+")
 _TRAIN = "train "  # before the name of a net: the key of its section
 
 
-class Part(NamedTuple):
+class Passage(NamedTuple):
     """A definition, a `let` or a `train` section: its place, and the comment above it."""
 
     span: Span
@@ -42,7 +42,7 @@ class NetState(NamedTuple):
     """
 
     checked: Checked
-    parts: dict[str, Part]
+    parts: dict[str, Passage]
     outside: tuple[object, ...]
     errors: list[Diagnostic]
     warnings: list[Diagnostic]
@@ -131,7 +131,7 @@ class Document:
         state = self.nets[name] = _moved(old, used)
         return state
 
-    def _build(self, name: str, program: Program, parts: dict[str, Part]) -> NetState:
+    def _build(self, name: str, program: Program, parts: dict[str, Passage]) -> NetState:
         checked = Checked(name, name)
         errors = checked.build(program)
         warnings: list[Diagnostic] = []
@@ -145,12 +145,12 @@ class Document:
 # ---- what a net depends on
 
 
-def _parts(program: Program) -> dict[str, Part]:
+def _parts(program: Program) -> dict[str, Passage]:
     """What the file defines, by name; a `train` section has the name of its net after `train`."""
     tree = program.module.tree
-    parts = {let.name: Part(let.span) for let in tree.lets}
-    parts |= {item.name: Part(item.span, item.doc) for item in tree.definitions}
-    parts |= {_TRAIN + train.net: Part(train.span) for train in tree.trains}
+    parts = {let.name: Passage(let.span) for let in tree.lets}
+    parts |= {item.name: Passage(item.span, item.doc) for item in tree.definitions}
+    parts |= {_TRAIN + train.net: Passage(train.span) for train in tree.trains}
     return parts
 
 
@@ -167,9 +167,9 @@ def _outside(program: Program) -> tuple[object, ...]:
     return (imports, *((source.key, source.text) for source in files))
 
 
-def _used(name: str, parts: dict[str, Part]) -> dict[str, Part]:
+def _used(name: str, parts: dict[str, Passage]) -> dict[str, Passage]:
     """The parts that a net names, and those that these name, itself included."""
-    used: dict[str, Part] = {}
+    used: dict[str, Passage] = {}
     waiting = [name]
     while waiting:
         word = waiting.pop()
@@ -179,7 +179,7 @@ def _used(name: str, parts: dict[str, Part]) -> dict[str, Part]:
     return used
 
 
-def _is_same(state: NetState, parts: dict[str, Part], outside: tuple[object, ...]) -> bool:
+def _is_same(state: NetState, parts: dict[str, Passage], outside: tuple[object, ...]) -> bool:
     """Whether a net depends on the same texts as before, and every place is in one of them."""
     if state.outside != outside or state.parts.keys() != parts.keys():
         return False
@@ -189,7 +189,7 @@ def _is_same(state: NetState, parts: dict[str, Part], outside: tuple[object, ...
     return all(_part_of(span, state.parts) is not None for span in spans if _is_home(span, state))
 
 
-def _text(part: Part) -> tuple[str, str]:
+def _text(part: Passage) -> tuple[str, str]:
     return part.span.text, part.doc
 
 
@@ -204,7 +204,7 @@ def _spans(diagnostic: Diagnostic) -> Iterable[Span]:
     return [span for span in places if span is not None]
 
 
-def _part_of(span: Span, parts: dict[str, Part]) -> str | None:
+def _part_of(span: Span, parts: dict[str, Passage]) -> str | None:
     """The name of the part that a place is in."""
     for name, part in parts.items():
         if part.span.start <= span.start and span.end <= part.span.end:
@@ -222,7 +222,7 @@ def _is_in_place(state: NetState) -> bool:
     return all(built[name].span.start == part.span.start for name, part in state.parts.items())
 
 
-def _moved(state: NetState, parts: dict[str, Part]) -> NetState:
+def _moved(state: NetState, parts: dict[str, Passage]) -> NetState:
     """The results of a net whose parts are at other places."""
 
     def span_of(span: Span) -> Span:

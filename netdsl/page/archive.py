@@ -13,13 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import netdsl
 from netdsl.library import resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGE = Path(netdsl.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 START = "netdsl.page.desk"
 BY_NAME = ("ops",)  # packages whose modules are imported by a name that is computed
 READ = ("backends/torch/modules.py",)  # modules that the compiler reads as text

@@ -25,6 +25,7 @@ from netdsl.lsp.completion import completions
 from netdsl.lsp.document import Document
 from netdsl.lsp.hints import hints
 from netdsl.lsp.hover import hover
+from netdsl.page.model import model_pieces
 from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.version import __version__
@@ -151,6 +152,11 @@ class Desk:
             return emit_source(graph)
         except NetdslError as error:
             return "".join(f"# {line}\n" for line in str(error).splitlines())
+
+    def onnx_model(self) -> Json | None:
+        """The picked net as an ONNX model without its weights, as `model_pieces` gives it."""
+        graph = self._graph()
+        return None if graph is None else model_pieces(graph)
 
     # ---- parts of the answers
 

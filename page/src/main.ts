@@ -10,6 +10,7 @@ import { Saving } from "./saving";
 import { Server, takeToken } from "./server";
 import { addressOf, textIn } from "./share";
 import { LayerTable } from "./table";
+import { onnxModel } from "./weights";
 
 const FIRST = "lenet5"; // the example that a new visitor sees
 const KEPT = "netdsl.text"; // where the browser keeps the text between visits
@@ -316,6 +317,10 @@ function connect(): void {
     if (picture.svg) download(`${nets.value}.svg`, picture.svg.outerHTML, "image/svg+xml");
   });
   on("#save-torch", "click", () => download("model.py", find("#torch-source").textContent ?? "", "text/x-python"));
+  on("#save-onnx", "click", async () => {
+    const model = await compiler.ask("onnx_model");
+    if (model !== null) download(`${nets.value}.onnx`, onnxModel(model, new Map(), 0), "application/octet-stream");
+  });
   on("#copy-torch", "click", () => void navigator.clipboard.writeText(find("#torch-source").textContent ?? ""));
   on("#theme", "click", () => {
     document.documentElement.dataset["theme"] = theme() === "dark" ? "light" : "dark";

@@ -85,6 +85,22 @@ export interface About {
   examples: string[];
 }
 
+// How the numbers of a tensor begin: drawn from a distribution, or the `values`.
+export interface Start {
+  name: string;
+  shape: number[];
+  kind: "constant" | "uniform" | "normal" | "bilinear" | "literal";
+  scale: number;
+  values: number[];
+}
+
+// An ONNX model: each of the pieces, in base64, is followed by the numbers of its tensor.
+export interface ModelPieces {
+  pieces: string[];
+  whole: string; // the model, if it has no tensors
+  tensors: Start[];
+}
+
 export type Sizes = Record<string, number[]>;
 
 // The methods of the desk, by name.
@@ -98,6 +114,7 @@ export interface Desk {
   explain(offset: number): Explanation | null;
   picture(theme: string, depth: number | null, direction: string): string | null;
   torch_source(): string;
+  onnx_model(): ModelPieces | null;
 }
 
 export interface Request {

@@ -25,11 +25,15 @@ from netdsl.backends.onnx.proto import (
     TensorTypeProto,
     TypeProto,
     ValueInfoProto,
+    tag,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from netdsl.ir.op import Param
+
+GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9  # of a model, a graph, a tensor
 EXTERNAL = 1  # the `data_location` of a tensor whose numbers are in another file
 _TYPES = {"f": 1, "i": 2, "s": 3, "t": 4, "g": 5, "floats": 6, "ints": 7, "strings": 8}
 
@@ -113,3 +117,10 @@ def operator_sets(opset: int, *domains: str) -> list[OperatorSetProto]:
     """The version of ONNX's operators, and version 1 of those of other domains."""
     others = [OperatorSetProto(domain=domain, version=1) for domain in domains]
     return [OperatorSetProto(domain="", version=opset), *others]
+
+
+def tensor_head(name: str, param: Param, element: int, size: int) -> bytes:
+    """The field of an initialiser up to its numbers, which take `size` bytes."""
+    tensor = TensorProto(name=name, data_type=element, dims=param.shape)
+    inner = tensor.serialized() + tag(_RAW_DATA_FIELD, size)
+    return tag(_INITIALIZER_FIELD, len(inner) + size) + inner

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.backends.onnx.folded import stored_chunks
-from netdsl.backends.onnx.make import EXTERNAL, entry
+from netdsl.backends.onnx.make import EXTERNAL, GRAPH_FIELD, entry, tensor_head
 from netdsl.backends.onnx.precision import narrowed
 from netdsl.backends.onnx.proto import ModelProto, TensorProto, tag
 from netdsl.files import replacing
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     import onnx
 
     from netdsl.backends.onnx.graph import Skeleton
-    from netdsl.ir.op import Param
     from netdsl.weights.fresh import Chunks
 
     Data = bytes | memoryview
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 LIMIT = 2_000_000_000
 ALIGN = 4096
 WRITERS = 2  # one hashes, one writes
-_GRAPH_FIELD, _INITIALIZER_FIELD, _RAW_DATA_FIELD = 7, 5, 9
 
 
 def fresh_weights(seed: int = 0) -> Chunks:
@@ -67,11 +65,11 @@ def _write_whole(
 ) -> dict[Path, str]:
     graph = skeleton.model.graph.serialized()
     heads = {
-        name: _tensor_head(name, stored.param, skeleton.element, sizes[name])
+        name: tensor_head(name, stored.param, skeleton.element, sizes[name])
         for name, stored in skeleton.stored.items()
     }
     length = len(graph) + sum(len(heads[name]) + size for name, size in sizes.items())
-    head = skeleton.model.serialized(but="graph") + tag(_GRAPH_FIELD, length)
+    head = skeleton.model.serialized(but="graph") + tag(GRAPH_FIELD, length)
     with replacing(path) as temporary, io.FileIO(temporary, "w") as file:
         out = _Out(file, len(head) + length)
         out.write(head + graph)
@@ -196,13 +194,6 @@ def _write_tensor(out: _Out, name: str, skeleton: Skeleton, chunks: Chunks) -> N
         raise ValueError(
             f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}"
         )
-
-
-def _tensor_head(name: str, param: Param, element: int, size: int) -> bytes:
-    """The field of an initialiser up to its numbers, which take `size` bytes."""
-    tensor = TensorProto(name=name, data_type=element, dims=param.shape)
-    inner = tensor.serialized() + tag(_RAW_DATA_FIELD, size)
-    return tag(_INITIALIZER_FIELD, len(inner) + size) + inner
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
