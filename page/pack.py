@@ -43,7 +43,7 @@ def bare(code: CodeType) -> CodeType:
 
 def compiled(source: bytes, name: str) -> bytes:
     """The content of the compiled module of a source, which Python does not compare with it."""
-    code = compile(source, name, "exec", optimize=1)
+    code = compile(source, name, "exec", dont_inherit=True, optimize=1)
     return _code_to_hash_pyc(bare(code), b"\0" * 8, checked=False)
 
 
