@@ -135,9 +135,9 @@ def _first_sentence(doc: str) -> str:
 
 def _definitions(document: Document, *, nets: bool) -> Iterator[Item]:
     """The blocks or nets of the file and its imports."""
-    if document.program is None:
+    if document.last is None:
         return
-    for name, item in document.program.module.definitions.items():
+    for name, item in document.last.module.definitions.items():
         is_net = isinstance(item, ast.Alias) or item.is_net
         if is_net == nets:
             parameters = () if isinstance(item, ast.Alias) else item.parameters
@@ -171,7 +171,7 @@ def _in_call(document: Document, call: Bracket, text: str, offset: int) -> Itera
 
 def arguments_of(document: Document, name: str) -> list[tuple[str, str, str]]:
     """The arguments of a layer, block or net: name, default and meaning."""
-    item = None if document.program is None else document.program.module.definitions.get(name)
+    item = None if document.last is None else document.last.module.definitions.get(name)
     if isinstance(item, ast.Definition):
         return [
             (p.name, "required" if p.default is None else p.default.span.text, "")
@@ -198,8 +198,8 @@ def _choices(arguments: list[tuple[str, str, str]]) -> dict[str, list[str]]:
 
 def _values(document: Document) -> Iterator[Item]:
     """The names of values: `let`s of the file."""
-    if document.program is not None:
-        for name, let in document.program.module.lets.items():
+    if document.last is not None:
+        for name, let in document.last.module.lets.items():
             yield name, "value", let.span.text.split("\n")[0], name
 
 

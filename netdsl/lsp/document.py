@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.program import Program
     from netdsl.source import SourceFile
 
+_LINE = re.compile(r"\blines? \d")
 _WORD = re.compile(r"\w+")
 _TRAIN = "train "  # before the name of a net: the key of its section
 
@@ -51,8 +52,8 @@ class NetState(NamedTuple):
 class Document:
     """One version of a text; `previous` is the version before, whose results it uses again.
 
-    If it has syntax errors, `program` is None and `nets` are those of the last version without.
-    Otherwise a net is built when it is asked for.
+    If it has syntax errors, `program` is None, and `nets` are those of the last version without,
+    whose program is `last`. Otherwise a net is built when it is asked for.
     """
 
     def __init__(
@@ -62,12 +63,13 @@ class Document:
         self.with_hints = with_hints
         self.program: Program | None = None
         self.names: list[str] = []  # the nets of the file
+        self.last: Program | None = None if previous is None else previous.last
         self.nets: dict[str, NetState] = {}
         self.rebuilt: list[str] = []  # the nets that this version has built again
         self.old: dict[str, NetState] = {}
         self._faults: list[Diagnostic] = []
         if previous is not None and previous.with_hints == with_hints:
-            self.old = {**previous.old, **previous.nets}
+            self.old = {**previous.old, **(previous.nets if previous.is_sound else {})}
         try:
             self.program = program_of(source)
             self._parts, self._outside = _parts(self.program), _outside(self.program)
@@ -75,11 +77,18 @@ class Document:
             self.names = names_to_check(self.program)
         except NetdslError as error:
             self._faults += error.diagnostics
+        if self.program is not None:
+            self.last = self.program
         if self.program is None:
             self.nets = self.old
             self.names = [] if previous is None else previous.names
         elif _has_duplicates(self.program):
             self.old = {}  # it is not clear which of two parts a net uses
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the top of the file has no errors; with one, no net can be built."""
+        return self.program is not None and not self.program.reporter.errors
 
     def checked(self, name: str) -> Checked | None:
         """The figures of a net, with its places in this version; None if it has errors.
@@ -126,7 +135,7 @@ class Document:
             return self.nets[name]
         used = _used(name, self._parts)
         old = self.old.get(name)
-        if old is None or not _is_same(old, used, self._outside):
+        if old is None or not self.is_sound or not _is_same(old, used, self._outside):
             return self._build(name, program, used)
         state = self.nets[name] = _moved(old, used)
         return state
@@ -185,8 +194,21 @@ def _is_same(state: NetState, parts: dict[str, Passage], outside: tuple[object, 
         return False
     if any(_text(part) != _text(parts[name]) for name, part in state.parts.items()):
         return False
-    spans = [span for d in (*state.errors, *state.warnings) for span in _spans(d)]
+    found = [*state.errors, *state.warnings]
+    if any(_text_mentions_lines(d) for d in found) and not _are_in_place(state.parts, parts):
+        return False
+    spans = [span for diagnostic in found for span in _spans(diagnostic)]
     return all(_part_of(span, state.parts) is not None for span in spans if _is_home(span, state))
+
+
+def _are_in_place(old: dict[str, Passage], new: dict[str, Passage]) -> bool:
+    return all(passage.span.start == new[name].span.start for name, passage in old.items())
+
+
+def _text_mentions_lines(diagnostic: Diagnostic) -> bool:
+    """Whether the words of a diagnostic have the number of a line, which can be another now."""
+    words = (diagnostic.message, diagnostic.help or "", *(n.message for n in diagnostic.notes))
+    return any(_LINE.search(text) for text in words)
 
 
 def _text(part: Passage) -> tuple[str, str]:
@@ -218,8 +240,7 @@ def _part_of(span: Span, parts: dict[str, Passage]) -> str | None:
 def _is_in_place(state: NetState) -> bool:
     """Whether a net is where it was when it was built."""
     assert state.checked.compiled is not None
-    built = _parts(state.checked.compiled.program)
-    return all(built[name].span.start == part.span.start for name, part in state.parts.items())
+    return _are_in_place(state.parts, _parts(state.checked.compiled.program))
 
 
 def _moved(state: NetState, parts: dict[str, Passage]) -> NetState:

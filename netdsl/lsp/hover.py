@@ -62,7 +62,7 @@ def _argument(document: Document, call: str, name: str) -> list[str]:
 
 def _reference(document: Document, word: str) -> list[str]:
     """The reference of a layer, or the head and comment of a block, net or `let` of the file."""
-    module = None if document.program is None else document.program.module
+    module = None if document.last is None else document.last.module
     if module is not None and word in module.lets:
         return [_code(module.lets[word].span.text)]
     item = None if module is None else module.definitions.get(word)
