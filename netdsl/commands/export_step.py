@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 REFUSED = {
     "fp16": "it computes in float32",
     "bf16": "it computes in float32",
+    "int8": "it computes in float32",
     "keep_io": "it computes in float32",
     "with_preprocess": "it takes batches that are prepared already",
     "functions": "it has no functions",
@@ -45,7 +46,7 @@ REFUSED = {
 def run(arguments: argparse.Namespace) -> int:
     """Write the training step that `-o` names, and the weights that training begins with."""
     for name, reason in REFUSED.items():
-        value = getattr(arguments, name)
+        value = getattr(arguments, name, None)
         if value is None or (value is False and name != "fold"):
             continue
         option = "--no-fold" if value is False else f"--{name.replace('_', '-')}"

@@ -78,8 +78,11 @@ def add_gradients_of_batch(op: OfBatches, g: GradientEmitter, dy: str, x: TypedN
     if not g.wants(x):
         return
     share = g.floats(1 / count)
-    slope = g.op("Mul", g.op("Div", along, power), share)
+    factor = g.op("Div", scale, root)
+    slope = g.op("Mul", g.op("Mul", g.op("Div", along, power), share), factor)
     turn = g.op("Mul", centred, g.op("Reshape", slope, spread))
-    mean = g.op("Reshape", g.op("Mul", total, share), spread)
-    factor = g.op("Reshape", g.op("Div", scale, root), spread)
-    g.add(x, g.op("Mul", g.op("Sub", g.op("Sub", dy, mean), turn), factor))
+    # One operator subtracts the mean and multiplies, in a single pass over the values.
+    zero, one = g.floats([0.0] * shape[1]), g.floats([1.0] * shape[1])
+    mean = g.op("Mul", total, share)
+    around = g.op("BatchNormalization", dy, factor, zero, mean, one, epsilon=0.0)
+    g.add(x, g.op("Sub", around, turn))

@@ -44,7 +44,10 @@ def names_of(path: Path) -> dict[str, object]:
     """The names in the metadata of a step."""
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
-    return json.loads({e.key: e.value for e in model.metadata_props}["netdsl.step"])
+    names: dict[str, object] = json.loads(
+        {e.key: e.value for e in model.metadata_props}["netdsl.step"]
+    )
+    return names
 
 
 def test_files(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +75,7 @@ def test_the_start_is_given(small: Path, capsys: pytest.CaptureFixture[str]) -> 
     export(capsys)
     start = load_file("step.safetensors")
     changed = {name: array + 1 for name, array in start.items()}
-    np.savez("given.npz", **changed)
+    np.savez("given.npz", **changed)  # type: ignore[arg-type]
     export(capsys, "--weights", "given.npz")
     again = load_file("step.safetensors")
     for name, array in changed.items():

@@ -34,7 +34,8 @@ def check_gradients(net: netdsl.Net) -> None:
     if kind in POSITIVE:
         tensors = [t.abs() + 0.1 for t in tensors]
     inputs = dict(zip([v.name for v in graph.inputs], tensors, strict=True))
-    seed = np.random.default_rng(1).normal(size=(BATCH, *net.outputs[0].value.type.shape))
+    sizes = [int(str(d)) for d in net.outputs[0].value.type.shape]
+    seed = np.random.default_rng(1).normal(size=(BATCH, *sizes))
     seed = seed.astype(np.float32)
     feeds = {name: tensor.numpy() for name, tensor in inputs.items()}
     feeds |= {f"{name} ": t.numpy().copy() for name, t in module.state_dict().items()}

@@ -12,7 +12,7 @@ import torch
 from netdsl.backends.onnx.form import OPSET
 from netdsl.backends.onnx.training import Passes, Terminal, learned_of, model_of_ports
 from netdsl.backends.torch.module import lower
-from netdsl.train.recipe.losses import CrossEntropy, OutputLoss
+from netdsl.train.recipe.losses import MSE, CrossEntropy, OutputLoss
 from netdsl.train.recipe.optimizers import SGD
 from netdsl.train.step.assemble import METADATA, build_step
 from netdsl.train.step.recipe import Recipe, StepTarget
@@ -95,13 +95,13 @@ def without_dropout(module: torch.nn.Module) -> torch.nn.Module:
 def recipe_for(
     graph: Graph, batch: int, optimizer: Optimizer | None = None, loss: Loss | None = None
 ) -> Recipe:
-    """A recipe with that loss for every output."""
-    loss = loss or CrossEntropy()
-    names = [output.name for output in graph.outputs]
+    """A recipe with that loss for every output with an axis, and `mse` for the others."""
+    own = loss or CrossEntropy()
+    outputs = [(output.name, bool(output.value.type.shape)) for output in graph.outputs]
     return Recipe(
         batch,
-        tuple(OutputLoss(name, loss) for name in names),
-        tuple(StepTarget(f"labels.{name}", has_classes=True) for name in names),
+        tuple(OutputLoss(name, own if has_axis else MSE()) for name, has_axis in outputs),
+        tuple(StepTarget(f"labels.{name}", has_axis) for name, has_axis in outputs),
         optimizer or SGD(lr=0.05, momentum=0.9, weight_decay=0.01),
         rates={},
         decayed=frozenset(learned_of(graph)),

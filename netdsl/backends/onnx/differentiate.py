@@ -45,11 +45,10 @@ class Differentiator(TypedEmitter):
 
     def several(self, op_type: str, count: int, *inputs: str, **attributes: Any) -> list[str]:
         """Add a node; remember which results depend on a value whose gradient is needed."""
-        with_places = op_type == "MaxPool" and count == 1 and inputs[0] in self._active
-        names = super().several(op_type, count + with_places, *inputs, **attributes)
+        names = super().several(op_type, count, *inputs, **attributes)
         if op_type not in CONSTANT and not self._active.isdisjoint(inputs):
             self._active.update(name for name in names if self.is_float(name))
-        return names[:count]
+        return names
 
     def update(self, name: str, value: str) -> None:
         """Give the new value of a buffer of this layer."""

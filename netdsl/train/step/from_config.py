@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from netdsl.driver import Compiled
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Value
     from netdsl.train.recipe.losses import OutputLoss
 
 # Settings that concern more than one step, and are left to the program that calls it.
@@ -84,14 +84,15 @@ def recipe_of(graph: Graph, config: TrainConfig, batch: int | None) -> Recipe:
     for part in parts:
         has_classes = _has_classes(part, config)
         value = values[part.output]
-        if value.type.dtype != "float32" or not value.type.shape:
+        is_float = value.type.dtype == "float32"
+        if not is_float or (has_classes and not value.type.shape):
             has = f"has elements of {value.type.dtype}"
-            if value.type.dtype == "float32":
-                has = "has one number for each sample and no axis"
+            if is_float:
+                has = "has no axis"
             fact = f"`{part.output}` {has}, but `{name_of(part.loss)}` takes scores of float32"
             help_ = "end with a layer that gives scores, such as `dense`"
             raise NetdslError("cannot-train", fact, value.site.span, help=help_)
-        _check_weights(part, int(value.type.shape[0]), classes=has_classes)
+        _check_weights(part, value, classes=has_classes)
         name = LABELS if len(parts) == 1 else f"{LABELS}.{part.output}"
         ignored = getattr(source_of(config.data), "ignored", None) if has_classes else None
         targets.append(StepTarget(name, has_classes, ignored))
@@ -138,15 +139,15 @@ def _has_classes(part: OutputLoss, config: TrainConfig) -> bool:
     return not isinstance(source, Archive | ArrayFolder)
 
 
-def _check_weights(part: OutputLoss, size: int, *, classes: bool) -> None:
+def _check_weights(part: OutputLoss, scores: Value, *, classes: bool) -> None:
     """Raise SettingError unless the class weights of a loss are numbers, one for each score."""
     weights, name = getattr(part.loss, "weights", ()), name_of(part.loss)
     where = EntryPart(name, "weights")
     if weights == BALANCED:
         message = f"`weights` of `{name}` is `balanced`, but a training step reads no data"
         raise SettingError("bad-argument", message, "loss", "write a list of numbers", part=where)
-    wanted = size
-    if isinstance(part.loss, BinaryCrossEntropy) and classes and size == 1:
+    wanted = int(str((*scores.type.shape, 1)[0]))
+    if isinstance(part.loss, BinaryCrossEntropy) and classes and wanted == 1:
         wanted = 2
     if weights and len(weights) != wanted:
         has, needs = counted(len(weights), "number"), counted(wanted, "class")

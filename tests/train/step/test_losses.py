@@ -86,7 +86,7 @@ def test_loss(loss: Loss, shape: tuple[int, ...], has_classes: bool, ignored: in
         function = function.double()
     weights = getattr(function, "_weights", None)
     if weights is not None:
-        function._weights = weights.double()  # type: ignore[attr-defined]
+        setattr(function, "_weights", weights.double())
     expected = function(x, given if has_classes else given.double())
     torch.autograd.backward(expected)
     assert x.grad is not None

@@ -37,6 +37,7 @@ from tests.support.train_steps import (
 
 if TYPE_CHECKING:
     from netdsl.driver import Compiled
+    from tests.support.train_steps import Arrays
 
 BATCH = 6
 
@@ -63,19 +64,19 @@ class Both:
             config.optimizer, dict(self.module.named_parameters()), selection
         )
         rng = np.random.default_rng(0)
-        self.inputs = {
-            v.name: rng.normal(size=(batch, *v.type.shape)).astype(np.float32) for v in graph.inputs
-        }
-        self.labels = {}
         shapes = {
             v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in model.graph.input
         }
+        self.inputs: Arrays = {}
+        for value in graph.inputs:
+            self.inputs[value.name] = rng.normal(size=shapes[value.name]).astype(np.float32)
+        self.labels: Arrays = {}
         for target in self.recipe.targets:
             shape = shapes[target.name]
             self.labels[target.name] = rng.integers(0, 2, shape)
             if not target.has_classes:
                 self.labels[target.name] = rng.normal(size=shape).astype(np.float32)
-        feeds = {**self.inputs, **self.labels, **masks_of_ones(model)}
+        feeds: Arrays = {**self.inputs, **self.labels, **masks_of_ones(model)}
         self.run = StepRun(model, state_of(self.module), feeds)
         self.objective = Objective(
             self.recipe.losses,
@@ -266,7 +267,7 @@ def test_dropout(kind: str, shape: tuple[int, ...]) -> None:
     graph = compiled_text(f"{body} output y: dense(2)").graph
     recipe = recipe_for(graph, 8)
     module, images = module_for(graph), np.random.default_rng(0).normal(size=(8, 6, 4, 4))
-    feeds = {"x": images.astype(np.float32), "labels.y": np.arange(8) % 2}
+    feeds: Arrays = {"x": images.astype(np.float32), "labels.y": np.arange(8) % 2}
     model = step_model(graph, recipe)
     assert masks_of_ones(model)["mask0"].shape == shape
     off = StepRun(model, state_of(module), {**feeds, "mask0": np.zeros(shape, np.float32)})
