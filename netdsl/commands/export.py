@@ -37,6 +37,7 @@ ONNX_ONLY = (
     "batch",
     "seed",
     "fold",
+    "train_step",
 )
 
 
@@ -50,6 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if kind == ".py":
         return _export_source(arguments)
+    if arguments.train_step:
+        from netdsl.commands import export_step  # a recipe has nothing to do with other exports
+
+        return export_step.run(arguments)
     if arguments.bf16 and arguments.verify:
         raise UsageError(
             "--verify cannot run a bfloat16 model: onnxruntime has no bfloat16 convolution on the"

@@ -37,6 +37,7 @@ def _export(add: Add) -> None:
         """
         netdsl export resnet:ResNet50 -o resnet50.onnx --weights resnet50.safetensors
         netdsl export lenet5 -o lenet5.onnx --weights runs/LeNet5 --fp16 --verify
+        netdsl export lenet5 -o step.onnx --train-step --batch 64
         netdsl export lenet5 -o lenet5.py
         netdsl export lenet5 -o - --to py
         """,
@@ -54,7 +55,14 @@ def _export(add: Add) -> None:
         "--batch",
         type=positive,
         metavar="N",
-        help="number of samples that the model takes (default: any number)",
+        help="number of samples that the model takes (default: any number; for a training step,"
+        " that of the `train` section)",
+    )
+    command.add_argument(
+        "--train-step",
+        action="store_true",
+        help="write a training step: forward, loss, backward and optimizer of the `train` section,"
+        " with the weights as inputs, and beside it a file with the weights to begin with",
     )
     _add_graph_options(command)
     weights = command.add_argument_group("weights")

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import Padding, invoke
@@ -147,6 +147,8 @@ class Published(DataSource, ABC):
     """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
+    # The mean and the standard deviation of each channel, by which the pictures are normalised.
+    normalisation: ClassVar[tuple[tuple[float, ...], tuple[float, ...]]]
 
     def described(self) -> Described:
         return described(NAMES[type(self)], self.pad)
@@ -160,12 +162,14 @@ class Published(DataSource, ABC):
 class FashionSample(Published):
     """The sample of Fashion-MNIST that is shipped with netdsl."""
 
+    normalisation = FASHION_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data.idx import read_idx_folder
 
         splits = read_idx_folder(SAMPLE_FOLDER, len(FASHION_CLASSES))
         title = "Fashion-MNIST sample: {counts} shipped with netdsl"
-        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
+        return _dataset(self, title, splits, FASHION_CLASSES)
 
 
 @dataclass(frozen=True)
@@ -194,60 +198,69 @@ class FashionMNIST(StoredData):
     cache, into which it is downloaded if necessary.
     """
 
+    normalisation = FASHION_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data.idx import read_idx_folder
 
         folder = _fashion_folder() if self.root is None else self.folder(FASHION_HELP)
         splits = read_idx_folder(folder, len(FASHION_CLASSES), FASHION_HELP)
         title = "Fashion-MNIST: {counts}"
-        return _dataset(self, title, splits, FASHION_CLASSES, FASHION_NORMALISATION)
+        return _dataset(self, title, splits, FASHION_CLASSES)
 
 
 @dataclass(frozen=True)
 class MNIST(StoredData):
     """MNIST from its four IDX files."""
 
+    normalisation = MNIST_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data.idx import read_idx_folder
 
         splits = read_idx_folder(self.folder(MNIST_HELP), 10, MNIST_HELP)
-        return _dataset(self, "MNIST: {counts}", splits, tuple("0123456789"), MNIST_NORMALISATION)
+        return _dataset(self, "MNIST: {counts}", splits, tuple("0123456789"))
 
 
 @dataclass(frozen=True)
 class CIFAR10(StoredData):
     """CIFAR-10 from its binary files, or from the archive that has them."""
 
+    normalisation = CIFAR_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data import cifar
 
         splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR10.help), cifar.CIFAR10)
-        return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES, CIFAR_NORMALISATION)
+        return _dataset(self, "CIFAR-10: {counts}", splits, cifar.CLASSES)
 
 
 @dataclass(frozen=True)
 class CIFAR100(StoredData):
     """CIFAR-100 from its binary files, or from the archive that has them."""
 
+    normalisation = CIFAR_100_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data import cifar
 
         splits = cifar.read_cifar_folder(self.folder(cifar.CIFAR100.help), cifar.CIFAR100)
-        title, constants = "CIFAR-100: {counts}", CIFAR_100_NORMALISATION
-        return _dataset(self, title, splits, cifar.CLASSES_100, constants)
+        return _dataset(self, "CIFAR-100: {counts}", splits, cifar.CLASSES_100)
 
 
 @dataclass(frozen=True)
 class Digits(StoredData):
     """The handwritten digits of scikit-learn, of which a fifth is the test set."""
 
+    normalisation = DIGITS_NORMALISATION
+
     def read(self) -> "Dataset":
         from netdsl.data import digits
 
         folder = None if self.root else digits.packaged_folder()
         splits = digits.read_digits(folder or self.folder(digits.HELP))
-        classes, constants = tuple("0123456789"), DIGITS_NORMALISATION
-        return _dataset(self, "Digits of scikit-learn: {counts}", splits, classes, constants)
+        title = "Digits of scikit-learn: {counts}"
+        return _dataset(self, title, splits, tuple("0123456789"))
 
 
 DATASETS: dict[str, Callable[..., DataSource]] = {
@@ -271,7 +284,6 @@ def _dataset(
     title: str,
     splits: "tuple[Split, Split]",
     classes: tuple[str, ...],
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]],
 ) -> "Dataset":
     from netdsl.data.dataset import Dataset, InputData, TargetData
 
@@ -279,7 +291,7 @@ def _dataset(
     note = title.format(counts=f"{len(train):,} training and {len(test):,} test images")
     if source.pad:
         note += f", padded by {source.pad} on each side"
-    mean, std = normalisation
+    mean, std = source.normalisation
     return Dataset(
         NAMES[type(source)],
         note,

@@ -94,6 +94,40 @@ class Emitter(Protocol):
         """Give a further result of the layer; its nodes must come before those of the result."""
 
 
+class TrainingEmitter(Emitter, Protocol):
+    """Adds the nodes of a layer in training; the batch and all sizes are known."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The sizes of a value, with the batch."""
+
+    def update(self, name: str, value: str) -> None:
+        """Give the new value of a buffer of this layer."""
+
+    def save(self, **values: str) -> None:
+        """Keep values for the gradient of this layer."""
+
+    def mask(self, shape: Sequence[int], p: float) -> str:
+        """Random factors of that shape: 0 with probability p, and 1 / (1 - p) otherwise."""
+
+
+class GradientEmitter(Emitter, Protocol):
+    """Adds the nodes of a layer's gradients."""
+
+    saved: dict[str, str]  # what the layer has kept
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The sizes of a value, with the batch."""
+
+    def wants(self, name: str) -> bool:
+        """Whether the gradient of an input or a weight is needed."""
+
+    def add(self, name: str, gradient: str) -> None:
+        """Add to the gradient of an input or a weight; what was broadcast is summed up."""
+
+    def derive(self) -> None:
+        """Derive the gradients from those of the operators that the layer has emitted."""
+
+
 class Recorder(Protocol):
     """Writes PyTorch source.
 

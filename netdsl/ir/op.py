@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import (
+        Emitter,
+        Evaluation,
+        GradientEmitter,
+        Lowered,
+        Recorder,
+        TrainingEmitter,
+        TypedName,
+    )
     from netdsl.ir.rounding import Bound
     from netdsl.ir.types import Sym, TensorType
 
@@ -249,6 +257,18 @@ class Op:
     def onnx(self, g: Emitter, *xs: TypedName) -> str:
         """The ONNX lowering: emits nodes through `g` and returns the name of the result."""
         raise NotImplementedError(self.kind)
+
+    def onnx_training(self, g: TrainingEmitter, *xs: TypedName) -> str:
+        """The ONNX lowering of what the layer computes in training."""
+        return self.onnx(g, *xs)
+
+    def grad(self, g: GradientEmitter, dy: str, *xs: TypedName) -> None:
+        """Emit the gradients of the inputs and weights, from that of the result.
+
+        By default, they are derived from the operators that `onnx_training` emits. Raises `OpError`
+        `no-gradient` if that is not possible.
+        """
+        g.derive()
 
     # The largest error of float32. The rule of a layer with an exact result returns None and
     # evaluates nothing. The docstring of a rule is its formula.

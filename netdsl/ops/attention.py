@@ -16,7 +16,14 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import (
+        Emitter,
+        Evaluation,
+        Lowered,
+        Recorder,
+        TrainingEmitter,
+        TypedName,
+    )
     from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym, TensorType
 
@@ -222,6 +229,13 @@ class Attention(Op):
         return module._replace(call=f"{{m}}({', '.join(arguments)})[0]{back}", uses=made.uses)
 
     def onnx(self, g: Emitter, *xs: TypedName) -> str:
+        return self._onnx(g, xs, None)
+
+    def onnx_training(self, g: TrainingEmitter, *xs: TypedName) -> str:
+        return self._onnx(g, xs, g)
+
+    def _onnx(self, g: Emitter, xs: tuple[TypedName, ...], training: TrainingEmitter | None) -> str:
+        """The layer at inference, or in training with the emitter of that."""
         roles = self._roles(xs)
         width, *others = self._widths([x.type for x in xs])
         is_fused = others == [width, width]
@@ -234,7 +248,10 @@ class Attention(Op):
         k = g.op("Transpose", parts[1], perm=[*lead, h, d, t])
         v = g.op("Transpose", parts[2], perm=[*lead, h, t, d])
         scores = g.op("MatMul", g.op("Mul", q, g.floats((width // self.heads) ** -0.5)), k)
-        shares = self._onnx_shares(g, scores, roles)
+        shares = self._onnx_shares(g, scores, roles, is_training=training is not None)
+        if training is not None and self.dropout:
+            factors = training.mask(training.shape(shares), self.dropout)
+            shares = g.op("Mul", shares, factors)
         back = g.op("Transpose", g.op("MatMul", shares, v), perm=[*lead, h, t, d])
         joined = g.op("Reshape", back, g.ints([0] * (len(lead) + 1) + [width]))
         y = g.op("MatMul", joined, g.op("Transpose", g.param("out_proj.weight"), perm=[1, 0]))
@@ -242,18 +259,23 @@ class Attention(Op):
             y = g.op("Add", y, g.param("out_proj.bias"))
         return y
 
-    def _onnx_shares(self, g: Emitter, scores: str, roles: Roles[TypedName]) -> str:
+    def _onnx_shares(
+        self, g: Emitter, scores: str, roles: Roles[TypedName], *, is_training: bool
+    ) -> str:
         """The attention weights; zeros for a query whose keys are all hidden, as in PyTorch."""
         steps = len(roles.query.type.shape) - 1
         scores = onnx_masked(g, scores, roles.mask, roles.padding, windows=steps - 1)
         if self.causal:
             length = g.op("Shape", roles.query, start=steps, end=steps + 1)
             scores = _onnx_without_later(g, scores, length)
-        shares = g.op("Softmax", scores, axis=-1)
         if roles.mask is None and roles.padding is None:
-            return shares
-        largest = g.op("ReduceMax", scores, g.ints([-1]), keepdims=1)
-        is_empty = g.op("Equal", largest, g.floats(-inf))
+            return g.op("Softmax", scores, axis=-1)
+        if is_training:  # without infinities alone, whose shares would not be numbers
+            is_empty = _onnx_is_empty(g, scores)
+            scores = g.op("Where", is_empty, g.floats(0.0), scores)
+        shares = g.op("Softmax", scores, axis=-1)
+        if not is_training:
+            is_empty = _onnx_is_empty(g, scores)
         return g.op("Where", is_empty, g.floats(0.0), shares)
 
     def _onnx_part(self, g: Emitter, x: TypedName, part: int, width: int, *, is_fused: bool) -> str:
@@ -271,6 +293,12 @@ class Attention(Op):
             y = g.op("Add", y, g.op("Slice", g.param("in_proj_bias"), *rows))
         kept = [0] * len(x.type.shape)  # the batch, the windows and the steps
         return g.op("Reshape", y, g.ints([*kept, self.heads, width // self.heads]))
+
+
+def _onnx_is_empty(g: Emitter, scores: str) -> str:
+    """Whether all keys of a query are hidden."""
+    largest = g.op("ReduceMax", scores, g.ints([-1]), keepdims=1)
+    return g.op("Equal", largest, g.floats(-inf))
 
 
 def _onnx_without_later(g: Emitter, scores: str, steps: str) -> str:

@@ -11,7 +11,7 @@ from netdsl.ops.base import arg, layer
 from netdsl.ops.rounding import exact
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import Emitter, Lowered, Recorder, TrainingEmitter, TypedName
     from netdsl.ir.types import TensorType
 
 
@@ -24,6 +24,15 @@ class TrainingOnly(Op):
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         return x
+
+    def onnx_training(self, g: TrainingEmitter, x: TypedName) -> str:
+        if not self.p:
+            return g.op("Identity", x)
+        return g.op("Mul", x, g.mask(self.mask_shape(g.shape(x)), self.p))
+
+    def mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the random factors of a batch of that shape."""
+        return shape
 
 
 @layer("dropout", family="regularisation", examples=[("10", "dropout"), ("3x4x4", "dropout(0.2)")])
@@ -61,6 +70,9 @@ class Dropout2d(TrainingOnly):
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.module(f"Dropout{len(x.spatial)}d", p=(self.p, 0.5))
 
+    def mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (*shape[:2], *(1 for _ in shape[2:]))
+
 
 @layer(
     "droppath", family="regularisation", examples=[("3x4x4", "droppath(0.2)"), ("5", "droppath")]
@@ -73,3 +85,6 @@ class StochasticDepth(TrainingOnly):
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:
         return t.custom("DropPath", self.p)
+
+    def mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (shape[0], *(1 for _ in shape[1:]))

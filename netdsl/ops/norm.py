@@ -15,11 +15,20 @@ from netdsl.ops.args import bias_values, boolean, integer, number, weight_values
 from netdsl.ops.base import arg, fixed, layer
 from netdsl.ops.init import bias_params, weight_param
 from netdsl.ops.norm_rounding import by_averages, units_of_root
+from netdsl.ops.norm_training import add_gradients_of_batch, emit_of_batch
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import (
+        Emitter,
+        Evaluation,
+        GradientEmitter,
+        Lowered,
+        Recorder,
+        TrainingEmitter,
+        TypedName,
+    )
     from netdsl.ir.rounding import Tensor
-    from netdsl.ir.types import TensorType
+    from netdsl.ir.types import Sym, TensorType
 
 
 class Affine(Op):
@@ -79,6 +88,13 @@ class Affine(Op):
         scale = g.param("weight") if learned else g.floats([1.0] * channels)
         shift = g.param("bias") if "bias" in learned else g.floats([0.0] * channels)
         return scale, shift
+
+
+def need_several(op: Op, size: int | Sym, advice: str) -> None:
+    """Refuse to normalise a single value: the result would be the shift, and PyTorch refuses it."""
+    if not op.needs_at_least(size, 2):
+        message = f"`{op.kind}` would normalise a single value, which gives 0"
+        raise OpError("bad-size", message, help=advice)
 
 
 def running_statistics(channels: int) -> dict[str, Param]:
@@ -153,6 +169,15 @@ class BatchNorm(Affine):
 
     def onnx(self, g: Emitter, x: TypedName) -> str:
         return onnx_batch_norm(g, x, self.onnx_scale_and_shift(g, x), self.eps)
+
+    def onnx_training(self, g: TrainingEmitter, x: TypedName) -> str:
+        return emit_of_batch(self, g, x)
+
+    def grad(self, g: GradientEmitter, dy: str, *xs: TypedName) -> None:
+        if g.saved:
+            add_gradients_of_batch(self, g, dy, *xs)
+        else:
+            g.derive()
 
 
 @layer(

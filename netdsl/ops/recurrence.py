@@ -13,9 +13,16 @@ from netdsl.ops.base import END, arg, fixed
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
+    from netdsl.ir.lowering import (
+        Emitter,
+        Evaluation,
+        Lowered,
+        Recorder,
+        TrainingEmitter,
+        TypedName,
+    )
     from netdsl.ir.rounding import Bound, Tensor
     from netdsl.ir.types import Sym
 
@@ -208,13 +215,28 @@ class Recurrent(Op):
         return {}
 
     def onnx(self, g: Emitter, x: TypedName, *states: TypedName) -> str:
+        return self._onnx(g, x, states, lambda y: y)
+
+    def onnx_training(self, g: TrainingEmitter, x: TypedName, *states: TypedName) -> str:
+        if not self.dropout:
+            return self.onnx(g, x, *states)
+        return self._onnx(g, x, states, lambda y: g.op("Mul", y, g.mask(g.shape(y), self.dropout)))
+
+    def _onnx(
+        self,
+        g: Emitter,
+        x: TypedName,
+        states: Sequence[TypedName],
+        between: Callable[[str], str],
+    ) -> str:
+        """The layers one after the other; `between` is applied to the values that pass on."""
         initial = [self._onnx_rows_first(g, state) for state in states]
         finals: list[list[str]] = []  # of each layer
         y = g.op("Transpose", x, perm=[1, 0, 2])
         for i in range(self.layers):
             if i:
                 joined = g.op("Transpose", y, perm=[0, 2, 1, 3])
-                y = g.op("Reshape", joined, g.ints([0, 0, self.width]))
+                y = between(g.op("Reshape", joined, g.ints([0, 0, self.width])))
             y, *own = self._onnx_layer(g, y, i, initial)
             finals.append(own)
         for name in g.results:

@@ -11,14 +11,21 @@ from netdsl.ir.types import TensorType
 from netdsl.ops.args import boolean, dims, integer, number, show
 from netdsl.ops.base import arg, axis_index, fixed, layer
 from netdsl.ops.division import check_groups
-from netdsl.ops.norm import Affine, onnx_batch_norm, running_statistics
+from netdsl.ops.norm import Affine, need_several, onnx_batch_norm, running_statistics
 from netdsl.ops.norm_rounding import by_averages, normalised, units_of_root
+from netdsl.ops.norm_training import update_by_samples
 
 if TYPE_CHECKING:
-    from netdsl.ir.lowering import Emitter, Evaluation, Lowered, Recorder, TypedName
-    from netdsl.ir.op import Op, Param
+    from netdsl.ir.lowering import (
+        Emitter,
+        Evaluation,
+        Lowered,
+        Recorder,
+        TrainingEmitter,
+        TypedName,
+    )
+    from netdsl.ir.op import Param
     from netdsl.ir.rounding import Tensor
-    from netdsl.ir.types import Sym
     from netdsl.ops.args import Dims
 
 
@@ -243,13 +250,6 @@ class RMSNorm(_OverAxes):
 _OVER_THE_BATCH = "`bn` normalises each channel over the batch"
 
 
-def _need_several(op: Op, size: int | Sym, advice: str) -> None:
-    """Refuse to normalise a single value: the result would be the shift, and PyTorch refuses it."""
-    if not op.needs_at_least(size, 2):
-        message = f"`{op.kind}` would normalise a single value, which gives 0"
-        raise OpError("bad-size", message, help=advice)
-
-
 @layer(
     "groupnorm",
     family="normalisation",
@@ -283,7 +283,7 @@ class GroupNorm(_OwnStatistics):
             )
         check_groups(self, self.scale_size(x), self.groups)
         fewer = "use fewer groups; " if self.groups > 1 else ""
-        _need_several(self, x.size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
+        need_several(self, x.size // self.groups, f"{fewer}{_OVER_THE_BATCH}")
         return x
 
     def rows(self, x: Tensor) -> Tensor:
@@ -357,7 +357,7 @@ class InstanceNorm(_OwnStatistics):
                 "momentum",
                 "leave it out, or write `track_running_stats = true`",
             )
-        _need_several(self, prod(x.spatial), _OVER_THE_BATCH)
+        need_several(self, prod(x.spatial), _OVER_THE_BATCH)
         return super().infer(x)
 
     def buffers(self, x: TensorType) -> dict[str, Param]:
@@ -391,3 +391,8 @@ class InstanceNorm(_OwnStatistics):
         if self.track_running_stats:
             return onnx_batch_norm(g, x, scale_and_shift, self.eps)
         return g.op("InstanceNormalization", x, *scale_and_shift, epsilon=self.eps)
+
+    def onnx_training(self, g: TrainingEmitter, x: TypedName) -> str:
+        if self.track_running_stats:
+            update_by_samples(self, g, x)
+        return g.op("InstanceNormalization", x, *self.onnx_scale_and_shift(g, x), epsilon=self.eps)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 import netdsl
-from tests.fuzz.settings import chosen
+from tests.support.sessions import session_of
 
 
 def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -56,12 +55,7 @@ def run_torch(module: torch.nn.Module, inputs: list[torch.Tensor]) -> list[np.nd
 
 def run_onnx(model: onnx.ModelProto, inputs: list[torch.Tensor]) -> list[np.ndarray]:
     """The outputs of an ONNX model in onnxruntime."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = chosen().threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = session_of(model)
     outputs: list[np.ndarray] = session.run(
         None, {i.name: t.numpy() for i, t in zip(session.get_inputs(), inputs, strict=True)}
     )

@@ -50,6 +50,10 @@ class GraphEmitter:
         self.made = {}
         self._taken = taken
 
+    def rename(self, name: str) -> None:
+        """Name the nodes that follow after another name than that of their layer."""
+        self._name, self._stored, self._count = name, "", 1
+
     def begin_at(self, name: str, kind: str, site: Site) -> None:
         """Begin nodes with this name, which belong to no layer."""
         self._node, self._name, self._kind, self._stored = None, name, kind, ""

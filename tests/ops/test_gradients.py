@@ -1,0 +1,70 @@
+"""Every kind's gradients agree with PyTorch's in double precision, for every example."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+import pytest
+
+from netdsl.errors import NetdslError
+from tests.support.back_ends import inputs_for, randomise
+from tests.support.contract import EXAMPLES, Example
+from tests.support.train_steps import SEED, gradient_model, run_model, torch_gradients
+
+if TYPE_CHECKING:
+    import netdsl
+
+BATCH = 3
+SHARE = 1e-5  # of the largest number of a gradient
+# Kinds that the training step refuses.
+WITHOUT = {"roi_align", "roi_pool"}
+# Kinds that take positive numbers only.
+POSITIVE = {"log", "sqrt", "**"}
+
+
+def check_gradients(net: netdsl.Net) -> None:
+    """Check the result of an example in training, and the gradients of its weights and inputs."""
+    graph, kind = net.graph, net.layers[0].kind
+    model = gradient_model(graph, BATCH)
+    onnx.checker.check_model(model, full_check=True)
+    module = randomise(net.torch())
+    tensors = inputs_for(net, BATCH)
+    if kind in POSITIVE:
+        tensors = [t.abs() + 0.1 for t in tensors]
+    inputs = dict(zip([v.name for v in graph.inputs], tensors, strict=True))
+    sizes = [int(str(d)) for d in net.outputs[0].value.type.shape]
+    seed = np.random.default_rng(1).normal(size=(BATCH, *sizes))
+    seed = seed.astype(np.float32)
+    feeds = {name: tensor.numpy() for name, tensor in inputs.items()}
+    feeds |= {f"{name} ": t.numpy().copy() for name, t in module.state_dict().items()}
+    for value in model.graph.input:
+        if value.name.startswith("mask/"):
+            shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
+            feeds[value.name] = np.ones(shape, np.float32)
+    found = run_model(model, {**feeds, SEED: seed})
+    wanted = torch_gradients(module, inputs, seed)
+    for name, expected in wanted.items():
+        if name not in found:
+            assert not expected.any(), f"{name} is missing"
+            continue
+        scale = np.abs(expected).max(initial=1e-3)
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=SHARE * scale, err_msg=name)
+    for name in found.keys() - wanted.keys():
+        assert not found[name].any(), f"PyTorch has no {name}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_gradients(example: Example) -> None:
+    """The gradients of each example are those of PyTorch; kinds in `WITHOUT` are refused."""
+    net = example.net()
+    if net.outputs[0].value.type.dtype != "float32":
+        pytest.skip("the result has no gradient")
+    if example.kind in WITHOUT:
+        with pytest.raises(NetdslError) as caught:
+            gradient_model(net.graph, BATCH)
+        assert (caught.value.code, caught.value.line) == ("no-gradient", 4)
+        assert caught.value.message == f"`{example.kind}` has no gradient yet"
+        return
+    check_gradients(net)
