@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy as np
-    from onnx import NodeProto
 
+    from netdsl.backends.onnx.proto import NodeProto
     from netdsl.ir.graph import Node
     from netdsl.ir.lowering import TypedName
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import onnx
-from onnx import helper
-
 from netdsl.backends.onnx.differentiate import Differentiator
 from netdsl.backends.onnx.graph import IR_VERSION
+from netdsl.backends.onnx.make import entry, make_node, make_value_info, operator_sets
+from netdsl.backends.onnx.proto import GraphProto, ModelProto
 from netdsl.backends.place import at
 from netdsl.errors import NetdslError
 from netdsl.ir.lowering import TypedName
@@ -20,6 +19,7 @@ from netdsl.ir.lowering import TypedName
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from netdsl.backends.onnx.proto import ValueInfoProto
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.op import Param
 
@@ -174,7 +174,7 @@ def model_of_ports(
     inputs: Sequence[Terminal],
     outputs: Sequence[Terminal],
     properties: Mapping[str, str],
-) -> onnx.ModelProto:
+) -> ModelProto:
     """The model of everything that was emitted, with the outer names of its inputs and outputs."""
     renamed: dict[str, str] = {}
     copies = []
@@ -198,24 +198,27 @@ def model_of_ports(
     nodes = [
         *g.nodes,
         *(
-            helper.make_node("Identity", [renamed.get(value, value)], [outer], name=f"{outer}/copy")
+            make_node("Identity", [renamed.get(value, value)], [outer], f"{outer}/copy")
             for value, outer in copies
         ),
     ]
     used = {value for node in nodes for value in node.input}
-    constants = [tensor for tensor in g.constants.values() if tensor.name in used]
-    graph = helper.make_graph(nodes, name, *infos, constants, doc_string=doc)
-    model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", g.opset)],
+    graph = GraphProto(
+        node=nodes,
+        name=name,
+        initializer=[tensor for tensor in g.constants.values() if tensor.name in used],
+        doc_string=doc or None,
+        input=infos[0],
+        output=infos[1],
+    )
+    return ModelProto(
         ir_version=IR_VERSION,
         producer_name="netdsl",
+        graph=graph,
+        opset_import=operator_sets(g.opset),
+        metadata_props=[entry(*item) for item in properties.items()],
     )
-    helper.set_model_props(model, dict(properties))
-    return model
 
 
-def _info(g: Differentiator, port: Terminal) -> onnx.ValueInfoProto:
-    info = onnx.ValueInfoProto(name=port.name)
-    info.type.CopyFrom(g.types[port.value])
-    return info
+def _info(g: Differentiator, port: Terminal) -> ValueInfoProto:
+    return make_value_info(port.name, g.element(port.value), g.shape(port.value))

@@ -13,13 +13,14 @@ from onnx import helper, numpy_helper, shape_inference
 from onnx.defs import get_schema
 from onnx.reference import ReferenceEvaluator
 
+from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.backends.onnx.emitter import GraphEmitter
-from netdsl.backends.onnx.precision import ELEMENT
 from netdsl.weights.dtypes import DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from netdsl.backends.onnx.proto import NodeProto
     from netdsl.ir.op import Param
 
 MOST_FOLDED = 1 << 16  # elements of a constant that replaces a node
@@ -44,9 +45,13 @@ class TypedEmitter(GraphEmitter):
         """The sizes of a value, with the batch."""
         return tuple(d.dim_value for d in self.types[name].tensor_type.shape.dim)
 
+    def element(self, name: str) -> int:
+        """ONNX's number of the element type of a value."""
+        return int(self.types[name].tensor_type.elem_type)
+
     def is_float(self, name: str) -> bool:
         """Whether the elements of a value are floats, so that it can have a gradient."""
-        return self.types[name].tensor_type.elem_type == FLOAT
+        return self.element(name) == FLOAT
 
     def array(self, values: np.ndarray) -> str:
         """A constant of any shape."""
@@ -67,7 +72,7 @@ class TypedEmitter(GraphEmitter):
         If its inputs are constants, its results are, too, and there is no node.
         """
         names = super().several(op_type, count, *inputs, **attributes)
-        node = self.nodes[-1]
+        node = onnx.NodeProto.FromString(self.nodes[-1].serialized())
         made = self._computed_now(node)
         if made is not None:
             self.nodes.pop()
@@ -136,6 +141,7 @@ def _size_of(type_: onnx.TypeProto) -> int | None:
     return size
 
 
-def attributes_of(node: onnx.NodeProto) -> Mapping[str, Any]:
+def attributes_of(node: NodeProto) -> Mapping[str, Any]:
     """The attributes of a node by name."""
-    return {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    found = onnx.NodeProto.FromString(node.serialized())
+    return {a.name: helper.get_attribute_value(a) for a in found.attribute}

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import onnx
+
 from netdsl.backends.onnx.form import OPSET
 from netdsl.backends.onnx.training import Passes, Terminal, model_of_ports
 from netdsl.train.step.losses import emit_loss
@@ -27,8 +29,6 @@ from netdsl.train.step.updates import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import onnx
 
     from netdsl.ir.graph import Graph, Value
     from netdsl.train.step.recipe import Recipe, StepTarget
@@ -60,7 +60,10 @@ def build_step(
         METADATA: json.dumps(step.names),
         **(metadata or {}),
     }
-    return model_of_ports(step.g, graph.name, graph.doc, step.inputs, step.outputs, properties)
+    made = model_of_ports(step.g, graph.name, graph.doc, step.inputs, step.outputs, properties)
+    model = onnx.ModelProto()
+    model.ParseFromString(made.serialized())
+    return model
 
 
 class _Assembly:

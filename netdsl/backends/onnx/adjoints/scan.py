@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from onnx import TensorProto, helper
+from netdsl.backends.onnx.elements import FLOAT
+from netdsl.backends.onnx.make import make_node, make_value_info
+from netdsl.backends.onnx.proto import GraphProto
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onnx import NodeProto, ValueInfoProto
-
     from netdsl.backends.onnx.adjoints.base import Adjoint
+    from netdsl.backends.onnx.proto import NodeProto, ValueInfoProto
 
 
 class LoopBody:
@@ -42,7 +43,7 @@ class LoopBody:
     def op(self, op_type: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; returns the name of its result."""
         name = f"{self._name}/{op_type}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(op_type, inputs, [name], name=name, **attributes))
+        self._nodes.append(make_node(op_type, inputs, [name], name, **attributes))
         return name
 
     def scan(
@@ -54,7 +55,9 @@ class LoopBody:
         steps: int,
     ) -> list[str]:
         """Add the loop; returns the last states, and then what its steps give, stacked."""
-        graph = helper.make_graph(self._nodes, self._name, self._inputs, self._outputs)
+        graph = GraphProto(
+            node=self._nodes, name=self._name, input=self._inputs, output=self._outputs
+        )
         count = len(states)
         shapes = [*self._sizes[:count], *((steps, *size) for size in self._sizes[count:])]
         return g.loop(
@@ -68,4 +71,4 @@ class LoopBody:
 
 
 def _info(name: str, shape: Sequence[int]) -> ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
+    return make_value_info(name, FLOAT, list(shape))
