@@ -56,7 +56,7 @@ QUICK = {
 MOST_PARAMS, MOST_MACS = 30_000_000, 5_000_000_000
 BATCH = 2
 DECAY = 0.01
-SHARE = 1e-3  # of the norm of a gradient: a maximum can move to a place that is nearly equal
+SHARE = 5e-3  # of the norm of a gradient: a maximum can move to a place that is nearly equal
 
 
 @cache
