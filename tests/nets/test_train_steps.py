@@ -56,7 +56,7 @@ QUICK = {
 MOST_PARAMS, MOST_MACS = 30_000_000, 5_000_000_000
 BATCH = 2
 DECAY = 0.01
-SHARE = 1e-4  # of the largest number of a gradient
+SHARE = 5e-3  # of the norm of a gradient: a maximum can move to a place that is nearly equal
 
 
 @cache
@@ -161,9 +161,9 @@ def test_whole_steps(name: str) -> None:
     assert {n for n in learned if n in run.names["state"]} == gradients.keys() & learned.keys()
     for weight, gradient in gradients.items():
         slot = made[run.names["state"][f"{weight}.momentum"]] - DECAY * start[weight]
-        rounded = np.abs(single[weight] - gradient).max(initial=0)
-        most = SHARE * np.abs(gradient).max(initial=0) + 8 * rounded + 1e-7
-        assert np.abs(slot - gradient).max(initial=0) <= most, weight
+        rounded = np.linalg.norm(single[weight] - gradient)
+        most = SHARE * np.linalg.norm(gradient) + 8 * rounded + 1e-7
+        assert np.linalg.norm(slot - gradient) <= most, weight
 
 
 @pytest.mark.parametrize("name", REFUSED)

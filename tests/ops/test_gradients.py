@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
+import torch
 
+from netdsl.backends.onnx import lrn
 from netdsl.errors import NetdslError
 from tests.support.back_ends import inputs_for, randomise
 from tests.support.contract import EXAMPLES, Example
@@ -53,6 +55,48 @@ def check_gradients(net: netdsl.Net) -> None:
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=SHARE * scale, err_msg=name)
     for name in found.keys() - wanted.keys():
         assert not found[name].any(), f"PyTorch has no {name}"
+
+
+def test_lrn_of_many_channels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond some number of channels, the layer is not written as products."""
+    monkeypatch.setattr(lrn, "MOST_CHANNELS", 0)
+    [first, *_] = [example for example in EXAMPLES if example.kind == "lrn"]
+    model = gradient_model(first.net().graph, BATCH)
+    assert "LRN" in {node.op_type for node in model.graph.node}
+    check_gradients(first.net())
+
+
+TIES = [
+    ("1x6x7", "maxpool(2)"),
+    ("2x6x6", "maxpool(3, stride = 1, pad = 1)"),
+    ("1x7x7", "maxpool(3, stride = 2, ceil = true)"),
+    ("1x8x8", "maxpool(2, dilation = 2, stride = 1)"),
+    ("1x6x6", "maxpool(2, stride = 3)"),
+    ("2x9", "maxpool(3, stride = 2)"),
+    ("1x4x4x4", "maxpool(2)"),
+]
+
+
+@pytest.mark.parametrize(("shape", "call"), TIES)
+def test_equal_maxima(shape: str, call: str) -> None:
+    """Of equal elements of a window, the first gets the gradient, as in PyTorch."""
+    net = Example("maxpool", shape, call).net()
+    model = gradient_model(net.graph, BATCH)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (BATCH, *map(int, shape.split("x")))).astype(np.float32)
+    sizes = [int(str(d)) for d in net.outputs[0].value.type.shape]
+    seed = rng.normal(size=(BATCH, *sizes)).astype(np.float32)
+    found = run_model(model, {"x0": x, SEED: seed})
+    wanted = torch_gradients(net.torch(), {"x0": torch.from_numpy(x)}, seed)
+    for name, expected in wanted.items():
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("call", ["lstm(3)", "gru(2, bidirectional = true)", "rnn(4, last = true)"])
+def test_one_step(call: str) -> None:
+    """Sequences of one vector have no step before."""
+    kind = call.partition("(")[0]
+    check_gradients(Example(kind, "1x3", call).net())
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)

@@ -39,12 +39,12 @@ def run_model(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
 # ---- the gradients of a net with one output
 
 
-def gradient_model(graph: Graph, batch: int) -> onnx.ModelProto:
+def gradient_model(graph: Graph, batch: int, *, with_inputs: bool = True) -> onnx.ModelProto:
     """A model that gives the first output, and the gradients of weights and inputs.
 
     It takes the gradient of the output, and factors in place of dropout's random ones.
     """
-    passes = Passes(graph, batch, OPSET, with_inputs=True, takes_masks=True)
+    passes = Passes(graph, batch, OPSET, with_inputs=with_inputs, takes_masks=True)
     g, y = passes.g, passes.value(graph.outputs[0].value)
     g.add(y, g.declare(SEED, "float32", g.shape(y)))
     passes.backward_layers()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.backends.onnx import lrn
 from netdsl.backends.onnx.differentiate import Differentiator
 from netdsl.backends.onnx.graph import IR_VERSION
 from netdsl.backends.onnx.make import entry, make_node, make_value_info, operator_sets
@@ -77,12 +78,18 @@ class Passes:
         taken = [self._names[id(value)] for value in node.taken]
         start = len(self.g.nodes)
         self.g.begin(node, taken)
-        emit = node.op.onnx if self._is_frozen(node) else node.op.onnx_training
-        result = emit(self.g, *taken[: len(node.inputs)])
+        result = self._emit(node, taken[: len(node.inputs)])
         self._spans.append(_Span(node, taken, start, len(self.g.nodes)))
         self._names[id(node.output)] = TypedName.of(result, node.output.type)
         for name, value in node.results.items():
             self._names[id(value)] = TypedName.of(self.g.made[name], value.type)
+
+    def _emit(self, node: Node, inputs: list[TypedName]) -> str:
+        if lrn.applies(node.op, node.type, "float32"):  # as products, which are faster
+            return lrn.emit(self.g, node.op, inputs[0], node.type)
+        if self._is_frozen(node):
+            return node.op.onnx(self.g, *inputs)
+        return node.op.onnx_training(self.g, *inputs)
 
     def _is_frozen(self, node: Node) -> bool:
         """Whether a layer with statistics uses those that are stored."""

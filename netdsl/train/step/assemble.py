@@ -184,11 +184,25 @@ class _Assembly:
             ports["momentum"].value if "momentum" in ports else "",
             ports["decay"].value if name in recipe.decayed else "",
         )
-        values = {slot: port.value for slot, port in slots.items()}
-        made = emit_update(g, recipe.optimizer, name, gradient, values, hyper, corrected)
-        state[name] = self._give(name + NEW, made.weight)
+        shape = g.shape(name)
+        values = {slot: self._flat(port.value) for slot, port in slots.items()}
+        weight, gradient = self._flat(name), self._flat(gradient)
+        made = emit_update(g, recipe.optimizer, weight, gradient, values, hyper, corrected)
+        state[name] = self._give(name + NEW, self._shaped(made.weight, shape))
         for slot, value in made.slots.items():
-            state[slots[slot].name] = self._give(slots[slot].name + NEW, value)
+            shaped = self._shaped(value, shape)
+            state[slots[slot].name] = self._give(slots[slot].name + NEW, shaped)
+
+    def _flat(self, value: str) -> str:
+        """A value as a vector if its last axis has size 1: onnxruntime is slow to scale others."""
+        if self.g.shape(value)[-1:] != (1,):
+            return value
+        return self.g.op("Reshape", value, self.g.ints([-1]))
+
+    def _shaped(self, value: str, shape: Sequence[int]) -> str:
+        if self.g.shape(value) == tuple(shape):
+            return value
+        return self.g.op("Reshape", value, self.g.ints(list(shape)))
 
     def _clipped(self, gradients: dict[str, str]) -> dict[str, str]:
         """The gradients within the limits of the recipe."""

@@ -21,6 +21,7 @@ from netdsl.train.freezing import Freezing, frozen_until
 from netdsl.train.numerics import clip_values
 from netdsl.train.objective import Objective
 from netdsl.train.optimizers import build_optimizer
+from netdsl.train.recipe.optimizers import SGD
 from netdsl.train.section import read_config
 from netdsl.train.selection import Selection, kinds_of
 from netdsl.train.step.assemble import build_step
@@ -86,16 +87,12 @@ class Both:
         )
 
     def _targets(self) -> dict[str, TargetData]:
-        parts = zip(self.recipe.losses, self.recipe.targets, strict=True)
-        sizes = {o.name: o.value.type.shape[0] for o in self.graph.outputs}
-        return {
-            part.output: TargetData(
-                tuple(map(str, range(max(2, int(str(sizes[part.output]))))))
-                if target.has_classes
-                else ()
-            )
-            for part, target in parts
-        }
+        sizes = {o.name: o.value.type.shape for o in self.graph.outputs}
+        found = {}
+        for part, target in zip(self.recipe.losses, self.recipe.targets, strict=True):
+            count = max(2, int(str(sizes[part.output][0]))) if target.has_classes else 0
+            found[part.output] = TargetData(tuple(map(str, range(count))), target.ignored)
+        return found
 
     def step(self) -> None:
         """Take a step in both, and compare the loss and the whole state."""
@@ -309,3 +306,37 @@ def test_lenet_learns() -> None:
     np.testing.assert_allclose(ours[:20], theirs[:20], rtol=1e-4)
     np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.02)
     assert ours[-10:].mean() < 0.5 * ours[0]
+
+
+DROPPING = [
+    ("4x3", "lstm(5, layers = 2, dropout = 0.3)", (4, BATCH, 5), "d.weight_ih_l0"),
+    ("4x6", "attention(2, dropout = 0.3)", (BATCH, 2, 4, 4), "d.in_proj_weight"),
+]
+
+
+@pytest.mark.parametrize(("shape", "call", "size", "weight"), DROPPING)
+def test_dropout_inside_layers(shape: str, call: str, size: tuple[int, ...], weight: str) -> None:
+    """Recurrent layers drop values between their layers, and attention drops its weights."""
+    graph = compiled_text(f"input x: {shape}\n d: {call} -> flatten\n output y: dense(2)").graph
+    model = step_model(graph, recipe_for(graph, BATCH, SGD(lr=0.1)))
+    [mask] = masks_of_ones(model).items()
+    assert mask[1].shape == size
+    rng = np.random.default_rng(0)
+    sizes = [BATCH, *map(int, shape.split("x"))]
+    feeds: Arrays = {
+        "x": rng.normal(size=sizes).astype(np.float32),
+        "labels.y": np.zeros(BATCH, int),
+    }
+    for factor, is_zero in ((1.0, False), (0.0, True)):
+        own = {mask[0]: np.full(size, factor, np.float32)}
+        made = StepRun(model, state_of(module_for(graph)), {**feeds, **own}).step()
+        assert is_zero != made[f"{weight}.momentum.new"].any()
+
+
+def test_ignored_class_of_the_data() -> None:
+    """Pixels whose class the data ignores do not count."""
+    both = check(
+        "input x: 3x8x8\n output y: conv(4, 3, pad = 1)",
+        'data = segments("pictures", "masks", size = 8, ignored = 1)',
+    )
+    assert both.recipe.targets[0].ignored == 1

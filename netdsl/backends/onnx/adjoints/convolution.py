@@ -120,19 +120,21 @@ def _is_dense(window: ConvWindow, shape: Sequence[int]) -> bool:
 def _turns(window: ConvWindow, before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether to compute the gradient of the input by a convolution with the turned kernel.
 
-    onnxruntime is faster with it than with a transposed convolution, unless there are few channels,
-    or many of its windows lie in the padding.
+    onnxruntime has fast depthwise convolutions, but slow transposed ones.
     """
     wide = [e - 1 for e in window.extents] * 2
-    is_same = window.groups == 1 and set(window.strides) == {1}
-    if not is_same or any(pad > most for pad, most in zip(window.pads, wide, strict=True)):
-        return False
-    return before[1] >= MANY and prod(after[2:]) >= 0.8 * prod(before[2:])
+    is_narrow = all(pad <= most for pad, most in zip(window.pads, wide, strict=True))
+    return _is_depthwise(window, before, after) and set(window.strides) == {1} and is_narrow
+
+
+def _is_depthwise(window: ConvWindow, before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether every channel has a kernel of its own."""
+    return window.groups == before[1] == after[1] > 1
 
 
 def _by_turned_kernel(g: Adjoint, dy: str, weight: str, window: ConvWindow) -> str:
     rank = len(window.kernel)
-    turned = g.op("Transpose", weight, perm=[1, 0, *range(2, rank + 2)])
+    turned = weight
     axes = [i for i in range(rank) if window.kernel[i] > 1]
     if axes:
         count = len(axes)
@@ -153,6 +155,7 @@ def _by_turned_kernel(g: Adjoint, dy: str, weight: str, window: ConvWindow) -> s
         strides=[1] * rank,
         dilations=window.dilations,
         pads=pads,
+        group=window.groups,
     )
 
 
@@ -163,11 +166,14 @@ def weight_gradient(g: Adjoint, x: str, dy: str, window: ConvWindow) -> str:
         flat = [g.op("Reshape", v, g.ints([before[0], -1])) for v in (dy, x)]
         shape = [after[1], before[1], *window.kernel]
         return g.op("Reshape", g.op("Gemm", *flat, transA=1), g.ints(shape))
+    if _is_depthwise(window, before, after):
+        return _by_channels(g, x, dy, window)
     if window.groups > 1:
         return _by_batch(g, x, dy, window)
-    if min(before[1], after[1]) >= MANY and prod(window.kernel) > 1:
-        return _by_places(g, x, dy, window)
-    return _by_rows(g, x, dy, window)
+    is_wide = min(before[1], after[1]) >= MANY
+    if prod(window.kernel) == 1:  # a product of each image is as large as the kernel
+        is_wide = before[1] * after[1] > (before[1] + after[1]) * prod(after[2:])
+    return (_by_places if is_wide else _by_rows)(g, x, dy, window)
 
 
 def _by_places(g: Adjoint, x: str, dy: str, window: ConvWindow) -> str:
@@ -192,6 +198,24 @@ def _by_places(g: Adjoint, x: str, dy: str, window: ConvWindow) -> str:
     joined = g.op("Concat", *products, axis=0)
     joined = g.op("Reshape", joined, g.ints([*window.kernel, channels, own]))
     return g.op("Transpose", joined, perm=[rank, rank + 1, *range(rank)])
+
+
+def _by_channels(g: Adjoint, x: str, dy: str, window: ConvWindow) -> str:
+    """For each element of the kernels, the sum of what it sees times the gradient."""
+    rank, channels = len(window.kernel), g.shape(dy)[1]
+    images = x
+    if any(window.pads):
+        images = g.op("Pad", x, g.ints([0, 0, *window.pads[:rank], 0, 0, *window.pads[rank:]]))
+    axes = g.ints([0, *range(2, rank + 2)])
+    sums = []
+    for places in product(*map(range, window.kernel)):
+        part = images
+        for axis, place in enumerate(places):
+            part = _part_of_axis(g, part, window, axis, place, g.shape(dy)[axis + 2])
+        total = g.op("ReduceSum", g.op("Mul", part, dy), axes, keepdims=0)
+        sums.append(g.op("Reshape", total, g.ints([channels, 1])))
+    joined = sums[0] if len(sums) == 1 else g.op("Concat", *sums, axis=1)
+    return g.op("Reshape", joined, g.ints([channels, 1, *window.kernel]))
 
 
 def _by_rows(g: Adjoint, x: str, dy: str, window: ConvWindow) -> str:
