@@ -74,8 +74,10 @@ def _about(arguments: argparse.Namespace, opened: Opened) -> About:
     if opened.notes:
         facts["note"] = "; ".join(opened.notes)
     if opened.left_out:
-        facts["left out, because no data set is named"] = ", ".join(opened.left_out)
+        facts["left out"] = f"{', '.join(opened.left_out)}: {opened.reason}"
     facts["seed"] = str(looked.choice.seed)
     facts["versions"] = f"netdsl {__version__}, PyTorch {torch.__version__}"
+    if looked.net.device.type != "cpu":
+        facts["device"] = torch.cuda.get_device_name(looked.net.device)
     command = shlex.join(["netdsl", *arguments.words])
     return About(f"What {name} has learned", facts, command)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from netdsl.backends.torch.steps import as_list
+from netdsl.look.net import fetched
 from netdsl.words import listed
 
 if TYPE_CHECKING:
@@ -35,10 +36,10 @@ class Passage:
 
     def __init__(self, net: LayeredNet, images: Tensor, node: Node) -> None:
         self._nodes = net.below([node.output])
-        self._node, self._images = node, images
+        self._images, self._device = images, net.device
         self._ends = (id(net.graph.inputs[0]), id(node.output))
         self._steps: dict[int, tuple[list[Tensor], list[Tensor]]] = {}  # inputs and results
-        known = {self._ends[0]: images}
+        known = {self._ends[0]: images.to(net.device)}
         for other in self._nodes:
             leaves = [known[id(value)].detach() for value in other.taken]
             for leaf in leaves:
@@ -47,7 +48,7 @@ class Passage:
                 results = as_list(net.layer(other)(*leaves))
             self._steps[id(other)] = leaves, results
             known |= {id(v): y.detach() for v, y in zip(other.outputs, results, strict=True)}
-        self.value = known[self._ends[1]]
+        self.value = fetched(known[self._ends[1]])
 
     def back(self, signal: Tensor, *, rectified: bool = True) -> Tensor:
         """A signal of the shape of `value`, passed back to images N x C x H x W.
@@ -55,7 +56,7 @@ class Passage:
         Without `rectified`, ReLU also passes by its derivative: the result is the gradient.
         """
         first, last = self._ends
-        signals = {last: signal}
+        signals = {last: signal.to(self._device)}
         for other in reversed(self._nodes):
             given = [signals.get(id(value)) for value in other.outputs]
             if all(part is None for part in given):
@@ -69,7 +70,7 @@ class Passage:
                     before = signals.get(id(value))
                     signals[id(value)] = part if before is None else before + part
         found = signals.get(first)
-        return torch.zeros_like(self._images) if found is None else found
+        return torch.zeros_like(self._images) if found is None else fetched(found)
 
     def _derivative(self, node: Node, signals: Sequence[Tensor | None]) -> list[Tensor | None]:
         """The signals at the inputs of a layer by its derivative; None for inputs without one."""
