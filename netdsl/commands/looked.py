@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from netdsl.look.pictures import Pictures
 
 COMMAND = "`netdsl look`"  # in messages
+ARRAYS = (".npy", ".npz")
 RANDOM = "random"  # in place of weights
 SIZES = re.compile(r"(\w+=)?\d+(x\d+)*")
 PLAIN = InputData(mean=(0.0,), std=(1.0,))
@@ -249,6 +250,10 @@ def _picture(
     if channels not in MODES:
         message = f"{path} is a picture, but `{value.name}` is {value.type}"
         raise NetdslError("wrong-shape", message, help="pictures have 1 or 3 channels")
+    if path.suffix.lower() in ARRAYS:
+        message = f"{path} is an array, and no picture"
+        help_ = "give a .png or .jpg file, or several images as data: `--data 'npz(\"data.npz\")'`"
+        raise NetdslError("bad-picture", message, help=help_)
     picture = decode(path, MODES[int(str(channels))], (None, None))
     own = (picture.height, picture.width)
     sizes = [a if isinstance(a, int) else b for a, b in zip(spatial, own, strict=True)]

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 SMALL = 10  # pixels of the side of what a unit sees
-LEAST_UNITS, MOST_UNITS = 4, 16
-PRODUCTS = 2e11  # multiply-accumulates that the images of a layer may take, about
+LEAST_UNITS, MOST_UNITS = 2, 16
+PRODUCTS = 8e11  # multiply-accumulates that the images of all layers may take, about
 PASSES = 3  # a step forward and back takes about as many as this times those of the net
 
 
@@ -48,6 +48,12 @@ class Ascent(NamedTuple):
     blur: float = 0.6  # the deviation in pixels
     every: int = 8  # steps between two blurs
     last: float = 0.25  # the share of steps at the end that have neither
+
+    def for_products(self, products: float, most: float) -> Ascent:
+        """Half as many steps, of twice the length, if a step takes so many products."""
+        if products * self.steps <= most:
+            return self
+        return self._replace(steps=self.steps // 2, length=2 * self.length)
 
     def for_side(self, side: int) -> Ascent:
         """The ascent for a unit that sees so many pixels: small shapes are not blurred."""
@@ -71,9 +77,13 @@ def maximise(
     `classes` are the names of the units of the output.
     """
     nodes = [choice.layer] if choice.layer is not None else _layers(net, choice)
+    each = PRODUCTS / len(nodes)
+    step = PASSES * float(str(net.graph.derived(Costs).totals().macs))
+    ascent = ascent.for_products(LEAST_UNITS * step, each)
+    affordable = int(min(MOST_UNITS, max(LEAST_UNITS, each // max(step * ascent.steps, 1.0))))
     parts = []
     for node in nodes:
-        units = units_to_show(node, choice, _affordable(net, ascent))
+        units = units_to_show(node, choice, affordable)
         images, values = maximised(net, given, node, units, choice.seed, ascent)
         names = classes if node.output is net.scores else ()
         tiles = [
@@ -102,13 +112,6 @@ def _caption(unit: int, value: float, names: Sequence[str]) -> str:
 def _layers(net: LayeredNet, choice: UnitChoice) -> list[Node]:
     last = net.scores.producer
     return [*layers_to_excite(net, choice), *([last] if last is not None else [])]
-
-
-def _affordable(net: LayeredNet, ascent: Ascent) -> int:
-    """How many units of a layer are shown: fewer of a large net."""
-    macs = net.graph.derived(Costs).totals().macs
-    one = float(str(macs)) * PASSES * ascent.steps
-    return int(min(MOST_UNITS, max(LEAST_UNITS, PRODUCTS // max(one, 1.0))))
 
 
 def maximised(

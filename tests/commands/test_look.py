@@ -269,6 +269,12 @@ def test_other_classes(
     assert '<h2 id="saliency">' in page and '<h2 id="errors">' not in page
 
 
+def test_a_layer_of_the_whole_net(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A view that is about no layer does not take one."""
+    words = ["tiny.net:Tiny", "errors", "--data", DATA, "--layer", "c", "-o", "e.png"]
+    assert "`errors` is about the whole net: leave --layer out" in look(capsys, *words, code=2)
+
+
 def test_no_such_device(
     net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +296,7 @@ REFUSED = {
     "tiny.net:Tiny errors --input photo.png": ("data-not-found", "name one: `--data"),
     "tiny.net:Tiny": ("data-not-found", "a picture: `--input photo.jpg`"),
     "tiny.net:Tiny maps --input none.png": ("bad-picture", ""),
+    "tiny.net:Tiny maps --input a.npy": ("bad-picture", "as data: `--data 'npz("),
     "tiny.net:Tiny maps --data nothing": ("unknown-dataset", ""),
     "tiny.net:Tiny maps --data fashion_mnist_sample": ("data-mismatch", "write `input image"),
 }
