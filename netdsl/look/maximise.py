@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from netdsl.analysis.cost import Costs
 from netdsl.data.source import tracked
@@ -36,6 +37,7 @@ COLUMNS = 8
 SMALL = 10  # pixels of the side of what a unit sees
 LEAST_UNITS, MOST_UNITS = 2, 16
 PRODUCTS = 8e11  # multiply-accumulates that the images of all layers may take, about
+STARTS = 6  # images of which the best replaces one that is stuck
 PASSES = 3  # a step forward and back takes about as many as this times those of the net
 
 
@@ -141,14 +143,32 @@ def maximised(
         moved = images.roll(shift, (2, 3)).requires_grad_()
         values = _values(net, (moved - mean) / std, node, units)
         (slope,) = torch.autograd.grad(values.sum(), moved)
-        largest = slope.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-        changed = moved.detach() + ascent.length * slope / largest
+        largest = slope.abs().amax((1, 2, 3), keepdim=True)
+        changed = moved.detach() + ascent.length * slope / largest.clamp(min=1e-12)
+        for i in torch.nonzero(largest[:, 0, 0, 0] == 0).flatten().tolist():
+            changed[i] = _other_start(net, given, node, units[i], random)
         images = changed.roll([-s for s in shift], (2, 3)).clamp(0, 1)
         if ascent.blur and step % ascent.every == ascent.every - 1 and not is_last:
             images = gaussian_blur2d(images, (3, 3), (ascent.blur, ascent.blur))
     with torch.no_grad():
         values = _values(net, (images - mean) / std, node, units)
     return images.numpy(), values.tolist()
+
+
+def _other_start(
+    net: LayeredNet, given: InputData, node: Node, unit: int, random: torch.Generator
+) -> Tensor:
+    """A start for a unit that no pixel changes, such as one after a ReLU that gives 0.
+
+    It is the best of some images of random colours, in squares of different sizes.
+    """
+    sides = [max(1, min(net.sizes) // 2**k) for k in range(STARTS)]
+    colours = [torch.rand((1, net.channels, side, side), generator=random) for side in sides]
+    images = torch.cat([interpolate(squares, net.sizes) for squares in colours])
+    mean, std = (torch.tensor(v)[:, None, None] for v in (given.mean, given.std))
+    with torch.no_grad():
+        values = _values(net, (images - mean) / std, node, [unit] * len(images))
+    return images[int(values.argmax())]
 
 
 def _values(net: LayeredNet, images: Tensor, node: Node, units: Sequence[int]) -> Tensor:

@@ -66,6 +66,18 @@ def test_large_nets_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(grid, Grid) and grid.title == "b: 2 units"
 
 
+def test_a_unit_that_grey_does_not_excite() -> None:
+    """Where the gradient is 0, the ascent begins again from other colours."""
+    ones = "[[[[1, 1, 1], [1, 1, 1], [1, 1, 1]]]]"
+    net = layered(
+        f"input image: 1x8x8\nconv(1, 3, weight = {ones}, bias = [-7]) -> relu\n"
+        "b: conv(1, 1, weight = [[[[1]]]], bias = [0])"
+    )
+    plain = InputData(mean=(0.0,), std=(1.0,))
+    _, (value,) = maximised(net, plain, net.nodes[-1], [0], 0)
+    assert 1.9 < value <= 2
+
+
 def test_seed() -> None:
     """The same seed gives the same numbers, and another one gives others."""
     net = layered(NET)
