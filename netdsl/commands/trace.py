@@ -11,7 +11,7 @@ from netdsl.commands.common import UsageError, load_one, suffix_of, warn_of_othe
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say, say_json
 from netdsl.driver import compile_net
-from netdsl.files import check_replaceable
+from netdsl.files import check_replaceable, replacing
 from netdsl.render import output_width
 from netdsl.trace.choice import chosen_layer, chosen_place
 from netdsl.trace.inputs import examples_of, read_inputs
@@ -77,7 +77,8 @@ def _write(
 
     with destination(arguments.output, HTML) as path:
         page = page_of(compiled.graph, traced, checked, backward=arguments.backward)
-        path.write_text(page, encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     if arguments.format != "json":
         say(f"{arguments.output}: {checked.node.name} ({checked.node.op.kind})")
 
