@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from netdsl.look.backward import Passage, rules_text
+from netdsl.look.labels import value_text
 from netdsl.look.layers import spread, title_of, units_to_show, with_maps
 from netdsl.look.net import place_of
 from netdsl.look.parts import ColourScale, Grid, Tile, TileRow, View, coloured
@@ -99,7 +100,7 @@ def _grid(
 
 
 def _caption(pictures: Pictures, number: int, value: float) -> str:
-    text = f"{value:.2f}".replace("-", "−")
+    text = value_text(value)
     name = pictures.true_class(number)
     return f"{text}\n{name}" if name else text
 

@@ -36,6 +36,14 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return SLACK * float(max(widths)) / 72
 
 
+def value_text(value: float) -> str:
+    """The value of a unit: two digits after the point, or two others of a small one."""
+    text = f"{value:.2f}"
+    if value and float(text) == 0:
+        text = f"{value:.2g}"
+    return text.replace("-", "−")
+
+
 @contextmanager
 def without_glyph_warnings() -> Iterator[None]:
     """Draw characters that the font does not have as boxes, without a warning for each."""

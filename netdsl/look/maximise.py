@@ -17,6 +17,7 @@ from torch.nn.functional import interpolate
 from netdsl.analysis.cost import Costs
 from netdsl.data.source import tracked
 from netdsl.look.excite import layers_to_excite
+from netdsl.look.labels import value_text
 from netdsl.look.layers import title_of, units_to_show
 from netdsl.look.net import by_unit
 from netdsl.look.parts import Grid, Tile, View, rows_of
@@ -105,10 +106,9 @@ def maximise(
 
 
 def _caption(unit: int, value: float, names: Sequence[str]) -> str:
-    number = f"{value:.2f}".replace("-", "−")
     if unit < len(names):
-        return f"{names[unit]}\n{number}"
-    return f"{unit}: {number}"
+        return f"{names[unit]}\n{value_text(value)}"
+    return f"{unit}: {value_text(value)}"
 
 
 def _layers(net: LayeredNet, choice: UnitChoice) -> list[Node]:

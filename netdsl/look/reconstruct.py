@@ -8,6 +8,7 @@ import torch
 
 from netdsl.look.backward import Passage, rules_text
 from netdsl.look.excite import layers_to_excite, signal_at, signed_tile
+from netdsl.look.labels import value_text
 from netdsl.look.layers import title_of
 from netdsl.look.net import by_unit, place_of
 from netdsl.look.parts import ColourScale, Grid, Tile, TileRow, View
@@ -44,7 +45,7 @@ def _grid(net: LayeredNet, pictures: Pictures, number: int, node: Node, unit: in
         place = place_of(node, int(places[chosen]))
         made = passage.back(signal_at(passage, node, [(0, chosen, place)]))[0].numpy()
         tile = signed_tile(made, float(abs(made).max()))
-        value = f"{float(best[chosen]):.2f}".replace("-", "−")
-        tiles.append(Tile(tile.values, f"unit {chosen}\n{value}"))
+        caption = f"unit {chosen}\n{value_text(float(best[chosen]))}"
+        tiles.append(Tile(tile.values, caption))
     scale = None if net.channels == 3 else ColourScale(-1, 1)
     return Grid(title_of(net.graph, node), [TileRow("", tiles)], scale)

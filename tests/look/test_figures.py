@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from netdsl.look.figures import part_figure, part_size, write_figure
+from netdsl.look.labels import value_text
 from netdsl.look.mosaic import colours
 from netdsl.look.parts import (
     Bars,
@@ -82,6 +83,12 @@ def test_no_text_is_cut_off() -> None:
         width = figure.get_figwidth() * figure.dpi
         assert all(box.x0 >= 0 and box.x1 <= width for box in boxes)
         assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
+def test_values_of_units() -> None:
+    """A small value is not printed as 0, which a dead unit has."""
+    found = {value: value_text(value) for value in (3.141, -2.0, 0.0, -0.0012, 0.004)}
+    assert found == {3.141: "3.14", -2.0: "−2.00", 0.0: "0.00", -0.0012: "−0.0012", 0.004: "0.004"}
 
 
 def test_edges_are_lines() -> None:
