@@ -249,6 +249,16 @@ def test_where_comes_before_the_data(
     assert err.startswith("error[data-not-found]: Small: there is no folder nowhere")
 
 
+def test_a_single_epoch(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The axis has whole epochs, and the points of training and test differ in size."""
+    run_command(capsys, *BASE, "--set", "train.epochs=1")
+    svg = Path("out/compare.svg").read_text(encoding="utf-8")
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert {"0", "1", "2"} <= set(texts) and not any("1.0" in text for text in texts)
+    page = Path("out/compare.html").read_text(encoding="utf-8")
+    assert '<th scope="col">net</th><th scope="col" class="n">params</th>' in page
+
+
 def test_failures_are_named(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A run that diverges is named, the others go on, and it is not trained again."""
     words = ("--vary", "train.optimizer.lr = [1e30, 0.05]", "--seeds", "2")
