@@ -33,7 +33,6 @@ from netdsl.train.compare.variants import (
     DataSets,
     NamedNet,
     Overrides,
-    chosen,
     unequal_params,
     variants_of,
 )
@@ -67,10 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if (count := len(subjects) * len(combined) * arguments.seeds) > MOST:
         raise UsageError(f"{count:,} runs are too many: at most {MOST:,} are compared at once")
     wanted, data = Overrides(arguments.data, settings), DataSets(progress=not printing().hides_text)
-    variants = variants_of(subjects, combined, wanted, data)
-    lines: list[str] = []
-    if arguments.where is not None:
-        variants, lines = chosen(variants, arguments.where)
+    variants, lines = variants_of(subjects, combined, wanted, data, arguments.where)
     stem = Path(subjects[0].program.source.name).stem.strip("<>")  # of `<stdin>`
     out = Path(arguments.out or f"{FOLDER}/{stem}")
     trials = trials_of(variants, arguments.seeds, out, device)

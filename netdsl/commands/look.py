@@ -17,7 +17,7 @@ from netdsl.look.attribution import is_installed
 from netdsl.look.figures import write_figure
 from netdsl.look.page import About, page_of
 from netdsl.look.saliency import NO_CAPTUM
-from netdsl.look.views import VIEWS, all_views
+from netdsl.look.views import OF_CLASSES, VIEWS, all_views
 from netdsl.version import __version__
 from netdsl.words import counted
 
@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"all views are on one page, which is .html; for {suffix}, name one of"
             f" {', '.join(VIEWS)}"
         )
+    if arguments.view in OF_CLASSES and arguments.layer is not None:
+        raise UsageError(f"`{arguments.view}` is about the whole net: leave --layer out")
     PROGRESS.set(not printing().quiet)
     with destination(arguments.output, suffix) as path:
         check_replaceable(path)
@@ -74,8 +76,10 @@ def _about(arguments: argparse.Namespace, opened: Opened) -> About:
     if opened.notes:
         facts["note"] = "; ".join(opened.notes)
     if opened.left_out:
-        facts["left out, because no data set is named"] = ", ".join(opened.left_out)
+        facts["left out"] = f"{', '.join(opened.left_out)}: {opened.reason}"
     facts["seed"] = str(looked.choice.seed)
     facts["versions"] = f"netdsl {__version__}, PyTorch {torch.__version__}"
+    if looked.net.device.type != "cpu":
+        facts["device"] = torch.cuda.get_device_name(looked.net.device)
     command = shlex.join(["netdsl", *arguments.words])
     return About(f"What {name} has learned", facts, command)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.options import (
     add_constants,
+    add_device,
     add_labels,
     add_net,
     add_output,
@@ -62,6 +63,7 @@ def _look(add: Add) -> None:
         metavar="N",
         help="seed of what is random: the noise and the jitter of `maximise` (default: 0)",
     )
+    add_device(command)
 
 
 def _add_subjects(command: argparse.ArgumentParser) -> None:

@@ -16,7 +16,15 @@ from netdsl.backends.torch.module import lower, set_weights
 from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.export_metadata import check_classes, given_by, numbers_for
 from netdsl.commands.output import note, printing
-from netdsl.commands.trained import NetWithWeights, open_data, open_trained, placing
+from netdsl.commands.trained import (
+    NetWithWeights,
+    TestedNet,
+    open_samples,
+    open_trained,
+    placing,
+    tested_on,
+)
+from netdsl.data.catalog import describe_dataset
 from netdsl.data.dataset import InputData
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import compile_net
@@ -25,8 +33,10 @@ from netdsl.ir.types import shape_text
 from netdsl.look.layers import choose
 from netdsl.look.net import LayeredNet
 from netdsl.look.pictures import of_dataset, of_picture
-from netdsl.look.views import OF_DATA, OF_PICTURE, Looked
+from netdsl.look.views import OF_CLASSES, OF_DATA, OF_PICTURE, Looked
 from netdsl.pictures import MODES, decode
+from netdsl.train.fit import check_ends
+from netdsl.train.run import torch_device
 from netdsl.train.section import entry_of, read_config
 from netdsl.weights.checkpoints import needs_weights
 
@@ -36,12 +46,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from netdsl.commands.trained import TestedNet
     from netdsl.data.dataset import Dataset
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
     from netdsl.look.pictures import Pictures
 
+COMMAND = "`netdsl look`"  # in messages
+ARRAYS = (".npy", ".npz")
 RANDOM = "random"  # in place of weights
 SIZES = re.compile(r"(\w+=)?\d+(x\d+)*")
 PLAIN = InputData(mean=(0.0,), std=(1.0,))
@@ -52,15 +63,17 @@ UNKNOWN = (
 
 
 class Opened(NamedTuple):
-    """What the views are about, and the names of those for which there is no data."""
+    """What the views are about, and the names of those that the data do not permit, with why."""
 
     looked: Looked
     left_out: tuple[str, ...]
+    reason: str
     notes: tuple[str, ...]  # what is to be known about the picture or its numbers
 
 
 def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
     """Open what the views need; raises `NetdslError` and `UsageError`."""
+    device = torch_device(arguments.device)
     path = _picture_of(arguments)
     net = _net_of(arguments)
     _check_takes_images(net.compiled.graph)
@@ -69,17 +82,23 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
     told = given_by(arguments)
     check_classes(net.compiled.graph, told.classes)
     constants = numbers_for(net.compiled.graph, {}, told)
-    tested = _data_of(net, views, path)
+    data = _data_of(net, views, path)
     compiled, output, pictures, given = net.compiled, 0, None, _recorded(net)
     classes = () if net.record is None else net.record.classes
-    if tested is not None:
-        compiled, output = tested.compiled, tested.output
-        pictures = of_dataset(_checked(tested.dataset), arguments.images)
-        given, classes = pictures.given, pictures.classes
+    left_out: tuple[str, ...] = OF_DATA
+    reason, own_classes = "no data set is named", None
+    if data is not None:
+        compiled, output = data.tested.compiled, data.tested.output
+        pictures = of_dataset(_checked(data.tested.dataset), arguments.images)
+        given, left_out = pictures.given, ()
+        if data.misfit is None:
+            classes = pictures.classes
+        else:
+            own_classes, left_out, reason = pictures.classes, OF_CLASSES, data.misfit
     given = _with_constants(given, constants, net.compiled.graph)
     classes = tuple(told.classes or classes)
     if pictures is not None:
-        pictures = replace(pictures, given=given or PLAIN, classes=classes)
+        pictures = replace(pictures, given=given or PLAIN, classes=classes, own_classes=own_classes)
     own: Pictures | None = None
     notes: list[str] = []
     if path is not None:
@@ -89,12 +108,9 @@ def open_subject(arguments: argparse.Namespace, views: Sequence[str]) -> Opened:
         note(f"note: {UNKNOWN}")
     _check_sizes(compiled.graph, views)
     graph = compiled.graph
-    layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output)
+    layered = LayeredNet(graph, _module_of(graph, net, arguments.seed), output, device)
     looked = Looked(layered, pictures, own, choose(graph, *wanted), given or PLAIN, classes)
-    left_out: tuple[str, ...] = ()
-    if tested is None:
-        left_out = tuple(view for view in views if view in OF_DATA)
-    return Opened(looked, left_out, tuple(notes))
+    return Opened(looked, tuple(v for v in views if v in left_out), reason, tuple(notes))
 
 
 def _picture_of(arguments: argparse.Namespace) -> Path | None:
@@ -147,14 +163,21 @@ def _check_takes_images(graph: Graph) -> None:
         raise NetdslError("no-images", message, first.site.span, help=help_)
 
 
-def _data_of(net: NetWithWeights, views: Sequence[str], path: Path | None) -> TestedNet | None:
+class _Data(NamedTuple):
+    """The net for the pictures of a data set; `misfit` is why it does not give their classes."""
+
+    tested: TestedNet
+    misfit: str | None = None
+
+
+def _data_of(net: NetWithWeights, views: Sequence[str], path: Path | None) -> _Data | None:
     """The data that the views need, or that tell how pictures are normalised."""
     needing = [v for v in views if v in OF_DATA or (v in OF_PICTURE and path is None)]
     is_named = net.data is not None or entry_of(net.compiled, "data") is not None
     helps = list(views) != ["filters"] and (net.record is None or bool(net.compiled.graph.symbols))
     if is_named and (needing or helps):
         with placing(net):
-            return open_data(net, "`netdsl look`")
+            return _open_pictures(net, views)
     if needing and (path is None or len(views) == 1):
         message = (
             f"`{needing[0]}` needs pictures, and neither the weights nor the net name a data set"
@@ -164,6 +187,23 @@ def _data_of(net: NetWithWeights, views: Sequence[str], path: Path | None) -> Te
             help_ += ", or a picture: `--input photo.jpg`"
         raise NetdslError("data-not-found", message, help=help_)
     return None
+
+
+def _open_pictures(net: NetWithWeights, views: Sequence[str]) -> _Data:
+    """The pictures of a data set, and the net for their size.
+
+    A net with 1,000 classes can look at pictures of ten others, unless a view counts its errors.
+    """
+    sized, dataset = open_samples(net)
+    try:
+        check_ends(sized.graph, net.config, COMMAND, describe_dataset(net.config.data))
+        return _Data(tested_on(net, sized, dataset))
+    except NetdslError as error:
+        if len(views) == 1 and views[0] in OF_CLASSES:
+            raise
+        if net.record is not None:
+            dataset = net.record.normalising(dataset)
+        return _Data(TestedNet(sized, dataset, 0), error.message)
 
 
 def _recorded(net: NetWithWeights) -> InputData | None:
@@ -210,6 +250,10 @@ def _picture(
     if channels not in MODES:
         message = f"{path} is a picture, but `{value.name}` is {value.type}"
         raise NetdslError("wrong-shape", message, help="pictures have 1 or 3 channels")
+    if path.suffix.lower() in ARRAYS:
+        message = f"{path} is an array, and no picture"
+        help_ = "give a .png or .jpg file, or several images as data: `--data 'npz(\"data.npz\")'`"
+        raise NetdslError("bad-picture", message, help=help_)
     picture = decode(path, MODES[int(str(channels))], (None, None))
     own = (picture.height, picture.width)
     sizes = [a if isinstance(a, int) else b for a, b in zip(spatial, own, strict=True)]

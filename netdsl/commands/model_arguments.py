@@ -220,6 +220,7 @@ def _trace(add: Add) -> None:
         netdsl trace kernels:RGB --at 0,0
         netdsl trace kernels:Volume --at 1,0,2 --backward
         netdsl trace kernels:RGB -o trace.html
+        netdsl trace my.net norm --train --input batch.npy
         netdsl trace lenet5 C3 --weights runs/LeNet5 --input digit.png --at 0,3,4
         """,
     )
@@ -253,6 +254,12 @@ def _trace(add: Add) -> None:
         "--backward",
         action="store_true",
         help="also print the gradients of this output",
+    )
+    command.add_argument(
+        "--train",
+        action="store_true",
+        help="work a batch norm as in training, with the mean and the variance of the mini-batch"
+        " that --input has; the place then begins with the number of the sample",
     )
     add_weights(command, "those in the text, and random ones")
     add_format(command)

@@ -11,7 +11,7 @@ from netdsl.commands.common import UsageError, load_one, suffix_of, warn_of_othe
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say, say_json
 from netdsl.driver import compile_net
-from netdsl.files import check_replaceable
+from netdsl.files import check_replaceable, replacing
 from netdsl.render import output_width
 from netdsl.trace.choice import chosen_layer, chosen_place
 from netdsl.trace.inputs import examples_of, read_inputs
@@ -40,15 +40,15 @@ def run(arguments: Namespace) -> int:
         _check_output(arguments.output)
     files = _files(arguments.input)
     compiled = load_one(Namespace(file=arguments.file, define=arguments.define), arguments.weights)
-    chosen = chosen_layer(compiled.graph, arguments.layer).name
+    chosen = chosen_layer(compiled.graph, arguments.layer, training=arguments.train).name
     given = _Given(arguments.weights and read_weights(arguments.weights), compiled)
-    inputs = _inputs(files, compiled, given, resize=arguments.resize)
-    compiled = _sized(compiled, inputs)
+    inputs = _inputs(files, compiled, given, resize=arguments.resize, batched=arguments.train)
+    compiled = _sized(compiled, inputs, batched=arguments.train)
     node = chosen_layer(compiled.graph, chosen)
     weights = given.tensors(compiled, node, allow_nonfinite=arguments.allow_nonfinite)
     from netdsl.trace.values import check_gradients, run_to, work  # errors need no PyTorch
 
-    traced = run_to(compiled.graph, node, inputs, weights)
+    traced = run_to(compiled.graph, node, inputs, weights, training=arguments.train)
     checked = work(traced, chosen_place(node, traced.shape, arguments.at))
     if arguments.backward:
         check_gradients(traced, checked.at, checked.worked)
@@ -77,7 +77,8 @@ def _write(
 
     with destination(arguments.output, HTML) as path:
         page = page_of(compiled.graph, traced, checked, backward=arguments.backward)
-        path.write_text(page, encoding="utf-8")
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
     if arguments.format != "json":
         say(f"{arguments.output}: {checked.node.name} ({checked.node.op.kind})")
 
@@ -132,17 +133,19 @@ class _Given(NamedTuple):
 
 
 def _inputs(
-    files: dict[str, str], compiled: Compiled, given: _Given, *, resize: bool
+    files: dict[str, str], compiled: Compiled, given: _Given, *, resize: bool, batched: bool
 ) -> dict[str, np.ndarray]:
-    """One sample for each input, by name."""
-    if not files:
-        return examples_of(compiled.graph)
-    return read_inputs(compiled.graph, files, given.constants, resize=resize)
+    """One sample for each input, by name, or a batch of samples."""
+    if files:
+        constants = given.constants
+        return read_inputs(compiled.graph, files, constants, resize=resize, batched=batched)
+    examples = examples_of(compiled.graph)
+    return {name: array[None] if batched else array for name, array in examples.items()}
 
 
-def _sized(compiled: Compiled, inputs: Mapping[str, np.ndarray]) -> Compiled:
+def _sized(compiled: Compiled, inputs: Mapping[str, np.ndarray], *, batched: bool) -> Compiled:
     """The net with the sizes of the inputs in place of its open ones; raises `NetdslError`."""
     if not compiled.graph.symbols:
         return compiled
-    sizes = {name: array.shape for name, array in inputs.items()}
+    sizes = {name: array.shape[batched:] for name, array in inputs.items()}
     return compile_net(compiled.program, compiled.graph.name, sizes)

@@ -72,13 +72,21 @@ def open_data(net: NetWithWeights, command: str) -> TestedNet:
 
     The data are normalised as in the training. Call it inside `placing`.
     """
-    config = net.config
-    check_ends(net.compiled.graph, config, command, describe_dataset(config.data))
-    dataset = config.adapt(open_dataset(config.data, progress=not printing().quiet))
+    check_ends(net.compiled.graph, net.config, command, describe_dataset(net.config.data))
+    return tested_on(net, *open_samples(net))
+
+
+def open_samples(net: NetWithWeights) -> tuple[Compiled, Dataset]:
+    """The net for the sizes of its data, and the data; raises `NetdslError` unless these fit."""
+    dataset = net.config.adapt(open_dataset(net.config.data, progress=not printing().quiet))
     warn_of_other_net(net.record, net.compiled.graph)
     say(dataset.note)
-    sized, dataset = fitted(net.compiled, dataset)
-    output, target = check_scores(sized.graph, config, dataset)
+    return fitted(net.compiled, dataset)
+
+
+def tested_on(net: NetWithWeights, sized: Compiled, dataset: Dataset) -> TestedNet:
+    """The net with the targets of its data; raises `NetdslError` unless its outputs fit them."""
+    output, target = check_scores(sized.graph, net.config, dataset)
     dataset = dataset.with_first(target)
     if net.record is not None:
         dataset = net.record.applied_to(dataset)

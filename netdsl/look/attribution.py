@@ -9,6 +9,8 @@ import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from netdsl.look.net import fetched
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -57,5 +59,4 @@ def grad_cam(net: LayeredNet, images: Tensor, classes: Tensor, node: Node) -> np
 
 
 def _detached(values: Any) -> Tensor:
-    found: Tensor = values.detach()
-    return found
+    return fetched(values.detach())

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from netdsl.backends.torch.steps import as_list
+from netdsl.look.net import fetched
 from netdsl.words import listed
 
 if TYPE_CHECKING:
@@ -27,62 +28,65 @@ SWITCHED = ("maxpool", "gmp", "adaptive_maxpool")
 BENT = ("activation", "pooling")  # families of the other layers that a reader may ask about
 
 
-def passed_back(
-    net: LayeredNet, images: Tensor, node: Node, signal: Tensor, *, rectified: bool = True
-) -> Tensor:
-    """The signal at the result of a layer, passed back to images N x C x H x W.
+class Passage:
+    """A run of a net up to a layer, which passes signals at its result back to the images.
 
-    Without `rectified`, ReLU also passes by its derivative, so that the result is the gradient.
+    `value` is the result. The net runs once, for all signals.
     """
-    nodes = net.below([node.output])
-    inputs = _inputs_of(net, images, nodes)
-    signals = {id(node.output): signal}
-    for other in reversed(nodes):
-        given = [signals.get(id(value)) for value in other.outputs]
-        if all(part is None for part in given):
-            continue
-        if rectified and other.op.kind in RECTIFIED and given[0] is not None:
-            passed: Sequence[Tensor | None] = [given[0].clamp(min=0)]
-        else:
-            passed = _derivative(net, other, inputs[id(other)], given)
-        for value, part in zip(other.taken, passed, strict=False):
-            if part is not None:
-                before = signals.get(id(value))
-                signals[id(value)] = part if before is None else before + part
-    found = signals.get(id(net.graph.inputs[0]))
-    return torch.zeros_like(images) if found is None else found
 
+    def __init__(self, net: LayeredNet, images: Tensor, node: Node) -> None:
+        self._nodes = net.below([node.output])
+        self._images, self._device = images, net.device
+        self._ends = (id(net.graph.inputs[0]), id(node.output))
+        self._steps: dict[int, tuple[list[Tensor], list[Tensor]]] = {}  # inputs and results
+        known = {self._ends[0]: images.to(net.device)}
+        for other in self._nodes:
+            leaves = [known[id(value)].detach() for value in other.taken]
+            for leaf in leaves:
+                leaf.requires_grad_(leaf.is_floating_point())
+            with torch.enable_grad():
+                results = as_list(net.layer(other)(*leaves))
+            self._steps[id(other)] = leaves, results
+            known |= {id(v): y.detach() for v, y in zip(other.outputs, results, strict=True)}
+        self.value = fetched(known[self._ends[1]])
 
-def _inputs_of(net: LayeredNet, images: Tensor, nodes: Sequence[Node]) -> dict[int, list[Tensor]]:
-    """The inputs of each layer for images, by the layer's id."""
-    known = {id(net.graph.inputs[0]): images}
-    inputs = {}
-    with torch.no_grad():
-        for node in nodes:
-            inputs[id(node)] = [known[id(value)] for value in node.taken]
-            results = as_list(net.layer(node)(*inputs[id(node)]))
-            known |= {id(v): y for v, y in zip(node.outputs, results, strict=True)}
-    return inputs
+    def back(self, signal: Tensor, *, rectified: bool = True) -> Tensor:
+        """A signal of the shape of `value`, passed back to images N x C x H x W.
 
+        Without `rectified`, ReLU also passes by its derivative: the result is the gradient.
+        """
+        first, last = self._ends
+        signals = {last: signal.to(self._device)}
+        for other in reversed(self._nodes):
+            given = [signals.get(id(value)) for value in other.outputs]
+            if all(part is None for part in given):
+                continue
+            if rectified and other.op.kind in RECTIFIED and given[0] is not None:
+                passed: Sequence[Tensor | None] = [given[0].clamp(min=0)]
+            else:
+                passed = self._derivative(other, given)
+            for value, part in zip(other.taken, passed, strict=False):
+                if part is not None:
+                    before = signals.get(id(value))
+                    signals[id(value)] = part if before is None else before + part
+        found = signals.get(first)
+        return torch.zeros_like(self._images) if found is None else fetched(found)
 
-def _derivative(
-    net: LayeredNet, node: Node, xs: list[Tensor], signals: Sequence[Tensor | None]
-) -> list[Tensor | None]:
-    """The signals at the inputs of a layer by its derivative; None for inputs without one."""
-    leaves = [x.detach().clone().requires_grad_(x.is_floating_point()) for x in xs]
-    with torch.enable_grad():
-        results = as_list(net.layer(node)(*leaves))
-    pairs = [
-        (y, part)
-        for y, part in zip(results, signals, strict=True)
-        if part is not None and y.requires_grad
-    ]
-    wanted = [x for x in leaves if x.requires_grad]
-    if not pairs or not wanted:
-        return [None] * len(xs)
-    ys, parts = zip(*pairs, strict=True)
-    gradients = iter(torch.autograd.grad(ys, wanted, parts, allow_unused=True))
-    return [next(gradients) if x.requires_grad else None for x in leaves]
+    def _derivative(self, node: Node, signals: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """The signals at the inputs of a layer by its derivative; None for inputs without one."""
+        leaves, results = self._steps[id(node)]
+        pairs = [
+            (y, part)
+            for y, part in zip(results, signals, strict=True)
+            if part is not None and y.requires_grad
+        ]
+        wanted = [x for x in leaves if x.requires_grad]
+        if not pairs or not wanted:
+            return [None] * len(leaves)
+        ys, parts = zip(*pairs, strict=True)
+        found = torch.autograd.grad(ys, wanted, parts, allow_unused=True, retain_graph=True)
+        gradients = iter(found)
+        return [next(gradients) if x.requires_grad else None for x in leaves]
 
 
 def rules_text(graph: Graph, nodes: Sequence[Node]) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from netdsl.look.backward import passed_back, rules_text
+from netdsl.look.backward import Passage, rules_text
+from netdsl.look.labels import value_text
 from netdsl.look.layers import spread, title_of, units_to_show, with_maps
 from netdsl.look.net import place_of
 from netdsl.look.parts import ColourScale, Grid, Tile, TileRow, View, coloured
+from netdsl.look.pictures import PIXELS
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def _grid(
 
 
 def _caption(pictures: Pictures, number: int, value: float) -> str:
-    text = f"{value:.2f}".replace("-", "−")
+    text = value_text(value)
     name = pictures.true_class(number)
     return f"{text}\n{name}" if name else text
 
@@ -117,13 +119,24 @@ def reconstructed(
     places: Sequence[tuple[int, ...]],
 ) -> np.ndarray:
     """The values of one unit, at a place in each image, passed back to the images."""
-    with torch.inference_mode():
-        values = net.values(images, [node.output])[0]
-    signal = torch.zeros_like(values)
-    for number, place in enumerate(places):
+    together = max(1, PIXELS // (images.shape[2] * images.shape[3]))
+    made = []
+    for start in range(0, len(images), together):
+        passage = Passage(net, images[start : start + together], node)
+        spots = [(i, unit, place) for i, place in enumerate(places[start : start + together])]
+        made.append(passage.back(signal_at(passage, node, spots)).numpy())
+    return np.concatenate(made)
+
+
+def signal_at(
+    passage: Passage, node: Node, spots: Sequence[tuple[int, int, tuple[int, ...]]]
+) -> Tensor:
+    """The value of a layer where it is of these images, units and places, and 0 elsewhere."""
+    signal = torch.zeros_like(passage.value)
+    for number, unit, place in spots:
         spot = _spot(node, number, unit, place)
-        signal[spot] = values[spot]
-    return passed_back(net, images, node, signal.clone()).numpy()
+        signal[spot] = passage.value[spot]
+    return signal
 
 
 def _spot(node: Node, number: int, unit: int, place: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from kornia.filters import gaussian_blur2d
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from netdsl.analysis.cost import Costs
 from netdsl.data.source import tracked
 from netdsl.look.excite import layers_to_excite
+from netdsl.look.labels import value_text
 from netdsl.look.layers import title_of, units_to_show
 from netdsl.look.net import by_unit
 from netdsl.look.parts import Grid, Tile, View, rows_of
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
 
 COLUMNS = 8
 SMALL = 10  # pixels of the side of what a unit sees
-LEAST_UNITS, MOST_UNITS = 4, 16
-PRODUCTS = 2e11  # multiply-accumulates that the images of a layer may take, about
+LEAST_UNITS, MOST_UNITS = 2, 16
+PRODUCTS = 8e11  # multiply-accumulates that the images of all layers may take, about
+STARTS = 6  # images of which the best replaces one that is stuck
 PASSES = 3  # a step forward and back takes about as many as this times those of the net
 
 
@@ -48,6 +51,12 @@ class Ascent(NamedTuple):
     blur: float = 0.6  # the deviation in pixels
     every: int = 8  # steps between two blurs
     last: float = 0.25  # the share of steps at the end that have neither
+
+    def for_products(self, products: float, most: float) -> Ascent:
+        """Half as many steps, of twice the length, if a step takes so many products."""
+        if products * self.steps <= most:
+            return self
+        return self._replace(steps=self.steps // 2, length=2 * self.length)
 
     def for_side(self, side: int) -> Ascent:
         """The ascent for a unit that sees so many pixels: small shapes are not blurred."""
@@ -71,9 +80,13 @@ def maximise(
     `classes` are the names of the units of the output.
     """
     nodes = [choice.layer] if choice.layer is not None else _layers(net, choice)
+    each = PRODUCTS / len(nodes)
+    step = PASSES * float(str(net.graph.derived(Costs).totals().macs))
+    ascent = ascent.for_products(LEAST_UNITS * step, each)
+    affordable = int(min(MOST_UNITS, max(LEAST_UNITS, each // max(step * ascent.steps, 1.0))))
     parts = []
     for node in nodes:
-        units = units_to_show(node, choice, _affordable(net, ascent))
+        units = units_to_show(node, choice, affordable)
         images, values = maximised(net, given, node, units, choice.seed, ascent)
         names = classes if node.output is net.scores else ()
         tiles = [
@@ -93,22 +106,14 @@ def maximise(
 
 
 def _caption(unit: int, value: float, names: Sequence[str]) -> str:
-    number = f"{value:.2f}".replace("-", "−")
     if unit < len(names):
-        return f"{names[unit]}\n{number}"
-    return f"{unit}: {number}"
+        return f"{names[unit]}\n{value_text(value)}"
+    return f"{unit}: {value_text(value)}"
 
 
 def _layers(net: LayeredNet, choice: UnitChoice) -> list[Node]:
     last = net.scores.producer
     return [*layers_to_excite(net, choice), *([last] if last is not None else [])]
-
-
-def _affordable(net: LayeredNet, ascent: Ascent) -> int:
-    """How many units of a layer are shown: fewer of a large net."""
-    macs = net.graph.derived(Costs).totals().macs
-    one = float(str(macs)) * PASSES * ascent.steps
-    return int(min(MOST_UNITS, max(LEAST_UNITS, PRODUCTS // max(one, 1.0))))
 
 
 def maximised(
@@ -138,14 +143,32 @@ def maximised(
         moved = images.roll(shift, (2, 3)).requires_grad_()
         values = _values(net, (moved - mean) / std, node, units)
         (slope,) = torch.autograd.grad(values.sum(), moved)
-        largest = slope.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-12)
-        changed = moved.detach() + ascent.length * slope / largest
+        largest = slope.abs().amax((1, 2, 3), keepdim=True)
+        changed = moved.detach() + ascent.length * slope / largest.clamp(min=1e-12)
+        for i in torch.nonzero(largest[:, 0, 0, 0] == 0).flatten().tolist():
+            changed[i] = _other_start(net, given, node, units[i], random)
         images = changed.roll([-s for s in shift], (2, 3)).clamp(0, 1)
         if ascent.blur and step % ascent.every == ascent.every - 1 and not is_last:
             images = gaussian_blur2d(images, (3, 3), (ascent.blur, ascent.blur))
     with torch.no_grad():
         values = _values(net, (images - mean) / std, node, units)
     return images.numpy(), values.tolist()
+
+
+def _other_start(
+    net: LayeredNet, given: InputData, node: Node, unit: int, random: torch.Generator
+) -> Tensor:
+    """A start for a unit that no pixel changes, such as one after a ReLU that gives 0.
+
+    It is the best of some images of random colours, in squares of different sizes.
+    """
+    sides = [max(1, min(net.sizes) // 2**k) for k in range(STARTS)]
+    colours = [torch.rand((1, net.channels, side, side), generator=random) for side in sides]
+    images = torch.cat([interpolate(squares, net.sizes) for squares in colours])
+    mean, std = (torch.tensor(v)[:, None, None] for v in (given.mean, given.std))
+    with torch.no_grad():
+        values = _values(net, (images - mean) / std, node, [unit] * len(images))
+    return images[int(values.argmax())]
 
 
 def _values(net: LayeredNet, images: Tensor, node: Node, units: Sequence[int]) -> Tensor:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.collections import PolyCollection
 from PIL import Image
 
-from netdsl.look.labels import plain
+from netdsl.look.labels import plain, text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
 GAP, APART, MARGIN = 0.09, 0.3, 0.12  # inches
 TITLE, HEAD, LINE, BAR = 0.36, 0.2, 0.155, 0.52  # inches of their heights
-LETTER = 0.078  # inches of a letter in a caption
+BOLD, TEXT, NOTE = 11, 9, 8.5  # points of the title, of names, and of captions and heads
 SMALL, LARGE = 0.6, 1.5  # inches of a tile
 ROOM, DEPTH = 10.0, 14.0  # inches that the tiles of a row and of a column may take
 WHOLE = 3.2  # inches of a tile that is alone
 SIGNED, UNSIGNED = "RdBu_r", "viridis"
-EDGE = 176  # the grey of the line around a tile
+EDGE = "#b0b0b0"  # the line around a tile
 
 
 class _Layout:
@@ -47,10 +48,10 @@ class _Layout:
             side = min(max(room, SMALL), LARGE)
         self.width = side * min(1.0, width / height)
         self.height = side * min(1.0, height / width)
-        letters = [len(line) for tile in tiles for line in tile.caption.split("\n")]
-        self.step = max(self.width, min(max(letters, default=0) * LETTER, 1.6)) + GAP
-        names = max((len(row.name) for row in grid.rows), default=0)
-        self.left = MARGIN + names * LETTER + (MARGIN if names else 0)
+        notes = {tile.caption for tile in tiles} | set(grid.heads)
+        self.step = max([self.width, *(text_width(note, NOTE) for note in notes)]) + GAP
+        names = {row.name for row in grid.rows if row.name}
+        self.left = MARGIN + max((text_width(n, TEXT) + MARGIN for n in names), default=0)
         self.top = TITLE + (HEAD if grid.heads else 0)
         self.ends = [self.top]  # of the rows, each with its captions
         for row, after in zip_longest(grid.rows, grid.rows[1:]):
@@ -67,7 +68,7 @@ class _Layout:
 
     def size(self) -> tuple[float, float]:
         """The width and the height of the whole grid."""
-        least = MARGIN + len(self.grid.title) * LETTER * 1.13
+        least = text_width(self.grid.title, BOLD, bold=True) + 2 * MARGIN
         width = max(self.left + self.columns * self.step + MARGIN, least, 3.0)
         height = self.ends[-1]
         if self.grid.scale is not None:
@@ -92,11 +93,15 @@ def mosaic(canvas: Figure | SubFigure, grid: Grid, width: float, height: float, 
     axes = canvas.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     pixels = np.zeros((round(height * dpi), round(width * dpi), 4), np.uint8)
+    edges = []
     for tile, x, y in layout.tiles():
-        _paste(pixels, tile, grid.scale, layout, (round(x * dpi), round(y * dpi)), dpi)
+        corner = (round(x * dpi), round(y * dpi))
+        edges.append(np.array(_paste(pixels, tile, grid.scale, layout, corner, dpi)) / dpi)
+    # Lines of an image can vanish where it is shown smaller.
+    axes.add_collection(PolyCollection(edges, facecolors="none", edgecolors=EDGE, linewidths=0.6))
     axes.imshow(pixels, extent=(0, width, height, 0), interpolation="none", aspect="auto")
     axes.set(xlim=(0, width), ylim=(height, 0))
-    axes.text(MARGIN, 0.1, plain(grid.title), fontsize=11, weight="bold", va="top")
+    axes.text(MARGIN, 0.1, plain(grid.title), fontsize=BOLD, weight="bold", va="top")
     _draw_texts(axes, grid, layout)
     if grid.scale is not None:
         _draw_scale(canvas, grid.scale, layout, width, height)
@@ -105,17 +110,17 @@ def mosaic(canvas: Figure | SubFigure, grid: Grid, width: float, height: float, 
 def _draw_texts(axes: Axes, grid: Grid, layout: _Layout) -> None:
     for k, head in enumerate(grid.heads):
         x = layout.place(0, k)[0] + layout.width / 2
-        axes.text(x, layout.top - 0.04, plain(head), fontsize=8.5, ha="center", va="bottom")
+        axes.text(x, layout.top - 0.04, plain(head), fontsize=NOTE, ha="center", va="bottom")
     for i, row in enumerate(grid.rows):
         y = layout.place(i, 0)[1] + layout.height / 2
-        axes.text(MARGIN, y, plain(row.name), fontsize=9, va="center")
+        axes.text(MARGIN, y, plain(row.name), fontsize=TEXT, va="center")
     for tile, x, y in layout.tiles():
         if tile.caption:
             axes.text(
                 x + layout.width / 2,
                 y + layout.height + 0.03,
                 plain(tile.caption),
-                fontsize=8.5,
+                fontsize=NOTE,
                 ha="center",
                 va="top",
             )
@@ -133,7 +138,7 @@ def _draw_scale(
     ramp = np.linspace(scale.low, scale.high, 256)[None]
     axes.imshow(colours(ramp, scale), extent=(scale.low, scale.high, 0, 1), aspect="auto")
     ticks = sorted({scale.low, 0.0, scale.high})
-    axes.set_xticks(ticks, [number_text(tick) for tick in ticks], fontsize=8.5)
+    axes.set_xticks(ticks, [number_text(tick) for tick in ticks], fontsize=NOTE)
     axes.set_yticks([])
 
 
@@ -157,8 +162,8 @@ def _paste(
     layout: _Layout,
     corner: tuple[int, int],
     dpi: int,
-) -> None:
-    """Put a tile into the middle of its box, enlarged without smoothing."""
+) -> list[tuple[int, int]]:
+    """Put a tile into the middle of its box, enlarged without smoothing; returns its corners."""
     if tile.is_map:
         assert scale is not None
         image = colours(tile.values, scale)
@@ -176,5 +181,5 @@ def _paste(
     part = pixels[top : top + size[1], left : left + size[0]]
     part[..., :3] = image[: part.shape[0], : part.shape[1]]
     part[..., 3] = 255
-    for edge in (part[0], part[-1], part[:, 0], part[:, -1]):
-        edge[..., :3] = EDGE
+    right, bottom = left + size[0], top + size[1]
+    return [(left, top), (right, top), (right, bottom), (left, bottom)]

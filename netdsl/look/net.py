@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 from netdsl.analysis.receptive import seen_stretches
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph, Node, Value
 
+CPU = torch.device("cpu")
 Box = tuple[int, int, int, int]  # top, bottom, left and right in an image; the ends are excluded
 
 
@@ -42,13 +44,16 @@ class LayeredNet(nn.Module):
     """The layers of a graph, with the weights of its module.
 
     It takes images, N x C x H x W, and gives the scores of one output, N x K. `output` is the
-    number of that output; the scores of a map are their means over all places.
+    number of that output; the scores of a map are their means over all places. It computes on
+    `device`, to which it moves the images; what it gives is on the CPU.
     """
 
-    def __init__(self, graph: Graph, module: nn.Module, output: int = 0) -> None:
+    def __init__(
+        self, graph: Graph, module: nn.Module, output: int = 0, device: torch.device = CPU
+    ) -> None:
         super().__init__()
-        self.graph, self.output = graph, output
-        module.eval().requires_grad_(requires_grad=False)
+        self.graph, self.output, self.device = graph, output, device
+        module.eval().requires_grad_(requires_grad=False).to(device)
         self.nodes = [node for node in graph.nodes if node.aux is None]
         self.layers = nn.ModuleList(LayerModule(node, module) for node in self.nodes)
         self._stretches = {
@@ -78,7 +83,7 @@ class LayeredNet(nn.Module):
 
     def values(self, images: Tensor, wanted: Sequence[Value]) -> list[Tensor]:
         """These values of the net for images."""
-        known = {id(self.graph.inputs[0]): images}
+        known = {id(self.graph.inputs[0]): images.to(self.device)}
         last: dict[int, Node] = {}
         nodes = self.below(wanted)
         for node in nodes:
@@ -91,7 +96,7 @@ class LayeredNet(nn.Module):
             for value in node.taken:
                 if last[id(value)] is node and id(value) not in kept:
                     known.pop(id(value), None)
-        return [known[id(value)] for value in wanted]
+        return [fetched(known[id(value)]) for value in wanted]
 
     def below(self, wanted: Iterable[Value]) -> list[Node]:
         """The layers that these values depend on, in order."""
@@ -121,6 +126,11 @@ class LayeredNet(nn.Module):
             low, high = (int(end + stretch.jump * index) for end in (stretch.low, stretch.high))
             ends += [min(max(low, 0), size - 1), max(min(high + 1, size), 1)]
         return (ends[0], ends[1], ends[2], ends[3])
+
+
+def fetched(values: Tensor) -> Tensor:
+    """Values on the CPU."""
+    return values.cpu()
 
 
 def by_unit(values: Tensor) -> Tensor:

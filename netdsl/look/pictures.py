@@ -24,13 +24,18 @@ MOST_TOGETHER, PIXELS = 64, 1 << 18  # pictures that run at once, and their rows
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures, N x C x H x W with bytes, and the index of the class of each, if it is known."""
+    """Pictures, N x C x H x W with bytes, and the index of the class of each, if it is known.
+
+    `classes` are the names of the classes that a net gives pictures, and `own_classes` those that
+    the labels count, if they are others.
+    """
 
     name: str
     pixels: np.ndarray
     labels: np.ndarray | None
     classes: tuple[str, ...]
     given: InputData
+    own_classes: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -71,7 +76,10 @@ class Pictures:
 
     def true_class(self, number: int) -> str:
         """The name of the true class of a picture, or an empty text."""
-        return "" if self.labels is None else self.class_of(int(self.labels[number]))
+        if self.labels is None:
+            return ""
+        index = int(self.labels[number])
+        return self.class_of(index) if self.own_classes is None else short(self.own_classes[index])
 
     def of_each_class(self, most: int) -> list[int]:
         """The first picture of each class, or the first pictures."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from netdsl.look.backward import rules_text
-from netdsl.look.excite import layers_to_excite, reconstructed, signed_tile
+from netdsl.look.backward import Passage, rules_text
+from netdsl.look.excite import layers_to_excite, signal_at, signed_tile
+from netdsl.look.labels import value_text
 from netdsl.look.layers import title_of
 from netdsl.look.net import by_unit, place_of
 from netdsl.look.parts import ColourScale, Grid, Tile, TileRow, View
@@ -35,17 +36,16 @@ def reconstruct(net: LayeredNet, pictures: Pictures, number: int, choice: UnitCh
 
 
 def _grid(net: LayeredNet, pictures: Pictures, number: int, node: Node, unit: int | None) -> Grid:
-    image = pictures.prepared([number])
-    with torch.inference_mode():
-        values = by_unit(net.values(image, [node.output])[0])[0]
+    passage = Passage(net, pictures.prepared([number]), node)
+    values = by_unit(passage.value)[0]
     best, places = values.max(1)
     units = torch.argsort(-best, stable=True)[:MOST].tolist() if unit is None else [unit]
     tiles = [Tile(pictures.shown(number), "the picture")]
     for chosen in units:
         place = place_of(node, int(places[chosen]))
-        made = reconstructed(net, image, node, chosen, [place])[0]
+        made = passage.back(signal_at(passage, node, [(0, chosen, place)]))[0].numpy()
         tile = signed_tile(made, float(abs(made).max()))
-        value = f"{float(best[chosen]):.2f}".replace("-", "−")
-        tiles.append(Tile(tile.values, f"unit {chosen}\n{value}"))
+        caption = f"unit {chosen}\n{value_text(float(best[chosen]))}"
+        tiles.append(Tile(tile.values, caption))
     scale = None if net.channels == 3 else ColourScale(-1, 1)
     return Grid(title_of(net.graph, node), [TileRow("", tiles)], scale)

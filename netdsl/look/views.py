@@ -124,6 +124,7 @@ VIEWS: dict[str, Callable[[Looked], View]] = {
     "errors": _errors,
 }
 OF_DATA = ("excite", "shift", "errors")  # views of many pictures
+OF_CLASSES = ("shift", "errors")  # views of pictures of the classes that the net tells apart
 OF_PICTURE = ("maps", "reconstruct", "saliency")  # views of one picture
 
 

@@ -15,19 +15,25 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
     from netdsl.trace.worked import Place
 
+IN_TRAINING = "bn"  # the kind that differs in training
 LISTED = 12  # layers in a message
 
 
-def chosen_layer(graph: Graph, name: str | None) -> Node:
-    """The layer of that name, or the only one that can be worked by hand; raises `NetdslError`."""
+def chosen_layer(graph: Graph, name: str | None, *, training: bool = False) -> Node:
+    """The layer of that name, or the only one that can be worked by hand; raises `NetdslError`.
+
+    In `training`, it is a batch norm: all other layers that are worked do the same as ever.
+    """
     nodes = [node for node in graph.nodes if node.aux is None]
     able = [node for node in nodes if node.op.kind in WORK and obstacle(node.op) is None]
+    if training:
+        able = [node for node in able if node.op.kind == IN_TRAINING and not node.frozen]
     if name is None:
         with_weights = [node for node in able if node.params()]
         for candidates in (able, with_weights):
             if len(candidates) == 1:
                 return candidates[0]
-        raise _which(graph, able)
+        raise _which(graph, able, training=training)
     name = name.removeprefix("@")
     node = next((n for n in nodes if n.name == name), None)
     if node is None:
@@ -40,6 +46,10 @@ def chosen_layer(graph: Graph, name: str | None) -> Node:
     why = f"`{node.op.kind}` is not worked by hand"
     if node.op.kind in WORK:
         why = obstacle(node.op) or ""
+    if training and not why and node not in able:
+        why = "in training it does the same as ever"
+        if node.frozen:
+            why = "it is frozen, so in training it uses the statistics that are kept"
     if why:
         raise NetdslError(
             "not-traceable",
@@ -50,7 +60,11 @@ def chosen_layer(graph: Graph, name: str | None) -> Node:
     return node
 
 
-def _which(graph: Graph, able: list[Node]) -> NetdslError:
+def _which(graph: Graph, able: list[Node], *, training: bool) -> NetdslError:
+    if not able and training:
+        message = f"`{graph.name}` has no `{IN_TRAINING}` with the statistics of a mini-batch"
+        help_ = "leave `--train` out: all other layers that are worked do the same in training"
+        return NetdslError("not-traceable", message, graph.site.span, help=help_)
     if not able:
         message = f"no layer of `{graph.name}` is worked by hand"
         help_ = f"the kinds that are: {', '.join(WORK)}"

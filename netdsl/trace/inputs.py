@@ -50,13 +50,31 @@ def examples_of(graph: Graph) -> dict[str, np.ndarray]:
 
 
 def read_inputs(
-    graph: Graph, files: Mapping[str, str], constants: Constants, *, resize: bool
+    graph: Graph,
+    files: Mapping[str, str],
+    constants: Constants,
+    *,
+    resize: bool,
+    batched: bool = False,
 ) -> dict[str, np.ndarray]:
     """One sample for each input of a net, by name; raises `NetdslError`.
 
     `files` are those that the user names, by input; "" is the only input, or an archive of all.
-    `constants` are the mean and the deviation with which pictures are normalised.
+    `constants` are the mean and the deviation with which pictures are normalised. If `batched`,
+    each input has several samples, whose number is the first axis.
     """
+    read = _read_inputs(graph, files, constants, resize=resize, batched=batched)
+    counts = {len(array) for array in read.values()}
+    if batched and len(counts) > 1:
+        found = ", ".join(f"`{name}` has {len(array)}" for name, array in read.items())
+        help_ = "give each input the same number of samples"
+        raise NetdslError("wrong-shape", f"the inputs differ in samples: {found}", help=help_)
+    return read
+
+
+def _read_inputs(
+    graph: Graph, files: Mapping[str, str], constants: Constants, *, resize: bool, batched: bool
+) -> dict[str, np.ndarray]:
     names = [value.name for value in graph.inputs]
     for name in files:
         if name and name not in names:
@@ -66,13 +84,13 @@ def read_inputs(
                 help=f"its inputs are {', '.join(names)}",
             )
     if "" in files and len(names) > 1:
-        return _archived(graph, files[""])
+        return _archived(graph, files[""], batched=batched)
     read = {}
     for value in graph.inputs:
         file = files.get(value.name) or files.get("")
         if file is None:
             raise _missing(graph, value)
-        read[value.name] = _read(Path(file), value, constants, resize=resize)
+        read[value.name] = _read(Path(file), value, constants, resize=resize, batched=batched)
     return read
 
 
@@ -85,7 +103,7 @@ def _missing(graph: Graph, value: Value) -> NetdslError:
     )
 
 
-def _archived(graph: Graph, file: str) -> dict[str, np.ndarray]:
+def _archived(graph: Graph, file: str, *, batched: bool) -> dict[str, np.ndarray]:
     """The arrays of an archive, one for each input of the net."""
     if not file.lower().endswith(".npz"):
         raise _missing(graph, graph.inputs[-1])
@@ -93,24 +111,28 @@ def _archived(graph: Graph, file: str) -> dict[str, np.ndarray]:
     for value in graph.inputs:
         if value.name not in arrays:
             raise _missing(graph, value)
-    return {v.name: _sample(arrays[v.name], v, arrays[v.name].place) for v in graph.inputs}
+    found = [(value, arrays[value.name]) for value in graph.inputs]
+    return {v.name: _sample(array, v, array.place, batched=batched) for v, array in found}
 
 
-def _read(path: Path, value: Value, constants: Constants, *, resize: bool) -> np.ndarray:
+def _read(
+    path: Path, value: Value, constants: Constants, *, resize: bool, batched: bool
+) -> np.ndarray:
     suffix = path.suffix.lower()
     if not os.path.isfile(path):
         raise NetdslError("file-not-found", f"there is no file {path}")
     if suffix in PICTURES:
-        return _picture(path, value, constants, resize=resize)
+        picture = _picture(path, value, constants, resize=resize)
+        return picture[None] if batched else picture
     if suffix == ".npy":
-        return _sample(open_array(path), value, str(path))
+        return _sample(open_array(path), value, str(path), batched=batched)
     if suffix == ".npz":
         arrays = open_archive(path)
         found = arrays.get(value.name) or next(iter(arrays.values()), None)
         if found is None:
             raise NetdslError("bad-array", f"{path} has no arrays")
-        return _sample(found, value, found.place)
-    return _text(path, value)
+        return _sample(found, value, found.place, batched=batched)
+    return _text(path, value, batched=batched)
 
 
 # ---- pictures
@@ -159,13 +181,17 @@ def _picture(path: Path, value: Value, constants: Constants, *, resize: bool) ->
 # ---- arrays
 
 
-def _sample(stored: StoredArray, value: Value, place: str) -> np.ndarray:
-    """One sample of an array: the array itself, or that of a batch of one."""
-    shape = stored.shape
-    if len(shape) == len(value.type.shape) + 1 and shape[0] == 1:
-        shape = shape[1:]
-    _check_shape(shape, value, place)
-    return np.ascontiguousarray(stored.read(np.dtype(value.type.dtype))).reshape(shape)
+def _sample(stored: StoredArray, value: Value, place: str, *, batched: bool) -> np.ndarray:
+    """One sample of an array: the array itself, or that of a batch of one; or the whole batch."""
+    shape, samples = stored.shape, 1
+    if len(shape) == len(value.type.shape) + 1 and (batched or shape[0] == 1):
+        samples, *rest = shape
+        shape = tuple(rest)
+    _check_shape(shape if samples else (0,), value, place)
+    array = np.ascontiguousarray(stored.read(np.dtype(value.type.dtype)))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise NetdslError("not-finite", f"{place} has numbers that are infinite or not a number")
+    return array.reshape((samples,) * batched + shape)
 
 
 def _check_shape(shape: tuple[int, ...], value: Value, place: str) -> None:
@@ -190,7 +216,7 @@ def _check_shape(shape: tuple[int, ...], value: Value, place: str) -> None:
 # ---- texts
 
 
-def _text(path: Path, value: Value) -> np.ndarray:
+def _text(path: Path, value: Value, *, batched: bool) -> np.ndarray:
     """The numbers of a text file: a line for each row, and an empty line between channels."""
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -212,17 +238,25 @@ def _text(path: Path, value: Value) -> np.ndarray:
             wrong = next(w for w, found in zip(words, numbers, strict=True) if found is None)
             raise _no_numbers(path, f"line {line} has `{wrong[:20]}`")
         blocks[-1].append([float(match[0]) for match in numbers if match is not None])
-    return _shaped([block for block in blocks if block], path, value)
+    return _shaped([block for block in blocks if block], path, value, batched=batched)
 
 
-def _shaped(blocks: list[list[list[float]]], path: Path, value: Value) -> np.ndarray:
-    """The blocks of rows as an array of the input's rank, or of its shape if only that fits."""
+def _shaped(
+    blocks: list[list[list[float]]], path: Path, value: Value, *, batched: bool
+) -> np.ndarray:
+    """The blocks of rows as an array of the input's rank, or of its shape if only that fits.
+
+    If `batched`, as many samples as there are numbers for.
+    """
     rows = [row for block in blocks for row in block]
     flat = [number for row in rows for number in row]
-    declared = value.type.shape
+    declared, samples = value.type.shape, 1
     is_regular = len({len(row) for row in rows}) == 1 and len({len(b) for b in blocks}) == 1
-    if all(isinstance(size, int) for size in declared) and len(flat) == prod(map(int, declared)):
-        shape: tuple[int, ...] = tuple(size for size in declared if isinstance(size, int))
+    fixed = tuple(size for size in declared if isinstance(size, int))
+    if batched and len(fixed) == len(declared):
+        samples = max(1, len(flat) // (prod(fixed) or 1))
+    if len(fixed) == len(declared) and len(flat) == samples * prod(fixed):
+        shape: tuple[int, ...] = fixed
     elif is_regular and len(declared) > 1:
         shape = (len(blocks), len(blocks[0]), len(rows[0]))
         lead = (1,) * (len(declared) - len(shape))
@@ -240,7 +274,7 @@ def _shaped(blocks: list[list[list[float]]], path: Path, value: Value) -> np.nda
         converted = array.astype(dtype)
     if not np.isfinite(converted.astype(np.float64)).all():
         raise _no_numbers(path, "it has a number that is too large")
-    return converted.reshape(shape)
+    return converted.reshape((samples,) * batched + shape)
 
 
 def _no_numbers(path: Path, reason: str) -> NetdslError:

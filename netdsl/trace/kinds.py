@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.trace.batch_norm import batch_norm
 from netdsl.trace.elementwise import activation, added
 from netdsl.trace.sequences import attention, lstm
-from netdsl.trace.vectors import batch_norm, dense, softmax
+from netdsl.trace.vectors import dense, softmax
 from netdsl.trace.windows import conv, pool
 
 if TYPE_CHECKING:

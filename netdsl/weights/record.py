@@ -46,6 +46,10 @@ class RunRecord(NamedTuple):
             message = f"{self.source} was trained on {own}, but {dataset.name} has {others}"
             help_ = f"use data with the same classes in the same order, such as `{self.data}`"
             raise SettingError("data-mismatch", message, "data", help_)
+        return self.normalising(dataset)
+
+    def normalising(self, dataset: Dataset) -> Dataset:
+        """A data set with the normalisation of the training, whatever its classes are."""
         if len(self.constants) == len(dataset.constants) == 1:
             return dataset.normalised_by(*next(iter(self.constants.values())))
         return dataset.with_constants(self.constants)

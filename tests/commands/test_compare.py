@@ -225,6 +225,40 @@ def test_unequal_parameters(trained: list[str], capsys: pytest.CaptureFixture[st
     )
 
 
+def test_where_comes_before_the_data(
+    trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the condition leaves out need not fit the data; these are not read if nothing is left.
+
+    The sizes of the data count where the text leaves them open, if they are known beforehand.
+    """
+    out, _ = run_command(capsys, *BASE, "resnet:ResNet18", "--where", "params < 300")
+    assert trained == ["Small, seed 0"] and "left out: ResNet18: `params` is 11,689,512" in out
+    Path("open.net").write_text(
+        "net Open {\n    input image: 3xHxW\n    conv(2, 3) -> gap -> flatten\n"
+        "    output y: dense(10)\n}\n"
+    )
+    words = (*BASE, "open.net", "--data", 'folder("nowhere", size = 28)', "--where")
+    for condition, reason in (
+        ("params < 9", "`params` is 250, expected < 9; Open: `params` is 86, expected < 9"),
+        ("macs < 100", "`macs` is 236, expected < 100; Open: `macs` is 36,524, expected < 100"),
+    ):
+        _, err = run_command(capsys, *words, condition, code=1)
+        assert err.startswith("error[nothing-to-compare]") and reason in err
+    _, err = run_command(capsys, *words, "macs < 1e4", code=1)
+    assert err.startswith("error[data-not-found]: Small: there is no folder nowhere")
+
+
+def test_a_single_epoch(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The axis has whole epochs, and the points of training and test differ in size."""
+    run_command(capsys, *BASE, "--set", "train.epochs=1")
+    svg = Path("out/compare.svg").read_text(encoding="utf-8")
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert {"0", "1", "2"} <= set(texts) and not any("1.0" in text for text in texts)
+    page = Path("out/compare.html").read_text(encoding="utf-8")
+    assert '<th scope="col">net</th><th scope="col" class="n">params</th>' in page
+
+
 def test_failures_are_named(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """A run that diverges is named, the others go on, and it is not trained again."""
     words = ("--vary", "train.optimizer.lr = [1e30, 0.05]", "--seeds", "2")

@@ -227,6 +227,63 @@ def test_no_classes(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+OTHERS = """net Many {
+    input image: 3x16x16
+    c: conv(4, 3) -> relu -> gap -> flatten
+    output logits: dense(1000)
+}
+net Parted {
+    input image: 3x16x16
+    c: conv(4, 3) -> relu
+    output corners: gap -> flatten -> dense(4)
+    output logits: @c -> gap -> flatten -> dense(3)
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("net", "reason"),
+    [
+        ("Many", "the net gives 1000 numbers per image, but pictures has 3 classes"),
+        ("Parted", "`Parted` has 2 outputs, but `loss` names none of them"),
+    ],
+)
+def test_other_classes(
+    net: str, reason: str, data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A net can look at pictures whose classes it does not give, except where it is judged.
+
+    The true classes are those of the pictures, and the answers those of the net.
+    """
+    (data_folder / "others.net").write_text(OTHERS)
+    words = [f"others.net:{net}", "--data", DATA]
+    look(capsys, *words, "excite", "-o", "e.svg")
+    assert "shape" in svg_text(data_folder / "e.svg")
+    look(capsys, *words, "maps", "-o", "m.svg")
+    assert "class " in svg_text(data_folder / "m.svg")
+    err = look(capsys, *words, "errors", "-o", "made.png", code=1)
+    assert err.count("error[") == 1 and reason in err
+    look(capsys, *words, "-o", "page.html")
+    page = html.unescape((data_folder / "page.html").read_text(encoding="utf-8"))
+    assert f"shift, errors: {reason}" in page
+    assert '<h2 id="saliency">' in page and '<h2 id="errors">' not in page
+
+
+def test_a_layer_of_the_whole_net(data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A view that is about no layer does not take one."""
+    words = ["tiny.net:Tiny", "errors", "--data", DATA, "--layer", "c", "-o", "e.png"]
+    assert "`errors` is about the whole net: leave --layer out" in look(capsys, *words, code=2)
+
+
+def test_no_such_device(
+    net_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU that is not there is one diagnostic."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    err = look(capsys, "tiny.net:Tiny", "filters", "--device", "cuda", "-o", "f.png", code=1)
+    assert err.startswith("error[no-device]")
+
+
 REFUSED = {
     "tiny.net:Two filters": ("several-inputs", "write a net with only that input"),
     "tiny.net:Words filters": ("no-images", "channels, rows and columns"),
@@ -239,6 +296,7 @@ REFUSED = {
     "tiny.net:Tiny errors --input photo.png": ("data-not-found", "name one: `--data"),
     "tiny.net:Tiny": ("data-not-found", "a picture: `--input photo.jpg`"),
     "tiny.net:Tiny maps --input none.png": ("bad-picture", ""),
+    "tiny.net:Tiny maps --input a.npy": ("bad-picture", "as data: `--data 'npz("),
     "tiny.net:Tiny maps --data nothing": ("unknown-dataset", ""),
     "tiny.net:Tiny maps --data fashion_mnist_sample": ("data-mismatch", "write `input image"),
 }

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from netdsl.ir.graph import Node
-from netdsl.look.backward import passed_back, rules_text
+from netdsl.look.backward import Passage, rules_text
 from netdsl.look.net import LayeredNet
 from tests.support.looking import layered
 
@@ -41,7 +41,7 @@ def test_linear_net_is_transposed() -> None:
     with torch.no_grad():
         matrix = net(basis) - net(torch.zeros(1, 2, 6, 7))  # a row for each pixel
     signal = torch.randn(1, 5, generator=torch.Generator().manual_seed(1))
-    found = passed_back(net, torch.rand(1, 2, 6, 7), net.nodes[-1], signal)
+    found = Passage(net, torch.rand(1, 2, 6, 7), net.nodes[-1]).back(signal)
     torch.testing.assert_close(matrix @ signal[0], found.flatten(), atol=1e-5, rtol=1e-4)
 
 
@@ -61,9 +61,9 @@ def test_formulas_of_the_paper() -> None:
         down = F.pad(down, (0, pooled.shape[3] - down.shape[3], 0, pooled.shape[2] - down.shape[2]))
         down = F.relu(F.max_unpool2d(down, switches, [2, 2], output_size=before.shape[2:]))
         expected = F.conv_transpose2d(down, a.weight)
-    found = passed_back(net, images, node_of(net, "b"), signal)
+    found = Passage(net, images, node_of(net, "b")).back(signal)
     torch.testing.assert_close(expected, found)
-    gradient = passed_back(net, images, node_of(net, "b"), signal, rectified=False)
+    gradient = Passage(net, images, node_of(net, "b")).back(signal, rectified=False)
     assert not torch.allclose(gradient, found)
 
 
@@ -76,8 +76,22 @@ def test_derivative_is_autograd() -> None:
         (values,) = net.values(images, [last.output])
         signal = torch.randn_like(values)
         (expected,) = torch.autograd.grad(values, images, signal)
-        found = passed_back(net, images.detach(), last, signal.detach(), rectified=False)
+        found = Passage(net, images.detach(), last).back(signal.detach(), rectified=False)
         torch.testing.assert_close(expected, found)
+
+
+def test_a_net_runs_once_for_all_signals() -> None:
+    """Large nets take long: what was computed on the way to a layer serves every unit of it."""
+    net = layered(ZEILER)
+    node = node_of(net, "b")
+    runs: list[torch.nn.Module] = []
+    for layer in net.layers:
+        layer.register_forward_hook(lambda layer, *_: runs.append(layer))
+    passage = Passage(net, torch.rand(2, 3, 12, 10), node)
+    signals = [torch.randn_like(passage.value) for _ in range(2)]
+    parts = [passage.back(signal, rectified=False) for signal in signals]
+    torch.testing.assert_close(passage.back(signals[0] + signals[1], rectified=False), sum(parts))
+    assert len(runs) == len(net.below([node.output]))
 
 
 def test_rules_in_words() -> None:

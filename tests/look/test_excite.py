@@ -117,6 +117,17 @@ def test_view() -> None:
         assert patch.values.shape[:2] == tile.values.shape
 
 
+def test_units_of_a_layer() -> None:
+    """One layer shows more units than several do, each with its patches and what excites it."""
+    net = layered("input image: 1x9x9\na: conv(20, 3) -> relu -> b: conv(20, 3) -> relu")
+    shown = pictures(2, (1, 9, 9))
+    for name, rows in ((None, [16, 16]), ("b", [32])):
+        choice = choose(net.graph, name, None, 0)
+        found = survey(net, shown, layers_to_excite(net, choice))
+        parts = excite(net, shown, found, choice).parts
+        assert rows == [len(part.rows) for part in parts if isinstance(part, Grid)]
+
+
 def test_reconstruction_is_inside_the_field() -> None:
     """Outside of what a unit sees, its reconstruction is 0."""
     net, shown = net_for(SIZE), pictures(2, (2, SIZE, SIZE))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from netdsl.look.figures import part_figure, part_size, write_figure
+from netdsl.look.labels import value_text
 from netdsl.look.mosaic import colours
 from netdsl.look.parts import (
     Bars,
@@ -26,6 +29,8 @@ from netdsl.train.curves import svg_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+SCALE = ColourScale(0, 1)
 
 
 def words(part: Grid | Bars | Curves | ConfusionMatrix) -> list[str]:
@@ -55,6 +60,47 @@ def test_words_of_a_grid() -> None:
     grid = Grid("Title $x$", rows, ColourScale(-0.5, 0.5), ["map 0"])
     expected = {"Title $x$", "unit 4", "a$b$", "second", "map 0", "−0.5", "0", "0.5"}
     assert expected <= set(words(grid))
+
+
+def test_no_text_is_cut_off() -> None:
+    """Wide letters have room: in the title, in the names, in the heads and in the captions."""
+    wide = "WWWW MMMM WWWW MMMM @@"
+    tiles = [
+        Tile(np.zeros((4, 4)), "0"),
+        Tile(np.zeros((4, 4)), wide),
+        Tile(np.zeros((4, 4)), wide),
+    ]
+    for grid in (
+        Grid("The picture: fashion_mnist_sample, Ankle boot", [TileRow("", tiles[:1])], SCALE),
+        Grid(f"{wide} {wide}", [TileRow("", tiles[:1])], SCALE),
+        Grid("", [TileRow(wide, tiles)], SCALE, [wide, "", ""]),
+    ):
+        figure = part_figure(grid)
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+        texts = [text for axes in figure.axes for text in axes.texts if text.get_text()]
+        boxes = [text.get_window_extent(canvas.get_renderer()) for text in texts]
+        width = figure.get_figwidth() * figure.dpi
+        assert all(box.x0 >= 0 and box.x1 <= width for box in boxes)
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
+def test_values_of_units() -> None:
+    """A small value is not printed as 0, which a dead unit has."""
+    found = {value: value_text(value) for value in (3.141, -2.0, 0.0, -0.0012, 0.004)}
+    assert found == {3.141: "3.14", -2.0: "−2.00", 0.0: "0.00", -0.0012: "−0.0012", 0.004: "0.004"}
+
+
+def test_edges_are_lines() -> None:
+    """The lines around tiles are drawn, so that none vanishes where a page is shown smaller."""
+    grid = Grid("", [TileRow("", [Tile(np.zeros((4, 4, 3)))] * 3)])
+    (edges,) = part_figure(grid).axes[0].collections
+    width, height = part_size(grid)
+    assert len(edges.get_paths()) == 3
+    for path in edges.get_paths():
+        corners = np.asarray(path.vertices)
+        (left, top), (right, bottom) = corners.min(0), corners.max(0)
+        assert 0 < left < right < width and 0 < top < bottom < height
 
 
 def test_pixels_of_a_grid(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from netdsl.data.dataset import InputData
 from netdsl.look.layers import UnitChoice, choose
-from netdsl.look.maximise import maximise, maximised
+from netdsl.look.maximise import Ascent, maximise, maximised
 from netdsl.look.parts import Grid
 from netdsl.look.survey import survey
 from tests.support.looking import layered, pictures
@@ -46,6 +47,35 @@ def test_better_than_every_picture() -> None:
     best = survey(net, shown, [node]).layers["b"].highest
     assert (np.array(values) > best).all()
     assert images.min() >= 0 and images.max() <= 1
+
+
+def test_large_nets_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer units and half of the steps, which are twice as long and come as far."""
+    net = layered(NET)
+    node = next(node for node in net.nodes if node.name == "b")
+    _, usual = maximised(net, GIVEN, node, [0, 1], 0)
+    _, short = maximised(net, GIVEN, node, [0, 1], 0, Ascent().for_products(2, 100))
+    assert (np.array(short) > 0.9 * np.array(usual)).all()
+    choice = choose(net.graph, "b", None, 0)
+    (grid,) = maximise(net, GIVEN, choice).parts
+    assert isinstance(grid, Grid) and grid.title == "b: 5 units"
+    monkeypatch.setattr("netdsl.look.maximise.PRODUCTS", 1.0)
+    view = maximise(net, GIVEN, choice)
+    assert "48 steps" in view.text[0]
+    (grid,) = view.parts
+    assert isinstance(grid, Grid) and grid.title == "b: 2 units"
+
+
+def test_a_unit_that_grey_does_not_excite() -> None:
+    """Where the gradient is 0, the ascent begins again from other colours."""
+    ones = "[[[[1, 1, 1], [1, 1, 1], [1, 1, 1]]]]"
+    net = layered(
+        f"input image: 1x8x8\nconv(1, 3, weight = {ones}, bias = [-7]) -> relu\n"
+        "b: conv(1, 1, weight = [[[[1]]]], bias = [0])"
+    )
+    plain = InputData(mean=(0.0,), std=(1.0,))
+    _, (value,) = maximised(net, plain, net.nodes[-1], [0], 0)
+    assert 1.9 < value <= 2
 
 
 def test_seed() -> None:

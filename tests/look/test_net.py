@@ -7,10 +7,12 @@ import pytest
 import torch
 
 import netdsl
+from netdsl.backends.torch.module import lower
 from netdsl.data.dataset import Split
 from netdsl.errors import NetdslError
+from netdsl.look.backward import Passage
 from netdsl.look.layers import choose, spread, title_of
-from netdsl.look.net import LayeredNet
+from netdsl.look.net import LayeredNet, fetched
 from netdsl.look.pictures import as_colours, of_dataset
 from netdsl.look.survey import survey
 from tests.support.looking import layered, pictures
@@ -96,3 +98,34 @@ def test_auxiliary_heads() -> None:
     head = next(node for node in loaded.graph.nodes if node.aux is not None)
     with pytest.raises(NetdslError, match="belongs to an auxiliary head"):
         choose(loaded.graph, head.name, None, 0)
+
+
+@pytest.mark.parametrize(
+    "name", ["lenet5:LeNet5Original", "resnet:CifarResNet20", "swin:FashionSwin", "vit:FashionViT"]
+)
+def test_computes_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images and signals move to the device of the net, and all layers compute there.
+
+    The device `meta` has no numbers, and refuses to mix its tensors with those of the CPU.
+    """
+    graph = netdsl.load(name).graph
+    results: list[torch.Tensor] = []
+
+    def kept(values: torch.Tensor) -> torch.Tensor:
+        results.append(values)
+        return values
+
+    monkeypatch.setattr("netdsl.look.net.fetched", kept)
+    monkeypatch.setattr("netdsl.look.backward.fetched", kept)
+    net = LayeredNet(graph, lower(graph), device=torch.device("meta"))
+    images = torch.zeros(2, net.channels, *net.sizes)
+    assert net(images).shape == (2, 10)
+    passage = Passage(net, images, net.nodes[-1])
+    assert passage.back(torch.zeros(2, 10)).shape == images.shape
+    assert len(results) == 3 and all(values.device.type == "meta" for values in results)
+
+
+def test_results_are_on_the_cpu() -> None:
+    """What a net gives can be shown, wherever it computes."""
+    values = torch.zeros(2)
+    assert fetched(values) is values

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from netdsl.look import attribution
-from netdsl.look.backward import passed_back
+from netdsl.look.backward import Passage
 from netdsl.look.layers import UnitChoice, choose
 from netdsl.look.parts import Grid
 from netdsl.look.saliency import cam_layer, gradient, has_relu, saliency
@@ -161,5 +161,5 @@ def test_gradient_is_passed_back() -> None:
     net = layered(NET)
     images = pictures(2, (3, 9, 9)).prepared([0, 1])
     signal = torch.zeros(2, 4).scatter_(1, CLASSES[:, None], 1.0)
-    found = passed_back(net, images, net.nodes[-1], signal, rectified=False)
+    found = Passage(net, images, net.nodes[-1]).back(signal, rectified=False)
     torch.testing.assert_close(gradient(net, images, CLASSES), found)

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 
-def random_run(graph: Graph, node: Node, seed: int = 0) -> TraceRun:
-    """A run with random inputs and weights; variances are positive."""
+def random_run(graph: Graph, node: Node, seed: int = 0, samples: int = 0) -> TraceRun:
+    """A run with random inputs and weights; variances are positive.
+
+    With a number of samples, it is a run in training.
+    """
     stream = np.random.default_rng(seed)
     inputs = {}
     for value in graph.inputs:
         shape = [size for size in value.type.shape if isinstance(size, int)]
-        inputs[value.name] = stream.standard_normal(shape).astype(np.float32)
+        batch = [samples, *shape] if samples else shape
+        inputs[value.name] = stream.standard_normal(batch).astype(np.float32)
     weights = {}
     for name, param in tensors_of(graph).items():
         numbers = stream.standard_normal(param.shape)
@@ -27,4 +31,4 @@ def random_run(graph: Graph, node: Node, seed: int = 0) -> TraceRun:
             numbers = np.abs(numbers) + 0.1
         if not param.is_constant:
             weights[name] = numbers.astype(np.float32)
-    return run_to(graph, node, inputs, weights)
+    return run_to(graph, node, inputs, weights, training=samples > 0)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tests.support.commands import run_command
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RGB = """\
 result (conv) at 0,0,0 of 1x5x5: sum of window * kernel over all channels + bias
@@ -188,6 +187,26 @@ def test_wrong_command_lines(
 ) -> None:
     """Exit code 2, and the usage."""
     assert message in run_command(capsys, "trace", *words.split(), code=2)[1]
+
+
+def test_a_full_disk(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page that was there stays, and one message names it."""
+    (folder / "t.html").write_text("old")
+    write = Path.write_text
+
+    def full(path: Path, text: str, **how: str) -> int:
+        if path.suffix != ".html":
+            return write(path, text, **how)
+        write(path, text[:100], **how)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    _, err = run_command(capsys, "trace", "kernels:RGB", "-o", "t.html", code=1)
+    assert err.startswith("error[cannot-write]: t.html: No space left on device")
+    assert (folder / "t.html").read_text() == "old"
+    assert [path.name for path in folder.iterdir()] == ["t.html"]
 
 
 def test_trained_weights_and_their_normalisation(

@@ -96,7 +96,14 @@ def _draw_errors(
         for key, width in ((measure.train, THIN), (measure.curve, BOLD)):
             band = result.band(partial(shown, key))
             marker = "o" if len(band.epochs) == 1 else ""
-            axes.plot(band.epochs, band.mean, color=colour, linewidth=width, marker=marker)
+            axes.plot(
+                band.epochs,
+                band.mean,
+                color=colour,
+                linewidth=width,
+                marker=marker,
+                markersize=3 * width,
+            )
             if len(result.histories) > 1 and width == BOLD:
                 axes.fill_between(band.epochs, band.low, band.high, color=colour, alpha=0.15)
         handles.append(Line2D([], [], color=colour, linewidth=BOLD, label=_named(result)))
@@ -108,6 +115,10 @@ def _draw_errors(
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{measure.name}{unit}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    least, most = axes.get_xlim()
+    if most - least < 1:  # one epoch has whole numbers on both sides
+        middle = round((least + most) / 2)
+        axes.set_xlim(middle - 1, middle + 1)
     if measure.is_error:
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

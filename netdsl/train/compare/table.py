@@ -162,7 +162,7 @@ def page_of_comparison(comparison: Comparison, curves: str) -> str:
         lines="\n".join(lines),
         curves=curves,
         note=escaped(NOTE),
-        heads="".join(map(_head, heads)),
+        heads=_html_heads(heads),
         rows="".join(map(_html_row, rows_of(comparison))),
         command=escaped(shlex.join(["netdsl", *comparison.words])),
     )
@@ -170,8 +170,10 @@ def page_of_comparison(comparison: Comparison, curves: str) -> str:
     return document(comparison.title, body, style, POLICY)
 
 
-def _head(text: str) -> str:
-    return f'<th scope="col">{escaped(text)}</th>'
+def _html_heads(heads: Sequence[str]) -> str:
+    first, *others = map(escaped, heads)
+    rest = "".join(f'<th scope="col" class="n">{head}</th>' for head in others)
+    return f'<th scope="col">{first}</th>{rest}'
 
 
 def _html_row(cells: Sequence[str]) -> str:

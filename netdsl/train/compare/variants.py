@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.cost import Costs
-from netdsl.analysis.expect import Facts
 from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import compile_picked
-from netdsl.elaborate.bodies import Expectation
 from netdsl.errors import NetdslError, SettingError
-from netdsl.source import SourceFile, Span
-from netdsl.syntax import ast
-from netdsl.syntax.parser import parse_expression
 from netdsl.train.compare.varied import place_choices
-from netdsl.train.fit import check_recipe, check_scores, fitted
+from netdsl.train.compare.where import WhereCondition
+from netdsl.train.fit import check_images, check_recipe, check_scores, fitted
 from netdsl.train.section import placed, read_config
 from netdsl.weights.record import layers_of
 from netdsl.words import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from netdsl.analysis.cost import Totals
     from netdsl.data.dataset import Dataset
@@ -32,9 +29,6 @@ if TYPE_CHECKING:
     from netdsl.elaborate.program import Program
     from netdsl.train.compare.varied import Varied
     from netdsl.train.config import TrainConfig
-
-WHERE = "--where"
-BROKEN = "expect-failed"  # the code of a condition that is not true
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +93,14 @@ def variants_of(
     combinations: Sequence[tuple[Varied, ...]],
     wanted: Overrides,
     data: DataSets,
-) -> list[Variant]:
-    """All nets with all combinations, in this order; raises `NetdslError` for the first that fails.
+    where: str | None = None,
+) -> tuple[list[Variant], list[str]]:
+    """All nets with all combinations, in this order, and a line for each that `where` leaves out.
 
-    It is `duplicate-name` for two variants of the same name.
+    `where` is a condition on static figures, as in an `expect` line. Data are read only for the
+    variants that it keeps, unless a figure depends on the sizes of the data. Raises `NetdslError`
+    for the first variant that fails, `duplicate-name` for two of the same name, and
+    `nothing-to-compare` if the condition keeps none.
     """
     names = _names(subjects)
     labels = [
@@ -115,7 +113,16 @@ def variants_of(
             message = f"two variants have the name `{label}`"
             help_ = "name each net once; other values go into `--vary`, and seeds into `--seeds`"
             raise NetdslError("duplicate-name", message, help=help_)
-    return [_variant(label, subject, choices, wanted, data) for subject, choices, label in labels]
+    candidates = [_candidate(label, subject, choices, wanted) for subject, choices, label in labels]
+    if where is None:
+        return [_variant(candidate, wanted, data) for candidate in candidates], []
+    condition = WhereCondition(where, is_labelled=len(candidates) > 1)
+    kept = [c for c in candidates if condition.permits(c.label, _sized(c))]
+    variants = [_variant(candidate, wanted, data) for candidate in kept]
+    variants = [v for v in variants if condition.permits(v.label, v.compiled)]
+    if not variants:
+        raise condition.excludes_all()
+    return variants, [f"left out: {reason}" for reason in condition.reasons]
 
 
 def _names(subjects: Sequence[NamedNet]) -> list[str]:
@@ -126,19 +133,22 @@ def _names(subjects: Sequence[NamedNet]) -> list[str]:
     return [f"{Path(s.file).stem}:{s.net}" if len(files[s.net]) > 1 else s.net for s in subjects]
 
 
-def _variant(
-    label: str, subject: NamedNet, choices: tuple[Varied, ...], wanted: Overrides, data: DataSets
-) -> Variant:
-    defines = dict(subject.program.defines)
-    defines |= {choice.name: choice.text for choice in choices if choice.setting is None}
-    varied = {choice.setting: choice.text for choice in choices if choice.setting is not None}
-    settings = {**wanted.settings, **varied}
+class _Candidate(NamedTuple):
+    """A net with its settings, before its data are known."""
+
+    label: str
+    subject: NamedNet
+    choices: tuple[Varied, ...]
+    compiled: Compiled
+    config: TrainConfig
+    settings: Mapping[str, str]
+
+
+@contextmanager
+def _placing(label: str, choices: tuple[Varied, ...]) -> Iterator[None]:
+    """Add to an error its place in `--vary`, or the variant that it is about."""
     try:
-        program = subject.program._replace(defines=defines)
-        compiled = compile_picked(program, subject.net)
-        config = read_config(compiled, wanted.data, settings)
-        own = replace(subject, program=program)
-        return _fitting(label, own, choices, compiled, config, settings, wanted, data)
+        yield
     except NetdslError as error:
         place_choices(error.diagnostics, choices)
         for diagnostic in error.diagnostics:
@@ -147,63 +157,49 @@ def _variant(
         raise
 
 
-def _fitting(
-    label: str,
-    subject: NamedNet,
-    choices: tuple[Varied, ...],
-    compiled: Compiled,
-    config: TrainConfig,
-    settings: Mapping[str, str],
-    wanted: Overrides,
-    data: DataSets,
-) -> Variant:
-    """The variant, if its net can be trained on its data; reads these."""
+def _candidate(
+    label: str, subject: NamedNet, choices: tuple[Varied, ...], wanted: Overrides
+) -> _Candidate:
+    defines = dict(subject.program.defines)
+    defines |= {choice.name: choice.text for choice in choices if choice.setting is None}
+    varied = {choice.setting: choice.text for choice in choices if choice.setting is not None}
+    settings = {**wanted.settings, **varied}
+    with _placing(label, choices):
+        program = subject.program._replace(defines=defines)
+        compiled = compile_picked(program, subject.net)
+        config = read_config(compiled, wanted.data, settings)
+    own = replace(subject, program=program)
+    return _Candidate(label, own, choices, compiled, config, settings)
+
+
+def _sized(candidate: _Candidate) -> Compiled:
+    """The net for the sizes of its data, if these are known without reading them and fit."""
+    data = describe_dataset(candidate.config.data)
+    if data is None or not candidate.compiled.graph.symbols:
+        return candidate.compiled
     try:
-        check_recipe(compiled.graph, config, describe_dataset(config.data))
-        dataset, data_sum = data.of(config)
-        sized, fitting = fitted(compiled, dataset)
-        check_scores(sized.graph, config, fitting)
-        config.adapt(fitting)
-    except SettingError as error:
-        replaced = set(settings)
-        if wanted.data is not None:
-            replaced.add("data")
-        raise placed(error, compiled, replaced) from None
+        return check_images(candidate.compiled, data)
+    except NetdslError:  # it is reported with the data, if the variant is kept
+        return candidate.compiled
+
+
+def _variant(candidate: _Candidate, wanted: Overrides, data: DataSets) -> Variant:
+    """The variant, if its net can be trained on its data; reads these."""
+    label, subject, choices, compiled, config, settings = candidate
+    with _placing(label, choices):
+        try:
+            check_recipe(compiled.graph, config, describe_dataset(config.data))
+            dataset, data_sum = data.of(config)
+            sized, fitting = fitted(compiled, dataset)
+            check_scores(sized.graph, config, fitting)
+            config.adapt(fitting)
+        except SettingError as error:
+            replaced = set(settings)
+            if wanted.data is not None:
+                replaced.add("data")
+            raise placed(error, compiled, replaced) from None
     layers = layers_of(compiled.graph)
     return Variant(label, subject, choices, sized, layers, config, settings, dataset.name, data_sum)
-
-
-# ---- static figures
-
-
-def chosen(variants: Sequence[Variant], condition: str) -> tuple[list[Variant], list[str]]:
-    """The variants whose figures satisfy a condition, and a line for each that is left out.
-
-    The condition is that of an `expect` line. Raises `NetdslError` for one that cannot be
-    evaluated, and `nothing-to-compare` if no variant satisfies it.
-    """
-    file = SourceFile(WHERE, condition)
-    expr = parse_expression(file)
-    statement = ast.Expect(expr.span, expr, None)
-    kept, left_out = [], []
-    for variant in variants:
-        net = variant.compiled
-        facts = Facts(net.graph, net.costs, net.labels)
-        broken = facts.check(Expectation(statement, net.env, ""))
-        if broken is None:
-            kept.append(variant)
-        elif broken.code == BROKEN:
-            left_out.append(f"left out: {variant.label}: {broken.message}")
-        else:
-            if len(variants) > 1:
-                broken.message = f"{variant.label}: {broken.message}"
-            raise NetdslError.of([broken])
-    if not kept:
-        message = f"no variant satisfies `{expr.span.brief}`"
-        help_ = "; ".join(line.removeprefix("left out: ") for line in left_out[:3])
-        place = Span(file, 0, len(condition))
-        raise NetdslError("nothing-to-compare", message, place, help=help_)
-    return kept, left_out
 
 
 def unequal_params(variants: Sequence[Variant]) -> list[Diagnostic]:
