@@ -22,6 +22,7 @@ os.environ.update(chosen().environment)
 os.environ.pop("COLUMNS", None)
 
 import numpy as np
+import torch
 from hypothesis import settings
 from PIL import Image
 from safetensors.torch import save_file
@@ -43,6 +44,17 @@ def _setting() -> Iterator[None]:
     """Apply the setting that NETDSL_TEST_SETTING names to all tests."""
     with applied(chosen()):
         yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Restore PyTorch's number of threads, which `bench` sets.
+
+    With more threads than cores, the tests that follow in the same process take ten times as long.
+    """
+    threads = chosen().threads
+    if threads and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture
