@@ -28,12 +28,15 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.commands import nets
 from netdsl.runtime import measure
 from tests.support.back_ends import randomise
 from tests.support.small_nets import OPEN, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from netdsl.elaborate.program import Program
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
@@ -43,6 +46,22 @@ settings.load_profile("house")
 def _setting() -> Iterator[None]:
     """Apply the setting that NETDSL_TEST_SETTING names to all tests."""
     with applied(chosen()):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _figures_of_the_library() -> Iterator[None]:
+    """Let `nets`, which compiles the whole library, do so only once in a process."""
+    found: dict[str, list[nets.NetLine]] = {}
+    net_lines = nets.net_lines
+
+    def remembered(file: str, program: Program) -> list[nets.NetLine]:
+        if file not in found:
+            found[file] = net_lines(file, program)
+        return found[file]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nets, "net_lines", remembered)
         yield
 
 
