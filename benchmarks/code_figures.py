@@ -49,7 +49,12 @@ class Module:
         """The syntax tree."""
         return ast.parse(self.text)
 
-    @property
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the syntax tree."""
+        return [*ast.walk(self.tree)]
+
+    @cached_property
     def lines(self) -> list[str]:
         """The lines of the source."""
         return self.text.splitlines()
@@ -57,12 +62,12 @@ class Module:
     @property
     def functions(self) -> list[Function]:
         """Every function and method."""
-        return [n for n in ast.walk(self.tree) if isinstance(n, Function)]
+        return [n for n in self.nodes if isinstance(n, Function)]
 
     @property
     def classes(self) -> list[ast.ClassDef]:
         """Every class."""
-        return [n for n in ast.walk(self.tree) if isinstance(n, ast.ClassDef)]
+        return [n for n in self.nodes if isinstance(n, ast.ClassDef)]
 
 
 def modules_of(package: Path) -> list[Module]:
@@ -109,7 +114,7 @@ def function_lengths(modules: Iterable[Module]) -> dict[str, int]:
 def docstring_lines(module: Module) -> int:
     """The number of lines in docstrings."""
     total = 0
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node):
             text = node.body[0]
             total += (text.end_lineno or 0) - text.lineno + 1
@@ -121,7 +126,7 @@ def docstring_lines(module: Module) -> int:
 
 def conditional_expressions(modules: Iterable[Module]) -> int:
     """How often `a if b else c` occurs."""
-    return sum(isinstance(n, ast.IfExp) for m in modules for n in ast.walk(m.tree))
+    return sum(isinstance(n, ast.IfExp) for m in modules for n in m.nodes)
 
 
 def uses_of_any(modules: Iterable[Module]) -> int:
@@ -129,7 +134,7 @@ def uses_of_any(modules: Iterable[Module]) -> int:
     return sum(
         getattr(node, "id", None) == "Any" or getattr(node, "attr", None) == "Any"
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Name | ast.Attribute)
     )
 
@@ -189,7 +194,7 @@ def code_lines(module: Module) -> list[tuple[int, str]]:
     A signature is an interface: two functions may take the same options.
     """
     skipped: set[int] = set()
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
             skipped.update(range(node.lineno, (node.end_lineno or 0) + 1))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
@@ -221,13 +226,15 @@ def repeated_runs(modules: Iterable[Module], length: int = RUN) -> list[tuple[st
 # ---- imports
 
 
-def imported(node: ast.AST, package: str, modules: set[str]) -> Iterator[str]:
-    """The modules of the package that an import statement or a call of `import_module` names."""
+def imported(node: ast.AST, package: str, known: set[str]) -> Iterator[str]:
+    """The modules of the package that an import statement or a call of `import_module` names.
+
+    `known` are the full names of the modules.
+    """
     if isinstance(node, ast.Import):
         names = [alias.name for alias in node.names]
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
         whole = [f"{node.module}.{alias.name}" for alias in node.names]
-        known = {f"{package}.{name}" if name else package for name in modules}
         names = [name if name in known else str(node.module) for name in whole]
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
         names = [str(a.value) for a in node.args[:1] if isinstance(a, ast.Constant)]
@@ -245,11 +252,12 @@ def import_graph(package: Path) -> dict[str, set[str]]:
     """
     modules = modules_of(package)
     names = {m.name for m in modules}
+    known = {f"{package.name}.{name}" if name else package.name for name in names}
     return {
         module.name: {
             other
-            for node in ast.walk(module.tree)
-            for other in imported(node, package.name, names)
+            for node in module.nodes
+            for other in imported(node, package.name, known)
             if other in names
         }
         for module in modules

@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
+from netdsl.draw.options import DIRECTIONS, MAX_DPI, STYLES, THEMES
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import INTEGER_DIGITS, MAX_DIM
 
@@ -91,6 +92,12 @@ KINDS = {
     "path": _PATH,
     "out": _PATH,
     "depth": _NATURAL,
+    "style": _is_in(*STYLES),
+    "direction": _is_in(*DIRECTIONS),
+    "theme": _is_in(*THEMES),
+    "field": _TEXT,
+    "units": Kind("an int from 3 to 64", _is_integer, range(3, 65).__contains__),
+    "dpi": Kind(f"an int from 10 to {MAX_DPI}", _is_integer, range(10, MAX_DPI + 1).__contains__),
     "expression": _TEXT,
     "opset": _INTEGER,
     "batch": _INTEGER,

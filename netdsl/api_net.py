@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, overload
 
 from netdsl.api_arguments import by_path, checked, texts_of
-from netdsl.api_figures import Figures
-from netdsl.api_parts import Drawing, beside
+from netdsl.api_parts import beside
+from netdsl.api_pictures import DrawnNet
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of, values_claims
 from netdsl.errors import CompileError, NetdslError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Array = np.ndarray | torch.Tensor
 
 
-class Net(Figures):
+class Net(DrawnNet):
     """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
     - Figures: `params`, `weights`, `macs`, `depth`, `memory`; `figure("macs", H=224, W=224)` for
@@ -95,35 +95,6 @@ class Net(Figures):
         except NetdslError as error:  # without the program, the table is still useful
             picture = f"<p>{escape(error.message)}</p>"
         return beside(picture, f"<pre>{escape(self._table(2))}</pre>")
-
-    @overload
-    def draw(self, path: None = None, depth: int | None = None) -> Drawing: ...
-
-    @overload
-    def draw(self, path: str | PathLike[str], depth: int | None = None) -> None: ...
-
-    @checked
-    def draw(
-        self, path: str | PathLike[str] | None = None, depth: int | None = None
-    ) -> Drawing | None:
-        """Draw the net as .svg, .png, .pdf, .tex, .dot, .mmd or .html, by the suffix of `path`.
-
-        Without a `path`, the result is an SVG picture, which notebooks show and which is a `str`.
-        With a `depth`, each deeper block is one box. Raises `ValueError` for any other suffix,
-        `CompileError` if Graphviz is missing, which only .pdf needs, and `OSError` if the file
-        cannot be written.
-
-        >>> import netdsl, pathlib, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     netdsl.load("lenet5").draw(f"{folder}/lenet5.mmd")
-        ...     print(pathlib.Path(folder, "lenet5.mmd").read_text().splitlines()[3])
-        flowchart TB
-        """
-        options = import_module("netdsl.draw.options").DrawOptions(depth)
-        if path is None:
-            return Drawing(import_module("netdsl.draw.dot").svg_text(self.graph, options))
-        import_module("netdsl.draw.formats").draw(self.graph, path, options)
-        return None
 
     # ---- back ends
 

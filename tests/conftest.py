@@ -22,17 +22,21 @@ os.environ.update(chosen().environment)
 os.environ.pop("COLUMNS", None)
 
 import numpy as np
+import torch
 from hypothesis import settings
 from PIL import Image
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.commands import nets
 from netdsl.runtime import measure
 from tests.support.back_ends import randomise
 from tests.support.small_nets import OPEN, TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from netdsl.elaborate.program import Program
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
@@ -43,6 +47,33 @@ def _setting() -> Iterator[None]:
     """Apply the setting that NETDSL_TEST_SETTING names to all tests."""
     with applied(chosen()):
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _figures_of_the_library() -> Iterator[None]:
+    """Let `nets`, which compiles the whole library, do so only once in a process."""
+    found: dict[str, list[nets.NetLine]] = {}
+    net_lines = nets.net_lines
+
+    def remembered(file: str, program: Program) -> list[nets.NetLine]:
+        if file not in found:
+            found[file] = net_lines(file, program)
+        return found[file]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nets, "net_lines", remembered)
+        yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Restore PyTorch's number of threads, which `bench` sets.
+
+    With more threads than cores, the tests that follow in the same process take ten times as long.
+    """
+    threads = chosen().threads
+    if threads and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
 
 
 @pytest.fixture

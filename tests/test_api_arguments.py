@@ -86,6 +86,8 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.save_onnx(Bytes()), "path must be a str or a Path, not Bytes"),
     (lambda n: n.save_onnx(None), "path must be a str or a Path, not NoneType"),
     (lambda n: n.draw(3), "path must be a str or a Path, or None, not int"),
+    (lambda n: n.draw(dpi="300"), "dpi must be an int from 10 to 1200, not str"),
+    (lambda n: n.draw(field=5), "field must be a str, or None, not int"),
     (lambda n: n.figure(3), "expression must be a str, not int"),
     (lambda n: n.train(resume=1), "resume must be a bool, not int"),
     (lambda n: n.train(quiet="yes"), "quiet must be a bool, not str"),
@@ -111,6 +113,8 @@ def test_wrong_types(
 
 
 OPSETS = "is not supported; it can be 18 to 23"
+STYLES = '"layers", "blocks", "volumes", "neurons"'
+MERMAID = "a .mmd file shows layers or blocks, and no field"
 WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.onnx(seed=-1), "seed must be an int of at least 0, not -1"),
     (
@@ -140,6 +144,17 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (
         lambda n: n.draw("a.bmp"),
         f"the name of a picture must end in {', '.join(SUFFIXES)}; found `a.bmp`",
+    ),
+    (lambda n: n.draw(style="volume"), f"style must be one of {STYLES}, not 'volume'"),
+    (lambda n: n.draw(direction="left"), 'direction must be one of "down", "right", not \'left\''),
+    (lambda n: n.draw(theme="pink"), 'theme must be one of "light", "dark", "print", not \'pink\''),
+    (lambda n: n.draw(dpi=9), "dpi must be an int from 10 to 1200, not 9"),
+    (lambda n: n.draw(units=2), "units must be an int from 3 to 64, or None, not 2"),
+    (lambda n: n.draw("a.mmd", style="volumes"), MERMAID),
+    (lambda n: n.draw("a.mmd", field="y:0"), MERMAID),
+    (
+        lambda n: n.draw(style="neurons", field="y:0"),
+        "neurons have no field; choose another style",
     ),
 ]
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import netdsl
+from netdsl.cli import run
 from netdsl.verify import values
 
 TWO = """
@@ -227,3 +229,49 @@ def test_draw_without_a_path() -> None:
     assert re.fullmatch(r"<SVG picture, [\d,]+ characters>", repr(picture))
     net = netdsl.load("resnet:ResNet18")
     assert len(net.draw(depth=1)) < len(net.draw())
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"style": "volumes"},
+    {"style": "volumes", "field": "C3:5,5"},
+    {"style": "blocks", "direction": "right"},
+    {"theme": "dark"},
+    {"field": "C3:5,5"},
+    {"style": "layers", "direction": "right", "depth": 1},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_draw_takes_the_options_of_the_command(options: dict[str, Any], folder: Path) -> None:
+    """The picture is that of the command, in a file and without one."""
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    assert run(["draw", "lenet5:LeNet5", "-o", "command.svg", *words]) == 0
+    net = netdsl.load("lenet5:LeNet5")
+    net.draw("api.svg", **options)
+    drawn = (folder / "api.svg").read_text(encoding="utf-8")
+    assert drawn == (folder / "command.svg").read_text(encoding="utf-8")
+    net.draw("plain.svg")
+    assert drawn != (folder / "plain.svg").read_text(encoding="utf-8")
+    shown = net.draw(**options)
+    assert shown.startswith("<svg ")
+    assert shown.count("<text") == drawn.count("<text")
+
+
+def test_draw_with_more_pixels_and_units(folder: Path) -> None:
+    """`dpi` is the resolution of a PNG, and `units` the circles of a layer of neurons."""
+    net = netdsl.load("perceptron:MLP")
+    widths = []
+    for dpi in (72, 144):
+        net.draw(f"{dpi}.png", style="neurons", dpi=dpi)
+        with Image.open(folder / f"{dpi}.png") as picture:
+            widths.append(picture.width)
+    small, large = widths
+    assert large == pytest.approx(2 * small, abs=3)
+    few, many = (net.draw(style="neurons", units=units) for units in (3, 8))
+    assert few.count("<ellipse") < many.count("<ellipse")
+
+
+def test_draw_of_a_net_that_has_no_such_picture() -> None:
+    """Volumes need sizes; the error is that of the command."""
+    with pytest.raises(netdsl.CompileError, match="size"):
+        netdsl.load("resnet:ResNet18").draw(style="volumes")

@@ -38,7 +38,7 @@ def two_settings(graph: Graph) -> list[Sizes]:
     if not symbols:
         return [{}]
     rules = conditions(graph)
-    choices = {s: _valid_alone(s, rules) for s in symbols}
+    choices = {s: _Choices(s, rules) for s in symbols}
     dims = {d for n in graph.nodes for d in n.type.shape if isinstance(d, Sym)}
     first = _roomy(symbols, choices, rules, dims, 0)
     if not first:
@@ -117,15 +117,27 @@ def _nearest(symbol: str, given: int, rules: list[Condition], *, is_smaller: boo
     return next((n for n in tried if all(r.holds({symbol: n}) for r in own)), 0)
 
 
-def _valid_alone(symbol: str, rules: list[Condition]) -> list[int]:
-    """The sizes that satisfy all conditions in which only this symbol occurs."""
-    own = [r for r in rules if r.value.symbols() == {symbol}]
-    return [h for h in range(2, LIMIT) if all(r.holds({symbol: h}) for r in own)]
+class _Choices:
+    """The sizes that satisfy all conditions in which only one symbol occurs."""
+
+    def __init__(self, symbol: str, rules: list[Condition]) -> None:
+        self._symbol = symbol
+        self._rules = [r for r in rules if r.value.symbols() == {symbol}]
+        self._known: dict[int, bool] = {}
+
+    def at_least(self, least: int) -> Iterator[int]:
+        """The sizes from `least` upwards. Each is tested only when it is needed."""
+        return filter(self._is_valid, range(max(2, least), LIMIT))
+
+    def _is_valid(self, size: int) -> bool:
+        if size not in self._known:
+            self._known[size] = all(r.holds({self._symbol: size}) for r in self._rules)
+        return self._known[size]
 
 
 def _roomy(
     symbols: list[str],
-    choices: dict[str, list[int]],
+    choices: dict[str, _Choices],
     rules: list[Condition],
     dims: set[Sym],
     start: int,
@@ -146,7 +158,7 @@ def _roomy(
 
 
 def _settings(
-    symbols: list[str], choices: dict[str, list[int]], rules: list[Condition], start: int
+    symbols: list[str], choices: dict[str, _Choices], rules: list[Condition], start: int
 ) -> Iterator[Sizes]:
     """Settings to try.
 
@@ -154,16 +166,15 @@ def _settings(
     confusion of two symbols shows. Then come all valid settings of the smallest sizes, because some
     sizes may have to be equal.
     """
-    above = {s: [h for h in choices[s] if h >= start] for s in symbols}
     for low in range(4, TARGET + 4):
         setting = {
-            s: next((h for h in above[s] if h >= low + start + 2 * i), 0)
-            for i, s in enumerate(symbols)
+            s: next(choices[s].at_least(low + start + 2 * i), 0) for i, s in enumerate(symbols)
         }
         if all(setting.values()):
             yield dict(sorted(setting.items()))
     width = TRIES if len(symbols) < 3 else 8
-    yield from _valid(symbols, {s: above[s][:width] for s in symbols}, rules, {})
+    smallest = {s: [*islice(choices[s].at_least(start), width)] for s in symbols}
+    yield from _valid(symbols, smallest, rules, {})
 
 
 def _valid(

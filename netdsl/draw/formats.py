@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.draw.dot import emit_dot, with_tips
+from netdsl.draw.dot import emit_dot, svg_text, with_tips
 from netdsl.draw.html import emit_page
 from netdsl.draw.layout import render
 from netdsl.draw.mermaid import emit_mermaid
 from netdsl.draw.options import SCENES, USUAL, DrawOptions
 from netdsl.draw.scene import scene_of
-from netdsl.draw.svg import emit_svg
+from netdsl.draw.svg import emit_svg, svg_element
 from netdsl.draw.tikz import emit_tikz
 from netdsl.draw.xdot import emit_xdot
 from netdsl.files import replacing
@@ -37,6 +37,13 @@ def draw(graph: Graph, path: str | Path, options: DrawOptions = USUAL) -> None:
     content = writer(graph, options)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def svg_of(graph: Graph, options: DrawOptions = USUAL) -> str:
+    """The picture as one `<svg>` element; raises as `draw`."""
+    if options.style in SCENES:
+        return svg_element(scene_of(graph, options))
+    return svg_text(graph, options)
 
 
 def _rendered(form: str, graph: Graph, options: DrawOptions) -> bytes:

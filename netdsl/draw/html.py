@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from netdsl.source import SourceFile, Span
 
 STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-SCRIPT = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
+SCRIPT = "".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("fold.js", "page.js")
+)
 
 
 def _hash(text: str) -> str:
@@ -78,6 +80,8 @@ _BODY = """<header>
 <button id="larger" type="button" aria-label="larger">+</button>
 <button id="whole" type="button">fit</button>
 <button id="actual" type="button">100 %</button>
+<button id="fold" type="button">fold</button>
+<button id="unfold" type="button">unfold</button>
 <input id="search" type="search" aria-label="search for a layer" placeholder="search: /">
 <output id="count" aria-live="polite"></output>
 </div>

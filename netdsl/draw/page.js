@@ -1,4 +1,3 @@
-"use strict";
 (() => {
   const region = document.querySelector(".picture .scroll");
   const svg = region.querySelector("svg");
@@ -40,13 +39,13 @@
       old.classList.remove("selected");
       old.removeAttribute("aria-current");
     }
-    const shown = new Set(chosen.map((row) => boxes.get(row)));
+    const shown = new Set(chosen.map((row) => folds.shown(boxes.get(row))));
     const parts = [...chosen, ...shown, line].filter((part) => part);
     for (const part of parts) {
       part.classList.add("selected");
       part.setAttribute("aria-current", "true");
     }
-    for (const part of [chosen[0], boxes.get(chosen[0]), line]) {
+    for (const part of [chosen[0], folds.shown(boxes.get(chosen[0])), line]) {
       part?.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   };
@@ -102,7 +101,20 @@
     show();
   });
 
+  // A click on the frame of a block folds it to one box, and back.
+  const folded = (act) => {
+    act();
+    zoom(scale);
+  };
+  for (const frame of folds.frames) {
+    frame.part.addEventListener("click", (event) => {
+      event.preventDefault();
+      folded(() => folds.toggle(frame));
+    });
+  }
   const tools = {
+    fold: () => folded(() => folds.all(true)),
+    unfold: () => folded(() => folds.all(false)),
     larger: () => zoom(scale * 1.25),
     smaller: () => zoom(scale / 1.25),
     whole: fit,
@@ -111,7 +123,12 @@
   for (const [name, act] of Object.entries(tools)) {
     document.getElementById(name).addEventListener("click", act);
   }
-  const keys = { "+": "larger", "=": "larger", "-": "smaller", 0: "whole", 1: "actual" };
+  for (const name of ["fold", "unfold"]) {
+    document.getElementById(name).hidden = !folds.frames.length;
+  }
+  const keys = {
+    "+": "larger", "=": "larger", "-": "smaller", 0: "whole", 1: "actual", f: "fold", u: "unfold",
+  };
   document.addEventListener("keydown", (event) => {
     if (event.target === search || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") search.focus();

@@ -169,11 +169,19 @@ class Sym:
 
     def at(self, values: Mapping[str, int]) -> int:
         """The number for sizes that are all given. It is faster than `subs`."""
-        factors = {
-            a: values[a] if isinstance(a, str) else a.numerator.at(values) // a.divisor
-            for a in self.atoms()
-        }
-        return sum(c * prod(factors[a] for a in monomial) for monomial, c in self.terms.items())
+        floors: dict[Floor, int] = {}
+        total = 0
+        for monomial, c in self.terms.items():
+            product = c
+            for atom in monomial:
+                if isinstance(atom, str):
+                    product *= values[atom]
+                else:
+                    if atom not in floors:
+                        floors[atom] = atom.numerator.at(values) // atom.divisor
+                    product *= floors[atom]
+            total += product
+        return total
 
     def __str__(self) -> str:
         return _text(self, compact=False)

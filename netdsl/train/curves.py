@@ -55,6 +55,10 @@ def draw_curves(history: Sequence[Record], metrics: Sequence[str], title: str) -
     best = best_of(history, metrics)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _draw(axes, history, panel, best)
+    layout = figure.get_layout_engine()
+    assert layout is not None
+    layout.execute(figure)
+    figure.set_layout_engine("none")  # it would lay out the figure again for each file
     return figure
 
 

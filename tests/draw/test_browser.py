@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from netdsl.cli import run
+from tests.support.browsing import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,19 +23,8 @@ SELECTED = "[...document.querySelectorAll('{}.selected')].map(e => e.{})"
 @pytest.fixture
 def page(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """The page of LeNet-5; no request leaves it, and its console is empty at the end."""
-    path = tmp_path / "net.html"
-    assert run(["draw", "lenet5", "-o", str(path)]) == 0
-    shown = browser.new_page(viewport={"width": 1200, "height": 900})
-    problems: list[str] = []
-    requests: list[str] = []
-    shown.on("console", lambda message: problems.append(message.text))
-    shown.on("pageerror", lambda error: problems.append(str(error)))
-    shown.on("request", lambda request: requests.append(request.url))
-    shown.goto(path.as_uri())
-    yield shown
-    assert problems == []
-    assert requests == [path.as_uri()]
-    shown.close()
+    with page_of(browser, tmp_path, "lenet5") as shown:
+        yield shown
 
 
 def selected(page: Any) -> tuple[list[str], list[str], list[str]]:

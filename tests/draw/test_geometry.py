@@ -76,35 +76,84 @@ def texts_of(part: dict[str, Any]) -> list[Place]:
     return places
 
 
+def points_of(edge: dict[str, Any]) -> list[tuple[float, float]]:
+    """Points on an arrow, which `dot` describes as cubic curves."""
+    points = []
+    for part in edge["pos"].split(";"):
+        words = [word.split(",") for word in part.split()]
+        points += [(float(x), float(y)) for _, x, y in (w for w in words if len(w) == 3)]
+        knots = [complex(float(w[0]), float(w[1])) for w in words if len(w) == 2]
+        for i in range(0, len(knots) - 1, 3):
+            a, b, c, d = knots[i : i + 4]
+            for t in (step / 20 for step in range(21)):
+                u = 1 - t
+                z = u**3 * a + 3 * u * u * t * b + 3 * u * t * t * c + t**3 * d
+                points.append((z.real, z.imag))
+    return points
+
+
+def layout_of(name: str, options: DrawOptions) -> dict[str, Any] | None:
+    """The layout of a picture, or None for a very large one.
+
+    Boxes do not overlap, are inside their scopes and the page, and contain their texts.
+    """
+    text = emit_dot(netdsl.load(name).graph, options)
+    if text.count(" -> ") > LARGE:
+        return None
+    layout: dict[str, Any] = json.loads(render(text, "json"))
+    objects = layout["objects"]
+    boxes = [o for o in objects if "pos" in o and "nodes" not in o]
+    page = Place(*map(float, layout["bb"].split(",")))
+    places = layout["places"] = {o["_gvid"]: box_of(o) for o in boxes}
+    for box in boxes:
+        place = places[box["_gvid"]]
+        assert page.contains(place), box["label"]
+        if box["shape"] != "circle":
+            assert all(place.contains(words) for words in texts_of(box)), box["label"]
+    assert len(places) >= 2
+    ordered = sorted(places.values(), key=lambda place: place.left)
+    for one, other in combinations(ordered, 2):
+        assert not one.overlaps(other)
+    for scope in scopes_of(layout):
+        border = Place(*map(float, scope["bb"].split(",")))
+        assert all(border.contains(places[n]) for n in scope.get("nodes", []))
+        assert all(border.contains(words) for words in texts_of(scope)), scope["label"]
+    return layout
+
+
+def scopes_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
+    """The frames of a layout."""
+    return [o for o in layout["objects"] if "bb" in o]
+
+
 @pytest.mark.parametrize("name", nets())
 def test_the_picture_of_a_net(name: str) -> None:
-    """Boxes do not overlap, are inside their scopes and the page, and contain their texts.
-
-    Arrows lead down: no box is above one that makes its input.
-    """
-    graph = netdsl.load(name).graph
+    """Nothing overlaps. Arrows lead down: no box is above one that makes its input."""
     for options in (DrawOptions(), DrawOptions(style="blocks")):
-        text = emit_dot(graph, options)
-        if text.count(" -> ") > LARGE:
-            continue
-        layout = json.loads(render(text, "json"))
-        objects = layout["objects"]
-        boxes = [o for o in objects if "pos" in o and "nodes" not in o]
-        page = Place(*map(float, layout["bb"].split(",")))
-        places = {o["_gvid"]: box_of(o) for o in boxes}
-        for box in boxes:
-            place = places[box["_gvid"]]
-            assert page.contains(place), box["label"]
-            if box["shape"] != "circle":
-                assert all(place.contains(words) for words in texts_of(box)), box["label"]
-        assert len(places) >= 2
-        ordered = sorted(places.values(), key=lambda place: place.left)
-        for one, other in combinations(ordered, 2):
-            assert not one.overlaps(other)
-        scopes = [o for o in objects if "bb" in o]
-        for scope in scopes:
-            border = Place(*map(float, scope["bb"].split(",")))
-            assert all(border.contains(places[n]) for n in scope.get("nodes", []))
-            assert all(border.contains(words) for words in texts_of(scope)), scope["label"]
-        for edge in layout.get("edges", []):
-            assert places[edge["head"]].top <= places[edge["tail"]].bottom + 1
+        layout = layout_of(name, options)
+        if layout is not None:
+            places = layout["places"]
+            for edge in layout.get("edges", []):
+                assert places[edge["head"]].top <= places[edge["tail"]].bottom + 1
+
+
+FIRST = {name.partition(":")[0]: name for name in reversed(nets())}.values()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n not in FIRST)) for n in nets()],
+)
+def test_the_picture_to_the_right(name: str) -> None:
+    """Nothing overlaps, arrows lead to the right, and none crosses the name of a block."""
+    layout = layout_of(name, DrawOptions(direction="right"))
+    if layout is None:
+        return
+    places = layout["places"]
+    names = [words for scope in scopes_of(layout) for words in texts_of(scope)]
+    for edge in layout.get("edges", []):
+        assert places[edge["head"]].left >= places[edge["tail"]].right - 1
+        for x, y in points_of(edge):
+            assert not any(
+                n.left + 0.5 < x < n.right - 0.5 and n.bottom + 0.5 < y < n.top - 0.5 for n in names
+            )

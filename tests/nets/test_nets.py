@@ -25,7 +25,14 @@ from netdsl.api import Net
 from netdsl.backends.onnx.graph import Skeleton, skeleton
 from netdsl.draw.dot import emit_dot
 from netdsl.draw.picture import Picture
-from netdsl.driver import Compiled, check_expects, compile_net, open_program, program_of
+from netdsl.driver import (
+    Compiled,
+    check_expects,
+    compile_net,
+    open_program,
+    program_of,
+)
+from netdsl.elaborate.program import Program
 from netdsl.ir.types import subs
 from netdsl.library import library_names, resource
 from netdsl.source import SourceFile
@@ -40,7 +47,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = Path(resource("nets"))
-NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 ONE_SIZE = {"H": 64, "W": 96, "V": 11, "T": 7, "R": 3}
 OTHER_SIZE = {"H": 96, "W": 64, "V": 5, "T": 2, "R": 4}
 SMALL_SIZE = {**ONE_SIZE, "H": 32, "W": 64}
@@ -75,11 +81,25 @@ def sizes_for(name: str, sizes: dict[str, int]) -> dict[str, int]:
 
 
 @cache
+def program_in(file: str) -> Program:
+    """The program of a shipped file."""
+    return open_program(file)
+
+
+NETS = [f"{file}:{net}" for file in library_names() for net in program_in(file).nets()]
+
+
+@cache
+def compiled(name: str, size: tuple[int, ...] | None = None) -> Compiled:
+    """A compiled net of the library, at an input size if one is given."""
+    file, net = name.split(":")
+    return compile_net(program_in(file), net, {"": size} if size else None)
+
+
+@cache
 def load(name: str, size: tuple[int, ...] | None = None) -> Net:
     """A net of the library, at an input size if one is given."""
-    file, net = name.split(":")
-    program = open_program(file)
-    return Net(compile_net(program, net, {"": size} if size else None))
+    return Net(compiled(name, size))
 
 
 @cache
@@ -106,16 +126,21 @@ def shapes_through(
     return [tuple(t.shape) for t in (outputs if isinstance(outputs, tuple) else (outputs,))]
 
 
+@cache
+def counted_pass(name: str) -> tuple[list[tuple[int, ...]], int]:
+    """The shapes of the outputs for one sample of `ONE_SIZE`, and the MACs that PyTorch counts."""
+    with FlopCounterMode(display=False) as counter:
+        shapes = shapes_through(name, 1, ONE_SIZE)
+    return shapes, counter.get_total_flops() // 2
+
+
 # ---- types, counts, pictures
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_expectations_hold(name: str) -> None:
     """Each net has `expect` lines, its own or its family's, and all are true."""
-    file, net = name.split(":")
-    program = open_program(file)
-    compiled = compile_net(program, net)
-    passed, failed = check_expects(compiled)
+    passed, failed = check_expects(compiled(name))
     assert not failed
     assert passed >= 1
 
@@ -171,43 +196,43 @@ def test_buffers_of_the_module(name: str) -> None:
     assert rows == layers
 
 
-@pytest.mark.parametrize("name", [n for n in NETS if load(n).graph.aux])
-def test_heads_in_training(name: str) -> None:
+def test_heads_in_training() -> None:
     """In training the module returns the heads' scores after its outputs, otherwise only outputs.
 
     The ONNX model has no heads either.
     """
-    net = load(name)
-    assert (
-        len(net.outputs)
-        == len(shapes_through(name, 2, ONE_SIZE))
-        == len(exported(name).model.graph.output)
-    )
-    expected = [
-        (2, *v.type.shape)
-        for v in (*(o.value for o in net.outputs), *(h.value for h in net.graph.aux))
-    ]
-    assert expected == shapes_through(name, 2, ONE_SIZE, training=True)
+    with_heads = [name for name in NETS if load(name).graph.aux]
+    assert with_heads
+    for name in with_heads:
+        net = load(name)
+        assert (
+            len(net.outputs)
+            == len(shapes_through(name, 2, ONE_SIZE))
+            == len(exported(name).model.graph.output)
+        ), name
+        values = [*(o.value for o in net.outputs), *(h.value for h in net.graph.aux)]
+        expected = [(2, *v.type.shape) for v in values]
+        assert expected == shapes_through(name, 2, ONE_SIZE, training=True), name
 
 
 @pytest.mark.parametrize("name", [n for n in NETS if n not in ON_NUMBERS])
 def test_macs_are_those_of_a_forward_pass(name: str) -> None:
     """PyTorch's counter of operations gives our number of multiply-accumulates."""
-    net = load(name)
-    counter = FlopCounterMode(display=False)
-    with counter:
-        shapes_through(name, 1, ONE_SIZE)
-    counted = counter.get_total_flops() // 2 - MORE_MACS.get(name, 0)
-    assert subs(net.macs, sizes_for(name, ONE_SIZE)) == counted
+    counted = counted_pass(name)[1] - MORE_MACS.get(name, 0)
+    assert subs(load(name).macs, sizes_for(name, ONE_SIZE)) == counted
 
 
 @pytest.mark.parametrize("name", [n for n in NETS if n not in ON_NUMBERS])
 def test_shapes_are_the_modules(name: str) -> None:
     """The module's outputs have the inferred shapes, for two settings of sizes and batch."""
-    for batch, sizes in [(1, ONE_SIZE), (3, OTHER_SIZE)]:
+    passes = [
+        (1, ONE_SIZE, counted_pass(name)[0]),
+        (3, OTHER_SIZE, shapes_through(name, 3, OTHER_SIZE)),
+    ]
+    for batch, sizes, actual in passes:
         shapes = [o.value.type.shape for o in load(name).outputs]
         expected = [(batch, *(subs(d, sizes_for(name, sizes)) for d in shape)) for shape in shapes]
-        assert expected == shapes_through(name, batch, sizes)
+        assert expected == actual
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -336,11 +361,13 @@ def test_every_file_is_run() -> None:
 # ---- parameters
 
 
-SIZED = [
-    n
-    for n in NETS
-    if load(n).graph.inputs[0].type.shape[1:] == 2 * (load(n).graph.arguments.get("size"),)
-]
+def sized() -> list[str]:
+    """The nets with a parameter `size`, which is the height and the width of their input."""
+    return [
+        n
+        for n in NETS
+        if load(n).graph.inputs[0].type.shape[1:] == 2 * (load(n).graph.arguments.get("size"),)
+    ]
 
 
 def test_nets_of_one_size_take_another() -> None:
@@ -350,40 +377,36 @@ def test_nets_of_one_size_take_another() -> None:
     """
     classed = {n.split(":")[0] for n in NETS if "classes" in load(n).graph.arguments}
     open_sized = {n.split(":")[0] for n in NETS if load(n).graph.symbols}
-    assert classed - open_sized - {n.split(":")[0] for n in SIZED} == {
+    assert classed - open_sized - {n.split(":")[0] for n in sized()} == {
         "lenet5",
         "perceptron",
         "experiments",
     }
 
 
-@pytest.mark.parametrize("name", SIZED)
-def test_classes_and_size(name: str) -> None:
+def test_classes_and_size() -> None:
     """The parameters `size` and `classes` set the shapes of the input and the output."""
-    file, net = name.split(":")
-    channels, size, _ = load(name).graph.inputs[0].type.shape
-    defines = {"size": str(2 * size), "classes": "7"}
-    graph = compile_net(open_program(file, defines), net).graph
-    assert graph.inputs[0].type.shape == (channels, 2 * size, 2 * size)
-    assert [o.value.type.shape for o in graph.outputs] == [(7,)]
+    for name in sized():
+        file, net = name.split(":")
+        channels, size, _ = load(name).graph.inputs[0].type.shape
+        defines = {"size": str(2 * size), "classes": "7"}
+        graph = compile_net(open_program(file, defines), net).graph
+        assert graph.inputs[0].type.shape == (channels, 2 * size, 2 * size), name
+        assert [o.value.type.shape for o in graph.outputs] == [(7,)], name
 
 
 # ---- training
 
 
-def section_of(name: str) -> Compiled:
-    """A net with its `train` section, if it has one."""
-    file, net = name.split(":")
-    return compile_net(open_program(file), net)
-
-
-@pytest.mark.parametrize("name", [n for n in NETS if section_of(n).train is not None])
+@pytest.mark.parametrize("name", NETS)
 def test_train_sections(name: str) -> None:
     """Training accepts each `train` section, and its data have the size of the net's input.
 
     A user's own pictures are resized to the size that the section gives; nets for them are open.
     """
-    config = read_config(section_of(name))
+    if compiled(name).train is None:
+        return
+    config = read_config(compiled(name))
     assert isinstance(config, TrainConfig)
     if config.data.name == "segments":
         assert load(name).graph.symbols == ["H", "W"]
@@ -399,7 +422,7 @@ def test_recipe_of_the_cifar_resnets() -> None:
     It has 64,000 steps of 128 images at a rate of 0.1, which is divided by 10 after 32,000 and
     after 48,000 steps.
     """
-    config = read_config(section_of("resnet:CifarResNet110"))
+    config = read_config(compiled("resnet:CifarResNet110"))
     assert config.optimizer == SGD(lr=0.1, momentum=0.9, weight_decay=1e-4)
     steps = ceil(50_000 / config.batch)
     assert isinstance(config.schedule, MultiStep)

@@ -128,8 +128,15 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("case", COMMANDS)
-@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+# Quick tests send each command one of the signals.
+@pytest.mark.parametrize(
+    ("case", "number", "group"),
+    [
+        pytest.param(case, number, group, marks=[pytest.mark.slow] * (i % 2 != j))
+        for i, case in enumerate(COMMANDS)
+        for j, (number, group) in enumerate([(signal.SIGINT, True), (signal.SIGTERM, False)])
+    ],
+)
 def test_a_signal_ends_a_command(
     case: str, number: signal.Signals, group: bool, heavy: Path
 ) -> None:
@@ -207,7 +214,9 @@ def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
     assert "values compared" in out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
     """A signal during training writes weights, checkpoint and reports; `--resume` continues."""
     data = "fashion_mnist_sample(pad = 2, limit = 500)"

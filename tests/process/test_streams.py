@@ -15,25 +15,33 @@ if TYPE_CHECKING:
 CLOSED = {"in": "<&-", "out": ">&-", "err": "2>&-", "all": "<&- >&- 2>&-"}
 
 
-@pytest.mark.parametrize("closed", CLOSED.values())
+COMMANDS = [
+    "check t.net",
+    "check - < t.net",
+    "check -",
+    "fmt - < t.net",
+    "fmt --check t.net",
+    "layers conv",
+    "--help",
+    "--version",
+    "check --help",
+    "bogus",
+    "check",
+    "draw t.net -o t.dot",
+    "export t.net -o t.onnx",
+    "run m.onnx one.npy",
+    "check t.net --format json",
+]
+
+
+# Quick tests close standard output, and for each command one more stream in turn.
 @pytest.mark.parametrize(
-    "command",
+    ("command", "closed"),
     [
-        "check t.net",
-        "check - < t.net",
-        "check -",
-        "fmt - < t.net",
-        "fmt --check t.net",
-        "layers conv",
-        "--help",
-        "--version",
-        "check --help",
-        "bogus",
-        "check",
-        "draw t.net -o t.dot",
-        "export t.net -o t.onnx",
-        "run m.onnx one.npy",
-        "check t.net --format json",
+        pytest.param(command, text, marks=[pytest.mark.slow] * (name not in quick))
+        for i, command in enumerate(COMMANDS)
+        for quick in [("out", [*CLOSED][i % 4])]
+        for name, text in CLOSED.items()
     ],
 )
 def test_a_closed_stream_gives_no_traceback(model_folder: Path, command: str, closed: str) -> None:

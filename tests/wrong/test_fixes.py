@@ -7,13 +7,13 @@ changes that leave no doubt. Their titles begin with "no fix".
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from netdsl import library
+from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
 from netdsl.fixes import apply, fix_errors
 from netdsl.source import SourceFile
@@ -25,9 +25,9 @@ from tests.wrong.fixing import errors_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netdsl.diagnostics import Diagnostic
     from tests.wrong.catalogue import Case
 
+Errors = list[Diagnostic]
 CASES = catalogue.load()
 UNCLOSED = "this `{` is not closed"
 LEAST_SHARE = 0.5  # of the programs of the catalogue that have a fix
@@ -42,15 +42,15 @@ def _source(case: Case, folder: Path) -> SourceFile | None:
         return None
 
 
-def _count(errors: list[Diagnostic], code: str, message: str) -> int:
+def _count(errors: Errors, code: str, message: str) -> int:
     return sum((e.code, e.message) == (code, message) for e in errors)
 
 
-def _syntax_errors(errors: list[Diagnostic]) -> int:
+def _syntax_errors(errors: Errors) -> int:
     return sum(e.code == "syntax-error" for e in errors)
 
 
-def _first_syntax_error(errors: list[Diagnostic]) -> int:
+def _first_syntax_error(errors: Errors) -> int:
     """The line of the first syntax error, or a line behind every text.
 
     A brace that is not closed is an error of the lines after it.
@@ -59,20 +59,25 @@ def _first_syntax_error(errors: list[Diagnostic]) -> int:
     return min((e.span.first.line for e in wrong if e.span is not None), default=sys.maxsize)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_each_fix_removes_its_error(case: Case, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, SourceFile, Errors]]:
+    """The programs of the catalogue that can be read as text, with their names and errors."""
+    folder = tmp_path_factory.mktemp("cases")
+    sources = [(case.name, _source(case, folder / str(i))) for i, case in enumerate(CASES)]
+    return [(name, source, errors_of(source)) for name, source in sources if source is not None]
+
+
+def test_each_fix_removes_its_error(refused: list[tuple[str, SourceFile, Errors]]) -> None:
     """A fix that is applied alone removes its error and adds no syntax error."""
-    source = _source(case, tmp_path)
-    if source is None:
-        return
-    errors = errors_of(source)
-    for error in errors:
-        text, applied = apply(source, [error.fix])
-        if not error.fix or not applied:  # it may be in another file
-            continue
-        left = errors_of(SourceFile(source.name, text, source.path))
-        assert _count(left, error.code, error.message) < _count(errors, error.code, error.message)
-        assert _syntax_errors(left) <= _syntax_errors(errors), text
+    for name, source, errors in refused:
+        for error in errors:
+            text, applied = apply(source, [error.fix])
+            if not error.fix or not applied:  # it may be in another file
+                continue
+            left = errors_of(SourceFile(source.name, text, source.path))
+            before = _count(errors, error.code, error.message)
+            assert _count(left, error.code, error.message) < before, name
+            assert _syntax_errors(left) <= _syntax_errors(errors), f"{name}: {text}"
 
 
 @pytest.mark.parametrize(
@@ -99,14 +104,11 @@ def test_doubtful_programs_stay(case: Case, tmp_path: Path) -> None:
     assert [edit.text for error in errors for edit in error.fix] == []
 
 
-def test_share_of_programs_with_a_fix(tmp_path: Path) -> None:
+def test_share_of_programs_with_a_fix(refused: list[tuple[str, SourceFile, Errors]]) -> None:
     """Enough programs have a fix."""
-    share: Counter[bool] = Counter()
-    for number, case in enumerate(CASES):
-        source = _source(case, tmp_path / str(number))
-        share[source is not None and any(error.fix for error in errors_of(source))] += 1
-    print(f"{share[True]} of {len(CASES)} wrong programs have a fix")
-    assert share[True] >= LEAST_SHARE * len(CASES)
+    share = sum(any(error.fix for error in errors) for _, _, errors in refused)
+    print(f"{share} of {len(CASES)} wrong programs have a fix")
+    assert share >= LEAST_SHARE * len(CASES)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "nets").rglob("*.net")), ids=lambda path: path.stem)
