@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w+")
 _TRAIN = "train "  # before the name of a net: the key of its section
 
 
-class Passage(NamedTuple):
+class NamedPart(NamedTuple):
     """A definition, a `let` or a `train` section: its place, and the comment above it."""
 
     span: Span
@@ -43,7 +43,7 @@ class NetState(NamedTuple):
     """
 
     checked: Checked
-    parts: dict[str, Passage]
+    parts: dict[str, NamedPart]
     outside: tuple[object, ...]
     errors: list[Diagnostic]
     warnings: list[Diagnostic]
@@ -140,7 +140,7 @@ class Document:
         state = self.nets[name] = _moved(old, used)
         return state
 
-    def _build(self, name: str, program: Program, parts: dict[str, Passage]) -> NetState:
+    def _build(self, name: str, program: Program, parts: dict[str, NamedPart]) -> NetState:
         checked = Checked(name, name)
         errors = checked.build(program)
         warnings: list[Diagnostic] = []
@@ -154,12 +154,12 @@ class Document:
 # ---- what a net depends on
 
 
-def _parts(program: Program) -> dict[str, Passage]:
+def _parts(program: Program) -> dict[str, NamedPart]:
     """What the file defines, by name; a `train` section has the name of its net after `train`."""
     tree = program.module.tree
-    parts = {let.name: Passage(let.span) for let in tree.lets}
-    parts |= {item.name: Passage(item.span, item.doc) for item in tree.definitions}
-    parts |= {_TRAIN + train.net: Passage(train.span) for train in tree.trains}
+    parts = {let.name: NamedPart(let.span) for let in tree.lets}
+    parts |= {item.name: NamedPart(item.span, item.doc) for item in tree.definitions}
+    parts |= {_TRAIN + train.net: NamedPart(train.span) for train in tree.trains}
     return parts
 
 
@@ -176,9 +176,9 @@ def _outside(program: Program) -> tuple[object, ...]:
     return (imports, *((source.key, source.text) for source in files))
 
 
-def _used(name: str, parts: dict[str, Passage]) -> dict[str, Passage]:
+def _used(name: str, parts: dict[str, NamedPart]) -> dict[str, NamedPart]:
     """The parts that a net names, and those that these name, itself included."""
-    used: dict[str, Passage] = {}
+    used: dict[str, NamedPart] = {}
     waiting = [name]
     while waiting:
         word = waiting.pop()
@@ -188,7 +188,7 @@ def _used(name: str, parts: dict[str, Passage]) -> dict[str, Passage]:
     return used
 
 
-def _is_same(state: NetState, parts: dict[str, Passage], outside: tuple[object, ...]) -> bool:
+def _is_same(state: NetState, parts: dict[str, NamedPart], outside: tuple[object, ...]) -> bool:
     """Whether a net depends on the same texts as before, and every place is in one of them."""
     if state.outside != outside or state.parts.keys() != parts.keys():
         return False
@@ -201,8 +201,8 @@ def _is_same(state: NetState, parts: dict[str, Passage], outside: tuple[object, 
     return all(_part_of(span, state.parts) is not None for span in spans if _is_home(span, state))
 
 
-def _are_in_place(old: dict[str, Passage], new: dict[str, Passage]) -> bool:
-    return all(passage.span.start == new[name].span.start for name, passage in old.items())
+def _are_in_place(old: dict[str, NamedPart], new: dict[str, NamedPart]) -> bool:
+    return all(part.span.start == new[name].span.start for name, part in old.items())
 
 
 def _text_mentions_lines(diagnostic: Diagnostic) -> bool:
@@ -211,7 +211,7 @@ def _text_mentions_lines(diagnostic: Diagnostic) -> bool:
     return any(_LINE.search(text) for text in words)
 
 
-def _text(part: Passage) -> tuple[str, str]:
+def _text(part: NamedPart) -> tuple[str, str]:
     return part.span.text, part.doc
 
 
@@ -226,7 +226,7 @@ def _spans(diagnostic: Diagnostic) -> Iterable[Span]:
     return [span for span in places if span is not None]
 
 
-def _part_of(span: Span, parts: dict[str, Passage]) -> str | None:
+def _part_of(span: Span, parts: dict[str, NamedPart]) -> str | None:
     """The name of the part that a place is in."""
     for name, part in parts.items():
         if part.span.start <= span.start and span.end <= part.span.end:
@@ -243,7 +243,7 @@ def _is_in_place(state: NetState) -> bool:
     return _are_in_place(state.parts, _parts(state.checked.compiled.program))
 
 
-def _moved(state: NetState, parts: dict[str, Passage]) -> NetState:
+def _moved(state: NetState, parts: dict[str, NamedPart]) -> NetState:
     """The results of a net whose parts are at other places."""
 
     def span_of(span: Span) -> Span:

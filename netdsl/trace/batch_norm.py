@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MOST_SAMPLES = 8  # that are shown
 
 
-class _Normalised(NamedTuple):
+class _BatchNormalised(NamedTuple):
     """A number that is normalised, scaled and shifted, with the lines of these three steps."""
 
     normal: float
@@ -91,7 +91,7 @@ def batch_norm_in_training(layer: TracedLayer, at: Place) -> Worked:
 
 def _normalised(
     layer: TracedLayer, channel: int, x: float, mean: float, variance: float
-) -> _Normalised:
+) -> _BatchNormalised:
     """The last three of the five steps."""
     scale, shift = _scale_and_shift(layer, channel)
     eps = _eps(layer)
@@ -104,7 +104,7 @@ def _normalised(
         f"4 scale      γ · n = {number(scale)} · {factor(normal)} = {number(scale * normal)}",
         f"5 shift      γ · n + β = {total([scale * normal, shift], result)}",
     ]
-    return _Normalised(normal, scale / root, result, lines)
+    return _BatchNormalised(normal, scale / root, result, lines)
 
 
 def _eps(layer: TracedLayer) -> float:

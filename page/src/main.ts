@@ -10,6 +10,7 @@ import { Saving } from "./saving";
 import { Server, takeToken } from "./server";
 import { addressOf, textIn } from "./share";
 import { LayerTable } from "./table";
+import { TrainingPanel } from "./training-panel";
 import { onnxModel } from "./weights";
 
 const FIRST = "lenet5"; // the example that a new visitor sees
@@ -184,7 +185,7 @@ function forgetSizes(): void {
 
 // ---- views
 
-type View = "text" | "table" | "picture" | "torch";
+type View = "text" | "table" | "picture" | "torch" | "train";
 
 function view(): View {
   return (document.body.dataset["view"] as View | undefined) ?? "table";
@@ -264,9 +265,14 @@ async function openFile(server: Server): Promise<boolean> {
   find("h1").textContent = file.name;
   document.title = `${file.name}: netdsl`;
   take(file.text, null);
+  const panel = new TrainingPanel(
+    server,
+    () => nets.value || null,
+    async () => saving?.settled(),
+  );
   void server.follow({
     onFile: (sum) => void saving?.taken(sum),
-    onTraining: () => {},
+    onTraining: (event) => panel.take(event),
     onLost: (message) => say(message, "error"),
   });
   return true;

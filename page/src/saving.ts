@@ -43,6 +43,12 @@ export class Saving {
     }
   }
 
+  // Resolves once the file has the text of the editor.
+  async settled(): Promise<void> {
+    clearTimeout(this.timer);
+    await this.save();
+  }
+
   // Another program has changed the file: its text is shown, unless the visitor has changed it too.
   async taken(sum: string): Promise<void> {
     if (sum === this.sum || this.isBusy) return;

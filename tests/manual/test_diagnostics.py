@@ -16,7 +16,7 @@ from netdsl.ops import LAYERS
 from netdsl.runtime import measure
 from tests.support import layer_names
 from tests.support.codes import codes_raised
-from tests.support.manual_faults import FAULTS, install_package
+from tests.support.manual_faults import FAULTS, build_page, install_package
 from tests.support.manual_folder import fill
 from tests.support.paths import ROOT
 
@@ -168,6 +168,7 @@ def is_shown(shown: str, line: str) -> bool:
 def test_wrong_command(
     section: Section,
     example_folder: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -175,6 +176,8 @@ def test_wrong_command(
     *first, last = commands_of(section.wrong, example_folder)
     for command in first:
         assert perform(command, capsys)[0] == 0
+    if section.code == "folder-not-empty":
+        build_page(monkeypatch, tmp_path / "page")
     if section.code in FAULTS:
         FAULTS[section.code](monkeypatch)
     code, printed = perform(last, capsys)
@@ -192,12 +195,15 @@ def test_wrong_command(
 def test_right_command(
     section: Section,
     example_folder: Path,
+    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The right commands succeed."""
     if section.code == "broken-plugin":
         install_package(monkeypatch)
+    if section.code == "folder-not-empty":
+        build_page(monkeypatch, tmp_path / "page")
     for command in commands_of(section.right, example_folder):
         code, printed = perform(command, capsys)
         assert code == 0, printed

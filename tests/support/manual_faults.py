@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from netdsl.backends.onnx import manifest
 from netdsl.data import catalog
 from netdsl.elaborate import loader
+from netdsl.page import site
 from netdsl.runtime import providers, session
 from netdsl.runtime.providers import Placed
 from netdsl.runtime.session import Session
@@ -102,6 +103,11 @@ def _remove_tensorboard(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(logs, "find_spec", lambda name: None)
 
 
+def _remove_page(patch: pytest.MonkeyPatch) -> None:
+    """Remove the files of the playground."""
+    patch.setattr(site, "BUILT", Path("missing"))
+
+
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "cannot-read": _deny_reading,
     "broken-plugin": _break_package,
@@ -112,6 +118,7 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "no-cuda": _remove_gpu,
     "folder-in-use": _hold_locks,
     "cpu-nodes": _place_on_cpu,
+    "page-missing": _remove_page,
 }
 
 
@@ -120,3 +127,10 @@ def install_package(patch: pytest.MonkeyPatch) -> None:
     patch.syspath_prepend(str(ROOT / "examples" / "custom_layer"))
     sys.modules.pop("netdsl_swish_beta", None)
     import_module("netdsl_swish_beta")
+
+
+def build_page(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Put a small file in place of those of the playground, which only npm can build."""
+    folder.mkdir()
+    (folder / site.MARK).write_bytes(b"compiler")
+    patch.setattr(site, "BUILT", folder)

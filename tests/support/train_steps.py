@@ -20,12 +20,18 @@ from tests.support.back_ends import randomise
 from tests.support.sessions import session_of
 
 if TYPE_CHECKING:
+    from netdsl.backends.onnx.proto import ModelProto
     from netdsl.ir.graph import Graph
     from netdsl.train.recipe.losses import Loss
     from netdsl.train.recipe.optimizers import Optimizer
 
 Arrays = dict[str, np.ndarray]
 SEED, INPUT = "seed of the gradient", "gradient of "
+
+
+def as_onnx(model: ModelProto) -> onnx.ModelProto:
+    """A model as a message of the package `onnx`."""
+    return onnx.ModelProto.FromString(model.serialized())
 
 
 def run_model(model: onnx.ModelProto, feeds: Arrays) -> Arrays:
@@ -56,7 +62,7 @@ def gradient_model(graph: Graph, batch: int, *, with_inputs: bool = True) -> onn
     inputs = [Terminal(v.name, passes.inputs[id(v)]) for v in graph.inputs]
     inputs += [Terminal(name, name) for name in (SEED, *g.masks)]
     inputs += [Terminal(f"{n} ", n) for n, p in g.params.items() if not p.is_constant]
-    return model_of_ports(g, graph.name, "", inputs, outputs, {})
+    return as_onnx(model_of_ports(g, graph.name, "", inputs, outputs, {}))
 
 
 def torch_gradients(

@@ -22,7 +22,7 @@ from netdsl.train.recipe.losses import (
     SmoothL1,
 )
 from netdsl.train.step.losses import emit_loss
-from tests.support.train_steps import run_model
+from tests.support.train_steps import as_onnx, run_model
 
 SITE = netdsl.loads("net A { input x: 1 \n relu }").graph.site
 VECTORS, PIXELS, ONE = (4, 3), (2, 3, 2, 5), (6, 1)
@@ -65,7 +65,8 @@ def emitted(
     gradient = g.gradient("x")
     assert gradient is not None
     outputs = [Terminal("loss", value), Terminal("gradient", gradient)]
-    model = model_of_ports(g, "loss", "", [Terminal("x", "x"), Terminal("t", "t")], outputs, {})
+    ports = [Terminal("x", "x"), Terminal("t", "t")]
+    model = as_onnx(model_of_ports(g, "loss", "", ports, outputs, {}))
     found = run_model(model, {"x": scores, "t": labels})
     return found["loss"], found["gradient"]
 
