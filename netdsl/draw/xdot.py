@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from netdsl.draw.sheet import Ink, Point, Sheet
 
 
+MOST = 8_000  # letters of a string
+
+
 def emit_xdot(sheet: Sheet) -> str:
     """The sheet as DOT text, which is painted at its size.
 
@@ -22,11 +25,24 @@ def emit_xdot(sheet: Sheet) -> str:
     nodes = [_node(f"t{n}", text, sheet.height) for n, text in enumerate(texts)]
     corners = f'a [pos="0,0"]\n  b [pos="{sheet.width:.2f},{sheet.height:.2f}"]'
     return (
-        f'digraph {{\n  graph [layout=nop2, pad=0, bgcolor="{sheet.paper}"]\n'
-        f'  graph [_background="{" ".join(words)}"]\n'
+        f'digraph {{\n  graph [layout=nop2, pad=0, margin=0, bgcolor="{sheet.paper}"]\n'
+        f"  graph [_background={_joined(words)}]\n"
         f'  node [shape=plaintext, fontname="Arial", margin=0, height=0.1, width=0.1]\n'
         f"{''.join(nodes)}  node [shape=point, style=invis, width=0.01]\n  {corners}\n}}\n"
     )
+
+
+def _joined(words: list[str]) -> str:
+    """The words as strings that DOT joins, because `dot` reads no string of 16,384 bytes."""
+    parts: list[list[str]] = [[]]
+    size = 0
+    for word in words:
+        size += len(word) + 1
+        if size > MOST:
+            parts.append([])
+            size = len(word) + 1
+        parts[-1].append(word)
+    return " + ".join(f'"{" ".join(part)} "' for part in parts)
 
 
 def _node(name: str, text: Text, height: float) -> str:

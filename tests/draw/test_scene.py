@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import zlib
+from contextlib import suppress
 from itertools import combinations, pairwise
+from shutil import which
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -155,6 +158,35 @@ def test_every_format_has_the_styles(style: str, suffix: str, tmp_path: Path) ->
         assert run(["draw", "perceptron:MLP", "--style", style, "-o", str(path)]) == 0
         made.append(path.read_bytes())
     assert made[0] == made[1]
+
+
+PDFS = [
+    ["alexnet", "--style", "volumes"],  # its shapes are more than `dot` reads in one string
+    ["unet:UNet", "--style", "volumes", "--input", "1x572x572"],
+    ["lenet5:LeNet5", "--style", "volumes", "--field", "C3:5,5"],
+    ["perceptron:MLP", "--style", "neurons", "--units", "64"],
+]
+
+
+@pytest.mark.skipif(which("dot") is None, reason="Graphviz is not installed")
+@pytest.mark.parametrize("words", PDFS, ids=" ".join)
+def test_pdf(words: list[str], tmp_path: Path) -> None:
+    """A PDF is one page of the size of the SVG picture, with its texts."""
+    for suffix in ("svg", "pdf"):
+        assert run(["draw", *words, "-o", str(tmp_path / f"net.{suffix}")]) == 0
+    root = ET.parse(tmp_path / "net.svg").getroot()
+    pdf = (tmp_path / "net.pdf").read_bytes()
+    (page,) = re.findall(rb"/MediaBox \[ *([\d. ]+)\]", pdf)
+    size = [float(number) for number in root.attrib["viewBox"].split()[2:]]
+    assert [float(number) for number in page.split()[2:]] == pytest.approx(size, abs=3)
+    streams = []
+    for found in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL):
+        with suppress(zlib.error):
+            streams.append(zlib.decompress(found[1]))
+    (content,) = (stream for stream in streams if b" Tf" in stream)
+    texts = [e for e in root.iter() if e.tag.endswith("}text")]
+    # Texts beside each other in one line can be one text of the PDF.
+    assert content.count(b" Tj") + content.count(b"TJ") >= 0.9 * len(texts)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -12,7 +12,7 @@ from torch import nn
 
 from netdsl.data.dataset import Dataset, InputData, Split, TargetData
 from netdsl.errors import SettingError
-from netdsl.train import loop
+from netdsl.train import journal, loop
 from netdsl.train.config import TrainConfig, check_entry
 from netdsl.train.loop import train
 
@@ -51,10 +51,22 @@ def config(**entries: object) -> TrainConfig:
 
 
 def run(
-    module: nn.Module, out: Path, setup: TrainConfig, data: Dataset | None = None, **options: Any
+    module: nn.Module,
+    out: Path,
+    setup: TrainConfig,
+    data: Dataset | None = None,
+    *,
+    drawn: bool = False,
+    **options: Any,
 ) -> loop.Result:
+    """Train; the curves, which take longer than the epochs, are drawn only if a test asks."""
     console = options.pop("console", Console(file=io.StringIO()))
-    return train(module, data or tiny(), setup, out, console=console, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        if not drawn:
+            patch.setattr(journal, "draw_curves", lambda *_: None)
+            patch.setattr(journal, "write_png", lambda _, path: path.touch())
+            patch.setattr(journal, "svg_of", lambda _: "")
+        return train(module, data or tiny(), setup, out, console=console, **options)
 
 
 def fails(code: str, section: dict[str, object]) -> SettingError:

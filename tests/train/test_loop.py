@@ -44,7 +44,8 @@ def test_a_run_learns_and_writes_its_files(tmp_path: Path) -> None:
     out = tmp_path / "new" / "run"
     output = io.StringIO()
     setup = config(epochs=6, metrics=[SettingCall("accuracy"), SettingCall("accuracy", (2,))])
-    result = run(net(), out, setup, console=Console(file=output, width=40), name="Tiny")
+    console = Console(file=output, width=40)
+    result = run(net(), out, setup, drawn=True, console=console, name="Tiny")
     assert result.final["accuracy"] > 0.95
     assert result.history[0]["train_loss"] > result.final["train_loss"]
     names = sorted(path.name for path in out.iterdir())
