@@ -122,18 +122,27 @@ class Desk:
         """The diagnostics of the whole text, with all its nets."""
         return [self._diagnostic(d) for d in self.document.diagnostics()]
 
-    def complete(self, offset: int) -> Json:
-        """What can be written at an offset."""
-        items = completions(self.document, self.offsets.from_utf16(offset))
-        start = offset if not items else self.offsets.to_utf16(items[0].start)
+    def complete(self, text: str, offset: int) -> Json:
+        """What can be written at an offset of a text, which may be newer than the last one."""
+        document, offsets = self._version(text)
+        items = completions(document, offsets.from_utf16(offset))
+        start = offset if not items else offsets.to_utf16(items[0].start)
         return {"from": start, "items": [item._asdict() for item in items]}
 
-    def explain(self, offset: int) -> Json | None:
-        """What the word at an offset means."""
-        found = hover(self.document, self.offsets.from_utf16(offset), self.net)
+    def explain(self, text: str, offset: int) -> Json | None:
+        """What the word at an offset of a text means."""
+        document, offsets = self._version(text)
+        found = hover(document, offsets.from_utf16(offset), self.net)
         if found is None:
             return None
-        return {**self._stretch(found.start, found.end), "paragraphs": found.paragraphs}
+        stretch = {"from": offsets.to_utf16(found.start), "to": offsets.to_utf16(found.end)}
+        return {**stretch, "paragraphs": found.paragraphs}
+
+    def _version(self, text: str) -> tuple[Document, Offsets]:
+        """A document of the text, which builds no net before it is asked for."""
+        if text == self.document.source.text:
+            return self.document, self.offsets
+        return Document(SourceFile(self.name, text, self.path), self.document), Offsets(text)
 
     def picture(self, theme: str, depth: int | None, direction: str) -> str | None:
         """The picture of the picked net as DOT text; links lead to lines of the text."""

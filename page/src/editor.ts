@@ -119,7 +119,7 @@ export class Editor {
         highlightActiveLineGutter(),
         highlightSelectionMatches(),
         autocompletion({ override: [(context) => complete(compiler, context)] }),
-        hoverTooltip((_, position) => hover(compiler, position)),
+        hoverTooltip((view, position) => hover(compiler, view.state.doc.toString(), position)),
         hintField,
         netdsl,
         keymap.of([
@@ -210,7 +210,7 @@ export class Editor {
 async function complete(compiler: Compiler, context: CompletionContext): Promise<CompletionResult | null> {
   const before = context.matchBefore(/[\w@]+/);
   if (!before && !context.explicit) return null;
-  const { from, items } = await compiler.ask("complete", context.pos);
+  const { from, items } = await compiler.ask("complete", context.state.doc.toString(), context.pos);
   if (context.aborted || !items.length) return null;
   return {
     from,
@@ -225,8 +225,8 @@ async function complete(compiler: Compiler, context: CompletionContext): Promise
   };
 }
 
-async function hover(compiler: Compiler, position: number) {
-  const found = await compiler.ask("explain", position);
+async function hover(compiler: Compiler, text: string, position: number) {
+  const found = await compiler.ask("explain", text, position);
   if (found === null) return null;
   return {
     pos: found.from,

@@ -40,7 +40,10 @@ const picture = new Picture(find("#drawing"), {
 
 // ---- what is selected
 
+let selected: { line: number | null; name: string | null } = { line: null, name: null };
+
 function select(line: number | null, name: string | null, from: "text" | "table" | "picture"): void {
+  selected = { line, name };
   table.mark(line, name, from !== "table");
   picture.mark(line, name, from !== "picture");
   if (from !== "text" && line !== null) editor.select(line);
@@ -215,7 +218,9 @@ async function draw(): Promise<void> {
   const depth = find<HTMLSelectElement>("#depth").value;
   const direction = find<HTMLSelectElement>("#direction").value;
   const dot = await compiler.ask("picture", theme(), depth ? Number(depth) : null, direction);
-  if (dot !== null) await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
+  if (dot === null) return;
+  await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
+  picture.mark(selected.line, selected.name, false);
 }
 
 async function showSource(): Promise<void> {

@@ -110,8 +110,8 @@ export interface Desk {
   open(name: string, beside: Record<string, string>): null;
   update(text: string, net: string | null, sizes: Sizes): Update;
   rest(): Diagnostic[];
-  complete(offset: number): Completions;
-  explain(offset: number): Explanation | null;
+  complete(text: string, offset: number): Completions;
+  explain(text: string, offset: number): Explanation | null;
   picture(theme: string, depth: number | null, direction: string): string | null;
   torch_source(): string;
   onnx_model(): ModelPieces | null;

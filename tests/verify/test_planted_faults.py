@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 import netdsl
-from netdsl.backends.onnx import fold
+from netdsl.backends.onnx import folded
 from netdsl.backends.onnx import graph as onnx
 from netdsl.backends.torch import source as pytorch_source
 from netdsl.ops import LAYERS
@@ -259,13 +259,13 @@ def test_samples_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wrong", ["eps", "mean", "scale"])
 def test_wrong_folding(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Batch norm is folded with a wrong formula: only the folded layer is wrong."""
-    right = fold._numbers
+    right = folded._numbers
 
     def numbers(norm: Any, params: Any, chunks: Any) -> tuple[Any, Any]:
         scale, shift = right(norm._replace(eps=0.0) if wrong == "eps" else norm, params, chunks)
         return scale * (1.001 if wrong == "scale" else 1), shift * (0.99 if wrong == "mean" else 1)
 
-    monkeypatch.setattr(fold, "_numbers", numbers)
+    monkeypatch.setattr(folded, "_numbers", numbers)
     report = mixed()
     (name,) = [n for n in names_of("bn") if n.startswith("body")]
     assert_found(report, "folded batch norms", "values-differ", name, "body:")
