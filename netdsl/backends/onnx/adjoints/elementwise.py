@@ -7,14 +7,11 @@ from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
-from onnx import TensorProto
-
 from netdsl.backends.onnx.adjoints.base import of_one
 
 if TYPE_CHECKING:
     from netdsl.backends.onnx.adjoints.base import Adjoint, Made, Rule, Thunk
 
-FLOAT = TensorProto.FLOAT
 SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805  # as PyTorch and ONNX have them
 Slope = Callable[["Adjoint", "Made", str], str]  # gives the gradient of the input
 
@@ -55,7 +52,8 @@ def _leaky_relu(g: Adjoint, node: Made, dy: str) -> str:
 
 
 def _relu(g: Adjoint, node: Made, dy: str) -> str:
-    return g.op("Mul", dy, g.op("Cast", g.op("Greater", node.y[0], g.floats(0.0)), to=FLOAT))
+    # It stops infinite gradients too, such as those of a root of 0.
+    return _where_positive(g, node.y[0], dy, g.floats(0.0))
 
 
 def _erf(g: Adjoint, node: Made, dy: str) -> str:
