@@ -7,6 +7,8 @@ from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
+from onnx import TensorProto
+
 from netdsl.backends.onnx.adjoints.base import of_one
 
 if TYPE_CHECKING:
@@ -52,8 +54,10 @@ def _leaky_relu(g: Adjoint, node: Made, dy: str) -> str:
 
 
 def _relu(g: Adjoint, node: Made, dy: str) -> str:
-    # It stops infinite gradients too, such as those of a root of 0.
-    return _where_positive(g, node.y[0], dy, g.floats(0.0))
+    [y], zero = node.y, g.floats(0.0)
+    if g.has_poles:  # a product of infinity and 0 would not be a number
+        return _where_positive(g, y, dy, zero)
+    return g.op("Mul", dy, g.op("Cast", g.op("Greater", y, zero), to=TensorProto.FLOAT))
 
 
 def _erf(g: Adjoint, node: Made, dy: str) -> str:
