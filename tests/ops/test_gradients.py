@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import onnx
 import pytest
 import torch
 
+import netdsl
 from netdsl.backends.onnx import lrn
 from netdsl.errors import NetdslError
 from tests.support.back_ends import inputs_for, randomise
 from tests.support.contract import EXAMPLES, Example
 from tests.support.train_steps import SEED, gradient_model, run_model, torch_gradients
-
-if TYPE_CHECKING:
-    import netdsl
 
 BATCH = 3
 SHARE = 1e-5  # of the largest number of a gradient
@@ -90,6 +86,21 @@ def test_equal_maxima(shape: str, call: str) -> None:
     wanted = torch_gradients(net.torch(), {"x0": torch.from_numpy(x)}, seed)
     for name, expected in wanted.items():
         np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5, err_msg=name)
+
+
+def test_infinite_gradients() -> None:
+    """The gradient of a root of 0 does not pass a `relu`."""
+    text = "net A { input x: 4\n relu -> sqrt }"
+    model = gradient_model(netdsl.loads(text).graph, BATCH)
+    x = np.array([[-1, 0, 1, 4]] * BATCH, np.float32)
+    found = run_model(model, {"x": x, SEED: np.ones_like(x)})
+    np.testing.assert_array_equal(found["gradient of x"][0], [0, 0, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("shape", ["4 int32", "2x3 int32"])
+def test_narrow_indices(shape: str) -> None:
+    """Rows of an embedding are chosen by integers of 32 bits, too."""
+    check_gradients(Example("embedding", shape, "embedding(5, 3)").net())
 
 
 @pytest.mark.parametrize("call", ["lstm(3)", "gru(2, bidirectional = true)", "rnn(4, last = true)"])

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from netdsl.backends.onnx.adjoints import CONSTANT, RULES
+from netdsl.backends.onnx.adjoints import CONSTANT, POLES, RULES
 from netdsl.backends.onnx.adjoints.base import Made
 from netdsl.backends.onnx.typed import TypedEmitter, attributes_of
 from netdsl.errors import OpError
@@ -34,6 +34,7 @@ class Differentiator(TypedEmitter):
         super().__init__(opset)
         self.masks: list[str] = []  # the names of the random factors that the graph takes
         self._takes_masks = takes_masks
+        self.has_poles = False
         self._active = {*wanted}
         self._parts: dict[str, list[str]] = {}  # of the gradient of each value
         self.tape: list[NodeProto] = []  # of the layer whose gradient is derived
@@ -48,6 +49,7 @@ class Differentiator(TypedEmitter):
         names = super().several(op_type, count, *inputs, **attributes)
         if op_type not in CONSTANT and not self._active.isdisjoint(inputs):
             self._active.update(name for name in names if self.is_float(name))
+            self.has_poles |= op_type in POLES and not self.tape  # of the forward pass
         return names
 
     def update(self, name: str, value: str) -> None:

@@ -52,9 +52,10 @@ def with_sizes(compiled: Compiled, config: TrainConfig) -> Compiled:
     data = describe_dataset(config.data) if entry_of(compiled, "data") else None
     if data is not None and len(graph.inputs) == 1:
         return compile_net(compiled.program, graph.name, {graph.inputs[0].name: data.shape})
-    sizes = listed([f"`{name}`" for name in graph.symbols])
-    are = "is" if len(graph.symbols) == 1 else "are"
     value = next(v for v in graph.inputs if not isinstance(v.type.size, int))
+    own = [d.symbols() for d in value.type.shape if not isinstance(d, int)]
+    names = [name for name in graph.symbols if any(name in symbols for symbols in own)]
+    sizes, are = listed([f"`{name}`" for name in names]), "is" if len(names) == 1 else "are"
     raise NetdslError(
         "open-size",
         f"a training step has fixed sizes, but {sizes} of `{value.name}` {are} open",

@@ -24,5 +24,7 @@ RULES = {
     **norm.RULES,
     **recurrent.RULES,
 }
+# Operators with infinite slopes.
+POLES = frozenset({"Div", "Log", "LpPool", "Pow", "Reciprocal", "ReduceL2", "Sqrt"})
 # Operators whose results do not depend smoothly on their inputs: the gradient is 0.
 CONSTANT = frozenset({"Cast", "Equal", "EyeLike", "Floor", "Greater", "Less", "Shape", "Sign"})

@@ -27,6 +27,8 @@ class Made(NamedTuple):
 class Adjoint(Protocol):
     """The emitter of a backward pass, as the rules use it."""
 
+    has_poles: bool  # whether a gradient can be infinite, as that of a root of 0
+
     def op(self, op_type: str, *inputs: str, **attributes: object) -> str:
         """Add a node; returns the name of its result."""
 

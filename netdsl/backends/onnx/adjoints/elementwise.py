@@ -14,7 +14,6 @@ from netdsl.backends.onnx.adjoints.base import of_one
 if TYPE_CHECKING:
     from netdsl.backends.onnx.adjoints.base import Adjoint, Made, Rule, Thunk
 
-FLOAT = TensorProto.FLOAT
 SELU_ALPHA, SELU_GAMMA = 1.6732632423543772, 1.0507009873554805  # as PyTorch and ONNX have them
 Slope = Callable[["Adjoint", "Made", str], str]  # gives the gradient of the input
 
@@ -55,7 +54,10 @@ def _leaky_relu(g: Adjoint, node: Made, dy: str) -> str:
 
 
 def _relu(g: Adjoint, node: Made, dy: str) -> str:
-    return g.op("Mul", dy, g.op("Cast", g.op("Greater", node.y[0], g.floats(0.0)), to=FLOAT))
+    [y], zero = node.y, g.floats(0.0)
+    if g.has_poles:  # a product of infinity and 0 would not be a number
+        return _where_positive(g, y, dy, zero)
+    return g.op("Mul", dy, g.op("Cast", g.op("Greater", y, zero), to=TensorProto.FLOAT))
 
 
 def _erf(g: Adjoint, node: Made, dy: str) -> str:

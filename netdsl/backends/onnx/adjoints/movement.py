@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import helper
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from netdsl.backends.onnx.adjoints.base import of_one
@@ -127,6 +127,8 @@ def _slice(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
             # ONNX's bounds mean the same as Python's, except that it has no None.
             is_whole = step < 0 and end < -size
             places = np.arange(size)[start : None if is_whole else end : step]
+            if not places.size:
+                return g.zeros(shape)
             if step == 1:
                 pads[:, axis] = places[0], size - 1 - places[-1]
             else:
@@ -202,6 +204,7 @@ def _gather(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
         rows = _ordered(g, rows, order)
         first = [shape[i] for i in order]
         each = g.op("Reshape", indices, g.ints([count, 1]))
+        each = g.op("Cast", each, to=TensorProto.INT64)
         total = g.op("ScatterND", g.zeros(first), each, rows, reduction="add")
         return _ordered(g, total, [order.index(i) for i in range(len(order))])
 
