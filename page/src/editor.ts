@@ -57,6 +57,11 @@ class HintWidget extends WidgetType {
     return other.text === this.text;
   }
 
+  // A click on a hint puts the cursor at the end of its line.
+  override ignoreEvent(): boolean {
+    return false;
+  }
+
   override toDOM(): HTMLElement {
     const made = document.createElement("span");
     made.className = "hint";

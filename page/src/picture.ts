@@ -65,6 +65,7 @@ export class Picture {
 
   fit = () => {
     this.isFitted = true;
+    if (this.host.clientWidth === 0) return; // it is hidden, and is fitted when it appears
     const wide = (this.host.clientWidth - 24) / this.size.width;
     const high = (this.host.clientHeight - 24) / this.size.height;
     this.resize(Math.min(wide, Math.max(high, wide / 3), 2));

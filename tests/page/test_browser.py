@@ -231,6 +231,7 @@ def test_picture_zooms(playground: Playground) -> None:
     playground.page.click("#tab-picture")
     playground.page.wait_for_selector("#drawing svg")
     width = "Number(document.querySelector('#drawing svg').getAttribute('width'))"
+    playground.page.wait_for_timeout(500)  # it is fitted once it is visible
     before = playground.page.evaluate(width)
     playground.page.click("#larger")
     assert playground.page.evaluate(width) > before
