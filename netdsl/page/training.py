@@ -74,10 +74,10 @@ class Training:
     def _follow(self, process: subprocess.Popen[str], out: Path) -> None:
         assert process.stdout is not None
         known = 0
-        for line in process.stdout:
-            known = self._read_log(out, known)
-            self._add("line", text=line.rstrip())
-        process.wait()
+        with process:
+            for line in process.stdout:
+                known = self._read_log(out, known)
+                self._add("line", text=line.rstrip())
         self._read_log(out, known)
         self._add("ended", code=process.returncode)
 
