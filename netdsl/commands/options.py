@@ -37,6 +37,7 @@ QUIET = {
     "look": "print only errors",
     "view": "print only the address of the page, and errors",
     "page": "print only errors",
+    "lsp": "has no effect: the output is for an editor",
     "runs": "print only the folders of the runs, and what --format or --csv asks for",
     "layers": "print only names, or the call of the one KIND",
     "nets": "print only names",

@@ -1,4 +1,4 @@
-"""The commands of the playground; like `arguments`, this imports nothing heavy."""
+"""The commands of the playground and of editors; like `arguments`, this imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -69,9 +69,26 @@ def _page(add: Add) -> None:
     )
 
 
+def _lsp(add: Add) -> None:
+    add(
+        "lsp",
+        "serve an editor: errors, completion, reference, shapes at the ends of lines",
+        "[options]",
+        "Run the language server. An editor starts it and talks to it on standard input and output,"
+        " in the Language Server Protocol.",
+        """
+        netdsl lsp
+        """,
+    )
+
+
 def _port(text: str) -> int:
     """A port; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1, 65535)
 
 
-PAGE_COMMANDS: dict[str, Callable[[Add], None]] = {"view": _view, "page": _page}
+PAGE_COMMANDS: dict[str, Callable[[Add], None]] = {
+    "view": _view,
+    "page": _page,
+    "lsp": _lsp,
+}

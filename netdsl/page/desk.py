@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from netdsl.lsp.completion import completions
 from netdsl.lsp.document import Document
 from netdsl.lsp.hints import hints
 from netdsl.lsp.hover import hover
+from netdsl.lsp.positions import Offsets
 from netdsl.page.model import model_pieces
 from netdsl.render import render_text
 from netdsl.source import SourceFile
@@ -39,24 +39,6 @@ if TYPE_CHECKING:
     Json = dict[str, Any]
 
 FILE = "playground.net"  # the name of a text that is no file
-_BEYOND = re.compile("[\U00010000-\U0010ffff]")  # characters that UTF-16 counts as two
-
-
-class Offsets:
-    """Converts offsets of a text between characters and UTF-16."""
-
-    def __init__(self, text: str) -> None:
-        # The characters that count twice, by their places in characters and in UTF-16.
-        self.places = [match.start() for match in _BEYOND.finditer(text)]
-        self.wide = [place + i for i, place in enumerate(self.places)]
-
-    def to_utf16(self, offset: int) -> int:
-        """The offset in UTF-16 of an offset in characters."""
-        return offset + bisect_right(self.places, offset - 1)
-
-    def from_utf16(self, offset: int) -> int:
-        """The offset in characters of an offset in UTF-16."""
-        return offset - bisect_right(self.wide, offset - 1)
 
 
 class Desk:

@@ -1,0 +1,112 @@
+"""The names of a text: where each is defined, and where it is used."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.source import Span
+from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.lsp.document import Document
+
+_WORD = re.compile(r'#[^\n]*|"[^"\n]*"|@?[A-Za-z_]\w*')
+NET, BLOCK, LET, LABEL, TRAIN = "net", "block", "let", "label", "train"
+
+
+class Symbol(NamedTuple):
+    """A name that the text defines: its kind, its place, and the whole of its definition."""
+
+    name: str
+    kind: str
+    place: Span
+    whole: Span
+    inside: tuple[Symbol, ...] = ()
+
+
+def symbols(document: Document) -> list[Symbol]:
+    """The definitions of a text in its order, with the labels of each net and block."""
+    program = document.last
+    if program is None or program.source is not document.source:
+        return []
+    tree = program.module.tree
+    found = [_of_let(let) for let in tree.lets]
+    for item in tree.definitions:
+        labels: tuple[Symbol, ...] = ()
+        if isinstance(item, ast.Definition):
+            labels = tuple(_labels(item.body))
+        is_net = isinstance(item, ast.Alias) or item.is_net
+        kind = NET if is_net else BLOCK
+        found.append(Symbol(item.name, kind, item.name_span, item.span, labels))
+    found += [Symbol(t.net, TRAIN, t.net_span, t.span) for t in tree.trains]
+    return sorted(found, key=lambda symbol: symbol.whole.start)
+
+
+def _of_let(let: ast.Let) -> Symbol:
+    start = let.span.start + let.span.text.index(let.name, len("let"))
+    place = Span(let.span.file, start, start + len(let.name))
+    return Symbol(let.name, LET, place, let.span)
+
+
+def _labels(body: ast.Body) -> Iterator[Symbol]:
+    """The plain labels of a body, and of what is inside it."""
+    for part in body.walk():
+        if isinstance(part, (ast.Element, ast.Input, ast.Output)) and part.label is not None:
+            pieces = part.label.pieces
+            if len(pieces) == 1 and isinstance(pieces[0], str):
+                yield Symbol(pieces[0], LABEL, part.label.span, part.span)
+
+
+def definition_at(document: Document, offset: int) -> Symbol | None:
+    """The definition of the name at an offset, or None if the text does not define it."""
+    match = _word_at(document.source.text, offset)
+    if match is None:
+        return None
+    name = match[0].lstrip("@")
+    tops = symbols(document)
+    for top in tops:
+        if top.whole.start <= offset <= top.whole.end:
+            for label in top.inside:
+                is_use = match[0].startswith("@") or label.place.start <= offset <= label.place.end
+                if label.name == name and is_use:
+                    return label
+    return next((top for top in tops if top.name == name and top.kind != TRAIN), None)
+
+
+def uses(document: Document, symbol: Symbol) -> list[Span]:
+    """Every place that has a name in the meaning of a definition, itself included."""
+    text = document.source.text
+    scope = Span(document.source, 0, len(text))
+    if symbol.kind == LABEL:
+        scope = next((top.whole for top in symbols(document) if symbol in top.inside), symbol.whole)
+    found = []
+    for match in _WORD.finditer(text, scope.start, scope.end):
+        word = match[0]
+        if word.lstrip("@") != symbol.name or word[0] in '#"':
+            continue
+        start = match.end() - len(symbol.name)
+        is_of_label = word[0] == "@"
+        if start == symbol.place.start:
+            is_of_label = symbol.kind == LABEL
+        if (symbol.kind == LABEL) == is_of_label or _is_in_expect(text, scope.start, start):
+            found.append(Span(document.source, start, match.end()))
+    return found
+
+
+def _is_in_expect(text: str, first: int, start: int) -> bool:
+    """Whether a name is in an `expect` line, where labels have no `@`."""
+    line = text[max(first, text.rfind("\n", 0, start) + 1) : start]
+    return line.lstrip().startswith("expect")
+
+
+def _word_at(text: str, offset: int) -> re.Match[str] | None:
+    line = text.rfind("\n", 0, offset) + 1
+    for match in _WORD.finditer(text, line):
+        if match.start() > offset:
+            return None
+        if offset <= match.end():
+            return None if match[0][0] in '#"' else match
+    return None
