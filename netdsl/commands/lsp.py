@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from netdsl.lsp.server import Server
+from netdsl.lsp.server import LanguageServer
 
 if TYPE_CHECKING:
     import argparse
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def run(_: argparse.Namespace) -> int:
     """Serve an editor until it ends the connection; returns the exit code."""
-    return Server(sys.stdin.buffer, sys.stdout.buffer).run()
+    return LanguageServer(sys.stdin.buffer, sys.stdout.buffer).run()

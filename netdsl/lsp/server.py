@@ -68,7 +68,7 @@ CAPABILITIES = {
 }
 
 
-class Server:
+class LanguageServer:
     """The state of one connection. `documents` are the open texts, by their address."""
 
     def __init__(self, given: IO[bytes], taken: IO[bytes]) -> None:
