@@ -98,6 +98,9 @@ OUTPUTS = {
 
 def missing_output(program: str, words: Sequence[str]) -> str:
     """The message about `-o`, which some commands need."""
+    if program.endswith(" page"):
+        folder = words[1] if len(words) == 2 else "site"
+        return f"`-o` names the folder to write: write for example `-o {folder}`"
     suffixes = OUTPUTS[program.rpartition(" ")[2]]
     files = [word for word in words if word.endswith(suffixes)]
     if files:

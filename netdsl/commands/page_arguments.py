@@ -16,7 +16,7 @@ def _view(add: Add) -> None:
     command = add(
         "view",
         "edit a file in the browser, beside its table and picture, and train its nets",
-        "[options] [FILE]",
+        "[options] [FILE[:NET]]",
         "Open a file in the playground: its text, the table, the picture and the errors side by"
         " side, as one types. The page saves the file on every change, and can train its nets with"
         " PyTorch. It is served on this machine only, until the command is stopped.",
@@ -29,7 +29,7 @@ def _view(add: Add) -> None:
     command.add_argument(
         "file",
         nargs="?",
-        metavar="FILE",
+        metavar="FILE[:NET]",
         help="a .net file, or a name from the library such as lenet5, which is not saved (default:"
         " the examples)",
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl.commands.common import UsageError, split_name
 from netdsl.commands.output import say, say_always
+from netdsl.driver import program_of
 from netdsl.library import open_source
 from netdsl.page.server import Server
 from netdsl.page.training import Training
@@ -18,9 +21,20 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until the user stops the command; returns the exit code."""
-    source = None if arguments.file is None else open_source(arguments.file)
+    source, net = None, None
+    if arguments.file is not None:
+        name, net = split_name(arguments.file)
+        source = open_source(name)
+        if net is not None:
+            net = program_of(source).pick(net)
     training = Training(Path("runs"))
-    server = Server(source, training, arguments.port)
+    try:
+        server = Server(source, training, arguments.port, net)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        message = f"--port {arguments.port}: another program uses this port"
+        raise UsageError(message) from None
     try:
         say_always(server.address)
         say("Ctrl+C ends the command")

@@ -93,10 +93,17 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, source: SourceFile | None, training: Training, port: int = 0) -> None:
+    def __init__(
+        self,
+        source: SourceFile | None,
+        training: Training,
+        port: int = 0,
+        net: str | None = None,
+    ) -> None:
         self.folder: Path = built()
         self.names = frozenset(files(self.folder))
         self.file = OpenFile(source)
+        self.net = net  # that the page shows first
         self.training = training
         self.token = secrets.token_urlsafe(24)
         self.closing = threading.Event()
@@ -182,6 +189,7 @@ class Handler(BaseHTTPRequestHandler):
         text = file.text()
         return HTTPStatus.OK, {
             "name": file.name,
+            "net": self.server.net,
             "text": text,
             "sum": sum_of(text),
             "can_save": file.can_save,

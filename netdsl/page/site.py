@@ -7,7 +7,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from netdsl.errors import NetdslError
+from netdsl.errors import CannotWriteError, NetdslError
 
 FOLDER = "netdsl_page"  # the package of the extra `page`
 MARK = "netdsl.pack"  # a file that only a copy of the playground has
@@ -38,7 +38,8 @@ def files(folder: Path) -> list[str]:
 def write(target: Path) -> int:
     """Write the files into a folder, in place of an older copy; returns their number.
 
-    Raises `NetdslError` if the files are missing, or if the folder has other files, and `OSError`.
+    Raises `NetdslError` if the files are missing, or if the folder has other files, and
+    `CannotWriteError`.
     """
     source = built()
     if target.exists() and not target.is_dir():
@@ -49,6 +50,15 @@ def write(target: Path) -> int:
             f"`{target}` has files that are not of a playground",
             help="name a new folder, or an empty one",
         )
+    try:
+        _replace(target, source)
+    except OSError as error:
+        raise CannotWriteError(error.errno, error.strerror or str(error), str(target)) from error
+    return len(files(target))
+
+
+def _replace(target: Path, source: Path) -> None:
+    """Copy the files beside the folder, and move them into its place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
         copy = Path(beside) / "new"
@@ -56,4 +66,3 @@ def write(target: Path) -> int:
         if target.exists():
             target.rename(Path(beside) / "old")
         copy.rename(target)
-    return len(files(target))

@@ -269,7 +269,7 @@ async function openFile(server: Server): Promise<boolean> {
   );
   find("h1").textContent = file.name;
   document.title = `${file.name}: netdsl`;
-  take(file.text, null);
+  take(file.text, file.net);
   const panel = new TrainingPanel(
     server,
     () => nets.value || null,

@@ -4,6 +4,7 @@ const KEPT = "netdsl.token";
 
 export interface ServedFile {
   name: string;
+  net: string | null; // the one to show first
   text: string;
   sum: string; // what tells two versions of the text apart
   can_save: boolean;
