@@ -53,10 +53,10 @@ def _page(add: Add) -> None:
         "write the playground as files for a web server",
         "[options] -o DIR",
         "Write the playground as a folder of static files. The compiler runs in the visitor's"
-        " browser, so any web server can serve them.",
+        " browser, so any web server can serve them, such as `python -m http.server"
+        " --directory site/`.",
         """
         netdsl page -o site/
-        python -m http.server --directory site/
         """,
     )
     command.add_argument(

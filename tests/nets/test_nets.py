@@ -23,6 +23,7 @@ import netdsl
 from netdsl.analysis.cost import Costs
 from netdsl.api import Net
 from netdsl.backends.onnx.graph import Skeleton, skeleton
+from netdsl.backends.onnx.write import as_onnx
 from netdsl.draw.dot import emit_dot
 from netdsl.draw.picture import Picture
 from netdsl.driver import (
@@ -242,8 +243,7 @@ def test_shapes_are_those_that_onnx_infers(name: str) -> None:
     sizes = tuple(subs(d, sizes_for(name, ONE_SIZE)) for d in graph.inputs[0].type.shape)
     size = None if sizes == graph.inputs[0].type.shape else sizes
     graph, exported_model = load(name, size).graph, exported(name, size)
-    model = onnx.ModelProto()
-    model.CopyFrom(exported_model.model)
+    model = as_onnx(exported_model)
     model.graph.input.extend(
         onnx.helper.make_tensor_value_info(k, exported_model.element, p.shape)
         for k, p in exported_model.params.items()
