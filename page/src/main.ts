@@ -267,13 +267,16 @@ async function openFile(server: Server): Promise<boolean> {
     },
     say,
   );
+  // Another text in its place would be saved, too.
+  for (const id of ["#examples", "#open"]) find<HTMLElement>(id).hidden = file.can_save;
+  find<HTMLElement>("#examples").parentElement!.hidden = file.can_save;
   find("h1").textContent = file.name;
   document.title = `${file.name}: netdsl`;
   take(file.text, file.net);
   const panel = new TrainingPanel(
     server,
     () => nets.value || null,
-    async () => saving?.settled(),
+    () => saving?.settled() ?? Promise.resolve(),
   );
   void server.follow({
     onFile: (sum) => void saving?.taken(sum),
@@ -350,7 +353,7 @@ function connect(): void {
     });
   }
   window.addEventListener("hashchange", async () => {
-    const shared = await textIn(location.hash);
+    const shared = saving === null ? await textIn(location.hash) : null;
     if (shared !== null) take(shared.text, shared.net);
   });
   connectBar();

@@ -43,10 +43,11 @@ export class Saving {
     }
   }
 
-  // Resolves once the file has the text of the editor.
+  // Resolves once the file has the text of the editor; rejects if it cannot have it.
   async settled(): Promise<void> {
     clearTimeout(this.timer);
-    await this.save();
+    if (this.file.can_save) await this.save();
+    if (this.read() !== this.saved) throw new Error("the text is not saved, so it cannot be trained");
   }
 
   // Another program has changed the file: its text is shown, unless the visitor has changed it too.
@@ -55,7 +56,7 @@ export class Saving {
     const file = await this.server.open();
     if (file.sum === this.sum) return;
     if (this.read() !== this.saved) {
-      this.say("another program has changed the file, and so have you: Save keeps your text", "error");
+      this.say("not saved: another program has changed the file; Save downloads your text", "error");
       return;
     }
     this.sum = file.sum;

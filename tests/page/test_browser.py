@@ -455,6 +455,16 @@ def test_view_saves(served: tuple[Playground, Path, Server]) -> None:
     assert playground.faults == []
 
 
+def test_view_never_puts_another_text_in_place(served: tuple[Playground, Path, Server]) -> None:
+    """Examples, other files and shared texts would be saved over the file, so there are none."""
+    playground, path, _ = served
+    assert not playground.page.is_visible("#examples")
+    assert not playground.page.is_visible("#open")
+    playground.page.evaluate("() => { location.hash = '#text=y0stUQjOTczJUajmUgCC'; }")
+    playground.page.wait_for_timeout(1500)
+    assert path.read_text() == NET
+
+
 def test_view_imports_files_beside(served: tuple[Playground, Path, Server]) -> None:
     """The page can import the other files of the folder."""
     playground, _, _ = served
