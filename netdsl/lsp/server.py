@@ -29,6 +29,7 @@ from netdsl.lsp.rpc import (
     read_message,
     write_message,
 )
+from netdsl.lsp.signatures import signature_at
 from netdsl.lsp.symbols import definition_at, symbols, uses
 from netdsl.source import SourceFile, Span
 from netdsl.version import __version__
@@ -56,6 +57,7 @@ SYMBOL_KINDS = {"net": 5, "block": 12, "let": 14, "label": 8, "train": 3}
 CAPABILITIES = {
     "textDocumentSync": {"openClose": True, "change": 2},
     "completionProvider": {"triggerCharacters": ["@", "(", ",", "="]},
+    "signatureHelpProvider": {"triggerCharacters": ["(", ","]},
     "hoverProvider": True,
     "inlayHintProvider": True,
     "definitionProvider": True,
@@ -84,6 +86,7 @@ class LanguageServer:
             "textDocument/didChange": self._change,
             "textDocument/didClose": self._close,
             "textDocument/completion": self._completion,
+            "textDocument/signatureHelp": self._signature,
             "textDocument/hover": self._hover,
             "textDocument/inlayHint": self._hints,
             "textDocument/definition": self._definition,
@@ -244,6 +247,16 @@ class LanguageServer:
             for number, item in enumerate(completions(document, offset))
         ]
         return {"isIncomplete": False, "items": items}
+
+    def _signature(self, params: Json) -> Json | None:
+        found = signature_at(*self._place(params))
+        if found is None:
+            return None
+        arguments = [{"label": text, "documentation": doc} for text, doc in found.arguments]
+        made: Json = {"label": found.label, "parameters": arguments}
+        if found.active is not None:
+            made["activeParameter"] = found.active
+        return {"signatures": [made], "activeSignature": 0}
 
     def _hover(self, params: Json) -> Json | None:
         document, offset = self._place(params)

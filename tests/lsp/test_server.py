@@ -177,6 +177,18 @@ def test_completion_and_hover(client: Client) -> None:
     }
 
 
+def test_signature(client: Client) -> None:
+    """Inside a call, its arguments are shown, and which of them is written."""
+    made = client.at("textDocument/signatureHelp", 6, 16)["signatures"][0]  # conv(4, |3)
+    assert made["label"].startswith("conv(out, k, stride = 1, pad = 0")
+    assert made["parameters"][made["activeParameter"]]["label"] == "k"
+    made = client.at("textDocument/signatureHelp", 1, 22)["signatures"][0]  # pad = 1|
+    assert made["parameters"][made["activeParameter"]]["label"] == "pad = 0"
+    block = client.at("textDocument/signatureHelp", 7, 10)["signatures"][0]
+    assert (block["label"], block["activeParameter"]) == ("twice(n)", 0)
+    assert client.at("textDocument/signatureHelp", 8, 4) is None
+
+
 def test_inlay_hints(client: Client) -> None:
     """The hints of a range are the shapes after its lines, also inside a block."""
     whole = {"start": {"line": 0, "character": 0}, "end": {"line": 20, "character": 0}}
