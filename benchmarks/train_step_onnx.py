@@ -85,7 +85,7 @@ def in_onnxruntime(
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.serialized(), options, providers=["CPUExecutionProvider"]
     )
     outputs = [value.name for value in session.get_outputs()]
     feeds = {v.name: np.zeros(v.shape, np.float32) for v in session.get_inputs()}

@@ -20,6 +20,7 @@ from tests.support.back_ends import randomise
 from tests.support.sessions import session_of
 
 if TYPE_CHECKING:
+    from netdsl.backends.onnx.application import TensorKind
     from netdsl.backends.onnx.proto import ModelProto
     from netdsl.ir.graph import Graph
     from netdsl.train.recipe.losses import Loss
@@ -50,6 +51,13 @@ def gradient_model(graph: Graph, batch: int, *, with_inputs: bool = True) -> onn
 
     It takes the gradient of the output, and factors in place of dropout's random ones.
     """
+    return gradients_of(graph, batch, with_inputs=with_inputs)[0]
+
+
+def gradients_of(
+    graph: Graph, batch: int, *, with_inputs: bool = True
+) -> tuple[onnx.ModelProto, dict[str, TensorKind]]:
+    """The same model, and the types and shapes that its values have while it is made."""
     passes = Passes(graph, batch, OPSET, with_inputs=with_inputs, takes_masks=True)
     g, y = passes.g, passes.value(graph.outputs[0].value)
     g.add(y, g.declare(SEED, "float32", g.shape(y)))
@@ -62,7 +70,7 @@ def gradient_model(graph: Graph, batch: int, *, with_inputs: bool = True) -> onn
     inputs = [Terminal(v.name, passes.inputs[id(v)]) for v in graph.inputs]
     inputs += [Terminal(name, name) for name in (SEED, *g.masks)]
     inputs += [Terminal(f"{n} ", n) for n, p in g.params.items() if not p.is_constant]
-    return as_onnx(model_of_ports(g, graph.name, "", inputs, outputs, {}))
+    return as_onnx(model_of_ports(g, graph.name, "", inputs, outputs, {})), g.kinds
 
 
 def torch_gradients(
@@ -153,7 +161,7 @@ def module_for(graph: Graph, *, random: bool = False) -> torch.nn.Module:
 
 def step_model(graph: Graph, recipe: Recipe) -> onnx.ModelProto:
     """The model of a step whose dropout takes its factors as inputs."""
-    return build_step(graph, recipe, takes_masks=True)
+    return as_onnx(build_step(graph, recipe, takes_masks=True))
 
 
 def masks_of_ones(model: onnx.ModelProto) -> Arrays:

@@ -8,20 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.backends.onnx.adjoints import CONSTANT, POLES, RULES
 from netdsl.backends.onnx.adjoints.base import Made
-from netdsl.backends.onnx.typed import TypedEmitter, attributes_of
+from netdsl.backends.onnx.typed import HELP, TypedEmitter, attributes_of
 from netdsl.errors import OpError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
-
+    from netdsl.backends.onnx.application import Numbers
     from netdsl.backends.onnx.proto import NodeProto
     from netdsl.ir.graph import Node
     from netdsl.ir.lowering import TypedName
-
-
-HELP = "`netdsl train` trains it with PyTorch; a step can have it if nothing before it is trained"
 
 
 class Differentiator(TypedEmitter):
@@ -73,7 +69,7 @@ class Differentiator(TypedEmitter):
 
     # ---- backward
 
-    def known(self, name: str) -> np.ndarray | None:
+    def known(self, name: str) -> Numbers | None:
         """The numbers of a value that is a constant."""
         return self.numbers.get(name)
 
@@ -138,7 +134,7 @@ class Differentiator(TypedEmitter):
         rule = RULES.get(proto.op_type)
         if rule is None:
             raise OpError("no-gradient", f"`{self._kind}` has no gradient yet", help=HELP)
-        node = Made(proto.op_type, [*proto.input], [*proto.output], {**attributes_of(proto)})
+        node = Made(proto.op_type, [*proto.input], [*proto.output], attributes_of(proto))
         for name, thunk in zip_longest(node.x, rule(self, node, gradients)):
             if thunk is not None and name in self._active:
                 self.add(name, thunk())

@@ -55,6 +55,15 @@ def make_attribute(name: str, value: Any) -> AttributeProto:
     return AttributeProto(name=name, type=_TYPES[field], **{field: content})
 
 
+def value_of(attribute: AttributeProto) -> Any:
+    """The value of an attribute, with texts as `str`."""
+    field = next(name for name, number in _TYPES.items() if number == attribute.type)
+    value = getattr(attribute, field)
+    if field == "s":
+        return value.decode()
+    return [text.decode() for text in value] if field == "strings" else value
+
+
 def _field_of(value: Any) -> tuple[str, Any]:
     match value:
         case float():

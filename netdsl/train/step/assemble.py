@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import onnx
-
 from netdsl.backends.onnx.form import OPSET
 from netdsl.backends.onnx.training import Passes, Terminal, model_of_ports
 from netdsl.train.step.losses import emit_loss
@@ -30,6 +28,7 @@ from netdsl.train.step.updates import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from netdsl.backends.onnx.proto import ModelProto
     from netdsl.ir.graph import Graph, Value
     from netdsl.train.step.recipe import Recipe, StepTarget
 
@@ -44,7 +43,7 @@ def build_step(
     *,
     opset: int = OPSET,
     takes_masks: bool = False,
-) -> onnx.ModelProto:
+) -> ModelProto:
     """The model of a training step, without weights.
 
     With `takes_masks`, the random factors of dropout are inputs. Raises `NetdslError` for a layer
@@ -60,10 +59,7 @@ def build_step(
         METADATA: json.dumps(step.names),
         **(metadata or {}),
     }
-    made = model_of_ports(step.g, graph.name, graph.doc, step.inputs, step.outputs, properties)
-    model = onnx.ModelProto()
-    model.ParseFromString(made.serialized())
-    return model
+    return model_of_ports(step.g, graph.name, graph.doc, step.inputs, step.outputs, properties)
 
 
 class _Assembly:

@@ -52,7 +52,7 @@ def export_step(
     """
     arrays = start_of(graph, start)
     model = build_step(graph, recipe, metadata, opset=opset)
-    data = model.SerializeToString(deterministic=True)
+    data = model.serialized()
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     beside = start_path(path)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from netdsl.backends.onnx.application import Numbers
 from netdsl.train.recipe.losses import (
     L1,
     MSE,
@@ -88,14 +87,14 @@ def _one_hot(g: Differentiator, scores: str, labels: str) -> str:
     """1 for the class of each sample or pixel, and 0 for the others."""
     count = g.shape(scores)[1]
     ones = [1] * (len(g.shape(scores)) - 2)
-    classes = g.array(np.arange(count, dtype=np.int64).reshape(1, count, *ones))
+    classes = g.array(Numbers(tuple(range(count)), (1, count, *ones), "int64"))
     is_class = g.op("Equal", g.op("Unsqueeze", labels, g.ints([1])), classes)
     return g.op("Where", is_class, g.floats(1.0), g.floats(0.0))
 
 
 def _along_classes(g: Differentiator, weights: tuple[float, ...], scores: str) -> str:
-    shape = (1, -1, *(1 for _ in g.shape(scores)[2:]))
-    return g.array(np.array(weights, np.float32).reshape(shape))
+    shape = (1, len(weights), *(1 for _ in g.shape(scores)[2:]))
+    return g.array(Numbers(weights, shape))
 
 
 def _cross_entropy(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    import numpy as np
+    from netdsl.backends.onnx.application import Numbers
 
 Thunk = Callable[[], str]
 
@@ -41,13 +41,13 @@ class Adjoint(Protocol):
     def floats(self, values: float | Sequence[float]) -> str:
         """A constant of floats: a scalar, or a vector."""
 
-    def array(self, values: np.ndarray) -> str:
+    def array(self, numbers: Numbers) -> str:
         """A constant of any shape."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The sizes of a value, with the batch."""
 
-    def known(self, name: str) -> np.ndarray | None:
+    def known(self, name: str) -> Numbers | None:
         """The numbers of a value that is a constant."""
 
     def reduced(self, value: str, shape: Sequence[int]) -> str:

@@ -54,7 +54,7 @@ def geometry_of(g: Adjoint, node: Made, kernel: Sequence[int]) -> ConvWindow:
         list(node.get("pads", [0] * 2 * rank)),
         node.get("group", 1),
     )
-    if node.get("auto_pad", b"NOTSET") != b"SAME_UPPER":
+    if node.get("auto_pad", "NOTSET") != "SAME_UPPER":
         return whole
     sizes = zip(g.shape(node.x[0])[2:], g.shape(node.y[0])[2:], whole.extents, strides, strict=True)
     totals = [max(0, (after - 1) * s + extent - before) for before, after, extent, s in sizes]

@@ -7,9 +7,8 @@ from functools import partial
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
-from onnx import TensorProto
-
 from netdsl.backends.onnx.adjoints.base import of_one
+from netdsl.backends.onnx.elements import FLOAT
 
 if TYPE_CHECKING:
     from netdsl.backends.onnx.adjoints.base import Adjoint, Made, Rule, Thunk
@@ -57,7 +56,7 @@ def _relu(g: Adjoint, node: Made, dy: str) -> str:
     [y], zero = node.y, g.floats(0.0)
     if g.has_poles:  # a product of infinity and 0 would not be a number
         return _where_positive(g, y, dy, zero)
-    return g.op("Mul", dy, g.op("Cast", g.op("Greater", y, zero), to=TensorProto.FLOAT))
+    return g.op("Mul", dy, g.op("Cast", g.op("Greater", y, zero), to=FLOAT))
 
 
 def _erf(g: Adjoint, node: Made, dy: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-from onnx import TensorProto, helper
-from onnx.reference import ReferenceEvaluator
-
 from netdsl.backends.onnx.adjoints.base import of_one
+from netdsl.backends.onnx.adjoints.resizing import resizing_matrix
+from netdsl.backends.onnx.application import Numbers
+from netdsl.backends.onnx.constants import span
+from netdsl.backends.onnx.elements import INT64
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from netdsl.backends.onnx.adjoints.base import Adjoint, Made, Rule, Thunk
 
@@ -53,7 +54,7 @@ def _split(g: Adjoint, node: Made, gradients: Sequence[str | None]) -> Sequence[
 # ---- choices of elements along an axis
 
 
-def taken_back(g: Adjoint, dy: str, axis: int, places: np.ndarray, size: int) -> str:
+def taken_back(g: Adjoint, dy: str, axis: int, places: Sequence[int], size: int) -> str:
     """The gradient of the elements at `places` along an axis of that size.
 
     If a place is negative, the element was none of the input. Places that occur several times get
@@ -63,22 +64,22 @@ def taken_back(g: Adjoint, dy: str, axis: int, places: np.ndarray, size: int) ->
     if len(pieces) > MOST_PIECES:
         return _by_product(g, dy, axis, places, size)
     padded = _with_zero(g, dy, axis)
-    parts = [g.op("Gather", padded, g.array(piece), axis=axis) for piece in pieces]
+    parts = [g.op("Gather", padded, g.ints(piece), axis=axis) for piece in pieces]
     return parts[0] if len(parts) == 1 else g.op("Sum", *parts)
 
 
-def _pieces(places: np.ndarray, size: int) -> list[np.ndarray]:
+def _pieces(places: Sequence[int], size: int) -> list[list[int]]:
     """For each element of the input, where it went: its first place, its second, and so on.
 
     A place that does not exist is that of a zero at the end.
     """
-    pieces: list[np.ndarray] = []
-    count = np.zeros(size, np.int64)
+    pieces: list[list[int]] = []
+    count = [0] * size
     for position, place in enumerate(places):
         if place < 0:
             continue
         if count[place] == len(pieces):
-            pieces.append(np.full(size, len(places), np.int64))
+            pieces.append([len(places)] * size)
         pieces[count[place]][place] = position
         count[place] += 1
     return pieces
@@ -92,23 +93,19 @@ def _with_zero(g: Adjoint, dy: str, axis: int) -> str:
     return g.op("Pad", dy, g.ints(pads))
 
 
-def _by_product(g: Adjoint, dy: str, axis: int, places: np.ndarray, size: int) -> str:
-    matrix = np.zeros((len(places), size), np.float32)
-    for position, place in enumerate(places):
-        if place >= 0:
-            matrix[position, place] = 1
-    return along_axis(g, dy, axis, matrix)
+def _by_product(g: Adjoint, dy: str, axis: int, places: Sequence[int], size: int) -> str:
+    rows = [[float(i == place) for i in range(size)] for place in places]
+    return along_axis(g, dy, axis, rows)
 
 
-def along_axis(g: Adjoint, x: str, axis: int, matrix: np.ndarray) -> str:
+def along_axis(g: Adjoint, x: str, axis: int, matrix: Sequence[Sequence[float]]) -> str:
     """Replace an axis by its product with a matrix of its old by its new size."""
     shape = list(g.shape(x))
     if axis == len(shape) - 1:
-        return g.op("MatMul", x, g.array(matrix))
-    after = int(np.prod(shape[axis + 1 :]))
-    rows = g.op("Reshape", x, g.ints([-1, shape[axis], after]))
-    made = g.op("MatMul", g.array(np.ascontiguousarray(matrix.T)), rows)
-    shape[axis] = matrix.shape[1]
+        return g.op("MatMul", x, g.array(Numbers.matrix(matrix)))
+    rows = g.op("Reshape", x, g.ints([-1, shape[axis], prod(shape[axis + 1 :])]))
+    made = g.op("MatMul", g.array(Numbers.matrix([*zip(*matrix, strict=True)])), rows)
+    shape[axis] = len(matrix[0])
     return g.op("Reshape", made, g.ints(shape))
 
 
@@ -121,20 +118,18 @@ def _slice(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 
     def of_input() -> str:
         whole = dy
-        pads = np.zeros((2, len(shape)), np.int64)
+        begins, rests = [0] * len(shape), [0] * len(shape)
         for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
             size = shape[axis]
-            # ONNX's bounds mean the same as Python's, except that it has no None.
-            is_whole = step < 0 and end < -size
-            places = np.arange(size)[start : None if is_whole else end : step]
-            if not places.size:
+            places = range(size)[span(start, end, step, size)]
+            if not places:
                 return g.zeros(shape)
             if step == 1:
-                pads[:, axis] = places[0], size - 1 - places[-1]
+                begins[axis], rests[axis] = places[0], size - 1 - places[-1]
             else:
                 whole = taken_back(g, whole, axis % len(shape), places, size)
-        if pads.any():
-            whole = g.op("Pad", whole, g.ints(pads.ravel().tolist()))
+        if any(begins) or any(rests):
+            whole = g.op("Pad", whole, g.ints([*begins, *rests]))
         return whole
 
     return (of_input,)
@@ -143,7 +138,7 @@ def _slice(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 def _list_of(g: Adjoint, name: str) -> list[int]:
     numbers = g.known(name)
     assert numbers is not None
-    return [int(n) for n in numbers.ravel()]
+    return numbers.ints()
 
 
 def _pad(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
@@ -152,7 +147,7 @@ def _pad(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
     widths = _list_of(g, pads)
     axes = _list_of(g, rest[1]) if len(rest) > 1 else list(range(len(shape)))
     half = len(widths) // 2
-    mode = node.get("mode", b"constant").decode()
+    mode = node.get("mode", "constant")
 
     def of_input() -> str:
         whole, starts, ends, cut = dy, [], [], []
@@ -165,9 +160,9 @@ def _pad(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
                 ends.append(begin + size)
                 cut.append(axis)
             else:
-                # NumPy's modes have ONNX's names.
-                places = np.pad(np.arange(size), (begin, end), mode=mode)
-                whole = taken_back(g, whole, axis, places, size)
+                places = range(-begin, size + end)
+                found = [_BORDERS[mode](place, size) for place in places]
+                whole = taken_back(g, whole, axis, found, size)
         if not cut:
             return whole
         if min(starts) >= 0 and all(e <= g.shape(whole)[a] for e, a in zip(ends, cut, strict=True)):
@@ -177,14 +172,22 @@ def _pad(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
     return (of_input,)
 
 
+# What is at a place outside an axis of a size, by the mode of the padding.
+_BORDERS: dict[str, Callable[[int, int], int]] = {
+    "edge": lambda place, size: min(max(place, 0), size - 1),
+    "reflect": lambda place, size: size - 1 - abs(size - 1 - abs(place) % max(2 * size - 2, 1)),
+    "wrap": lambda place, size: place % size,
+}
+
+
 def _cut_and_filled(
     g: Adjoint, x: str, starts: Sequence[int], ends: Sequence[int], axes: Sequence[int]
 ) -> str:
     """Parts of axes that may lie outside the value, where they are zero."""
-    pads = np.zeros((2, len(g.shape(x))), np.int64)
+    begins, rests = [0] * len(g.shape(x)), [0] * len(g.shape(x))
     for start, end, axis in zip(starts, ends, axes, strict=True):
-        pads[:, axis] = -start, end - g.shape(x)[axis]
-    return g.op("Pad", x, g.ints(pads.ravel().tolist()))
+        begins[axis], rests[axis] = -start, end - g.shape(x)[axis]
+    return g.op("Pad", x, g.ints([*begins, *rests]))
 
 
 def _gather(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
@@ -193,18 +196,19 @@ def _gather(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
     places = g.known(indices)
 
     def of_input() -> str:
-        count = int(np.prod(g.shape(indices)))
+        count = prod(g.shape(indices))
         flat = (*shape[:axis], count, *shape[axis + 1 :])
         rows = dy
         if g.shape(dy) != flat:
             rows = g.op("Reshape", dy, g.ints(flat))
         if places is not None:
-            return taken_back(g, rows, axis, places.ravel() % shape[axis], shape[axis])
+            found = [place % shape[axis] for place in places.ints()]
+            return taken_back(g, rows, axis, found, shape[axis])
         order = [axis, *(i for i in range(len(shape)) if i != axis)]
         rows = _ordered(g, rows, order)
         first = [shape[i] for i in order]
         each = g.op("Reshape", indices, g.ints([count, 1]))
-        each = g.op("Cast", each, to=TensorProto.INT64)
+        each = g.op("Cast", each, to=INT64)
         total = g.op("ScatterND", g.zeros(first), each, rows, reduction="add")
         return _ordered(g, total, [order.index(i) for i in range(len(order))])
 
@@ -234,10 +238,10 @@ def _trilu(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 
 
 def _depth_to_space(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
-    size, mode = node.attributes["blocksize"], node.get("mode", b"DCR")
+    size, mode = node.attributes["blocksize"], node.get("mode", "DCR")
 
     def of_input() -> str:
-        if mode == b"DCR":
+        if mode == "DCR":
             return g.op("SpaceToDepth", dy, blocksize=size)
         batch, channels, height, width = g.shape(dy)
         blocks = [batch, channels, height // size, size, width // size, size]
@@ -256,35 +260,17 @@ def _space_to_depth(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 def _resize(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
     """Every axis is resized by a matrix of its own, whose transpose resizes the gradient."""
     before, after = g.shape(node.x[0]), g.shape(dy)
+    scales = g.known(node.x[2]) if len(node.x) > 2 and node.x[2] else None
 
     def of_input() -> str:
         whole = dy
         for axis, (old, new) in enumerate(zip(before, after, strict=True)):
             if old != new:
-                whole = along_axis(g, whole, axis, _resizing(g, node, axis).T)
+                scale = new / old if scales is None else scales.values[axis]
+                whole = along_axis(g, whole, axis, resizing_matrix(node, old, new, scale))
         return whole
 
     return (of_input,)
-
-
-def _resizing(g: Adjoint, node: Made, axis: int) -> np.ndarray:
-    """The matrix of a resized axis, of its old by its new size."""
-    old, new = g.shape(node.x[0])[axis], g.shape(node.y[0])[axis]
-    kept = {
-        k: v for k, v in node.attributes.items() if k not in ("axes", "keep_aspect_ratio_policy")
-    }
-    scales = g.known(node.x[2]) if len(node.x) > 2 and node.x[2] else None
-    given = {"x": np.eye(old, dtype=np.float32)}
-    if scales is not None and scales.size:
-        axes = list(node.get("axes", range(len(scales))))
-        given["scales"] = np.array([1, scales[axes.index(axis)]], np.float32)
-        inputs = ["x", "", "scales"]
-    else:
-        given["sizes"] = np.array([old, new], np.int64)
-        inputs = ["x", "", "", "sizes"]
-    single = helper.make_node("Resize", inputs, ["y"], **kept)
-    [matrix] = ReferenceEvaluator(single).run(None, given)
-    return np.asarray(matrix, np.float32)
 
 
 RULES: dict[str, Rule] = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netdsl.backends.onnx.adjoints.base import of_one
+from netdsl.backends.onnx.application import Numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,10 +106,10 @@ def _lrn(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 
     def of_input() -> str:
         channels, rank = shape[1], len(shape)
-        places = np.arange(channels)
-        near = np.abs(places[:, None] - places) <= size // 2
-        band = g.array(near.astype(np.float32).reshape(channels, channels, *[1] * (rank - 2)))
         ones = [1] * (rank - 2)
+        places = range(channels)
+        near = [[float(abs(i - j) <= size // 2) for j in places] for i in places]
+        band = g.array(Numbers.matrix(near, (channels, channels, *ones)))
         around = g.op("Conv", g.op("Mul", x, x), band, kernel_shape=ones)
         d = g.op("Mul", around, g.floats(share))
         d = g.op("Add", d, g.floats(float(node.get("bias", 1.0))))

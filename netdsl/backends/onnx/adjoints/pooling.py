@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import inf, prod
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from onnx import TensorProto
 
 from netdsl.backends.onnx.adjoints.base import of_one
 from netdsl.backends.onnx.adjoints.convolution import geometry_of
 from netdsl.backends.onnx.adjoints.products import safe_ratio
+from netdsl.backends.onnx.application import Numbers
+from netdsl.backends.onnx.elements import FLOAT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def spread_windows(g: Adjoint, dy: str, geometry: ConvWindow, shape: Sequence[in
         whole = _repeated(g, dy, geometry.kernel)
     else:
         maps = g.op("Reshape", dy, g.ints([batch * channels, 1, *after]))
-        ones = g.array(np.ones((1, 1, *geometry.kernel), np.float32))
+        ones = g.array(Numbers((1.0,) * prod(geometry.kernel), (1, 1, *geometry.kernel)))
         whole = g.op(
             "ConvTranspose",
             maps,
@@ -74,10 +74,11 @@ def _average_pool(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 
     def of_input() -> str:
         counts = _counts(node, geometry, shape[2:], g.shape(dy)[2:])
-        if (counts == counts.flat[0]).all():
-            scaled = g.op("Mul", dy, g.floats(float(1 / counts.flat[0])))
+        if len(set(counts)) == 1:
+            scaled = g.op("Mul", dy, g.floats(1 / counts[0]))
         else:
-            scaled = g.op("Mul", dy, g.array((1 / counts).astype(np.float32)))
+            shares = Numbers(tuple(1 / count for count in counts), g.shape(dy)[2:])
+            scaled = g.op("Mul", dy, g.array(shares))
         return spread_windows(g, scaled, geometry, shape)
 
     return (of_input,)
@@ -85,18 +86,16 @@ def _average_pool(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 
 def _counts(
     node: Made, geometry: ConvWindow, sizes: Sequence[int], after: Sequence[int]
-) -> np.ndarray:
-    """The number of elements of each window of a mean."""
+) -> list[int]:
+    """The number of elements of each window of a mean, the last axis first."""
     if node.get("count_include_pad", 0):
-        return np.full(after, prod(geometry.kernel), np.float64)
-    whole = np.ones((), np.float64)
+        return [prod(geometry.kernel)] * prod(after)
+    along = []
     for i, (size, count) in enumerate(zip(sizes, after, strict=True)):
-        starts = np.arange(count) * geometry.strides[i] - geometry.pads[i]
-        steps = np.arange(geometry.kernel[i]) * geometry.dilations[i]
-        places = starts[:, None] + steps
-        inside = ((places >= 0) & (places < size)).sum(1)
-        whole = np.multiply.outer(whole, inside)
-    return whole
+        starts = [place * geometry.strides[i] - geometry.pads[i] for place in range(count)]
+        steps = [place * geometry.dilations[i] for place in range(geometry.kernel[i])]
+        along.append([sum(0 <= start + step < size for step in steps) for start in starts])
+    return [prod(each) for each in product(*along)]
 
 
 class _Axis(NamedTuple):
@@ -181,7 +180,7 @@ def _maxima_back(g: Adjoint, x: str, y: str, dy: str, axis: _Axis) -> str:
         own = dy
         if number < axis.kernel - 1:
             seen = _range(g, padded, axis.axis, start, end, stride)
-            is_largest = g.op("Cast", g.op("Equal", seen, y), to=TensorProto.FLOAT)
+            is_largest = g.op("Cast", g.op("Equal", seen, y), to=FLOAT)
             own = g.op("Mul", dy, is_largest)
             dy = g.op("Sub", dy, own)
         first = start // stride

@@ -62,9 +62,9 @@ def _axes(g: Adjoint, node: Made) -> list[int]:
     """The axes that a node reduces."""
     rank = len(g.shape(node.x[0]))
     given = g.known(node.x[1]) if len(node.x) > 1 and node.x[1] else None
-    if given is None or not given.size:
+    if given is None or not given.values:
         return list(range(rank))
-    return [int(axis) % rank for axis in given.ravel()]
+    return [axis % rank for axis in given.ints()]
 
 
 def _kept(g: Adjoint, node: Made, value: str) -> str:

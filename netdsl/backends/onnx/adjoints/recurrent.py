@@ -106,7 +106,7 @@ class _Direction:
         if self.node.operator == "GRU":
             return self._gru()
         g, states = self.g, self.states
-        kind = self.node.get("activations", [b"Tanh"])[0].decode()
+        kind = self.node.get("activations", ["Tanh"])[0]
         if kind == "Relu":
             return _Factors(g.op("Sign", states))
         return _Factors(_less(g, g.op("Mul", states, states)))
