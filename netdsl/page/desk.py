@@ -26,6 +26,7 @@ from netdsl.lsp.hints import hints
 from netdsl.lsp.hover import hover
 from netdsl.lsp.positions import Offsets
 from netdsl.page.model import model_pieces
+from netdsl.page.trainable import trainable
 from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.version import __version__
@@ -148,6 +149,15 @@ class Desk:
         """The picked net as an ONNX model without its weights, as `model_pieces` gives it."""
         graph = self._graph()
         return None if graph is None else model_pieces(graph)
+
+    def training(self, batch: int | None) -> Json:
+        """What the page needs to train the picked net, as `trainable` gives it.
+
+        Raises `NetdslError` if it cannot be trained.
+        """
+        if self._checked is None or self._checked.compiled is None:
+            raise NetdslError("cannot-train", "the text has no net without errors")
+        return trainable(self._checked.compiled, batch)
 
     # ---- parts of the answers
 

@@ -3,6 +3,7 @@
 import { Compiler } from "./compiler";
 import { download, element, find } from "./dom";
 import { Editor } from "./editor";
+import { Laboratory } from "./lab/laboratory";
 import { setFamilyColours } from "./language";
 import { Picture } from "./picture";
 import type { Diagnostic, Sizes, Table, Update } from "./protocol";
@@ -23,6 +24,7 @@ const examples = find<HTMLSelectElement>("#examples");
 const sizes = find<HTMLFormElement>("#sizes");
 
 let compiler: Compiler;
+let laboratory: Laboratory;
 let editor: Editor;
 let saving: Saving | null = null;
 let shown: Update | null = null;
@@ -104,6 +106,7 @@ function show(update: Update): void {
   if (update.table !== null) {
     tabled = update.net;
     table.show(update.table);
+    laboratory.suit(update.table.inputs[0]?.shape ?? []);
     showSizes(update.table);
   } else if (!isStale) {
     tabled = null;
@@ -388,6 +391,7 @@ async function start(): Promise<void> {
     onLine: (line) => select(line, null, "text"),
   });
   connect();
+  laboratory = new Laboratory(compiler, () => nets.value || null);
   setView("table");
   if (matchMedia("(max-width: 46rem)").matches) setView("text");
   const about = await compiler.ask("about");

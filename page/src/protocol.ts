@@ -101,6 +101,31 @@ export interface ModelPieces {
   tensors: Start[];
 }
 
+// What the page needs to train a net; the models are ONNX in base64, without weights.
+export interface Trainable {
+  step: string;
+  names: {
+    batch: number;
+    inputs: Record<string, string>;
+    outputs: Record<string, string>;
+    labels: string[];
+    loss: string;
+    norms: string; // an output: the norm of the gradient of each of the weights `learned`
+    learned: string[];
+    hyper: Record<string, number>;
+    state: Record<string, string>; // inputs, and the outputs with their next values
+    fixed: string[];
+  };
+  test: string;
+  look: string;
+  kinds: Record<string, string>; // of the layers, by name
+  starts: Start[];
+  input: number[];
+  output: number[];
+  recipe: { loss: string; optimizer: string; batch: number; epochs: number; unused: string[] };
+  data: { name: string; pad: number; mean?: number[]; std?: number[] };
+}
+
 export type Sizes = Record<string, number[]>;
 
 // The methods of the desk, by name.
@@ -115,6 +140,7 @@ export interface Desk {
   picture(theme: string, depth: number | null, direction: string): string | null;
   torch_source(): string;
   onnx_model(): ModelPieces | null;
+  training(batch: number | null): Trainable;
 }
 
 export interface Request {

@@ -20,7 +20,17 @@ worker.addEventListener("activate", (event) => {
 worker.addEventListener("fetch", (event) => {
   const address = new URL(event.request.url);
   if (event.request.method !== "GET" || address.origin !== worker.location.origin) return;
-  event.respondWith(
-    caches.match(event.request, { ignoreSearch: true }).then((kept) => kept ?? fetch(event.request)),
-  );
+  event.respondWith(answer(event.request, address));
 });
+
+// What trains nets is large, and is kept when it is first used.
+async function answer(request: Request, address: URL): Promise<Response> {
+  const kept = await caches.match(request, { ignoreSearch: true });
+  if (kept) return kept;
+  const found = await fetch(request);
+  if (found.ok && /\/training[-/][^?]*$/.test(address.pathname)) {
+    const cache = await caches.open(NAME);
+    await cache.put(request, found.clone());
+  }
+  return found;
+}

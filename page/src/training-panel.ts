@@ -21,7 +21,9 @@ export class TrainingPanel {
     private net: () => string | null,
     private saved: () => Promise<void>,
   ) {
-    find<HTMLElement>("#tab-train").hidden = false;
+    const details = find<HTMLDetailsElement>("#torch-training");
+    details.hidden = false;
+    details.open = true;
     this.start.addEventListener("click", () => void this.begin());
     this.stop.addEventListener("click", () => void this.server.stop());
   }

@@ -43,16 +43,20 @@ def build_step(
     *,
     opset: int = OPSET,
     takes_masks: bool = False,
+    gives_norms: bool = False,
 ) -> ModelProto:
     """The model of a training step, without weights.
 
-    With `takes_masks`, the random factors of dropout are inputs. Raises `NetdslError` for a layer
-    without a gradient, and `SettingError` for an optimizer that has no ONNX form.
+    With `takes_masks`, the random factors of dropout are inputs. With `gives_norms`, a further
+    output is the norm of the gradient of each weight, before it is clipped. Raises `NetdslError`
+    for a layer without a gradient, and `SettingError` for an optimizer that has no ONNX form.
     """
     slots_of(recipe.optimizer)
     step = _Assembly(graph, recipe, opset, takes_masks=takes_masks)
-    loss = step.emit_losses()
-    step.emit_updates(step.passes.backward(loss))
+    gradients = step.passes.backward(step.emit_losses())
+    if gives_norms:
+        step.give_norms(gradients)
+    step.emit_updates(gradients)
     properties = {
         "netdsl.net": graph.name,
         "netdsl.source": graph.site.span.file.name,
@@ -129,6 +133,15 @@ class _Assembly:
         if target.has_classes:
             return self._take(target.name, "int64", (sizes[0], *sizes[2:]))
         return self._take(target.name, "float32", sizes)
+
+    def give_norms(self, gradients: dict[str, str]) -> None:
+        """Give the norms of the gradients, one after another."""
+        g = self.g
+        g.begin_at("step/norms", "norms", self.graph.site)
+        each = [g.op("Reshape", self._square(own), g.ints([1])) for own in gradients.values()]
+        joined = each[0] if len(each) == 1 else g.op("Concat", *each, axis=0)
+        self.names["norms"] = self._give("gradient norms", g.op("Sqrt", joined))
+        self.names["learned"] = [*gradients]
 
     def emit_updates(self, gradients: dict[str, str]) -> None:
         """Emit the new value of the state, from the gradients of the weights."""

@@ -1,0 +1,298 @@
+// The view in which a net trains: what the visitor can change, and what he sees of it.
+
+import type { Compiler } from "../compiler";
+import { download, element, find } from "../dom";
+import type { Trainable } from "../protocol";
+import { safetensors } from "../weights";
+import { Board } from "./board";
+import { Drawings } from "./drawings";
+import type { Order, Report, Stepped } from "./orders";
+import { picturesIn, sample, type Given, type Pictures } from "./pictures";
+import { Plane } from "./plane";
+import { Trainer } from "./trainer";
+
+const LOOK = 700; // milliseconds between two looks at a picture while the net trains
+const FASHION = /^fashion_mnist/;
+
+type Source = "sample" | "drawings" | "files" | "points";
+const SOURCES: Record<Source, string> = {
+  sample: "Fashion-MNIST sample",
+  drawings: "my drawings",
+  files: "my pictures ...",
+  points: "points of a plane",
+};
+
+export class Laboratory {
+  private run = find<HTMLButtonElement>("#lab-run");
+  private state = find<HTMLOutputElement>("#lab-state");
+  private data = find<HTMLSelectElement>("#lab-data");
+  private rate = find<HTMLInputElement>("#lab-rate");
+  private batch = find<HTMLInputElement>("#lab-batch");
+  private save = find<HTMLButtonElement>("#lab-save");
+  private files = find<HTMLInputElement>("#lab-files");
+
+  private trainer = new Trainer((report) => this.take(report));
+  private drawings = new Drawings();
+  private plane = new Plane((points) => this.changedPoints(points));
+  private board: Board;
+  private net: Trainable | null = null;
+  private key = ""; // of the net that the worker has
+  private source: Source | null = null; // of the data that the worker has
+  private own: Pictures | null = null; // pictures of the visitor's files
+  private wantedBatch: number | null = null; // null: that of the text
+  private seed = 0;
+  private running = false;
+  private looked = 0;
+  private last: Stepped | null = null;
+
+  // `net` names the net that is shown.
+  constructor(
+    private compiler: Compiler,
+    private shown: () => string | null,
+  ) {
+    this.board = new Board(this.drawings, (order) => this.trainer.send(order), (text) => this.say(text));
+    this.run.addEventListener("click", () => void this.guarded(() => (this.running ? this.pause() : this.begin())));
+    find("#lab-step").addEventListener("click", () => void this.guarded(() => this.single()));
+    find("#lab-reset").addEventListener("click", () => void this.guarded(() => this.restart()));
+    this.rate.addEventListener("change", () => this.sendRate());
+    this.batch.addEventListener("change", () => void this.guarded(() => this.changedBatch()));
+    this.data.addEventListener("change", () => this.changedData());
+    this.save.addEventListener("click", () => this.trainer.send({ kind: "weights" }));
+    this.files.addEventListener("change", () => {
+      const list = [...(this.files.files ?? [])];
+      void this.guarded(() => this.takeFiles(list.map((file) => ({ path: file.webkitRelativePath || file.name, file }))));
+      this.files.value = "";
+    });
+    this.connectDrop();
+    this.suit([]);
+  }
+
+  // ---- what the visitor does
+
+  private async begin(): Promise<void> {
+    await this.prepare();
+    this.running = true;
+    this.run.textContent = "Pause";
+    this.trainer.send({ kind: "run" });
+  }
+
+  private pause(): void {
+    this.trainer.send({ kind: "pause" });
+  }
+
+  private async single(): Promise<void> {
+    await this.prepare();
+    this.trainer.send({ kind: "step" });
+    this.look();
+  }
+
+  private async restart(): Promise<void> {
+    this.seed += 1;
+    this.key = "";
+    this.last = null;
+    this.board.clear();
+    await this.prepare();
+    this.say("The weights are fresh.");
+    this.look();
+  }
+
+  // Gives the worker the net and the data that are chosen, unless it has them.
+  private async prepare(): Promise<void> {
+    this.say("Preparing the net ...");
+    const net = await this.compiler.ask("training", this.wantedBatch);
+    const { step: _, names, recipe: __, ...rest } = net;
+    const key = JSON.stringify([rest.test, rest.starts, names.hyper]);
+    const isOther = key !== this.key;
+    if (isOther || net.step !== this.net?.step) {
+      if (isOther) this.showNet(net);
+      this.send({ kind: "net", net, seed: this.seed, keep: !isOther });
+      this.source = null;
+    }
+    this.net = net;
+    this.key = key;
+    this.sendRate();
+    await this.sendData();
+    this.say("Starting ...");
+    this.save.disabled = false;
+  }
+
+  private showNet(net: Trainable): void {
+    this.board.clear();
+    this.board.showNet(net);
+    this.last = null;
+    this.batch.value = String(net.names.batch);
+    const [first, rate] = Object.entries(net.names.hyper).find(([name]) => name.startsWith("rate")) ?? ["rate", 0.01];
+    this.rate.name = first;
+    this.rate.value = String(rate);
+  }
+
+  // Shows the data that suit the input of the net that is shown.
+  suit(input: readonly string[]): void {
+    const isPlane = input.length === 1;
+    const fitting: Source[] = isPlane ? ["points"] : ["sample", "drawings", "files"];
+    const chosen = this.data.value;
+    this.data.replaceChildren(...fitting.map((value) => element("option", { value }, SOURCES[value])));
+    if (chosen in SOURCES && fitting.includes(chosen as Source)) this.data.value = chosen;
+    this.board.showKind(isPlane ? "points" : "pictures");
+  }
+
+  private async sendData(): Promise<void> {
+    const wanted = this.data.value as Source;
+    const net = this.net!;
+    if (wanted === "points") {
+      if (this.source !== "points") this.send({ kind: "points", points: this.plane.points });
+    } else if (wanted === "drawings" || this.source !== wanted) {
+      const pictures = await this.pictures(wanted);
+      const { mean, std, name } = net.data;
+      const isOfText = wanted === "sample" && FASHION.test(name) && mean && std;
+      this.send({ kind: "pictures", pictures, constants: isOfText ? { mean, std } : null });
+      this.board.showPictures(pictures);
+    }
+    this.source = wanted;
+  }
+
+  private async pictures(source: Source): Promise<Pictures> {
+    if (source === "files") {
+      if (this.own === null) throw new Error("Choose or drop pictures first: a folder for each class.");
+      return this.own;
+    }
+    if (source === "drawings") {
+      if (!this.drawings.count) throw new Error("Draw pictures first, and add them to your drawings.");
+      return this.drawings.data();
+    }
+    this.say("Loading the sample ...");
+    return sample();
+  }
+
+  private changedData(): void {
+    if (this.data.value === "files") this.files.click();
+    else if (this.running) void this.guarded(() => this.begin());
+  }
+
+  private async takeFiles(given: Given[]): Promise<void> {
+    if (!given.length) return;
+    this.say(`Reading ${given.length} files ...`);
+    this.own = await picturesIn(given);
+    this.source = null;
+    this.data.value = "files";
+    const { title, classes, train, test } = this.own;
+    const counts = `${train.labels.length} for training and ${test.labels.length} for tests`;
+    this.say(`${title} in ${classes.length} classes: ${counts}`);
+    if (this.running) await this.begin();
+  }
+
+  // Folders are read, too: a class is a folder.
+  private connectDrop(): void {
+    const board = find<HTMLElement>("#train");
+    board.addEventListener("dragover", (event) => event.preventDefault());
+    board.addEventListener("drop", (event) => {
+      event.preventDefault();
+      const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
+      void this.guarded(async () => this.takeFiles((await Promise.all(entries.map((e) => filesOf(e)))).flat()));
+    });
+  }
+
+  private async changedBatch(): Promise<void> {
+    const size = Number(this.batch.value);
+    if (!Number.isInteger(size) || size < 1) throw new Error("The batch is a whole number from 1 on.");
+    this.wantedBatch = size;
+    if (this.running) await this.begin();
+  }
+
+  private changedPoints(points: Plane["points"]): void {
+    if (this.source !== "points") return;
+    this.send({ kind: "points", points });
+    this.send({ kind: "surface" });
+  }
+
+  private sendRate(): void {
+    const value = Number(this.rate.value);
+    if (this.rate.value && value >= 0) this.send({ kind: "hyper", values: { [this.rate.name]: value } });
+  }
+
+  private send(order: Order): void {
+    if (order.kind !== "net" && this.net === null) return;
+    this.trainer.send(order);
+  }
+
+  // ---- what the worker reports
+
+  private take(report: Report): void {
+    switch (report.kind) {
+      case "stepped":
+        this.last = report;
+        this.board.stepped(report);
+        this.say(
+          `step ${report.step} of epoch ${Math.floor((report.step - 1) / report.steps) + 1}, loss ${report.loss.toFixed(4)},` +
+            ` ${Math.round(report.speed)} samples in a second`,
+        );
+        if (performance.now() - this.looked > LOOK) this.look();
+        break;
+      case "paused":
+        this.stopped();
+        this.look();
+        break;
+      case "failed":
+        this.stopped();
+        this.say(report.message, true);
+        break;
+      case "weights": {
+        const net = this.shown() ?? "net";
+        const metadata: Record<string, string> = { format: "pt", net: JSON.stringify(net) };
+        metadata["classes"] = JSON.stringify(report.classes);
+        if (report.constants) {
+          metadata["mean"] = JSON.stringify(report.constants.mean);
+          metadata["std"] = JSON.stringify(report.constants.std);
+        }
+        download(`${net}.safetensors`, safetensors(report.weights, metadata), "application/octet-stream");
+        break;
+      }
+      case "surface":
+        this.plane.show(report);
+        break;
+      default:
+        this.board.take(report);
+    }
+  }
+
+  private look(): void {
+    this.looked = performance.now();
+    if (this.source === "points") this.send({ kind: "surface" });
+    this.board.look();
+  }
+
+  private stopped(): void {
+    this.running = false;
+    this.run.textContent = this.last ? "Go on" : "Train";
+  }
+
+  private say(text: string, isError = false): void {
+    this.state.textContent = text;
+    this.state.className = isError ? "error" : "";
+  }
+
+  // An error of the page is shown, and stops the training.
+  private async guarded(act: () => Promise<void> | void): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      if (this.running) this.pause();
+      this.say((error as Error).message, true);
+    }
+  }
+}
+
+async function filesOf(entry: FileSystemEntry | null): Promise<Given[]> {
+  if (entry === null) return [];
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    return [{ path: entry.fullPath.slice(1), file }];
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const found: Given[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return found;
+    found.push(...(await Promise.all(some.map(filesOf))).flat());
+  }
+}
