@@ -106,7 +106,7 @@ function show(update: Update): void {
   if (update.table !== null) {
     tabled = update.net;
     table.show(update.table);
-    laboratory.suit(update.table.inputs[0]?.shape ?? []);
+    laboratory.suit(update.table.name, update.table.inputs[0]?.shape ?? []);
     showSizes(update.table);
   } else if (!isStale) {
     tabled = null;
@@ -391,7 +391,7 @@ async function start(): Promise<void> {
     onLine: (line) => select(line, null, "text"),
   });
   connect();
-  laboratory = new Laboratory(compiler, () => nets.value || null);
+  laboratory = new Laboratory(compiler);
   setView("table");
   if (matchMedia("(max-width: 46rem)").matches) setView("text");
   const about = await compiler.ask("about");

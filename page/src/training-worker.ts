@@ -13,6 +13,7 @@ let lesson: Lesson | null = null;
 let running = false;
 let busy = false;
 let tested = 0; // epochs
+let end = 0; // of the training, in epochs
 
 self.addEventListener("message", (event: MessageEvent<Order>) => {
   orders.push(event.data);
@@ -43,10 +44,15 @@ async function obey(order: Order): Promise<void> {
     post({ kind: "ready", states: "net" });
     return;
   }
-  if (order.kind === "run") running = true;
-  else if (order.kind === "pause") stop();
   if (lesson === null) return;
   switch (order.kind) {
+    case "run":
+      running = true;
+      end = lesson.epoch + order.epochs;
+      break;
+    case "pause":
+      stop();
+      break;
     case "pictures":
       lesson.takePictures(order.pictures, order.constants);
       post({ kind: "ready", states: "data" });
@@ -87,7 +93,7 @@ async function obey(order: Order): Promise<void> {
 }
 
 function stop(): void {
-  if (running) post({ kind: "paused" });
+  if (running) post({ kind: "paused", epochs: lesson?.epoch ?? 0 });
   running = false;
 }
 
@@ -107,15 +113,16 @@ async function train(isSingle = false): Promise<void> {
       turn.port1.onmessage = resolve; // lets orders arrive
       turn.port2.postMessage(null);
     });
-  } while (!isSingle && !orders.length && now.epoch === tested && performance.now() - start < REPORT);
+    if (isSingle || orders.length || performance.now() - start > REPORT) break;
+  } while (now.epoch === tested || !now.hasTests);
   post({
     ...{ kind: "stepped", step: now.step, epoch: now.epoch, steps: now.stepsOfEpoch },
     ...{ loss: loss / count, accuracy: accuracy / count },
     speed: (1000 * count * now.net.names.batch) / (performance.now() - start),
     norms: now.net.names.learned.map((name, i) => ({ name, norm: norms[i] ?? 0 })),
   });
-  if (now.epoch > tested) {
-    tested = now.epoch;
-    post(await now.testAll());
-  }
+  if (now.epoch === tested) return;
+  tested = now.epoch;
+  if (now.hasTests) post(await now.testAll());
+  if (now.epoch >= end) stop();
 }

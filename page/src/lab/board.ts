@@ -49,6 +49,10 @@ export class Board {
     find<HTMLElement>("#card-filters").hidden = filters.length === 0;
   }
 
+  note(text: string): void {
+    find("#curve-note").textContent = text;
+  }
+
   showKind(kind: "pictures" | "points"): void {
     const isPlane = kind === "points";
     find<HTMLElement>("#card-plane").hidden = !isPlane;

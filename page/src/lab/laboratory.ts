@@ -40,16 +40,13 @@ export class Laboratory {
   private source: Source | null = null; // of the data that the worker has
   private own: Pictures | null = null; // pictures of the visitor's files
   private wantedBatch: number | null = null; // null: that of the text
+  private name = ""; // of the net that is shown
   private seed = 0;
   private running = false;
   private looked = 0;
   private last: Stepped | null = null;
 
-  // `net` names the net that is shown.
-  constructor(
-    private compiler: Compiler,
-    private shown: () => string | null,
-  ) {
+  constructor(private compiler: Compiler) {
     this.board = new Board(this.drawings, (order) => this.trainer.send(order), (text) => this.say(text));
     this.run.addEventListener("click", () => void this.guarded(() => (this.running ? this.pause() : this.begin())));
     find("#lab-step").addEventListener("click", () => void this.guarded(() => this.single()));
@@ -64,7 +61,7 @@ export class Laboratory {
       this.files.value = "";
     });
     this.connectDrop();
-    this.suit([]);
+    this.suit("", []);
   }
 
   // ---- what the visitor does
@@ -73,7 +70,8 @@ export class Laboratory {
     await this.prepare();
     this.running = true;
     this.run.textContent = "Pause";
-    this.trainer.send({ kind: "run" });
+    const isPlane = this.source === "points";
+    this.trainer.send({ kind: "run", epochs: isPlane ? Infinity : this.net!.recipe.epochs });
   }
 
   private pause(): void {
@@ -103,6 +101,8 @@ export class Laboratory {
     const { step: _, names, recipe: __, ...rest } = net;
     const key = JSON.stringify([rest.test, rest.starts, names.hyper]);
     const isOther = key !== this.key;
+    const unused = net.recipe.unused.map((entry) => `“${entry}”`).join(", ");
+    this.board.note(unused && `The page does not use ${unused} of the train section.`);
     if (isOther || net.step !== this.net?.step) {
       if (isOther) this.showNet(net);
       this.send({ kind: "net", net, seed: this.seed, keep: !isOther });
@@ -126,8 +126,13 @@ export class Laboratory {
     this.rate.value = String(rate);
   }
 
-  // Shows the data that suit the input of the net that is shown.
-  suit(input: readonly string[]): void {
+  // Shows the data that suit the input of the net that is shown. Another net ends the training.
+  suit(name: string, input: readonly string[]): void {
+    if (name !== this.name) {
+      if (this.running) this.pause();
+      this.wantedBatch = null;
+    }
+    this.name = name;
     const isPlane = input.length === 1;
     const fitting: Source[] = isPlane ? ["points"] : ["sample", "drawings", "files"];
     const chosen = this.data.value;
@@ -187,8 +192,9 @@ export class Laboratory {
     board.addEventListener("dragover", (event) => event.preventDefault());
     board.addEventListener("drop", (event) => {
       event.preventDefault();
-      const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry());
-      void this.guarded(async () => this.takeFiles((await Promise.all(entries.map((e) => filesOf(e)))).flat()));
+      const items = [...(event.dataTransfer?.items ?? [])];
+      const reading = items.map((item) => filesOf(item.webkitGetAsEntry(), item.getAsFile()));
+      void this.guarded(async () => this.takeFiles((await Promise.all(reading)).flat()));
     });
   }
 
@@ -223,13 +229,15 @@ export class Laboratory {
         this.last = report;
         this.board.stepped(report);
         this.say(
-          `step ${report.step} of epoch ${Math.floor((report.step - 1) / report.steps) + 1}, loss ${report.loss.toFixed(4)},` +
-            ` ${Math.round(report.speed)} samples in a second`,
+          (this.source === "points" ? "" : `epoch ${Math.floor((report.step - 1) / report.steps) + 1}, `) +
+            `step ${report.step}, ${Math.round(report.speed)} samples in a second`,
         );
         if (performance.now() - this.looked > LOOK) this.look();
         break;
       case "paused":
         this.stopped();
+        if (this.source === "points") this.say(`paused after step ${this.last?.step ?? 0}`);
+        else this.say(`paused; ${report.epochs} ${report.epochs === 1 ? "epoch is" : "epochs are"} complete`);
         this.look();
         break;
       case "failed":
@@ -237,7 +245,7 @@ export class Laboratory {
         this.say(report.message, true);
         break;
       case "weights": {
-        const net = this.shown() ?? "net";
+        const net = this.name || "net";
         const metadata: Record<string, string> = { format: "pt", net: JSON.stringify(net) };
         metadata["classes"] = JSON.stringify(report.classes);
         if (report.constants) {
@@ -282,8 +290,8 @@ export class Laboratory {
   }
 }
 
-async function filesOf(entry: FileSystemEntry | null): Promise<Given[]> {
-  if (entry === null) return [];
+async function filesOf(entry: FileSystemEntry | null, whole: File | null = null): Promise<Given[]> {
+  if (entry === null) return whole ? [{ path: whole.name, file: whole }] : [];
   if (entry.isFile) {
     const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
     return [{ path: entry.fullPath.slice(1), file }];
@@ -293,6 +301,6 @@ async function filesOf(entry: FileSystemEntry | null): Promise<Given[]> {
   for (;;) {
     const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) return found;
-    found.push(...(await Promise.all(some.map(filesOf))).flat());
+    found.push(...(await Promise.all(some.map((one) => filesOf(one)))).flat());
   }
 }

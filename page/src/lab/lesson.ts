@@ -143,6 +143,7 @@ export class Lesson {
       write: (i, target, place) => target.set(points.places.subarray(2 * i, 2 * i + 2), place),
     };
     this.test = this.train;
+    this.fitting = null;
     this.constants = null;
     this.order = new Uint32Array();
   }
@@ -155,6 +156,11 @@ export class Lesson {
   }
 
   // ---- training
+
+  // Points are few, and are tested by the surface.
+  get hasTests(): boolean {
+    return this.train !== this.test || this.fitting !== null;
+  }
 
   get epoch(): number {
     return Math.floor(this.step / this.stepsOfEpoch);
@@ -230,7 +236,8 @@ export class Lesson {
     const made = await model.run(this.feeds(model, inputs, 1));
     const maps: LayerMaps[] = [];
     let total = 0;
-    for (const [value, tensor] of Object.entries(made)) {
+    for (const value of model.outputNames) {
+      const tensor = made[value]!;
       const [, ...shape] = tensor.dims;
       total += tensor.size;
       if (shape.length !== 3 || total > MOST_VALUES) continue;

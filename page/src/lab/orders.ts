@@ -10,7 +10,7 @@ export type Order =
   | { kind: "pictures"; pictures: Pictures; constants: Constants | null } // null: those of the pictures
   | { kind: "points"; points: Points }
   | { kind: "hyper"; values: Record<string, number> } // the rate and others, from the next step on
-  | { kind: "run" }
+  | { kind: "run"; epochs: number } // stops after so many epochs
   | { kind: "pause" }
   | { kind: "step" }
   | { kind: "reset"; seed: number }
@@ -72,5 +72,5 @@ export type Report =
   | { kind: "filters"; name: string; tensor: Tensor }
   | { kind: "weights"; weights: Map<string, Tensor>; constants: Constants | null; classes: string[] }
   | { kind: "ready"; states: "net" | "data" }
-  | { kind: "paused" }
+  | { kind: "paused"; epochs: number } // so many are complete
   | { kind: "failed"; message: string };
