@@ -17,7 +17,7 @@ const PYTHON = process.env.PYTHON ?? "python3";
 const FROM_PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm"];
 const LIMIT = 8_000_000; // bytes of the compressed files that every visitor loads
 const SAMPLE = "netdsl/data/fashion_mnist_sample";
-const LATER = /^training[-/]/; // files that are loaded when the visitor trains a net
+const LATER = /^training[-/]/; // files and scripts that are loaded when the visitor trains a net
 
 function python(...words) {
   const environment = { ...process.env, PYTHONPATH: join(HERE, "..") };
@@ -58,7 +58,7 @@ const words = {
   },
 };
 
-async function bundle(name, define = {}) {
+async function bundle(name, define = {}, options = {}) {
   await build({
     entryPoints: [join(HERE, `src/${name}.ts`)],
     outfile: join(DIST, `${name}.js`),
@@ -71,6 +71,7 @@ async function bundle(name, define = {}) {
     external: ["node:*"],
     legalComments: "none",
     logLevel: "warning",
+    ...options,
   });
 }
 
@@ -78,8 +79,9 @@ async function bundle(name, define = {}) {
 function training_files() {
   const target = join(DIST, "training");
   mkdirSync(join(target, "fashion_mnist_sample"), { recursive: true });
-  const from = join(HERE, "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm");
-  copyFileSync(from, join(target, "ort.wasm"));
+  const from = join(HERE, "node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded");
+  copyFileSync(`${from}.wasm`, join(target, "ort-wasm.wasm"));
+  copyFileSync(`${from}.jspi.wasm`, join(target, "ort-webgpu.wasm"));
   for (const name of readdirSync(join(HERE, "..", SAMPLE))) {
     copyFileSync(join(HERE, "..", SAMPLE, name), join(target, "fashion_mnist_sample", name));
   }
@@ -119,7 +121,12 @@ training_files();
 await bundle("main");
 await bundle("compiler-worker");
 await bundle("picture-worker");
-await bundle("training-worker");
+await bundle("training-worker", { ON_GPU: "false" }, { outfile: join(DIST, "training-wasm.js") });
+await bundle(
+  "training-worker",
+  { ON_GPU: "true" },
+  { outfile: join(DIST, "training-webgpu.js"), alias: { "onnxruntime-web/wasm": "onnxruntime-web/jspi" } },
+);
 licences();
 
 const kept = files().filter((name) => name !== "licences.txt");

@@ -41,7 +41,7 @@ async function obey(order: Order): Promise<void> {
     lesson = await Lesson.of(order.net, order.seed, order.keep ? last : null);
     await last?.release();
     tested = lesson.epoch;
-    post({ kind: "ready", states: "net" });
+    post({ kind: "ready" });
     return;
   }
   if (lesson === null) return;
@@ -55,11 +55,11 @@ async function obey(order: Order): Promise<void> {
       break;
     case "pictures":
       lesson.takePictures(order.pictures, order.constants);
-      post({ kind: "ready", states: "data" });
+      post({ kind: "ready" });
       break;
     case "points":
       lesson.takePoints(order.points);
-      post({ kind: "ready", states: "data" });
+      post({ kind: "ready" });
       break;
     case "hyper":
       lesson.setHyper(order.values);
@@ -67,6 +67,9 @@ async function obey(order: Order): Promise<void> {
     case "step":
       stop();
       await train(true);
+      break;
+    case "compare":
+      post({ kind: "compared", ...(await lesson.compare()) });
       break;
     case "reset":
       lesson.reset(order.seed);
@@ -82,12 +85,12 @@ async function obey(order: Order): Promise<void> {
       post({ kind: "surface", ...(await lesson.surface()) });
       break;
     case "filters": {
-      const tensor = lesson.tensor(order.name);
+      const tensor = await lesson.tensor(order.name);
       if (tensor) post({ kind: "filters", name: order.name, tensor });
       break;
     }
     case "weights":
-      post({ kind: "weights", weights: lesson.weights(), constants: lesson.constants, classes: lesson.classNames });
+      post({ kind: "weights", weights: await lesson.weights(), constants: lesson.constants, classes: lesson.classNames });
       break;
   }
 }

@@ -24,7 +24,8 @@ export class Fitting {
     private constants: Constants,
   ) {
     const { channels } = to;
-    if (channels !== from.channels && channels !== 1 && from.channels !== 1) {
+    const isGrey = (from.channels === 1 && channels === 3) || channels === 1;
+    if (channels !== from.channels && !isGrey) {
       throw new Error(`the net takes ${channels} channels, the pictures have ${from.channels}`);
     }
     const border = to.height - from.height;

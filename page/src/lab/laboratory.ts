@@ -9,9 +9,10 @@ import { Drawings } from "./drawings";
 import type { Order, Report, Stepped } from "./orders";
 import { picturesIn, sample, type Given, type Pictures } from "./pictures";
 import { Plane } from "./plane";
-import { Trainer } from "./trainer";
+import { hasGpu, Trainer, type Device } from "./trainer";
 
 const LOOK = 700; // milliseconds between two looks at a picture while the net trains
+const ALLOWED = 1e-2; // difference of an output on the graphics processor, as a share of its largest number
 const FASHION = /^fashion_mnist/;
 
 type Source = "sample" | "drawings" | "files" | "points";
@@ -43,6 +44,8 @@ export class Laboratory {
   private name = ""; // of the net that is shown
   private seed = 0;
   private running = false;
+  private waiting: { resolve: () => void; reject: (error: Error) => void } | null = null;
+  private wanted = false; // whether the visitor wants it to run
   private looked = 0;
   private last: Stepped | null = null;
 
@@ -60,6 +63,9 @@ export class Laboratory {
       void this.guarded(() => this.takeFiles(list.map((file) => ({ path: file.webkitRelativePath || file.name, file }))));
       this.files.value = "";
     });
+    const device = find<HTMLSelectElement>("#lab-device");
+    device.addEventListener("change", () => void this.guarded(() => this.use(device.value as Device)));
+    void hasGpu().then((has) => (find<HTMLElement>("#lab-on").hidden = !has));
     this.connectDrop();
     this.suit("", []);
   }
@@ -67,7 +73,12 @@ export class Laboratory {
   // ---- what the visitor does
 
   private async begin(): Promise<void> {
+    this.wanted = true;
     await this.prepare();
+    if (!this.wanted) {
+      this.say("paused"); // meanwhile
+      return;
+    }
     this.running = true;
     this.run.textContent = "Pause";
     const isPlane = this.source === "points";
@@ -75,6 +86,7 @@ export class Laboratory {
   }
 
   private pause(): void {
+    this.wanted = false;
     this.trainer.send({ kind: "pause" });
   }
 
@@ -105,8 +117,9 @@ export class Laboratory {
     this.board.note(unused && `The page does not use ${unused} of the train section.`);
     if (isOther || net.step !== this.net?.step) {
       if (isOther) this.showNet(net);
-      this.send({ kind: "net", net, seed: this.seed, keep: !isOther });
       this.source = null;
+      this.say("Loading the net ...");
+      await this.answered({ kind: "net", net, seed: this.seed, keep: !isOther });
     }
     this.net = net;
     this.key = key;
@@ -145,12 +158,13 @@ export class Laboratory {
     const wanted = this.data.value as Source;
     const net = this.net!;
     if (wanted === "points") {
-      if (this.source !== "points") this.send({ kind: "points", points: this.plane.points });
+      if (this.source !== "points") await this.answered({ kind: "points", points: this.plane.points });
     } else if (wanted === "drawings" || this.source !== wanted) {
       const pictures = await this.pictures(wanted);
       const { mean, std, name } = net.data;
       const isOfText = wanted === "sample" && FASHION.test(name) && mean && std;
-      this.send({ kind: "pictures", pictures, constants: isOfText ? { mean, std } : null });
+      this.source = null;
+      await this.answered({ kind: "pictures", pictures, constants: isOfText ? { mean, std } : null });
       this.board.showPictures(pictures);
     }
     this.source = wanted;
@@ -211,9 +225,43 @@ export class Laboratory {
     this.send({ kind: "surface" });
   }
 
+  // Computes on the other processor, with fresh weights. Before a net trains on the graphics
+  // processor, a step there is compared with one on the processor.
+  private async use(device: Device): Promise<void> {
+    this.stopped();
+    this.trainer.restart(device);
+    [this.key, this.net, this.source, this.last] = ["", null, null, null];
+    await this.prepare();
+    if (device === "wasm") this.say("The weights are fresh.");
+    else {
+      this.say("Comparing a step on both processors ...");
+      this.send({ kind: "compare" });
+    }
+  }
+
+  private compared(difference: number, [own, other]: [number, number]): void {
+    const share = `the largest difference of a step is ${difference.toExponential(1)} of the output's largest number`;
+    if (difference <= ALLOWED) {
+      this.say(`${share}; it takes ${own.toFixed(0)} ms, on the processor ${other.toFixed(0)} ms`);
+      return;
+    }
+    find<HTMLSelectElement>("#lab-device").value = "wasm";
+    this.trainer.restart("wasm");
+    [this.key, this.net, this.source] = ["", null, null];
+    this.say(`The graphics processor is not used: ${share}.`, true);
+  }
+
   private sendRate(): void {
     const value = Number(this.rate.value);
     if (this.rate.value && value >= 0) this.send({ kind: "hyper", values: { [this.rate.name]: value } });
+  }
+
+  // Sends an order, and waits until the worker is ready again.
+  private answered(order: Order): Promise<void> {
+    this.trainer.send(order);
+    return new Promise((resolve, reject) => {
+      this.waiting = { resolve, reject };
+    });
   }
 
   private send(order: Order): void {
@@ -240,8 +288,12 @@ export class Laboratory {
         else this.say(`paused; ${report.epochs} ${report.epochs === 1 ? "epoch is" : "epochs are"} complete`);
         this.look();
         break;
+      case "ready":
+        this.waiting?.resolve();
+        break;
       case "failed":
         this.stopped();
+        this.waiting?.reject(new Error(report.message));
         this.say(report.message, true);
         break;
       case "weights": {
@@ -255,6 +307,9 @@ export class Laboratory {
         download(`${net}.safetensors`, safetensors(report.weights, metadata), "application/octet-stream");
         break;
       }
+      case "compared":
+        this.compared(report.difference, report.times);
+        break;
       case "surface":
         this.plane.show(report);
         break;

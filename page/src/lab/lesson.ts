@@ -2,13 +2,12 @@
 
 import * as ort from "onnxruntime-web/wasm";
 import type { Trainable } from "../protocol";
-import { bytesOf, freshWeights, randomStream } from "../weights";
+import { freshWeights, randomStream } from "../weights";
+import { copied, DEVICE, furthest, inputsOf, numbersOf, onProcessor, session, twice, type Values } from "./engine";
 import { constantsOf, Fitting, type Constants } from "./fitting";
 import type { Guess, LayerMaps, Looked, Tensor, Tested } from "./orders";
 import type { Pictures } from "./pictures";
 import type { Points } from "./points";
-
-type Values = Record<string, ort.Tensor>;
 
 // Samples as the net takes them.
 interface Samples {
@@ -26,10 +25,6 @@ export interface StepResult {
 const SHOWN = 24; // test samples with their guesses
 const SIDE = 50; // of the grid of a decision surface
 const MOST_VALUES = 2_000_000; // of the maps of one picture
-
-ort.env.wasm.numThreads = 1;
-ort.env.wasm.wasmPaths = { wasm: new URL("training/ort.wasm", self.location.href).href };
-ort.env.logLevel = "error";
 
 export class Lesson {
   private train: Samples | null = null;
@@ -50,10 +45,12 @@ export class Lesson {
 
   static async of(net: Trainable, seed: number, kept: Lesson | null): Promise<Lesson> {
     const made = new Lesson(net);
-    made.stepModel = await session(net.step);
+    made.stepModel = await session(net.step, DEVICE, Object.values(net.names.state));
     made.reset(seed);
     if (kept) {
-      Object.assign(made.state, Object.fromEntries(Object.entries(kept.state).filter(([k]) => k in made.state)));
+      for (const [name, tensor] of Object.entries(kept.state)) {
+        if (name in made.state) made.state[name] = await copied(tensor);
+      }
       made.hyper = kept.hyper;
       made.step = kept.step;
     }
@@ -85,18 +82,20 @@ export class Lesson {
     }
   }
 
-  weights(): Map<string, Tensor> {
+  async weights(): Promise<Map<string, Tensor>> {
     const made = new Map<string, Tensor>();
-    for (const { name, shape } of this.net.starts) {
-      const tensor = this.state[name];
-      if (tensor) made.set(name, { shape, numbers: (tensor.data as Float32Array<ArrayBuffer>).slice() });
+    for (const { name } of this.net.starts) {
+      const tensor = await this.tensor(name);
+      if (tensor) made.set(name, tensor);
     }
     return made;
   }
 
-  tensor(name: string): Tensor | null {
+  async tensor(name: string): Promise<Tensor | null> {
     const found = this.state[name];
-    return found ? { shape: [...found.dims], numbers: numbersOf(found).slice() as Float32Array<ArrayBuffer> } : null;
+    if (!found) return null;
+    const numbers = (await numbersOf(found)).slice() as Float32Array<ArrayBuffer>;
+    return { shape: [...found.dims], numbers };
   }
 
   get classNames(): string[] {
@@ -171,6 +170,24 @@ export class Lesson {
   }
 
   async advance(): Promise<StepResult> {
+    const { net } = this;
+    const { feeds, labels } = this.batch();
+    const made = await this.stepModel!.run(feeds);
+    const loss = (await numbersOf(made[net.names.loss]))[0] ?? NaN;
+    if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss} in step ${this.step + 1}: try a smaller rate`);
+    for (const [name, next] of Object.entries(net.names.state)) {
+      this.state[name]?.dispose();
+      this.state[name] = made[next]!;
+    }
+    this.step += 1;
+    const scores = await numbersOf(made[Object.values(net.names.outputs)[0]!]);
+    const guesses = this.guesses(scores, labels.length);
+    const right = guesses.filter(({ guess }, i) => guess === Number(labels[i])).length;
+    return { loss, accuracy: right / labels.length, norms: [...(await numbersOf(made[net.names.norms]))] };
+  }
+
+  // The inputs of the next step.
+  private batch(): { feeds: Values; labels: BigInt64Array } {
     const { train, net } = this;
     if (!train?.count) throw new Error("there are no samples to train with");
     const { batch } = net.names;
@@ -184,21 +201,32 @@ export class Lesson {
       train.write(sample, inputs, i * size);
       labels[i] = BigInt(train.label(sample));
     }
-    const [input] = Object.values(net.names.inputs);
-    const [output] = Object.values(net.names.outputs);
-    const made = await this.stepModel!.run({
+    const feeds = {
       ...this.state,
       ...this.hyper,
-      [input!]: new ort.Tensor("float32", inputs, [batch, ...net.input]),
+      [Object.values(net.names.inputs)[0]!]: new ort.Tensor("float32", inputs, [batch, ...net.input]),
       [net.names.labels[0]!]: new ort.Tensor("int64", labels, [batch]),
-    });
-    const loss = numbersOf(made[net.names.loss])[0] ?? NaN;
-    if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss} in step ${this.step + 1}: try a smaller rate`);
-    for (const [name, next] of Object.entries(net.names.state)) this.state[name] = made[next]!;
-    this.step += 1;
-    const guesses = this.guesses(numbersOf(made[output!]), batch);
-    const right = guesses.filter(({ guess }, i) => guess === Number(labels[i])).length;
-    return { loss, accuracy: right / batch, norms: [...numbersOf(made[net.names.norms])] };
+    };
+    return { feeds, labels };
+  }
+
+  // Takes the same step on both processors, which does not change the weights. Returns the largest
+  // difference of an output, as a share of its largest number, and the times in milliseconds. Steps
+  // with random numbers differ anyway, so of these nets the scores at inference are compared.
+  async compare(): Promise<{ difference: number; times: [number, number] }> {
+    const { feeds } = this.batch();
+    const own = await twice(this.stepModel!, feeds);
+    const known = await onProcessor(this.net.step, feeds);
+    let difference = await furthest(own.last, known.last);
+    if ((await furthest(known.first, known.last)) > 0) {
+      const model = await this.model("test");
+      const batch = inputsOf(model)[0]!.shape[0]!;
+      const inputs = new Float32Array(batch * product(this.net.input));
+      for (let i = 0; i < batch; i += 1) this.test!.write(i % this.test!.count, inputs, i * product(this.net.input));
+      const given = this.feeds(model, inputs, batch);
+      difference = await furthest(await model.run(given), (await onProcessor(this.net.test, given)).last);
+    }
+    return { difference, times: [own.time, known.time] };
   }
 
   // ---- tests
@@ -241,10 +269,10 @@ export class Lesson {
       const [, ...shape] = tensor.dims;
       total += tensor.size;
       if (shape.length !== 3 || total > MOST_VALUES) continue;
-      maps.push({ name: value.split("/")[0] ?? value, shape, numbers: numbersOf(tensor).slice() });
+      maps.push({ name: value.split("/")[0] ?? value, shape, numbers: (await numbersOf(tensor)).slice() });
     }
     const output = model.outputNames[0]!;
-    const shares = this.shares(numbersOf(made[output]), 0);
+    const shares = this.shares(await numbersOf(made[output]), 0);
     const label = index === null ? null : (this.test?.label(index) ?? null);
     return { kind: "looked", index, label, shares, maps };
   }
@@ -314,21 +342,6 @@ export class Lesson {
     await this.stepModel?.release();
     for (const model of this.others.values()) await (await model).release();
   }
-}
-
-function session(model: string): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(bytesOf(model), { executionProviders: ["wasm"] });
-}
-
-function inputsOf(model: ort.InferenceSession): { name: string; shape: number[] }[] {
-  return model.inputMetadata.map((input) => ({
-    name: input.name,
-    shape: input.isTensor ? input.shape.map(Number) : [],
-  }));
-}
-
-function numbersOf(tensor: ort.Tensor | undefined): Float32Array {
-  return (tensor?.data ?? new Float32Array()) as Float32Array;
 }
 
 function product(sizes: readonly number[]): number {

@@ -7,6 +7,7 @@ import type { Points } from "./points";
 
 export type Order =
   | { kind: "net"; net: Trainable; seed: number; keep: boolean } // `keep` the weights of the last net
+  | { kind: "compare" } // a step on the graphics processor with one on the processor
   | { kind: "pictures"; pictures: Pictures; constants: Constants | null } // null: those of the pictures
   | { kind: "points"; points: Points }
   | { kind: "hyper"; values: Record<string, number> } // the rate and others, from the next step on
@@ -71,6 +72,7 @@ export type Report =
   | { kind: "surface"; side: number; shares: Float32Array; classes: number } // rows from the top
   | { kind: "filters"; name: string; tensor: Tensor }
   | { kind: "weights"; weights: Map<string, Tensor>; constants: Constants | null; classes: string[] }
-  | { kind: "ready"; states: "net" | "data" }
+  | { kind: "compared"; difference: number; times: [number, number] } // milliseconds of a step on each
+  | { kind: "ready" }
   | { kind: "paused"; epochs: number } // so many are complete
   | { kind: "failed"; message: string };
