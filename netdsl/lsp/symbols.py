@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.lsp.uses import name_of_let
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -33,7 +34,7 @@ def symbols(document: Document) -> list[Symbol]:
     if program is None or program.source is not document.source:
         return []
     tree = program.module.tree
-    found = [_of_let(let) for let in tree.lets]
+    found = [Symbol(let.name, LET, name_of_let(let), let.span) for let in tree.lets]
     for item in tree.definitions:
         labels: tuple[Symbol, ...] = ()
         if isinstance(item, ast.Definition):
@@ -43,12 +44,6 @@ def symbols(document: Document) -> list[Symbol]:
         found.append(Symbol(item.name, kind, item.name_span, item.span, labels))
     found += [Symbol(t.net, TRAIN, t.net_span, t.span) for t in tree.trains]
     return sorted(found, key=lambda symbol: symbol.whole.start)
-
-
-def _of_let(let: ast.Let) -> Symbol:
-    start = let.span.start + let.span.text.index(let.name, len("let"))
-    place = Span(let.span.file, start, start + len(let.name))
-    return Symbol(let.name, LET, place, let.span)
 
 
 def _labels(body: ast.Body) -> Iterator[Symbol]:
@@ -76,24 +71,24 @@ def definition_at(document: Document, offset: int) -> Symbol | None:
     return next((top for top in tops if top.name == name and top.kind != TRAIN), None)
 
 
-def uses(document: Document, symbol: Symbol) -> list[Span]:
-    """Every place that has a name in the meaning of a definition, itself included."""
+def label_uses(document: Document, place: Span) -> list[Span]:
+    """Every place that names the label at a place, itself included."""
     text = document.source.text
-    scope = Span(document.source, 0, len(text))
-    if symbol.kind == LABEL:
-        scope = next((top.whole for top in symbols(document) if symbol in top.inside), symbol.whole)
+    name = place.text
+    scope = next((top.whole for top in symbols(document) if _has_label(top, place)), place)
     found = []
     for match in _WORD.finditer(text, scope.start, scope.end):
         word = match[0]
-        if word.lstrip("@") != symbol.name or word[0] in '#"':
+        if word.lstrip("@") != name or word[0] in '#"':
             continue
-        start = match.end() - len(symbol.name)
-        is_of_label = word[0] == "@"
-        if start == symbol.place.start:
-            is_of_label = symbol.kind == LABEL
-        if (symbol.kind == LABEL) == is_of_label or _is_in_expect(text, scope.start, start):
+        start = match.end() - len(name)
+        if word[0] == "@" or start == place.start or _is_in_expect(text, scope.start, start):
             found.append(Span(document.source, start, match.end()))
     return found
+
+
+def _has_label(top: Symbol, place: Span) -> bool:
+    return any(label.place.start == place.start for label in top.inside)
 
 
 def _is_in_expect(text: str, first: int, start: int) -> bool:
