@@ -67,7 +67,7 @@ def hints(checked: Checked, source: SourceFile) -> list[Hint]:
     lines: dict[int, list[tuple[Site, Layer]]] = {}
     for layer in checked.summary.layers(field=False):
         for site in _sites(layer):
-            if site.span.file.text == source.text:
+            if site.span.file.key == source.key:
                 lines.setdefault(site.span.last.line, []).append((site, layer))
     return [_hint(line, made) for line, made in sorted(lines.items())]
 
