@@ -254,6 +254,7 @@ BOUNDARY = {
     "ir.op",
     "library",
     "look.attribution",
+    "lsp.completion",
     "render",
     "syntax.parser",
     "train.logs",
