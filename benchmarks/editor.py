@@ -100,7 +100,7 @@ def main() -> int:
         for name in ("lenet5", longest)
     ]
     for name, before in ((longest, "}"), ("resnet", "gap")):
-        key, one = keystrokes(name, texts[name], before)
+        key, one = keystrokes(texts[name], before)
         print(f"{1000 * median(key):8.0f} ms  a keystroke in {name}")
         print(f"{1000 * median(one):8.0f} ms  the check of one of its nets")
         title = f"a keystroke in {name} / the check of a net"
@@ -121,7 +121,7 @@ def start(name: str) -> float:
     return ratio([a - b for a, b in zip(server, client, strict=True)], check)
 
 
-def keystrokes(name: str, text: str, before: str) -> tuple[list[float], list[float]]:
+def keystrokes(text: str, before: str) -> tuple[list[float], list[float]]:
     """The times of blanks that are typed before a word, and of checks of the quickest net."""
     server = Server(text)
     place = text.index(before)

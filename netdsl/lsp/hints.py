@@ -95,7 +95,7 @@ def _hint(line: int, made: list[tuple[Site, Layer]]) -> Hint:
 
 def _shape(sizes: Iterable[int | Sym]) -> str:
     texts = [compact(size).replace(",", "") for size in sizes]
-    whole = "x".join(texts)
+    whole = "x".join(texts) or "scalar"
     if len(whole) <= LONGEST:
         return whole
     return "x".join(text if text.isalnum() else "..." for text in texts)

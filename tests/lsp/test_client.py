@@ -69,8 +69,8 @@ def check_library_file(editor: Editor, name: str) -> None:
     editor.open(address, text)
     assert not [d for d in editor.found(address) if d.severity == types.DiagnosticSeverity.Error]
     hints = editor.hints(address)
-    assert len(hints) >= 3
-    assert all("x" in str(h.label) or str(h.label)[0].isalnum() for h in hints)
+    assert len(hints) >= 2
+    assert all(hint.label for hint in hints)
     for method in (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, types.TEXT_DOCUMENT_FOLDING_RANGE):
         assert editor.about(method, address)
     linked = editor.about(types.TEXT_DOCUMENT_DOCUMENT_LINK, address)
