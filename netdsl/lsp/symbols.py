@@ -52,7 +52,9 @@ def _labels(body: ast.Body) -> Iterator[Symbol]:
         if isinstance(part, (ast.Element, ast.Input, ast.Output)) and part.label is not None:
             pieces = part.label.pieces
             if len(pieces) == 1 and isinstance(pieces[0], str):
-                yield Symbol(pieces[0], LABEL, part.label.span, part.span)
+                place, span = part.label.span, part.span
+                whole = Span(span.file, min(place.start, span.start), max(place.end, span.end))
+                yield Symbol(pieces[0], LABEL, place, whole)
 
 
 def definition_at(document: Document, offset: int) -> Symbol | None:

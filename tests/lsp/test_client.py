@@ -73,6 +73,7 @@ def check_library_file(editor: Editor, name: str) -> None:
     assert all(hint.label for hint in hints)
     for method in (types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, types.TEXT_DOCUMENT_FOLDING_RANGE):
         assert editor.about(method, address)
+    check_outline(editor.about(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, address))
     linked = editor.about(types.TEXT_DOCUMENT_DOCUMENT_LINK, address)
     assert len(linked) == len(re.findall(r"^import", text, re.MULTILINE))
     options = types.FormattingOptions(4, insert_spaces=True)
@@ -88,6 +89,15 @@ def check_library_file(editor: Editor, name: str) -> None:
     for offset in random.Random(name).sample(words, 10):
         check_word(editor, address, offset)
     editor.shut(address)
+
+
+def check_outline(symbols: Any) -> None:
+    """The name of each symbol is inside it, as the protocol asks; what is in it too."""
+    for symbol in symbols:
+        inner = [symbol.selection_range, *(child.range for child in symbol.children)]
+        assert all(symbol.range.start <= part.start for part in inner), symbol.name
+        assert all(part.end <= symbol.range.end for part in inner), symbol.name
+        check_outline(symbol.children)
 
 
 def check_word(editor: Editor, address: str, offset: int) -> None:
