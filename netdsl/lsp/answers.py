@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from netdsl.lsp.completion import completions
-from netdsl.lsp.hints import hints_of
 from netdsl.lsp.hover import hover
+from netdsl.lsp.line_hints import hints_of
 from netdsl.lsp.messages import SYMBOL_KINDS, location
 from netdsl.lsp.names import (
     check_new_name,

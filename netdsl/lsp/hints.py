@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from netdsl.checking import Checked
     from netdsl.ir.graph import Site
     from netdsl.ir.types import Sym
-    from netdsl.lsp.document import Document
     from netdsl.source import SourceFile
 
 LONGEST = 40  # characters of a shape; a longer one has dots for its formulas
@@ -31,29 +30,6 @@ class Hint(NamedTuple):
     def text(self) -> str:
         """Both, as a line shows them."""
         return f"{self.shape}  {self.params}".rstrip()
-
-
-def hints_of(document: Document) -> dict[int, Hint]:
-    """The hints of a text by their lines, from those of its nets that have been built.
-
-    Where several nets have a line, the first of the file counts.
-    """
-    found: dict[int, Hint] = {}
-    if document.program is None:
-        return found
-    for name in document.names:
-        state = document.nets.get(name)
-        if state is None or state.checked.compiled is None:
-            continue
-        known = document.hints.get(name)
-        if known is None or known[0] is not state.checked:
-            made = hints(state.checked, state.checked.compiled.program.source)
-            known = document.hints[name] = state.checked, made
-        for hint in known[1]:
-            line = document.line_now(name, hint.line)
-            if line is not None:
-                found.setdefault(line, hint)
-    return found
 
 
 def hints(checked: Checked, source: SourceFile) -> list[Hint]:

@@ -51,7 +51,7 @@ _KEYWORDS = frozenset((*dict(KEYWORDS), *(item.name for item in WORDS)))
 _HEADS = {"net": "class", "block": "function", "let": "variable", "next": "variable"}
 
 
-class Token(NamedTuple):
+class Colouring(NamedTuple):
     """A piece of a text: its kind, one of `TYPES`, and some of `MODIFIERS`."""
 
     start: int
@@ -60,7 +60,7 @@ class Token(NamedTuple):
     modifiers: tuple[str, ...] = ()
 
 
-class _Names(NamedTuple):
+class _Meanings(NamedTuple):
     """What the words of a text mean, as of the last version that could be read."""
 
     nets: frozenset[str]
@@ -70,7 +70,7 @@ class _Names(NamedTuple):
     bound: list[tuple[Span, Span, set[str]]]  # each definition, its body, and what is bound in it
 
 
-def tokens(document: Document) -> Iterator[Token]:
+def tokens(document: Document) -> Iterator[Colouring]:
     """The tokens of a text in its order; the text need not be valid."""
     text = document.source.text
     names = _names(document)
@@ -86,32 +86,32 @@ def tokens(document: Document) -> Iterator[Token]:
                 brackets.pop()
             head = ""
         elif kind == "label" and brackets[-1:] != ["["]:
-            yield Token(start, end, "label", ("declaration",))
+            yield Colouring(start, end, "label", ("declaration",))
         elif kind == "reference":
-            yield Token(start, end, "label")
+            yield Colouring(start, end, "label")
         elif kind in ("word", "label"):
             if piece in _KEYWORDS:
-                yield Token(start, end, "keyword")
+                yield Colouring(start, end, "keyword")
                 head = piece
                 continue
             is_argument = brackets[-1:] == ["("] and re.match(r"\s*=(?!=)", text[end : end + 9])
             if head in _HEADS:
-                yield Token(start, end, _HEADS[head], ("declaration",))
+                yield Colouring(start, end, _HEADS[head], ("declaration",))
             elif is_argument and not _is_in_head(names, start):
-                yield Token(start, end, "property")
+                yield Colouring(start, end, "property")
             else:
                 yield _word(names, piece, start, end)
             head = ""
         else:
-            yield Token(start, end, kind)
+            yield Colouring(start, end, kind)
             head = ""
 
 
-def _names(document: Document) -> _Names:
+def _names(document: Document) -> _Meanings:
     program = document.last
     shipped = frozenset(block_names())
     if program is None:
-        return _Names(frozenset(), frozenset(), frozenset(), shipped, [])
+        return _Meanings(frozenset(), frozenset(), frozenset(), shipped, [])
     module = program.module
     nets = {n for n, d in module.definitions.items() if isinstance(d, ast.Alias) or d.is_net}
     bound = []
@@ -119,33 +119,33 @@ def _names(document: Document) -> _Names:
         items = [d for d in module.tree.definitions if isinstance(d, ast.Definition)]
         bound = [(d.span, d.body.span, bound_names(d)) for d in items]
     blocks = {*module.definitions} - nets
-    return _Names(frozenset(nets), frozenset(blocks), frozenset(module.lets), shipped, bound)
+    return _Meanings(frozenset(nets), frozenset(blocks), frozenset(module.lets), shipped, bound)
 
 
-def _is_in_head(names: _Names, start: int) -> bool:
+def _is_in_head(names: _Meanings, start: int) -> bool:
     """Whether a place is among the parameters of a definition."""
     return any(whole.start <= start < body.start for whole, body, _ in names.bound)
 
 
-def _word(names: _Names, word: str, start: int, end: int) -> Token:
+def _word(names: _Meanings, word: str, start: int, end: int) -> Colouring:
     if any(whole.start <= start < whole.end and word in bound for whole, _, bound in names.bound):
-        return Token(start, end, "parameter")
+        return Colouring(start, end, "parameter")
     if word in names.nets:
-        return Token(start, end, "class")
+        return Colouring(start, end, "class")
     if word in names.blocks:
-        return Token(start, end, "function")
+        return Colouring(start, end, "function")
     if word in names.values:
-        return Token(start, end, "variable")
+        return Colouring(start, end, "variable")
     if word in LAYERS:
         family = LAYERS[word].family
         modifiers = (family,) if family in FAMILIES else ()
-        return Token(start, end, "function", ("defaultLibrary", *modifiers))
+        return Colouring(start, end, "function", ("defaultLibrary", *modifiers))
     if word in names.shipped:
-        return Token(start, end, "function", ("defaultLibrary",))
-    return Token(start, end, "variable")
+        return Colouring(start, end, "function", ("defaultLibrary",))
+    return Colouring(start, end, "variable")
 
 
-def encoded(source: SourceFile, found: Iterator[Token]) -> list[int]:
+def encoded(source: SourceFile, found: Iterator[Colouring]) -> list[int]:
     """Five numbers for each token, as the protocol has them: each place is counted from the last.
 
     The numbers are lines, characters in UTF-16, a length, the kind, and a set of bits.

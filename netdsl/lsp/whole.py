@@ -14,12 +14,10 @@ from netdsl.lsp.messages import diagnostic_of, edits_of, symbol_of
 from netdsl.lsp.positions import offset_of, range_of
 from netdsl.lsp.rpc import RefusedError
 from netdsl.lsp.symbols import symbols
-from netdsl.lsp.tokens import Token, encoded, tokens
+from netdsl.lsp.tokens import encoded, tokens
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netdsl.diagnostics import Edit
     from netdsl.lsp.document import Document
     from netdsl.lsp.workspace import Workspace
@@ -94,7 +92,7 @@ def tokens_of_range(workspace: Workspace, params: Json) -> list[int]:
 def all_tokens(workspace: Workspace, params: Json) -> list[int]:
     """The tokens of a whole text."""
     document = document_of(workspace, params)[1]
-    found: Iterator[Token] = tokens(document)
+    found = tokens(document)
     return encoded(document.source, found)
 
 

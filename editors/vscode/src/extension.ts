@@ -112,7 +112,7 @@ class Pictures {
     const { net, panel } = open;
     const isFile = document.uri.scheme === "file" && !document.isDirty;
     const name = isFile ? document.uri.fsPath : "-";
-    const words = ["draw", net ? `${name}:${net}` : name, "-o", "-", "--to", "svg"];
+    const words = ["draw", "-o", "-", "--to", "svg", "--", net ? `${name}:${net}` : name];
     const done = await run(chosen(), words, folderOf(document), isFile ? undefined : document.getText());
     panel.title = net || "Picture";
     panel.webview.html = done.code === 0 ? pictureOf(done.out) : failureOf(done.errors);
