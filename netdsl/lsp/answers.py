@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from netdsl.diagnostics import Edit
 from netdsl.lsp.completion import completions
 from netdsl.lsp.hover import hover
 from netdsl.lsp.line_hints import hints_of
@@ -19,6 +20,7 @@ from netdsl.lsp.names import (
 from netdsl.lsp.place import word_at
 from netdsl.lsp.positions import offset_of, position, range_of
 from netdsl.lsp.rpc import RefusedError
+from netdsl.lsp.same import refuse_changes
 from netdsl.lsp.signatures import signature_at
 from netdsl.lsp.workspace import address_of
 from netdsl.source import Span
@@ -160,8 +162,11 @@ def rename(workspace: Workspace, params: Json) -> Json:
     name = str(params["newName"])
     check_rename(workspace, home)
     check_new_name(document, home, name)
+    found = _editable(workspace, address, home)
+    if home.is_label:
+        refuse_changes(document, home.inside, [Edit(span, name) for _, span in found])
     changes: dict[str, list[Json]] = {}
-    for other, span in _editable(workspace, address, home):
+    for other, span in found:
         changes.setdefault(other, []).append({"range": range_of(span), "newText": name})
     return {"changes": changes}
 

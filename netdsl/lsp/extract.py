@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.loader import BUILT_IN
 from netdsl.library import block_names
-from netdsl.lsp.document import Document
 from netdsl.lsp.rpc import RefusedError
+from netdsl.lsp.same import refuse_changes
 from netdsl.lsp.uses import bound_names, names_in
 from netdsl.ops import LAYERS
-from netdsl.source import SourceFile, Span
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.checking import Checked
+    from netdsl.lsp.document import Document
 
 INDENT = "    "
 _EDGES = re.compile(r"(?:\s+|#[^\n]*)*")
@@ -52,7 +52,7 @@ def extracted(document: Document, start: int, end: int) -> list[Edit]:
     call = f"{name}({', '.join(given)})" if given else name
     above = _start_of(selection.definition)
     edits = [Edit(Span(document.source, above, above), head), Edit(selection.span, call)]
-    _refuse_changes(document, selection.definition.name, edits)
+    refuse_changes(document, selection.definition.name, edits)
     return edits
 
 
@@ -179,33 +179,3 @@ def _start_of(definition: ast.Definition) -> int:
             break
         start = above
     return start
-
-
-def _refuse_changes(document: Document, name: str, edits: list[Edit]) -> None:
-    """Raise `RefusedError` unless the nets are the same after some edits.
-
-    Of the nets that use the definition, the one that is built in the shortest time stands for all.
-    """
-    text = document.source.text
-    for edit in reversed(edits):
-        text = text[: edit.span.start] + edit.text + text[edit.span.end :]
-    source = SourceFile(document.source.name, text, document.source.path)
-    changed = Document(source, document, texts=document.texts)
-    if not changed.is_sound:
-        raise RefusedError("the text would not be valid")
-    using = [net for net in document.names if name in document.parts_of(net)]
-    for net in sorted(using, key=document.seconds_of)[:1]:
-        before, after = document.checked(net), changed.checked(net)
-        if before is not None and (after is None or _facts(after) != _facts(before)):
-            raise RefusedError(f"`{net}` would not be the same net")
-        errors = [d for d in changed.diagnostics(net) if d.severity == "error"]
-        if before is not None and len(errors) > len(document.diagnostics(net)):
-            raise RefusedError(f"`{net}` would have an error: {errors[-1].message}")
-
-
-def _facts(checked: Checked) -> tuple[object, ...]:
-    """What stays the same when layers move into a block."""
-    assert checked.compiled is not None
-    graph = checked.compiled.graph
-    kinds = [node.op.kind for node in graph.nodes]
-    return (checked.compiled.costs.totals(), kinds, [str(o.value.type) for o in graph.outputs])

@@ -11,7 +11,7 @@ from netdsl.errors import NetdslError
 from netdsl.library import block_file, import_path, read, shipped
 from netdsl.lsp.place import word_at
 from netdsl.lsp.rpc import RefusedError
-from netdsl.lsp.symbols import LABEL, definition_at, label_uses
+from netdsl.lsp.symbols import LABEL, definition_at, label_uses, symbols
 from netdsl.lsp.uses import name_of_let, places_of
 from netdsl.lsp.workspace import address_of
 from netdsl.ops import LAYERS
@@ -31,11 +31,16 @@ _DEFINED = re.compile(r"^(net|block|let)[ \t]+([^\W\d]\w*)", re.MULTILINE)
 
 
 class Home(NamedTuple):
-    """Where a name is defined; a label has meaning only in its own text."""
+    """Where a name is defined; a label has meaning only `inside` a net or block of its text."""
 
     name: str
     place: Span
-    is_label: bool
+    inside: str = ""
+
+    @property
+    def is_label(self) -> bool:
+        """Whether the name is a label."""
+        return bool(self.inside)
 
 
 # ---- imports
@@ -68,10 +73,12 @@ def home_at(document: Document, offset: int) -> Home | None:
     """The definition of the name at an offset, which may be in another file; None for no name."""
     for span, path in imports(document.source):
         if span.start <= offset <= span.end:
-            return Home("", Span(read(path), 0, 0), is_label=False)
+            return Home("", Span(read(path), 0, 0))
     symbol = definition_at(document, offset)
     if symbol is not None:
-        return Home(symbol.name, symbol.place, symbol.kind == LABEL)
+        tops = symbols(document) if symbol.kind == LABEL else []
+        inside = next((top.name for top in tops if symbol in top.inside), "")
+        return Home(symbol.name, symbol.place, inside)
     text = document.source.text
     start, end = word_at(text, offset)
     if start == end or text[:start].endswith("@"):
@@ -83,15 +90,15 @@ def _home_of(document: Document, name: str) -> Home | None:
     """The definition of a block, net or `let` as a text means its name."""
     module = None if document.last is None else document.last.module
     if module is not None and name in module.definitions:
-        return Home(name, module.definitions[name].name_span, is_label=False)
+        return Home(name, module.definitions[name].name_span)
     if module is not None and name in module.lets:
-        return Home(name, name_of_let(module.lets[name]), is_label=False)
+        return Home(name, name_of_let(module.lets[name]))
     path = block_file(name)
     if path is None or name in LAYERS:
         return None
     source = read(path)
     match = re.search(rf"^block[ \t]+({name})\b", source.text, re.MULTILINE)
-    return match and Home(name, Span(source, *match.span(1)), is_label=False)
+    return match and Home(name, Span(source, *match.span(1)))
 
 
 def uses_of(workspace: Workspace, address: str, home: Home) -> list[tuple[str, Span]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -284,8 +285,6 @@ def test_a_file_on_standard_input_among_others(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`-` can be named once more than it can be read."""
-    import io
-
     stdin = io.TextIOWrapper(io.BytesIO(GOOD.format("Given").encode()))
     monkeypatch.setattr("sys.stdin", stdin)
     made = document(capsys, "-", "b.net", "-", "--format", "json")

@@ -266,6 +266,25 @@ def test_names_that_cannot_change(folder: tuple[Editor, str, str]) -> None:
             )
 
 
+def test_a_label_that_other_blocks_reach(shared: Editor) -> None:
+    """A label whose uses cannot all be found keeps its name; one of a net gets another."""
+    address = "untitled:labels.net"
+    text = (
+        "block b { in1: conv(3, 1) -> relu }\nnet A {\n    input x: 3x9x9\n    down: b\n"
+        "    add(@down.in1)\n}\n"
+    ).replace("block b {", "block b() {")
+    shared.open(address, text)
+    assert not [d for d in shared.found(address) if d.severity == types.DiagnosticSeverity.Error]
+    with pytest.raises(JsonRpcException, match="would"):
+        shared.about(types.TEXT_DOCUMENT_RENAME, address, offset=text.index("in1"), new_name="c")
+    rename = shared.about(
+        types.TEXT_DOCUMENT_RENAME, address, offset=text.index("down"), new_name="up"
+    )
+    shared.rewrite(address, edited(text, rename.changes[address]))
+    assert "up: b\n    add(@up.in1)" in shared.texts[address]
+    shared.shut(address)
+
+
 def test_symbols_and_links_of_a_folder(folder: tuple[Editor, str, str]) -> None:
     """Definitions of all files are found by a part of their names; imports lead to their files."""
     editor, parts, net = folder
