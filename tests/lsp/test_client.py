@@ -318,6 +318,7 @@ def test_related_places_in_another_file(folder: tuple[Editor, str, str]) -> None
     editor.replace(parts, PARTS.index("conv"), PARTS.index("conv") + 4, "cnov")
     [found] = editor.found(net)
     assert found.related_information is not None
+    assert found.range == types.Range(types.Position(0, 0), types.Position(0, 0))
     assert parts in {place.location.uri for place in found.related_information}
 
 
