@@ -76,12 +76,13 @@ def program_of(
     source: SourceFile,
     defines: Mapping[str, str] | None = None,
     files: Mapping[Reference, SourceFile] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Program:
-    """The program of a text; raises `NetdslError`. `files` are those of `Loader`."""
+    """The program of a text; raises `NetdslError`. `files` and `texts` are those of `Loader`."""
     reporter = Reporter()
     with _collecting(reporter):
         try:
-            loader, module = load_program(source, reporter, files)
+            loader, module = load_program(source, reporter, files, texts)
         except UnreadableError as error:
             other = library.other_language(source)
             if other is not None:

@@ -39,7 +39,7 @@ def split_name(text: str) -> tuple[str, str | None]:
     if os.path.exists(text):
         return text, None
     file, colon, net = text.rpartition(":")
-    if colon and len(file) > 1 and re.fullmatch(r"\w+", net):
+    if colon and (len(file) > 1 or file == "-") and re.fullmatch(r"\w+", net):
         return file, net
     return text, None
 

@@ -15,7 +15,6 @@ from netdsl.diagnostics import (
     nearest,
     respelled,
 )
-from netdsl.elaborate.corrections import is_written, moved_line
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
@@ -23,14 +22,14 @@ from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, Identity, K
 from netdsl.errors import NetdslError, UnreadableError
 from netdsl.limits import limit, raise_help
 from netdsl.ops import LAYERS, load_plugins
+from netdsl.source import SourceFile
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from netdsl.diagnostics import Diagnostic
-    from netdsl.source import SourceFile, Span
+    from netdsl.source import Span
 
 _KINDS = frozenset(LAYERS)  # layers of installed packages are added only to `LAYERS`
 BUILT_IN = ("residual", "identity", "frozen")
@@ -44,13 +43,18 @@ class Loader:
     """Reads each file once, and reports the errors of its top level.
 
     `files` has the file behind each import. Those that it has at first are not read again, so that
-    a program that is stored with its files means the same elsewhere.
+    a program that is stored with its files means the same elsewhere. `texts` are read in place of
+    the files at their paths: an editor has versions that are not saved.
     """
 
     def __init__(
-        self, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+        self,
+        reporter: Reporter,
+        files: Mapping[Reference, SourceFile] | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self.reporter = reporter
+        self._texts = texts or {}
         self.files: dict[Reference, SourceFile] = dict(files or {})
         self._modules: dict[str, Module] = {}
         self._loading: list[str] = []
@@ -129,7 +133,11 @@ class Loader:
 
     def _read(self, path: str, shown: str) -> SourceFile:
         module = self._modules.get(path)
-        return library.read(path, shown=shown) if module is None else module.source
+        if module is not None:
+            return module.source
+        if path in self._texts:
+            return SourceFile(shown, self._texts[path], path)
+        return library.read(path, shown=shown)
 
     def block_of_library(self, name: str) -> tuple[ast.Definition, Module] | None:
         """A composite layer that needs no import, such as `se`, with the file that defines it."""
@@ -146,13 +154,16 @@ class Loader:
 
 
 def load_program(
-    source: SourceFile, reporter: Reporter, files: Mapping[Reference, SourceFile] | None = None
+    source: SourceFile,
+    reporter: Reporter,
+    files: Mapping[Reference, SourceFile] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> tuple[Loader, Module]:
     """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read.
 
-    `files` are those of `Loader`.
+    `files` and `texts` are those of `Loader`.
     """
-    loader = Loader(reporter, files)
+    loader = Loader(reporter, files, texts)
     return loader, loader.load(source)
 
 
@@ -219,33 +230,10 @@ def _let(module: Module, let: ast.Let) -> None:
     except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
         if fault.code == "unknown-name" and not fault.diagnostic.fix and fault.diagnostic.span:
-            _advise_order(module, let, fault.diagnostic, fault.diagnostic.span.text)
+            from netdsl.elaborate.let_order import advise_order  # only texts with errors need it
+
+            advise_order(module, let, fault.diagnostic, fault.diagnostic.span.text)
         raise
-
-
-def _advise_order(module: Module, let: ast.Let, diagnostic: Diagnostic, name: str) -> None:
-    """Advice for a `let` that uses one below it, or a parameter."""
-    diagnostic.fix = _moved_up(module, let, diagnostic.span)
-    lets = module.tree.lets
-    below = [other for other in lets[lets.index(let) + 1 :] if other.name == name]
-    definitions = [d for d in module.tree.definitions if isinstance(d, ast.Definition)]
-    owners = [d for d in definitions if name in [p.name for p in d.parameters]]
-    if below:
-        line = below[0].span.first.line
-        diagnostic.help = f"move the `let` of `{name}` in line {line} above this one"
-    elif owners:
-        kind = "net" if owners[0].is_net else "block"
-        owner = f"{kind} `{owners[0].name}`"
-        diagnostic.help = f"`{name}` is a parameter of {owner}: move this `let` into the {kind}"
-
-
-def _moved_up(module: Module, let: ast.Let, name: Span | None) -> tuple[Edit, ...]:
-    """The fix that moves a `let` up to a `let` that uses its name; it must use none itself."""
-    lets = module.tree.lets
-    for other in lets[lets.index(let) + 1 :]:
-        if name is not None and other.name == name.text and is_written(other.value):
-            return moved_line(other.span, let.span)
-    return ()
 
 
 def _check_train(module: Module, train: ast.Train) -> None:

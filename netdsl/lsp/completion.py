@@ -10,7 +10,6 @@ from netdsl.elaborate.functions import USAGE
 from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.lsp.place import given_names, place_at
-from netdsl.lsp.recipe import entries_of_recipe
 from netdsl.reference import WORDS, entries, entry
 from netdsl.syntax import ast
 
@@ -88,6 +87,8 @@ def _at(document: Document, place: Place, text: str, offset: int) -> Iterable[It
     if place.line.startswith("import"):
         return [(name, "net", "a file of the library", name) for name in library_names()]
     if place.definition[0] == "train":
+        from netdsl.lsp.recipe import entries_of_recipe  # the server starts without training
+
         return entries_of_recipe(place, text, offset)
     if place.line in ("train ", "train"):
         return [(name, "net", "a net of this file", name + " ") for name in document.names]

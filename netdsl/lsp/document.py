@@ -8,6 +8,7 @@ keeps its results, and its diagnostics move with the definitions.
 from __future__ import annotations
 
 import re
+from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.lint.warnings import not_allowed, of_file, of_net
@@ -18,9 +19,10 @@ from netdsl.errors import NetdslError
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from netdsl.elaborate.program import Program
+    from netdsl.lsp.hints import Hint
     from netdsl.source import SourceFile
 
 _LINE = re.compile(r"\blines? \d")
@@ -40,6 +42,7 @@ class NetState(NamedTuple):
 
     `parts` are the parts of the file that it depends on, by name, and `outside` is what it depends
     on elsewhere. `errors` are those of its text, and `warnings` those that comments may yet allow.
+    `seconds` is how long it took to build.
     """
 
     checked: Checked
@@ -47,19 +50,27 @@ class NetState(NamedTuple):
     outside: tuple[object, ...]
     errors: list[Diagnostic]
     warnings: list[Diagnostic]
+    seconds: float
 
 
 class Document:
     """One version of a text; `previous` is the version before, whose results it uses again.
 
     If it has syntax errors, `program` is None, and `nets` are those of the last version without,
-    whose program is `last`. Otherwise a net is built when it is asked for.
+    whose program is `last`. Otherwise a net is built when it is asked for. `texts` are those that
+    it imports in place of the files at their paths.
     """
 
     def __init__(
-        self, source: SourceFile, previous: Document | None = None, *, with_hints: bool = False
+        self,
+        source: SourceFile,
+        previous: Document | None = None,
+        *,
+        with_hints: bool = False,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         self.source = source
+        self.texts = texts
         self.with_hints = with_hints
         self.program: Program | None = None
         self.names: list[str] = []  # the nets of the file
@@ -67,11 +78,14 @@ class Document:
         self.nets: dict[str, NetState] = {}
         self.rebuilt: list[str] = []  # the nets that this version has built again
         self.old: dict[str, NetState] = {}
+        self.hints: dict[str, tuple[Checked, list[Hint]]] = {}  # of the nets, where they were built
+        if previous is not None:
+            self.hints = previous.hints
         self._faults: list[Diagnostic] = []
         if previous is not None and previous.with_hints == with_hints:
             self.old = {**previous.old, **(previous.nets if previous.is_sound else {})}
         try:
-            self.program = program_of(source)
+            self.program = program_of(source, texts=texts)
             self._parts, self._outside = _parts(self.program), _outside(self.program)
             self._faults += self.program.reporter.diagnostics
             self.names = names_to_check(self.program)
@@ -107,6 +121,46 @@ class Document:
 
     def diagnostics(self, only: str | None = None) -> list[Diagnostic]:
         """Those that `netdsl check` reports about the file, or about one of its nets."""
+        return self._found(self.names if only is None else [only], is_all=only is None)
+
+    def diagnostics_so_far(self) -> list[Diagnostic]:
+        """Those of the file and of the nets that have been built."""
+        known = [name for name in self.names if name in self.nets]
+        return self._found(known, is_all=len(known) == len(self.names))
+
+    def waiting(self) -> list[str]:
+        """The nets that must be built, first those that took the least time before."""
+        if self.program is None:
+            return []
+        names = [name for name in self.names if self._reused(name) is None]
+        return sorted(names, key=lambda name: self.old[name].seconds if name in self.old else 0)
+
+    def build_next(self) -> bool:
+        """Build one of the nets that are waiting; returns whether there was one."""
+        names = self.waiting()
+        if names and self.program is not None:
+            self._state(names[0], self.program)
+        return bool(names)
+
+    def parts_of(self, name: str) -> set[str]:
+        """The names of what a net depends on in the text, itself included."""
+        return set(_used(name, self._parts))
+
+    def seconds_of(self, name: str) -> float:
+        """How long it took to build a net; 0 if it has not been built."""
+        return self.nets[name].seconds if name in self.nets else 0.0
+
+    def line_now(self, name: str, line: int) -> int | None:
+        """The line of this version that a line had when a net was built, if it is in its text."""
+        state = self.nets[name]
+        assert state.checked.compiled is not None
+        program = state.checked.compiled.program
+        text = program.source.line(line)
+        offset = program.source.start_of(line) + len(text) - len(text.lstrip())
+        place = _moved_place(Span(program.source, offset, offset), _parts(program), state.parts)
+        return None if place is None else place.first.line
+
+    def _found(self, names: Sequence[str], *, is_all: bool) -> list[Diagnostic]:
         findings = Findings()
         file = self.source.name
         findings.add(file, self._faults)
@@ -114,7 +168,7 @@ class Document:
             return findings.diagnostics
         before = findings.count("error")
         states = []
-        for name in self.names if only is None else [only]:
+        for name in names:
             states.append(self._state(name, self.program))
             findings.add(file, states[-1].errors)
             if findings.count("error") - before >= MAX_ERRORS:
@@ -123,30 +177,34 @@ class Document:
         if all(state.checked.compiled is not None for state in states):
             found = [*of_file(self.program.module)]
             found += [warning for state in states for warning in state.warnings]
-            kept = not_allowed(
-                self.source, found, with_hints=self.with_hints, complete=only is None
-            )
+            kept = not_allowed(self.source, found, with_hints=self.with_hints, complete=is_all)
             findings.add_warnings(file, kept)
         return findings.diagnostics
 
-    def _state(self, name: str, program: Program) -> NetState:
-        """The results for a net: those of the previous version if nothing that it uses differs."""
+    def _reused(self, name: str) -> NetState | None:
+        """The results for a net, if nothing that it uses differs from the previous version."""
         if name in self.nets:
             return self.nets[name]
         used = _used(name, self._parts)
         old = self.old.get(name)
         if old is None or not self.is_sound or not _is_same(old, used, self._outside):
-            return self._build(name, program, used)
+            return None
         state = self.nets[name] = _moved(old, used)
         return state
 
+    def _state(self, name: str, program: Program) -> NetState:
+        return self._reused(name) or self._build(name, program, _used(name, self._parts))
+
     def _build(self, name: str, program: Program, parts: dict[str, NamedPart]) -> NetState:
+        start = perf_counter()
         checked = Checked(name, name)
         errors = checked.build(program)
         warnings: list[Diagnostic] = []
         if checked.compiled is not None:
             warnings += of_net(program.module, checked.compiled, with_hints=self.with_hints)
-        state = self.nets[name] = NetState(checked, parts, self._outside, errors, warnings)
+        seconds = perf_counter() - start
+        state = NetState(checked, parts, self._outside, errors, warnings, seconds)
+        self.nets[name] = state
         self.rebuilt.append(name)
         return state
 
@@ -247,12 +305,8 @@ def _moved(state: NetState, parts: dict[str, NamedPart]) -> NetState:
     """The results of a net whose parts are at other places."""
 
     def span_of(span: Span) -> Span:
-        name = _part_of(span, state.parts)
-        if name is None or not _is_home(span, state):
-            return span
-        new = parts[name].span
-        by = new.start - state.parts[name].span.start
-        return Span(new.file, span.start + by, span.end + by)
+        place = _moved_place(span, state.parts, parts) if _is_home(span, state) else None
+        return place or span
 
     def moved(diagnostic: Diagnostic) -> Diagnostic:
         return Diagnostic(
@@ -266,4 +320,14 @@ def _moved(state: NetState, parts: dict[str, NamedPart]) -> NetState:
         )
 
     errors, warnings = map(moved, state.errors), map(moved, state.warnings)
-    return NetState(state.checked, parts, state.outside, [*errors], [*warnings])
+    return state._replace(parts=parts, errors=[*errors], warnings=[*warnings])
+
+
+def _moved_place(span: Span, old: dict[str, NamedPart], new: dict[str, NamedPart]) -> Span | None:
+    """The place in new parts of one in old parts; None if it is in no part that both have."""
+    name = _part_of(span, old)
+    if name is None or name not in new:
+        return None
+    part = new[name].span
+    by = part.start - old[name].span.start
+    return Span(part.file, span.start + by, span.end + by)

@@ -43,7 +43,7 @@ def hints(checked: Checked, source: SourceFile) -> list[Hint]:
     lines: dict[int, list[tuple[Site, Layer]]] = {}
     for layer in checked.summary.layers(field=False):
         for site in _sites(layer):
-            if site.span.file.text == source.text:
+            if site.span.file.key == source.key:
                 lines.setdefault(site.span.last.line, []).append((site, layer))
     return [_hint(line, made) for line, made in sorted(lines.items())]
 
@@ -71,7 +71,7 @@ def _hint(line: int, made: list[tuple[Site, Layer]]) -> Hint:
 
 def _shape(sizes: Iterable[int | Sym]) -> str:
     texts = [compact(size).replace(",", "") for size in sizes]
-    whole = "x".join(texts)
+    whole = "x".join(texts) or "scalar"
     if len(whole) <= LONGEST:
         return whole
     return "x".join(text if text.isalnum() else "..." for text in texts)

@@ -110,7 +110,8 @@ def _layers(checked: Checked, document: Document, start: int, end: int, word: st
     assert checked.summary is not None
     all_layers = checked.summary.layers()
     text = document.source.text
-    here = [layer for layer in all_layers if layer.node.span.file.text == text]
+    key = document.source.key
+    here = [layer for layer in all_layers if layer.node.span.file.key == key]
     if _is_label(text, end) or text[:start].endswith("@"):
         return [x for x in all_layers if x.node.name.rpartition(".")[2] == word]
     at = [x for x in here if x.node.span.start <= start and end <= x.node.span.end]

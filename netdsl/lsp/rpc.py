@@ -10,11 +10,16 @@ if TYPE_CHECKING:
 
 MOST = 64_000_000  # bytes of a message
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
-INVALID_PARAMS, INTERNAL_ERROR, REQUEST_CANCELLED = -32602, -32603, -32800
+INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
+REQUEST_CANCELLED, REQUEST_FAILED = -32800, -32803
 
 
 class EndOfStreamError(Exception):
     """The other side has closed the stream, or what it sends is no message."""
+
+
+class RefusedError(Exception):
+    """What an editor asks for cannot be done; the words tell the user why."""
 
 
 def read_message(stream: IO[bytes]) -> Json:

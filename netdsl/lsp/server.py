@@ -1,59 +1,41 @@
 """The language server: answers an editor about the texts that it has open.
 
 A thread reads the messages, so that a change that has come meanwhile makes the work for an older
-version unnecessary, and a request that was cancelled is not answered in full.
+version unnecessary, and a request that was cancelled is not answered. While no message waits, the
+server builds the nets that an edit has touched, one at a time, so that it answers in between.
 """
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote, urlparse
-from urllib.request import pathname2url
 
-from netdsl.errors import NetdslError
-from netdsl.layout.format import format_source
-from netdsl.lsp.completion import completions
-from netdsl.lsp.document import Document
-from netdsl.lsp.hints import hints
-from netdsl.lsp.hover import hover
-from netdsl.lsp.positions import offset_of, position, range_of
+from netdsl.lsp import answers, whole
+from netdsl.lsp.answers import document_of
+from netdsl.lsp.messages import diagnostics_of
+from netdsl.lsp.positions import offset_of
 from netdsl.lsp.rpc import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
+    REQUEST_FAILED,
     EndOfStreamError,
+    RefusedError,
     read_message,
     write_message,
 )
-from netdsl.lsp.signatures import signature_at
-from netdsl.lsp.symbols import definition_at, symbols, uses
-from netdsl.source import SourceFile, Span
+from netdsl.lsp.tokens import MODIFIERS, TYPES, difference
+from netdsl.lsp.workspace import Workspace, path_of
+from netdsl.source import SourceFile
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.diagnostics import Diagnostic
-    from netdsl.lsp.symbols import Symbol
-
     Json = dict[str, Any]
 
-SEVERITIES = {"error": 1, "warning": 2, "info": 3, "note": 3}
-COMPLETION_KINDS = {
-    "layer": 3,
-    "block": 7,
-    "argument": 10,
-    "label": 6,
-    "word": 14,
-    "net": 7,
-    "value": 12,
-    "function": 3,
-}
-SYMBOL_KINDS = {"net": 5, "block": 12, "let": 14, "label": 8, "train": 3}
 CAPABILITIES = {
     "textDocumentSync": {"openClose": True, "change": 2},
     "completionProvider": {"triggerCharacters": ["@", "(", ",", "="]},
@@ -62,50 +44,80 @@ CAPABILITIES = {
     "inlayHintProvider": True,
     "definitionProvider": True,
     "referencesProvider": True,
-    "renameProvider": True,
+    "renameProvider": {"prepareProvider": True},
     "documentSymbolProvider": True,
+    "workspaceSymbolProvider": True,
+    "documentLinkProvider": {},
     "foldingRangeProvider": True,
     "documentFormattingProvider": True,
-    "codeActionProvider": {"codeActionKinds": ["quickfix"]},
+    "documentRangeFormattingProvider": True,
+    "semanticTokensProvider": {
+        "legend": {"tokenTypes": TYPES, "tokenModifiers": MODIFIERS},
+        "range": True,
+        "full": {"delta": True},
+    },
+    "codeActionProvider": {"codeActionKinds": [whole.QUICK_FIX, whole.EXTRACT, whole.REWRITE]},
+    "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
+}
+_ANSWERS: dict[str, Callable[[Workspace, Json], object]] = {
+    "textDocument/completion": answers.completion,
+    "textDocument/signatureHelp": answers.signature,
+    "textDocument/hover": answers.hovered,
+    "textDocument/definition": answers.definition,
+    "textDocument/references": answers.references,
+    "textDocument/prepareRename": answers.prepare_rename,
+    "textDocument/rename": answers.rename,
+    "textDocument/documentLink": answers.links,
+    "workspace/symbol": answers.workspace_symbols,
+    "textDocument/documentSymbol": whole.outline,
+    "textDocument/foldingRange": whole.folding,
+    "textDocument/formatting": whole.formatting,
+    "textDocument/rangeFormatting": whole.range_formatting,
+    "textDocument/codeAction": whole.actions,
 }
 
 
 class LanguageServer:
-    """The state of one connection. `documents` are the open texts, by their address."""
+    """The state of one connection."""
 
     def __init__(self, given: IO[bytes], taken: IO[bytes]) -> None:
         self._in, self._out = given, taken
-        self.documents: dict[str, Document] = {}
+        self.workspace = Workspace()
         self._queue: queue.Queue[Json | None] = queue.Queue()
         self._cancelled: set[object] = set()
         self._is_shut = False
+        self._refreshes_hints = False
+        self._unfinished: dict[str, int] = {}  # texts with nets to build: how many are built
+        self._tokens: dict[str, tuple[int, list[int]]] = {}  # the last ones sent, with their number
+        self._numbers = 0
         self._methods: dict[str, Callable[[Json], object]] = {
             "initialize": self._initialize,
             "shutdown": self._shutdown,
             "textDocument/didOpen": self._open,
             "textDocument/didChange": self._change,
             "textDocument/didClose": self._close,
-            "textDocument/completion": self._completion,
-            "textDocument/signatureHelp": self._signature,
-            "textDocument/hover": self._hover,
+            "workspace/didChangeWatchedFiles": self._files_changed,
+            "workspace/didChangeWorkspaceFolders": self._folders_changed,
             "textDocument/inlayHint": self._hints,
-            "textDocument/definition": self._definition,
-            "textDocument/references": self._references,
-            "textDocument/rename": self._rename,
-            "textDocument/documentSymbol": self._symbols,
-            "textDocument/foldingRange": self._folding,
-            "textDocument/formatting": self._formatting,
-            "textDocument/codeAction": self._actions,
+            "textDocument/semanticTokens/full": self._all_tokens,
+            "textDocument/semanticTokens/full/delta": self._changed_tokens,
+            "textDocument/semanticTokens/range": self._some_tokens,
         }
 
     def run(self) -> int:
         """Answer until the editor ends the connection; returns the exit code."""
         threading.Thread(target=self._read, daemon=True).start()
-        while (message := self._queue.get()) is not None:
+        while (message := self._next()) is not None:
             if message.get("method") == "exit":
                 break
             self._answer(message)
         return 0 if self._is_shut else 1
+
+    def _next(self) -> Json | None:
+        """The next message; nets are built while there is none."""
+        while self._unfinished and self._queue.empty():
+            self._build()
+        return self._queue.get()
 
     def _read(self) -> None:
         """Put what the editor sends into the queue; note what it cancels."""
@@ -113,7 +125,7 @@ class LanguageServer:
             while True:
                 message = read_message(self._in)
                 if message.get("method") == "$/cancelRequest":
-                    self._cancelled.add(message["params"]["id"])
+                    self._cancelled.add((message.get("params") or {}).get("id"))
                     continue
                 self._queue.put(message)
                 if message.get("method") == "exit":
@@ -122,34 +134,50 @@ class LanguageServer:
             self._queue.put(None)
 
     def _answer(self, message: Json) -> None:
-        identity, method = message.get("id"), str(message.get("method", ""))
-        act = self._methods.get(method)
-        if act is None or "invalid" in message:
-            if identity is not None and method:
-                self._fail(identity, METHOD_NOT_FOUND, f"unknown method {method}")
-            elif "invalid" in message:
-                self._fail(None, INVALID_REQUEST, "this is not a message")
+        identity, method = message.get("id"), message.get("method")
+        if method is None and identity is not None and "invalid" not in message:
+            return  # the answer to a request of ours
+        if not isinstance(method, str) or "invalid" in message:
+            self._fail(identity, INVALID_REQUEST, "this is not a message")
             return
-        if identity in self._cancelled:
+        if identity is not None and identity in self._cancelled:
             self._cancelled.discard(identity)
             self._fail(identity, REQUEST_CANCELLED, "cancelled")
             return
+        params = message.get("params") or {}
         try:
-            result = act(message.get("params") or {})
+            if method in _ANSWERS:
+                result = _ANSWERS[method](self.workspace, params)
+            elif method in self._methods:
+                result = self._methods[method](params)
+            else:
+                if identity is not None:
+                    self._fail(identity, METHOD_NOT_FOUND, f"unknown method {method}")
+                return
+        except RefusedError as refusal:
+            self._fail(identity, REQUEST_FAILED, str(refusal))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             if identity is not None:
                 self._fail(identity, INTERNAL_ERROR, f"{method}: {error!r}")
-            return
-        if identity is not None:
-            write_message(self._out, {"id": identity, "result": result})
+        else:
+            if identity is not None:
+                write_message(self._out, {"id": identity, "result": result})
 
     def _fail(self, identity: object, code: int, words: str) -> None:
         write_message(self._out, {"id": identity, "error": {"code": code, "message": words}})
 
     # ---- the connection
 
-    def _initialize(self, _: Json) -> Json:
+    def _initialize(self, params: Json) -> Json:
         about = {"name": "netdsl", "version": __version__}
+        folders = params.get("workspaceFolders") or []
+        addresses = [folder["uri"] for folder in folders]
+        if not folders and params.get("rootUri"):
+            addresses = [params["rootUri"]]
+        paths = map(path_of, addresses)
+        self.workspace.folders = [path for path in paths if path is not None]
+        able = (params.get("capabilities") or {}).get("workspace") or {}
+        self._refreshes_hints = bool((able.get("inlayHint") or {}).get("refreshSupport"))
         return {"capabilities": CAPABILITIES, "serverInfo": about}
 
     def _shutdown(self, _: Json) -> None:
@@ -163,8 +191,7 @@ class LanguageServer:
 
     def _change(self, params: Json) -> None:
         address = params["textDocument"]["uri"]
-        document = self.documents[address]
-        source = document.source
+        source = self.workspace.documents[address].source
         for change in params["contentChanges"]:
             text = change["text"]
             if "range" in change:
@@ -176,18 +203,71 @@ class LanguageServer:
 
     def _close(self, params: Json) -> None:
         address = params["textDocument"]["uri"]
-        self.documents.pop(address, None)
+        self.workspace.close(address)
+        self._unfinished.pop(address, None)
+        self._tokens.pop(address, None)
         self._publish(address, [])
+        self._recheck_importers(path_of(address))
+
+    def _files_changed(self, params: Json) -> None:
+        for change in params["changes"]:
+            self._recheck_importers(path_of(change["uri"]))
+
+    def _folders_changed(self, params: Json) -> None:
+        event = params["event"]
+        gone = {path_of(folder["uri"]) for folder in event["removed"]}
+        new = [path_of(folder["uri"]) for folder in event["added"]]
+        kept = [path for path in self.workspace.folders if path not in gone]
+        self.workspace.folders = [*kept, *(path for path in new if path is not None)]
 
     def _take(self, address: str, text: str) -> None:
-        """Check a version of a text, and send its diagnostics unless a newer one is waiting."""
-        path = path_of(address)
-        source = SourceFile(os.path.basename(path or address), text, path)
-        document = self.documents[address] = Document(source, self.documents.get(address))
+        """Take a version of a text; its nets are built when no newer one is waiting."""
+        self.workspace.take(address, text)
+        self._begin(address)
+        self._recheck_importers(path_of(address))
+
+    def _recheck_importers(self, path: str | None) -> None:
+        """Take the open texts again that import a file, which has changed."""
+        for address in self.workspace.importers(path) if path is not None else []:
+            self.workspace.take(address, self.workspace.documents[address].source.text)
+            self._begin(address)
+
+    # ---- diagnostics
+
+    def _begin(self, address: str) -> None:
+        """Send the diagnostics of a version at once if no net must be built for them."""
+        self._unfinished.pop(address, None)
         if self._has_newer(address):
             return
-        found = document.diagnostics()
-        self._publish(address, [self._diagnostic(address, d, source) for d in found])
+        if self.workspace.documents[address].waiting():
+            self._unfinished[address] = 0
+        else:
+            self._finish(address)
+
+    def _build(self) -> None:
+        """Build a net of the text that was edited last.
+
+        Its diagnostics are sent after the first net, which is the one that is built in the shortest
+        time, and after the last.
+        """
+        address = list(self._unfinished)[-1]
+        document = self.workspace.documents[address]
+        if document.build_next():
+            self._unfinished[address] += 1
+            if self._unfinished[address] == 1 and document.waiting():
+                found = document.diagnostics_so_far()
+                self._publish(address, diagnostics_of(self.workspace, address, found))
+        if not document.waiting():
+            self._finish(address)
+
+    def _finish(self, address: str) -> None:
+        was_built = self._unfinished.pop(address, None) is not None
+        found = self.workspace.documents[address].diagnostics()
+        self._publish(address, diagnostics_of(self.workspace, address, found))
+        if was_built and self._refreshes_hints:
+            self._numbers += 1
+            method = "workspace/inlayHint/refresh"
+            write_message(self._out, {"id": f"netdsl-{self._numbers}", "method": method})
 
     def _has_newer(self, address: str) -> bool:
         """Whether another change of a text waits in the queue."""
@@ -204,170 +284,33 @@ class LanguageServer:
         method = "textDocument/publishDiagnostics"
         write_message(self._out, {"method": method, "params": params})
 
-    def _diagnostic(self, address: str, diagnostic: Diagnostic, source: SourceFile) -> Json:
-        span = diagnostic.span
-        if span is None or span.file is not source:
-            span = Span(source, 0, 0)
-        words = diagnostic.message
-        if diagnostic.help:
-            words += f"\nhelp: {diagnostic.help}"
-        related = [
-            {"location": _location(note.span, source, address), "message": note.message}
-            for note in diagnostic.notes
-            if note.span is not None
-        ]
-        return {
-            "range": range_of(span),
-            "severity": SEVERITIES[diagnostic.severity],
-            "code": diagnostic.code,
-            "source": "netdsl",
-            "message": words,
-            "relatedInformation": related,
-        }
-
-    # ---- what is asked about a place
-
-    def _place(self, params: Json) -> tuple[Document, int]:
-        document = self.documents[params["textDocument"]["uri"]]
-        return document, offset_of(document.source, params["position"])
-
-    def _completion(self, params: Json) -> Json:
-        document, offset = self._place(params)
-        items = [
-            {
-                "label": item.label,
-                "kind": COMPLETION_KINDS[item.kind],
-                "detail": item.detail,
-                "sortText": f"{number:04}",
-                "textEdit": {
-                    "range": range_of(Span(document.source, item.start, offset)),
-                    "newText": item.insert,
-                },
-            }
-            for number, item in enumerate(completions(document, offset))
-        ]
-        return {"isIncomplete": False, "items": items}
-
-    def _signature(self, params: Json) -> Json | None:
-        found = signature_at(*self._place(params))
-        if found is None:
-            return None
-        arguments = [{"label": text, "documentation": doc} for text, doc in found.arguments]
-        made: Json = {"label": found.label, "parameters": arguments}
-        if found.active is not None:
-            made["activeParameter"] = found.active
-        return {"signatures": [made], "activeSignature": 0}
-
-    def _hover(self, params: Json) -> Json | None:
-        document, offset = self._place(params)
-        found = hover(document, offset)
-        if found is None:
-            return None
-        return {
-            "contents": {"kind": "markdown", "value": "\n\n".join(found.paragraphs)},
-            "range": range_of(Span(document.source, found.start, found.end)),
-        }
+    # ---- hints and colours, which depend on what the editor has
 
     def _hints(self, params: Json) -> list[Json]:
-        document = self.documents[params["textDocument"]["uri"]]
-        first, last = (int(params["range"][end]["line"]) + 1 for end in ("start", "end"))
-        source = document.source
-        made: dict[int, Json] = {}
-        for name in document.names:
-            checked = document.checked(name)
-            if checked is None:
-                continue
-            for hint in hints(checked, source):
-                if first <= hint.line <= last and hint.line not in made:
-                    end = source.start_of(hint.line) + len(source.line(hint.line))
-                    place = position(source, end)
-                    made[hint.line] = {"position": place, "label": hint.shape, "paddingLeft": True}
-        return list(made.values())
+        """The hints of a range; an editor that cannot be told of new ones waits for all."""
+        address, _ = document_of(self.workspace, params)
+        if not self._refreshes_hints and address in self._unfinished:
+            self._finish(address)
+        return answers.inlay_hints(self.workspace, params)
 
-    def _definition(self, params: Json) -> Json | None:
-        document, offset = self._place(params)
-        found = definition_at(document, offset)
-        if found is None:
-            return None
-        return {"uri": params["textDocument"]["uri"], "range": range_of(found.place)}
+    def _all_tokens(self, params: Json) -> Json:
+        address, _ = document_of(self.workspace, params)
+        data = whole.all_tokens(self.workspace, params)
+        return {"resultId": str(self._keep_tokens(address, data)), "data": data}
 
-    def _references(self, params: Json) -> list[Json]:
-        document, offset = self._place(params)
-        found = definition_at(document, offset)
-        spans = [] if found is None else uses(document, found)
-        address = params["textDocument"]["uri"]
-        return [{"uri": address, "range": range_of(span)} for span in spans]
+    def _keep_tokens(self, address: str, data: list[int]) -> int:
+        self._numbers += 1
+        self._tokens[address] = self._numbers, data
+        return self._numbers
 
-    def _rename(self, params: Json) -> Json | None:
-        document, offset = self._place(params)
-        name = str(params["newName"])
-        found = definition_at(document, offset)
-        if found is None or not name.isidentifier():
-            return None
-        edits = [{"range": range_of(span), "newText": name} for span in uses(document, found)]
-        return {"changes": {params["textDocument"]["uri"]: edits}}
+    def _changed_tokens(self, params: Json) -> Json:
+        address, _ = document_of(self.workspace, params)
+        number, old = self._tokens.get(address, (0, []))
+        if str(number) != params.get("previousResultId"):
+            return self._all_tokens(params)
+        data = whole.all_tokens(self.workspace, params)
+        made = {"resultId": str(self._keep_tokens(address, data))}
+        return {**made, "edits": difference(old, data)}
 
-    # ---- what is asked about a whole text
-
-    def _symbols(self, params: Json) -> list[Json]:
-        return [_symbol(s) for s in symbols(self.documents[params["textDocument"]["uri"]])]
-
-    def _folding(self, params: Json) -> list[Json]:
-        found = symbols(self.documents[params["textDocument"]["uri"]])
-        lines = [(s.whole.first.line - 1, s.whole.last.line - 1) for s in found]
-        return [{"startLine": a, "endLine": b} for a, b in lines if b > a]
-
-    def _formatting(self, params: Json) -> list[Json]:
-        source = self.documents[params["textDocument"]["uri"]].source
-        try:
-            text = format_source(source)
-        except NetdslError:
-            return []
-        whole = Span(source, 0, len(source.text))
-        return [] if text == source.text else [{"range": range_of(whole), "newText": text}]
-
-    def _actions(self, params: Json) -> list[Json]:
-        """A quick fix for each diagnostic in a range that has a certain one."""
-        address = params["textDocument"]["uri"]
-        document = self.documents[address]
-        first, last = (int(params["range"][end]["line"]) + 1 for end in ("start", "end"))
-        made = []
-        for diagnostic in document.diagnostics():
-            line = diagnostic.line
-            edits = [e for e in diagnostic.fix if e.span.file is document.source]
-            if line is None or not edits or not first <= line <= last:
-                continue
-            changes = [{"range": range_of(e.span), "newText": e.text} for e in edits]
-            made.append(
-                {
-                    "title": f"Fix: {diagnostic.message}",
-                    "kind": "quickfix",
-                    "diagnostics": [self._diagnostic(address, diagnostic, document.source)],
-                    "isPreferred": True,
-                    "edit": {"changes": {address: changes}},
-                }
-            )
-        return made
-
-
-def path_of(address: str) -> str | None:
-    """The path of a `file:` address; None for a text that is in no file."""
-    parts = urlparse(address)
-    return unquote(parts.path) if parts.scheme == "file" else None
-
-
-def _location(span: Span, source: SourceFile, address: str) -> Json:
-    """A place with the address of its file, given that of the open text."""
-    if span.file is not source and span.file.path is not None:
-        address = "file://" + pathname2url(span.file.path)
-    return {"uri": address, "range": range_of(span)}
-
-
-def _symbol(symbol: Symbol) -> Json:
-    return {
-        "name": symbol.name,
-        "kind": SYMBOL_KINDS[symbol.kind],
-        "range": range_of(symbol.whole),
-        "selectionRange": range_of(symbol.place),
-        "children": [_symbol(inner) for inner in symbol.inside],
-    }
+    def _some_tokens(self, params: Json) -> Json:
+        return {"data": whole.tokens_of_range(self.workspace, params)}

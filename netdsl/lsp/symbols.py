@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.lsp.uses import name_of_let
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from netdsl.lsp.document import Document
 
 _WORD = re.compile(r'#[^\n]*|"[^"\n]*"|@?[A-Za-z_]\w*')
+_PATH = re.compile(r"@[\w.{}]+\.$")  # the part of a reference before a name
 NET, BLOCK, LET, LABEL, TRAIN = "net", "block", "let", "label", "train"
 
 
@@ -33,7 +35,7 @@ def symbols(document: Document) -> list[Symbol]:
     if program is None or program.source is not document.source:
         return []
     tree = program.module.tree
-    found = [_of_let(let) for let in tree.lets]
+    found = [Symbol(let.name, LET, name_of_let(let), let.span) for let in tree.lets]
     for item in tree.definitions:
         labels: tuple[Symbol, ...] = ()
         if isinstance(item, ast.Definition):
@@ -45,19 +47,15 @@ def symbols(document: Document) -> list[Symbol]:
     return sorted(found, key=lambda symbol: symbol.whole.start)
 
 
-def _of_let(let: ast.Let) -> Symbol:
-    start = let.span.start + let.span.text.index(let.name, len("let"))
-    place = Span(let.span.file, start, start + len(let.name))
-    return Symbol(let.name, LET, place, let.span)
-
-
 def _labels(body: ast.Body) -> Iterator[Symbol]:
     """The plain labels of a body, and of what is inside it."""
     for part in body.walk():
         if isinstance(part, (ast.Element, ast.Input, ast.Output)) and part.label is not None:
             pieces = part.label.pieces
             if len(pieces) == 1 and isinstance(pieces[0], str):
-                yield Symbol(pieces[0], LABEL, part.label.span, part.span)
+                place, span = part.label.span, part.span
+                whole = Span(span.file, min(place.start, span.start), max(place.end, span.end))
+                yield Symbol(pieces[0], LABEL, place, whole)
 
 
 def definition_at(document: Document, offset: int) -> Symbol | None:
@@ -76,30 +74,51 @@ def definition_at(document: Document, offset: int) -> Symbol | None:
     return next((top for top in tops if top.name == name and top.kind != TRAIN), None)
 
 
-def uses(document: Document, symbol: Symbol) -> list[Span]:
-    """Every place that has a name in the meaning of a definition, itself included."""
-    text = document.source.text
-    scope = Span(document.source, 0, len(text))
-    if symbol.kind == LABEL:
-        scope = next((top.whole for top in symbols(document) if symbol in top.inside), symbol.whole)
-    found = []
-    for match in _WORD.finditer(text, scope.start, scope.end):
-        word = match[0]
-        if word.lstrip("@") != symbol.name or word[0] in '#"':
-            continue
-        start = match.end() - len(symbol.name)
-        is_of_label = word[0] == "@"
-        if start == symbol.place.start:
-            is_of_label = symbol.kind == LABEL
-        if (symbol.kind == LABEL) == is_of_label or _is_in_expect(text, scope.start, start):
-            found.append(Span(document.source, start, match.end()))
-    return found
+def label_uses(document: Document, place: Span) -> list[Span]:
+    """Every place that names the label at a place, itself included.
+
+    They are in its net or block, and in the `expect` lines of the members of the net. A part of a
+    path such as `@stem.first` counts if no other label there has the name.
+    """
+    text, name = document.source.text, place.text
+    tops = [top for top in symbols(document) if _has_label(top, place)]
+    is_only = sum(label.name == name for top in tops for label in top.inside) == 1
+    scopes = [place, *(top.whole for top in tops)]
+    scopes += [span for top in tops for span in _members(document, top.name)]
+    found = {place.start: place}
+    for scope in scopes:
+        for match in _WORD.finditer(text, scope.start, scope.end):
+            word, start = match[0], match.end() - len(name)
+            if word.lstrip("@") != name or word[0] in '#"':
+                continue
+            is_use = word[0] == "@" or _is_in_expect(text, scope.start, start)
+            if text[start - 1] == ".":
+                is_use = is_only and (is_use or bool(_PATH.search(text[scope.start : start])))
+            if is_use:
+                found[start] = Span(document.source, start, match.end())
+    return [found[start] for start in sorted(found)]
+
+
+def _has_label(top: Symbol, place: Span) -> bool:
+    return any(label.place.start == place.start for label in top.inside)
+
+
+def _members(document: Document, net: str) -> list[Span]:
+    """The nets that are made of a net, directly or through others."""
+    assert document.last is not None
+    items = document.last.module.tree.definitions
+    made, names = list[Span](), [net]
+    for name in names:  # it grows: a member can have members
+        found = [item for item in items if isinstance(item, ast.Alias) and item.target == name]
+        made += [item.span for item in found]
+        names += [item.name for item in found if item.name not in names]
+    return made
 
 
 def _is_in_expect(text: str, first: int, start: int) -> bool:
     """Whether a name is in an `expect` line, where labels have no `@`."""
     line = text[max(first, text.rfind("\n", 0, start) + 1) : start]
-    return line.lstrip().startswith("expect")
+    return re.search(r"(?:^|[{|])\s*expect\b", line) is not None
 
 
 def _word_at(text: str, offset: int) -> re.Match[str] | None:

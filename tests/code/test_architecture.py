@@ -254,6 +254,7 @@ BOUNDARY = {
     "ir.op",
     "library",
     "look.attribution",
+    "lsp.completion",
     "render",
     "syntax.parser",
     "train.logs",
@@ -381,6 +382,15 @@ def test_export_loads_no_runtime(tmp_path: Path) -> None:
         "onnxruntime",
     }
     assert not loaded("export", "lenet5:LeNet5", "-o", str(tmp_path / "n.py")) & HEAVY
+
+
+def test_the_language_server_loads_little() -> None:
+    """The language server loads neither torch nor onnx, and what trains nets only when asked."""
+    code = "import sys, netdsl.lsp.server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(done.stdout.split())
+    assert not {name.split(".")[0] for name in modules} & {*HEAVY, "numpy"}
+    assert not {"netdsl.train", "netdsl.data"} & modules
 
 
 def test_importing_netdsl_loads_little() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -284,8 +285,6 @@ def test_a_file_on_standard_input_among_others(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`-` can be named once more than it can be read."""
-    import io
-
     stdin = io.TextIOWrapper(io.BytesIO(GOOD.format("Given").encode()))
     monkeypatch.setattr("sys.stdin", stdin)
     made = document(capsys, "-", "b.net", "-", "--format", "json")
@@ -302,3 +301,15 @@ def test_only_of_several_files(folder: Path, capsys: pytest.CaptureFixture[str])
 def test_a_name_without_its_suffix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The help has the whole name of the file, and not the list of the library."""
     assert "help: write `b.net`\n" in run_command(capsys, "check", "b", code=1)[1]
+
+
+def test_a_net_on_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `--`, `-:NET` is one of the nets on standard input."""
+    text = GOOD.format("One") + GOOD.format("Two")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    table, errors = run_command(capsys, "check", "--", "-:Two")
+    assert "Two" in table
+    assert "One" not in table
+    assert errors == ""

@@ -95,8 +95,9 @@ class Client:
         self.notify("textDocument/didChange", textDocument=document, contentChanges=[*changes])
 
     def found(self, address: str = ADDRESS) -> list[Json]:
-        """The diagnostics of a text, once everything before has been answered."""
-        self.ask("textDocument/foldingRange", textDocument={"uri": address})
+        """The diagnostics of a text: hints are answered when all nets have been built."""
+        whole = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}
+        self.ask("textDocument/inlayHint", textDocument={"uri": address}, range=whole)
         return self.diagnostics[address]
 
     def close(self) -> int:
@@ -205,7 +206,13 @@ def test_definition_references_and_rename(client: Client) -> None:
     assert [place["range"]["start"]["line"] for place in places] == [0, 7]
     edits = client.at("textDocument/rename", 6, 5, newName="first")["changes"][ADDRESS]
     assert [edit["range"]["start"]["line"] for edit in edits] == [6, 11]
-    assert client.at("textDocument/rename", 6, 5, newName="two words") is None
+    refused = client.send(
+        "textDocument/rename",
+        textDocument={"uri": ADDRESS},
+        position={"line": 6, "character": 5},
+        newName="two words",
+    )
+    assert "`two words` is not a name" in client.answer(refused)["error"]["message"]
 
 
 def test_symbols_and_folding(client: Client) -> None:
