@@ -25,6 +25,7 @@ QUIET = {
     "check": "print only errors, the warnings that --deny makes errors, and what --format, --csv or"
     " --markdown asks for",
     "draw": "print only errors",
+    "diff": "print only errors, and JSON if --format asks for it",
     "fmt": "print only errors, and what --diff or - asks for",
     "export": "print only errors",
     "verify": "print only errors, and JSON if --format asks for it",

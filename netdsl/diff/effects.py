@@ -1,0 +1,144 @@
+"""How two graphs differ, layer by layer, once their layers are matched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.diff.parts import comparable
+from netdsl.diff.wiring import Wiring
+from netdsl.ops.args import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.diff.matching import Matching
+    from netdsl.diff.parts import Part
+    from netdsl.ir.graph import Value
+
+WHATS = (
+    "input",
+    "output",
+    "removed",
+    "added",
+    "moved",
+    "replaced",
+    "block",
+    "wrapped",
+    "unwrapped",
+    "argument",
+    "inputs",
+    "renamed",
+    "frozen",
+    "shared",
+)
+
+
+class Effect(NamedTuple):
+    """One difference of one layer or scope, or of an input of the net.
+
+    `what` is one of `WHATS`; `a` and `b` are the parts of the two nets, of which one is None if it
+    is new or gone. `name`, `old` and `new` are those of an argument, or the labels, kinds, shapes
+    or inputs that differ.
+    """
+
+    what: str
+    a: Part | Value | None
+    b: Part | Value | None
+    name: str = ""
+    old: str = ""
+    new: str = ""
+
+    @property
+    def part(self) -> Part | Value:
+        """The part of the second net, or of the first if it is gone."""
+        part = self.b or self.a
+        assert part is not None
+        return part
+
+
+def effects_of(matching: Matching) -> list[Effect]:
+    """All differences but those of shapes and positions, in the order of the second net."""
+    wiring = Wiring(matching)
+    effects = [
+        *_of_inputs(matching),
+        *(Effect("removed", a, None) for a in matching.removed),
+        *(Effect("added", None, b) for b in matching.added),
+        *(Effect("replaced", a, b, "", _kind(a), _kind(b)) for a, b in matching.replaced),
+        *(Effect("wrapped", None, b) for b in matching.wrapped),
+        *(Effect("unwrapped", a, None) for a in matching.unwrapped),
+        *(Effect("moved", a, b) for a, b in matching.moved if wiring.has_moved(a, b)),
+    ]
+    for a, b in matching.pairs():
+        effects += _of_pair(a, b, wiring)
+    replaced = {id(a) for a, _ in matching.replaced}
+    effects = [e for e in effects if not (e.what == "renamed" and id(e.a) in replaced)]
+    return [*effects, *_of_outputs(matching, effects)]
+
+
+def _of_inputs(matching: Matching) -> Iterator[Effect]:
+    """The differences of the inputs, which are compared in their order."""
+    before, after = (graph.inputs for graph in matching.graphs)
+    for a, b in zip(before, after, strict=False):
+        if a.name != b.name:
+            yield Effect("input", a, b, "name", a.name, b.name)
+        if a.type != b.type:
+            yield Effect("input", a, b, "", str(a.type), str(b.type))
+    for a in before[len(after) :]:
+        yield Effect("input", a, None, "", str(a.type), "")
+    for b in after[len(before) :]:
+        yield Effect("input", None, b, "", "", str(b.type))
+
+
+def _of_outputs(matching: Matching, effects: list[Effect]) -> Iterator[Effect]:
+    """The outputs that are called or chosen differently, unless a layer's new name says so."""
+    before, after = (graph.outputs for graph in matching.graphs)
+    renamed = {(e.old, e.new) for e in effects if e.what == "renamed"}
+    for a, b in zip(before, after, strict=False):
+        if a.name != b.name and (a.name, b.name) not in renamed:
+            yield Effect("output", a.value, b.value, "name", a.name, b.name)
+    for a in before[len(after) :]:
+        yield Effect("output", a.value, None, "", a.name, "")
+    for b in after[len(before) :]:
+        yield Effect("output", None, b.value, "", "", b.name)
+
+
+def _kind(part: Part) -> str:
+    return part.kind or "group"
+
+
+def _of_pair(a: Part, b: Part, wiring: Wiring) -> Iterator[Effect]:
+    """The differences between two parts that are the same part of the two nets."""
+    if a.label != b.label and a.outer is not None:
+        yield Effect("renamed", a, b, "", a.item.label, b.item.label)
+    if not a.is_layer:
+        if a.kind != b.kind:
+            yield Effect("block", a, b, "", _kind(a), _kind(b))
+        return
+    if a.kind == b.kind:
+        yield from _arguments(a, b, wiring)
+    changed = wiring.changed_inputs(a, b)
+    if changed is not None:
+        yield Effect("inputs", a, b, "", *changed)
+    if a.node.frozen != b.node.frozen:
+        words = ("learned", "frozen")
+        yield Effect("frozen", a, b, "", words[a.node.frozen], words[b.node.frozen])
+    sharing = wiring.sharing(a), wiring.sharing(b)
+    if sharing[0] != sharing[1]:
+        shown = [f"the weights of {s[1]}" if s else "weights of its own" for s in sharing]
+        yield Effect("shared", a, b, "", *shown)
+
+
+def _arguments(a: Part, b: Part, wiring: Wiring) -> Iterator[Effect]:
+    old, new = a.node.op.given, b.node.op.given
+    for name in old:
+        if comparable(old[name]) != comparable(new[name]) or wiring.other_weight(
+            old[name], new[name]
+        ):
+            yield Effect("argument", a, b, name, shown(old[name]), shown(new[name]))
+
+
+def shown(value: object) -> str:
+    """The value of an argument, as its author would write it."""
+    if isinstance(value, tuple) and value and all(type(v) is int for v in value):
+        return "x".join(map(str, value))
+    return "none" if value is None else show(value).strip('"')

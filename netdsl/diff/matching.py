@@ -1,0 +1,280 @@
+"""Which layer of one net is which layer of another.
+
+The trees of scopes are compared from the top down. The members of two scopes are aligned in their
+order, by kinds, labels, arguments and content. A scope that only one net has, around members that
+both have, is opened. What is left over in both nets and equal has moved, and what is left over in
+the same place of both has been replaced.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from netdsl.diff.align import align
+from netdsl.diff.parts import Parts, comparable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from netdsl.diff.parts import Part
+    from netdsl.ir.graph import Graph
+
+_SIMILAR = 0.5  # the common share of a scope and its surroundings at which it is opened
+
+
+class Matching:
+    """The pairs of parts of two nets, and what is left over.
+
+    `wrapped` are scopes around parts that the first net has without them, `unwrapped` the scopes
+    that the second net lacks. `removed` and `added` are the outermost parts that only one net has.
+    `moved` and `replaced` are pairs; a pair of layers that is replaced has two kinds.
+    """
+
+    def __init__(self, before: Graph, after: Graph) -> None:
+        parts = Parts()
+        self.graphs = before, after
+        self.before, self.after = parts.tree(before), parts.tree(after)
+        self.partners: dict[int, Part] = {}  # by the id of a part of either net
+        self.wrapped: list[Part] = []
+        self.unwrapped: list[Part] = []
+        self.moved: list[tuple[Part, Part]] = []
+        self.replaced: list[tuple[Part, Part]] = []
+        self._worths: dict[tuple[int, int], float] = {}
+        self._pair(self.before, self.after)
+        self._match_all()
+        self._find_moves()
+        self._find_replaced()
+        self.removed = self._left(self.before)
+        self.added = self._left(self.after)
+
+    def pairs(self) -> Iterable[tuple[Part, Part]]:
+        """The pairs in the order of the first net."""
+        for part in self.before.walk():
+            if id(part) in self.partners:
+                yield part, self.partners[id(part)]
+
+    def partner(self, part: Part) -> Part | None:
+        """The part of the other net that is this one."""
+        return self.partners.get(id(part))
+
+    def _pair(self, a: Part, b: Part) -> None:
+        self.partners[id(a)], self.partners[id(b)] = b, a
+
+    def _pair_whole(self, a: Part, b: Part) -> None:
+        """Pair two equal parts, and all that is inside."""
+        for x, y in zip(a.walk(), b.walk(), strict=True):
+            self._pair(x, y)
+
+    # ---- from the top down
+
+    def _match_all(self) -> None:
+        waiting = [(self.before.members, self.after.members)]
+        while waiting:
+            members_a, members_b = self._opened(*waiting.pop())
+            pairs = align(members_a, members_b, lambda part: part.exact, self.worth)
+            chosen = [(members_a[i], members_b[j]) for i, j in pairs]
+            chosen += self._opened_gaps(members_a, members_b, pairs)
+            for a, b in chosen:
+                if a.content == b.content:
+                    self._pair_whole(a, b)
+                else:
+                    self._pair(a, b)
+                    waiting.append((a.members, b.members))
+
+    def _opened(self, a: list[Part], b: list[Part]) -> tuple[list[Part], list[Part]]:
+        """The members, with those of scopes that only one net has around equal members."""
+        opened_b = [s for s in b if _is_around(s, b, a)]
+        opened_a = [s for s in a if _is_around(s, a, b)]
+        self.wrapped += opened_b
+        self.unwrapped += opened_a
+        return _without(a, opened_a), _without(b, opened_b)
+
+    def _opened_gaps(
+        self, a: list[Part], b: list[Part], pairs: list[tuple[int, int]]
+    ) -> list[tuple[Part, Part]]:
+        """Further pairs between those that are aligned, in scopes that only one net has."""
+        found: list[tuple[Part, Part]] = []
+        i = j = 0
+        for x, y in [*pairs, (len(a), len(b))]:
+            gap_a, gap_b = a[i:x], b[j:y]
+            if gap_a and gap_b:
+                found += self._opened_gap(gap_a, gap_b)
+            i, j = x + 1, y + 1
+        return found
+
+    def _opened_gap(self, a: list[Part], b: list[Part]) -> list[tuple[Part, Part]]:
+        """The pairs between two lists without any, once a scope of one of them is opened."""
+        for scopes, others, opened in ((b, a, self.wrapped), (a, b, self.unwrapped)):
+            for scope in (s for s in scopes if _is_similar(s, others)):
+                left, right = a, b
+                if scopes is b:
+                    right = _without(b, [scope])
+                else:
+                    left = _without(a, [scope])
+                inner = align(left, right, lambda part: part.exact, self.worth)
+                chosen = [(left[p], right[q]) for p, q in inner]
+                inside = [p for pair in chosen for p in pair if p.outer is scope]
+                if 2 * len(inside) >= len(scope.members):
+                    opened.append(scope)
+                    return chosen
+        return []
+
+    def worth(self, a: Part, b: Part) -> float:
+        """How much it is worth to pair two parts; 0 if they have nothing to do with each other."""
+        key = a.exact, b.exact
+        known = self._worths.get(key)
+        if known is None:
+            known = self._worths[key] = _worth(a, b)
+        return known
+
+    # ---- what is left
+
+    def _left(self, tree: Part) -> list[Part]:
+        """The outermost parts without a partner, in the order of the text."""
+        opened = set(map(id, [*self.wrapped, *self.unwrapped]))
+        known = {id(part) for pair in self.replaced for part in pair} | set(self.partners)
+        whole = {id(p) for pair in self.replaced for p in pair if id(p) not in self.partners}
+        left: list[Part] = []
+        waiting = [tree]
+        while waiting:
+            part = waiting.pop()
+            if id(part) in known or id(part) in opened or _has_paired(part, known):
+                waiting += reversed([] if id(part) in whole else part.members)
+            else:
+                left.append(part)
+        return left
+
+    def _find_moves(self) -> None:
+        """Pair equal parts that are left over, the largest first."""
+        keys: tuple[Callable[[Part], int], ...] = (lambda p: p.exact, lambda p: p.content)
+        for key in keys:
+            places: dict[int, list[Part]] = {}
+            for part in self._all_left(self.after):
+                places.setdefault(key(part), []).append(part)
+            for part in sorted(self._all_left(self.before), key=lambda p: -p.size):
+                if id(part) in self.partners:
+                    continue
+                free = [p for p in places.get(key(part), []) if self._can_move(part, p)]
+                if free:
+                    self._pair_whole(part, free[0])
+                    self.moved.append((part, free[0]))
+
+    def _all_left(self, tree: Part) -> list[Part]:
+        """All parts without a partner, also inside others."""
+        return [p for left in self._left(tree) for p in left.walk() if id(p) not in self.partners]
+
+    def _can_move(self, a: Part, b: Part) -> bool:
+        """Whether a part can be another one in another place.
+
+        A layer that has no label moves only within its scope: its like can be anywhere.
+        """
+        if id(b) in self.partners or any(id(p) in self.partners for p in b.walk()):
+            return False
+        if any(id(p) in self.partners for p in a.walk()) or a.is_layer != b.is_layer:
+            return False
+        assert a.outer is not None
+        assert b.outer is not None
+        if self.partner(a.outer) is b.outer:
+            return True
+        if self.partner(a.outer) is None and self.partner(b.outer) is None:
+            return False
+        return a.size > 2 or bool(a.label and a.label == b.label)
+
+    def _find_replaced(self) -> None:
+        """Pair what is left over in the same place, if there is as much of it in both nets."""
+        places: dict[tuple[int, int], tuple[list[Part], list[Part]]] = {}
+        for side, tree in enumerate((self.before, self.after)):
+            for part in self._left(tree):
+                places.setdefault(self._place(part, side), ([], []))[side].append(part)
+        for removed, added in places.values():
+            if len(removed) != len(added):
+                continue
+            for a, b in zip(removed, added, strict=True):
+                if a.is_layer and b.is_layer:
+                    self._pair(a, b)
+                self.replaced.append((a, b))
+
+    def _place(self, part: Part, side: int) -> tuple[int, int]:
+        """The scope and the sibling before a part, both as parts of the second net."""
+        outer = part.outer
+        assert outer is not None
+        before = next(
+            (p for p in reversed(outer.members[: part.place]) if id(p) in self.partners), None
+        )
+        numbers = []
+        for other in (outer, before):
+            partner = None if other is None else self.partner(other)
+            shown = partner if side == 0 else other
+            numbers.append(id(shown) if shown is not None else 0)
+        return numbers[0], numbers[1]
+
+
+def _worth(a: Part, b: Part) -> float:
+    if a.is_layer != b.is_layer:
+        return 0
+    label = 0.0
+    if a.label and b.label:
+        label = 4 if a.label == b.label else -2
+    elif a.label == b.label:
+        label = 2
+    if a.is_layer:
+        if a.kind != b.kind:
+            return 0
+        return 4 + label + (4 if a.content == b.content else 2 * _same_share(a, b))
+    common = a.kinds & b.kinds
+    weight = sum(n * (4 if isinstance(key, str) else 6) for key, n in common.items())
+    share = _shared(common, a, b)
+    is_same = bool(a.label and a.label == b.label) or (a.kind == b.kind and a.kind != "")
+    if share < _SIMILAR and not is_same:
+        return 0
+    return max(1.0, weight * share + label + 2 * (a.kind == b.kind))
+
+
+def _same_share(a: Part, b: Part) -> float:
+    """The share of the arguments of two layers of one kind that are equal."""
+    ours, others = a.node.op.given, b.node.op.given
+    same = [comparable(ours[name]) == comparable(others[name]) for name in ours]
+    return sum(same) / len(same) if same else 1.0
+
+
+def _shared(common: Counter[object], a: Part, b: Part) -> float:
+    """Twice the layers that two scopes have in common, of all layers in both."""
+    return 2 * sum(common.values()) / max(1, sum(a.kinds.values()) + sum(b.kinds.values()))
+
+
+def _is_around(scope: Part, beside: list[Part], others: list[Part]) -> bool:
+    """Whether the members of a scope are a run among `others`, which have no such scope."""
+    if scope.is_layer or not scope.members or any(p.content == scope.content for p in others):
+        return False
+    inside = [p.exact for p in scope.members]
+    if all(p.exact in {q.exact for q in beside} for p in scope.members):
+        return False  # they are beside the scope, too
+    keys = [p.exact for p in others]
+    starts = (i for i, key in enumerate(keys) if key == inside[0])
+    return any(keys[i : i + len(inside)] == inside for i in starts)
+
+
+def _is_similar(scope: Part, others: list[Part]) -> bool:
+    """Whether a scope without a partner has about the layers that are left beside it."""
+    if scope.is_layer or not others:
+        return False
+    total: Counter[object] = Counter()
+    for part in others:
+        total += part.kinds
+    common = scope.kinds & total
+    least = min(sum(scope.kinds.values()), sum(total.values()))
+    return sum(common.values()) > _SIMILAR * least
+
+
+def _without(parts: list[Part], opened: list[Part]) -> list[Part]:
+    """The parts, with the members of those that are opened in their place."""
+    if not opened:
+        return parts
+    inside = set(map(id, opened))
+    return [p for part in parts for p in (part.members if id(part) in inside else [part])]
+
+
+def _has_paired(part: Part, known: set[int]) -> bool:
+    """Whether anything inside a part has a partner."""
+    return any(id(p) in known for p in part.walk())

@@ -1,0 +1,186 @@
+"""The sentences about what changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diff.parts import Part
+from netdsl.words import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.diff.causes import Cause
+    from netdsl.diff.effects import Effect
+    from netdsl.diff.statements import Piece
+    from netdsl.ir.graph import Value
+
+MOST_NAMES = 3  # in a sentence
+LONGEST = 60  # characters of a piece of text
+
+
+def title_of(cause: Cause) -> str:
+    """One line about a cause."""
+    sentences = sentences_of(cause.effects)
+    if cause.key[0] == "statement":
+        if len(sentences) == 1:
+            return sentences[0]
+        return f"`{_text(cause.old)}` → `{_text(cause.new)}`"
+    return f"{_subject(cause)}: {_value(cause.old)} → {_value(cause.new)}"
+
+
+def details_of(cause: Cause) -> list[str]:
+    """Further lines about a cause whose title is about the text."""
+    sentences = sentences_of(cause.effects)
+    if cause.key[0] == "statement" and len(sentences) == 1:
+        return []
+    return sentences
+
+
+def _subject(cause: Cause) -> str:
+    """What kind of text differs."""
+    kind, *names = cause.key
+    if kind == "let":
+        return f"let {names[0]}"
+    if kind == "parameter":
+        return f"parameter `{names[1]}` of {names[0]}"
+    return "net" if kind == "net" else "loop" if kind in ("repeat", "for") else "condition"
+
+
+def _value(piece: Piece | None) -> str:
+    return _text(piece) if piece is not None and piece.words else "none"
+
+
+def _text(piece: Piece | None) -> str:
+    """A piece of a text on one line, as it is written."""
+    if piece is None:
+        return ""
+    lines = [line.partition("#")[0].strip() for line in piece.span.text.splitlines()]
+    text = " ".join(filter(None, lines)).removesuffix("{").strip()
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def sentences_of(effects: Sequence[Effect]) -> list[str]:
+    """A sentence for each kind of difference, with the layers that it is about."""
+    groups: dict[tuple[str, ...], list[Effect]] = {}
+    for effect in effects:
+        groups.setdefault(_kind(effect), []).append(effect)
+    merged: dict[tuple[object, ...], list[list[Effect]]] = {}
+    for key, group in groups.items():
+        same = tuple(id(e.part) for e in group) if key[0] == "argument" else key
+        merged.setdefault((key[0], same), []).append(group)
+    return [_sentence(parts) for parts in merged.values()]
+
+
+def _kind(effect: Effect) -> tuple[str, ...]:
+    """What makes two effects one: the same change of the same argument."""
+    kind = effect.part.kind if isinstance(effect.part, Part) else ""
+    if effect.what == "renamed":
+        return ("renamed",)
+    if effect.what == "inputs":
+        return ("inputs",)
+    return (effect.what, effect.name, effect.old, effect.new, kind)
+
+
+def _sentence(groups: list[list[Effect]]) -> str:
+    """One sentence about layers that differ in the same way; several arguments are listed."""
+    group = groups[0]
+    effect = group[0]
+    names = names_of([e.part for e in group])
+    match effect.what:
+        case "argument":
+            changes = ", ".join(f"{g[0].name} {g[0].old} → {g[0].new}" for g in groups)
+            return f"{names}: {changes}"
+        case "added" | "removed":
+            return f"{effect.what} {names}{_inside(group)}"
+        case "moved":
+            return f"moved {names}{_moved(effect)}"
+        case "renamed":
+            return _renamed(group)
+        case "replaced":
+            before = names_of([e.a or e.part for e in group], kind=False)
+            return f"{before}: {effect.old} → {effect.new}"
+        case "block":
+            return f"{names}: block {effect.old} → {effect.new}"
+        case "wrapped":
+            return f"new {_kind_of(effect.part)} {names} around {_members(effect.part)}"
+        case "unwrapped":
+            return f"no longer a {_kind_of(effect.part)} {names} around {_members(effect.part)}"
+        case "inputs":
+            more = f", and {counted(len(group) - 1, 'more layer')}" if len(group) > 1 else ""
+            return f"{name_of(effect.part)}: takes {effect.new}, took {effect.old}{more}"
+        case "input" | "output":
+            return _end(effect)
+        case _:
+            return f"{names}: {effect.old} → {effect.new}"
+
+
+def _end(effect: Effect) -> str:
+    """A sentence about an input or output of the net."""
+    what = effect.what
+    if effect.name:
+        return f"{what} {effect.old} is now called {effect.new}"
+    name = f"{what} {name_of(effect.part)}" if what == "input" else what
+    if effect.a is None:
+        return f"new {name} {effect.new}"
+    if effect.b is None:
+        return f"removed {name} {effect.old}"
+    return f"{name}: {effect.old} → {effect.new}"
+
+
+def _renamed(group: list[Effect]) -> str:
+    changes = list(dict.fromkeys(f"{e.old} → {e.new}" for e in group))
+    shown = ", ".join(changes[:MOST_NAMES]) + (", ..." if len(changes) > MOST_NAMES else "")
+    more = f" ({counted(len(group), 'place')})" if len(group) > 1 else ""
+    return f"renamed {shown}{more}"
+
+
+def _inside(group: list[Effect]) -> str:
+    """How many layers are inside of scopes."""
+    sizes = [e.part.size for e in group if isinstance(e.part, Part)]
+    return f", {counted(sum(sizes), 'layer')} in all" if sum(sizes) > len(sizes) else ""
+
+
+def _moved(effect: Effect) -> str:
+    a, b = effect.a, effect.b
+    if not isinstance(a, Part) or not isinstance(b, Part):
+        return ""
+    return f": now {_after(b)}, was {_after(a)}"
+
+
+def _after(part: Part) -> str:
+    """The place of a part: the sibling before it."""
+    assert part.outer is not None
+    if part.place:
+        return f"after {name_of(part.outer.members[part.place - 1])}"
+    return f"first in {part.outer.item.name}" if part.outer.outer else "first"
+
+
+def _members(part: Part | Value) -> str:
+    assert isinstance(part, Part)
+    return counted(part.size, "layer")
+
+
+def _kind_of(part: Part | Value) -> str:
+    assert isinstance(part, Part)
+    return f"block {part.kind}" if part.kind else "group"
+
+
+def names_of(parts: Sequence[Part | Value], *, kind: bool = True) -> str:
+    """The names of layers; of many, the first, the last and the number."""
+    names = [name_of(part, kind=kind and len(parts) == 1) for part in parts]
+    if len(names) <= MOST_NAMES:
+        return listed(names)
+    first = parts[0]
+    noun = "layer"
+    if isinstance(first, Part) and first.kind:
+        noun = f"{first.kind} layer" if first.is_layer else f"{first.kind} block"
+    return f"{names[0]}, ..., {names[-1]} ({counted(len(names), noun)})"
+
+
+def name_of(part: Part | Value, *, kind: bool = True) -> str:
+    """The name of a layer with its kind, or of a scope."""
+    if not isinstance(part, Part):
+        return part.name
+    name = part.item.name or "the net"
+    return f"{name} ({part.kind})" if kind and part.kind else name
