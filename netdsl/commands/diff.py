@@ -1,29 +1,146 @@
-"""`netdsl diff`: what changed between two nets."""
+"""`netdsl diff`: what changed between two nets, and which weights still load."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import parse_defines, split_name
-from netdsl.commands.output import say, say_styled
+from netdsl.commands.common import (
+    UsageError,
+    parse_defines,
+    parse_inputs,
+    print_diagnostics,
+    split_name,
+)
+from netdsl.commands.destinations import format_of
+from netdsl.commands.output import say, say_json, say_styled
 from netdsl.diff.difference import Difference
-from netdsl.diff.wording import details_of, title_of
-from netdsl.driver import compile_picked, open_program
+from netdsl.diff.jsonable import json_of
+from netdsl.diff.revisions import PREFIX, is_committed
+from netdsl.diff.sides import Side, couples_of, open_side
+from netdsl.diff.text import SAME, report_of
+from netdsl.draw.columns import wrapped
+from netdsl.render import as_json, output_width
 
 if TYPE_CHECKING:
     import argparse
 
+    from netdsl.diagnostics import Diagnostic
+    from netdsl.diff.failing import FailCondition
+    from netdsl.diff.text import ReportLine
+    from netdsl.driver import Compiled
+
+INDENT = 2
+LABEL = 13  # columns of a label and the gap after it
+
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what changed; returns 1 if `--fail-if` holds."""
-    nets = []
-    for word in (arguments.before, arguments.after):
-        file, net = split_name(word)
-        nets.append(compile_picked(open_program(file, parse_defines(arguments.define)), net))
-    difference = Difference(*nets)
-    say_styled((nets[1].graph.name, "bold"), (f"  {arguments.before} → {arguments.after}", ""))
-    for cause in difference.causes:
-        say(f"  {title_of(cause)}")
-        for line in details_of(cause):
-            say(f"    {line}")
-    return 0
+    """Print what changed; returns 1 if the condition of `--fail-if` is true for a net."""
+    words = arguments.before, arguments.after
+    if words == ("-", "-"):
+        raise UsageError("A and B are both -: standard input is only one text")
+    if arguments.output is not None:
+        format_of(arguments.output, None, (".html",))
+    condition = _condition(arguments.fail_if)
+    defines, inputs = parse_defines(arguments.define), parse_inputs(arguments.input)
+    before, after = (open_side(*_split(word), defines, inputs) for word in words)
+    couples = couples_of(before, after)
+    differences = [Difference(a, b) for a, b in couples if a is not None and b is not None]
+    broken: list[Diagnostic] = []
+    if condition is not None:
+        broken = [condition.error(d).diagnostic for d in differences if condition.holds(d)]
+    added = [b for a, b in couples if a is None and b is not None]
+    removed = [a for a, b in couples if b is None and a is not None]
+    if arguments.output is not None:
+        _write(Path(arguments.output), differences, (before.word, after.word))
+    if arguments.format == "json":
+        found = {
+            "nets": [json_of(difference) for difference in differences],
+            "added": [net.graph.name for net in added],
+            "removed": [net.graph.name for net in removed],
+            "diagnostics": [as_json(diagnostic) for diagnostic in broken],
+        }
+        say_json(found, indent=2)
+    else:
+        _print(differences, (before, after))
+        _print_alone("only in", after, added)
+        _print_alone("only in", before, removed)
+        print_diagnostics(broken)
+    return int(bool(broken))
+
+
+def _split(word: str) -> tuple[str, str | None]:
+    """The file and the net that a word names; a revision has a colon of its own."""
+    if not is_committed(word):
+        return split_name(word)
+    start = word.index(":", len(PREFIX)) + 1 if ":" in word[len(PREFIX) :] else len(word)
+    file, colon, net = word[start:].rpartition(":")
+    if colon and net.isidentifier():
+        return word[:start] + file, net
+    return word, None
+
+
+def _condition(text: str | None) -> FailCondition | None:
+    if text is None:
+        return None
+    from netdsl.diff.failing import FailCondition  # few runs have a condition
+
+    return FailCondition(text)
+
+
+def _write(path: Path, differences: list[Difference], files: tuple[str, str]) -> None:
+    from netdsl.diff.page import page_of  # few runs write a page
+    from netdsl.files import replacing
+
+    with replacing(path) as temporary:
+        temporary.write_text(page_of(differences, files), encoding="utf-8")
+
+
+# ---- text
+
+
+def _print(differences: list[Difference], sides: tuple[Side, Side]) -> None:
+    """Print each difference; nets that are the same share the last line."""
+    width = output_width()
+    same = [d for d in differences if d.is_empty and not d.asides]
+    others = [d for d in differences if d not in same]
+    for number, difference in enumerate(others):
+        if number:
+            say("")
+        _print_heading(difference, sides)
+        for line in report_of(difference):
+            _print_line(line, width)
+    if same:
+        if others:
+            say("")
+        names = ", ".join(difference.nets[1].graph.name for difference in same)
+        say(*wrapped(f"{names}: {SAME}", width, ", ", " "))
+
+
+def _print_heading(difference: Difference, sides: tuple[Side, Side]) -> None:
+    old, new = (net.graph.name for net in difference.nets)
+    name = new if old == new else f"{old} → {new}"
+    files = [side.word for side in sides]
+    shown = files[0] if files[0] == files[1] else " → ".join(files)
+    say_styled((name, "bold"), (f"  {shown}", ""))
+
+
+def _print_line(line: ReportLine, width: int | None) -> None:
+    """Print a line with its label in a column of its own; long texts are broken."""
+    start = " " * INDENT * line.indent
+    if line.indent == 0:
+        say_styled((line.text, line.style))
+        return
+    label = f"{line.label:<{LABEL}}" if line.indent == 1 else " " * (LABEL - INDENT)
+    if not line.label and line.indent == 1:
+        label = ""
+    room = None if width is None else max(20, width - len(start) - len(label))
+    first, *rest = wrapped(line.text, room, ", ", " ")
+    say_styled((f"{start}{label}", "dim"), (first, line.style))
+    say(*(" " * (len(start) + len(label) + 2) + text for text in rest))
+
+
+def _print_alone(words: str, side: Side, nets: list[Compiled]) -> None:
+    for net in nets:
+        totals = net.costs.totals()
+        say(f"{net.graph.name}: {words} {side.word} ({totals.params:,} params)")

@@ -64,7 +64,11 @@ def _middle(
 def _anchors(keys_a: list[Hashable], keys_b: list[Hashable]) -> Pairs:
     """Pairs of equal members that occur only once in each, in the same order (patience)."""
     places_a, places_b = _once(keys_a), _once(keys_b)
-    pairs = [(i, places_b[key]) for key, i in places_a.items() if key in places_b]
+    return increasing([(i, places_b[key]) for key, i in places_a.items() if key in places_b])
+
+
+def increasing(pairs: Pairs) -> Pairs:
+    """As many of the pairs as increase in both numbers; they are sorted by the first one."""
     ends: list[int] = []  # by length, the pair that ends the chain with the smallest end
     before: list[int] = []
     for n, (_, j) in enumerate(pairs):

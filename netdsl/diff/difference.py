@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diff.causes import Causes
@@ -97,13 +98,17 @@ def _asides(before: Compiled, after: Compiled) -> list[Aside]:
         if (old and words_of(old)) != (new and words_of(new)):
             asides.append(Aside("train", old, new))
     lines = [_expected(compiled) for compiled in (before, after)]
-    gone = [words for words in lines[0] if words not in lines[1]]
-    new_lines = [words for words in lines[1] if words not in lines[0]]
-    while gone or new_lines:
-        old = lines[0][gone.pop(0)] if gone else None
-        new = lines[1][new_lines.pop(0)] if new_lines else None
-        asides.append(Aside("expect", old, new))
-    return asides
+    gone = {words: line for words, line in lines[0].items() if words not in lines[1]}
+    for words, new_line in lines[1].items():
+        if words not in lines[0]:
+            same = next((w for w in gone if _claimed(w) == _claimed(words)), None)
+            asides.append(Aside("expect", gone.pop(same) if same else None, new_line))
+    return [*asides, *(Aside("expect", line, None) for line in gone.values())]
+
+
+def _claimed(words: str) -> str:
+    """What an `expect` line is about: what precedes the first comparison."""
+    return re.split(r"[=<>!]", words, maxsplit=1)[0]
 
 
 def _entries(compiled: Compiled) -> dict[str, str]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _SIMILAR = 0.5  # the common share of a scope and its surroundings at which it is opened
 
+_SAME_POSITION = 1e-6
+_OTHER_BLOCK = 1.5
+
 
 class Matching:
     """The pairs of parts of two nets, and what is left over.
@@ -126,6 +129,11 @@ class Matching:
         known = self._worths.get(key)
         if known is None:
             known = self._worths[key] = _worth(a, b)
+        if known and a.item.label == b.item.label:
+            # Of pairs that are equally good, those whose names stay are better. Different blocks
+            # have little else in common.
+            is_other = not a.is_layer and a.kind != b.kind
+            known = known * (_OTHER_BLOCK if is_other else 1) + _SAME_POSITION
         return known
 
     # ---- what is left
@@ -177,9 +185,17 @@ class Matching:
         assert b.outer is not None
         if self.partner(a.outer) is b.outer:
             return True
-        if self.partner(a.outer) is None and self.partner(b.outer) is None:
+        home_a, home_b = (self._home(part) for part in (a.outer, b.outer))
+        is_near = self.partner(home_a) is home_b
+        if not is_near and (home_a is not a.outer or home_b is not b.outer):
             return False
         return a.size > 2 or bool(a.label and a.label == b.label)
+
+    def _home(self, part: Part) -> Part:
+        """The nearest scope around, or the part itself, that both nets have."""
+        while part.outer is not None and id(part) not in self.partners:
+            part = part.outer
+        return part
 
     def _find_replaced(self) -> None:
         """Pair what is left over in the same place, if there is as much of it in both nets."""

@@ -62,11 +62,18 @@ class Part:
         return self.item.kind or ""
 
     def walk(self) -> list[Part]:
-        """Itself and all parts inside it, each before its own parts."""
-        parts = [self]
-        for part in parts:
-            parts += part.members
+        """Itself and all parts inside it, each before its own parts, in the order of the text."""
+        parts: list[Part] = []
+        waiting = [self]
+        while waiting:
+            part = waiting.pop()
+            parts.append(part)
+            waiting += reversed(part.members)
         return parts
+
+    def layers(self) -> list[Part]:
+        """The layers inside, in the order of the text."""
+        return [part for part in self.walk() if part.is_layer]
 
 
 class Parts:
