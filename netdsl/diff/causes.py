@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diff.parts import Part
 from netdsl.diff.statements import Key, Texts
 from netdsl.ir.graph import Node, Value
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Site
     from netdsl.source import Span
 
-_ALONE = ("moved", "renamed", "wrapped", "unwrapped", "output")  # each is an edit of its own
+    _Found = tuple[Key, Piece | None, Piece | None]
+
+_ALONE = (
+    "moved",
+    "renamed",
+    "wrapped",
+    "unwrapped",
+    "output",
+    "frozen",
+)  # each is an edit of its own
 
 
 class Cause(NamedTuple):
@@ -73,20 +83,36 @@ class Causes:
             spans = [None if piece is None else piece.span for piece in (old, new)]
             group = (effect.what if effect.what in _ALONE else "", key, *spans)
             causes.setdefault(group, Cause(key, old, new, [])).effects.append(effect)
-        return sorted(causes.values(), key=_order), rest
+        return _joined(sorted(causes.values(), key=_order)), rest
 
-    def _cause(self, effect: Effect) -> tuple[Key, Piece | None, Piece | None] | None:
+    def _cause(self, effect: Effect) -> _Found | None:
         a, b = effect.a, effect.b
         a, b = self._within_blocks(a, b)
         places = [_places(part) if part is not None else [] for part in (a, b)]
+        if effect.what == "aux":
+            heads = [t.aux_at(p[-1]) for t, p in zip(self._texts, places, strict=True)]
+            return ("statement",), heads[0], heads[1]
         if effect.what in _ALONE or (a is not None and b is not None and not all(places)):
             return ("statement",), *self._heads(*(p[0] if p else None for p in places))
         if a is None or b is None:
             side = int(a is None)
             return self._cause_of_one(places[side], side)
         if effect.what == "replaced":
-            return self._changed_at(places[0][0], places[1][0]) or self._outside(*places)
-        return self._outside(*places)
+            found = self._whole(places[0][0], places[1][0])
+            return found or self._outside(places[0], places[1], None)
+        return self._outside(places[0], places[1], self._wanted(effect, places))
+
+    def _wanted(self, effect: Effect, places: list[list[Span]]) -> dict[str, int] | None:
+        """The argument that an effect is about, with its position, if its layer's call has it."""
+        part = effect.b
+        if effect.what != "argument" or not isinstance(part, Part):
+            return None
+        for texts, spans in zip(self._texts, places, strict=True):
+            element = texts.at(spans[0]).element
+            if not isinstance(element, ast.Call) or element.name != part.kind:
+                return None
+        names = [argument.name for argument in part.node.op.args]
+        return {effect.name: names.index(effect.name)}
 
     def _within_blocks(
         self, a: Part | Value | None, b: Part | Value | None
@@ -109,19 +135,28 @@ class Causes:
         return old, new
 
     def _outside(
-        self, a: list[Span], b: list[Span]
-    ) -> tuple[Key, Piece | None, Piece | None] | None:
-        """The first difference between the calls that lead to two layers, from the inside out."""
+        self, a: list[Span], b: list[Span], wanted: dict[str, int] | None, *, exists: bool = False
+    ) -> _Found | None:
+        """The first difference between the calls that lead to two layers, from the inside out.
+
+        `wanted` are the arguments that matter of the first call, or None if all of it does. With
+        `exists`, the question is whether the layer is there: loops and conditions matter.
+        """
         for x, y in zip(a, b, strict=False):
-            found = self._changed_at(x, y)
+            if wanted is None:
+                found = self._whole(x, y)
+            else:
+                found, wanted = self._argued(x, y, wanted, exists=exists)
             if found is not None:
                 return found
+            if wanted == {} and not exists:
+                return None
         before, after = (
             texts.net(name) for texts, name in zip(self._texts, self._nets, strict=True)
         )
         return _changed(before, after)
 
-    def _changed_at(self, a: Span, b: Span) -> tuple[Key, Piece | None, Piece | None] | None:
+    def _whole(self, a: Span, b: Span) -> _Found | None:
         """How two statements differ, in themselves or in what they depend on."""
         old, new = self._heads(a, b)
         assert old is not None
@@ -130,24 +165,76 @@ class Causes:
             return ("statement",), old, new
         return _changed(self._texts[0].depends(a), self._texts[1].depends(b))
 
-    def _cause_of_one(
-        self, places: list[Span], side: int
-    ) -> tuple[Key, Piece | None, Piece | None] | None:
+    def _argued(
+        self, a: Span, b: Span, wanted: dict[str, int], *, exists: bool
+    ) -> tuple[_Found | None, dict[str, int] | None]:
+        """How some arguments of two calls differ, and the parameters on which they depend."""
+        pieces = [t.arguments(s, wanted) for t, s in zip(self._texts, (a, b), strict=True)]
+        if pieces[0] is None or pieces[1] is None:
+            return self._whole(a, b), None
+        words = [{name: piece.words for name, piece in found.items()} for found in pieces if found]
+        if len(words) == 1 or (words and words[0] != words[1]):
+            return (("statement",), *self._heads(a, b)), None
+        depends = [
+            texts.depends(span, [piece.words for piece in (found or {}).values()], loops=exists)
+            for texts, span, found in zip(self._texts, (a, b), pieces, strict=True)
+        ]
+        named = {key[2] for key in depends[1] if key[0] == "parameter"}
+        places = self._texts[1].parameters(b)
+        is_bound = set(wanted) <= set(pieces[1])  # or else it may be bound where the block is named
+        further = {name: places[name] for name in named} if is_bound else None
+        return _changed(*depends), further
+
+    def _cause_of_one(self, places: list[Span], side: int) -> _Found | None:
         """Why only one net has a layer: its statement, a loop around it, or a value."""
-        images = self._images[side]
+        others: list[Span] = []
+        own: Span | None = None
         for span in reversed(places):
-            if span not in images:
-                head = self._texts[side].at(span).head
-                return (("statement",), None, head) if side else (("statement",), head, None)
-        others = [images[span] for span in places]
-        if side:
-            return self._outside(others, places)
-        return self._outside(places, others)
+            other = self._images[side].get(span)
+            if other is None:
+                own = own or span
+                other = self._texts[side].alike(span, self._texts[1 - side])
+            if other is None:
+                return self._statement(span, side)
+            others.insert(0, other)
+        a, b = (others, places) if side else (places, others)
+        found = self._outside(a, b, {}, exists=True)
+        if found is None and own is not None:
+            return self._statement(own, side)
+        return found
+
+    def _statement(self, span: Span, side: int) -> _Found:
+        head = self._texts[side].at(span).head
+        return (("statement",), None, head) if side else (("statement",), head, None)
 
 
-def _changed(
-    before: dict[Key, Piece], after: dict[Key, Piece]
-) -> tuple[Key, Piece | None, Piece | None] | None:
+def _joined(causes: list[Cause]) -> list[Cause]:
+    """The causes, with layers that were added or removed one after the other as one of them."""
+    made: list[Cause] = []
+    for cause in causes:
+        if made and _continues(made[-1], cause):
+            made[-1].effects.extend(cause.effects)
+        else:
+            made.append(cause)
+    return made
+
+
+def _continues(before: Cause, cause: Cause) -> bool:
+    """Whether the layers of a cause directly follow those of another that did the same."""
+    whats = {effect.what for effect in (*before.effects, *cause.effects)}
+    if whats not in ({"added"}, {"removed"}) or {before.key[0], cause.key[0]} != {"statement"}:
+        return False
+    ends = before.effects[-len(cause.effects) :]
+    return len(ends) == len(cause.effects) and all(
+        isinstance(x.part, Part)
+        and isinstance(y.part, Part)
+        and x.part.outer is y.part.outer
+        and x.part.place + 1 == y.part.place
+        for x, y in zip(ends, cause.effects, strict=True)
+    )
+
+
+def _changed(before: dict[Key, Piece], after: dict[Key, Piece]) -> _Found | None:
     """The first of the things that two statements depend on that differs."""
     for key in {**after, **before}:
         old, new = before.get(key), after.get(key)

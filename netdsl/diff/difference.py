@@ -74,6 +74,11 @@ class Difference:
         """Whether the two networks are the same, with the same names."""
         return not (self.causes or self.followed or self.reshaped or self.renumbered)
 
+    @property
+    def is_same_network(self) -> bool:
+        """Whether the two networks compute the same, perhaps with other names."""
+        return not (self.causes or self.followed or self.reshaped)
+
     def _note_pairs(self, matching: Matching) -> None:
         for a, b in matching.pairs():
             if a.item.label != b.item.label and not a.label and not b.label and a.outer:

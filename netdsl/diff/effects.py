@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diff.parts import comparable
+from netdsl.diff.parts import comparable, is_of_join
 from netdsl.diff.wiring import Wiring
 from netdsl.ops.args import show
 
@@ -30,6 +30,7 @@ WHATS = (
     "renamed",
     "frozen",
     "shared",
+    "aux",
 )
 
 
@@ -61,8 +62,8 @@ def effects_of(matching: Matching) -> list[Effect]:
     wiring = Wiring(matching)
     effects = [
         *_of_inputs(matching),
-        *(Effect("removed", a, None) for a in matching.removed),
-        *(Effect("added", None, b) for b in matching.added),
+        *(Effect("removed", a, None) for a in matching.removed if not is_of_join(a)),
+        *(Effect("added", None, b) for b in matching.added if not is_of_join(b)),
         *(Effect("replaced", a, b, "", _kind(a), _kind(b)) for a, b in matching.replaced),
         *(Effect("wrapped", None, b) for b in matching.wrapped),
         *(Effect("unwrapped", a, None) for a in matching.unwrapped),
@@ -72,7 +73,18 @@ def effects_of(matching: Matching) -> list[Effect]:
         effects += _of_pair(a, b, wiring)
     replaced = {id(a) for a, _ in matching.replaced}
     effects = [e for e in effects if not (e.what == "renamed" and id(e.a) in replaced)]
-    return [*effects, *_of_outputs(matching, effects)]
+    return [*effects, *_of_outputs(matching, effects), *_of_heads(matching)]
+
+
+def _of_heads(matching: Matching) -> Iterator[Effect]:
+    """The auxiliary heads whose loss has another weight."""
+    before, after = (graph.aux for graph in matching.graphs)
+    weights = {head.name: head for head in before}
+    for head in after:
+        old = weights.get(head.name)
+        if old is not None and old.weight != head.weight:
+            shown_weights = str(old.weight), str(head.weight)
+            yield Effect("aux", old.value, head.value, head.name, *shown_weights)
 
 
 def _of_inputs(matching: Matching) -> Iterator[Effect]:

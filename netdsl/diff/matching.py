@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from netdsl.diff.align import align
-from netdsl.diff.parts import Parts, comparable
+from netdsl.diff.parts import Parts, comparable, is_of_join
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,6 +48,9 @@ class Matching:
         self._match_all()
         self._find_moves()
         self._find_replaced()
+        order = {id(p): n for tree in (self.before, self.after) for n, p in enumerate(tree.walk())}
+        for scopes in (self.wrapped, self.unwrapped):
+            scopes.sort(key=lambda part: order[id(part)])
         self.removed = self._left(self.before)
         self.added = self._left(self.after)
 
@@ -202,6 +205,8 @@ class Matching:
         places: dict[tuple[int, int], tuple[list[Part], list[Part]]] = {}
         for side, tree in enumerate((self.before, self.after)):
             for part in self._left(tree):
+                if is_of_join(part):
+                    continue
                 places.setdefault(self._place(part, side), ([], []))[side].append(part)
         for removed, added in places.values():
             if len(removed) != len(added):

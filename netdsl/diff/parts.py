@@ -127,5 +127,12 @@ def comparable(value: object) -> object:
     Weights are compared as further inputs are: by the layers that they belong to.
     """
     if isinstance(value, Weight):
-        return "weight", value.shape
+        return "weight"
     return repr(value)
+
+
+def is_of_join(part: Part) -> bool:
+    """Whether a scope has the arms of a labelled join, which is a layer of the same name."""
+    if part.is_layer or part.outer is None:
+        return False
+    return any(p.is_layer and p.item.name == part.item.name for p in part.outer.members)

@@ -12,7 +12,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from netdsl.elaborate.module import Module
     from netdsl.elaborate.program import Program
@@ -71,7 +71,7 @@ class Texts:
         self.program = program
         self._modules = {module.source.key: module for module in program.loader.modules()}
         self._found: dict[Span, Statement] = {}
-        self._depends: dict[Span, dict[Key, Piece]] = {}
+        self._elements: dict[str, list[Span]] = {}
 
     def at(self, span: Span) -> Statement:
         """The innermost element that contains a place."""
@@ -88,11 +88,75 @@ class Texts:
             found = self._found[span] = Statement(around[-1], tuple(around[:-1]))
         return found
 
-    def depends(self, span: Span) -> dict[Key, Piece]:
-        """The loops and conditions around a place, and the values that its names have there."""
-        known = self._depends.get(span)
+    def aux_at(self, span: Span) -> Piece:
+        """The `aux` section around a place."""
+        around = self.at(span).around
+        return next(head_of(tree) for tree in around if isinstance(tree, ast.Aux))
+
+    def depends(
+        self, span: Span, words: Iterable[str] | None = None, *, loops: bool = True
+    ) -> dict[Key, Piece]:
+        """What a statement depends on: the values of names, and the loops and conditions around it.
+
+        `words` are the texts whose names count, by default the whole statement. Without `loops`,
+        only those count whose variables are named.
+        """
+        statement = self.at(span)
+        parts: dict[Key, Piece] = {}
+        if loops:
+            parts |= dict(_loops(statement.around))
+        texts = [statement.head.words] if words is None else list(words)
+        texts += [piece.words for piece in parts.values()]
+        self._add_names(parts, statement.around, self._modules[span.file.key], texts)
+        return parts
+
+    def arguments(self, span: Span, names: Mapping[str, int]) -> dict[str, Piece] | None:
+        """The arguments of a call that have these names, or else these positions.
+
+        None if the statement is no call.
+        """
+        call = self.at(span).element
+        if not isinstance(call, ast.Call):
+            return None
+        found = {}
+        by_place = [a for a in call.arguments if a.name is None]
+        for name, place in names.items():
+            named = next((a for a in call.arguments if a.name == name), None)
+            argument = by_place[place] if named is None and place < len(by_place) else named
+            if argument is not None:
+                span = argument.value.span
+                found[name] = Piece(words_of(span.text), span)
+        return found
+
+    def parameters(self, span: Span) -> dict[str, int]:
+        """The parameters of the block around a place, with their positions."""
+        around = self.at(span).around
+        blocks = [t for t in around if isinstance(t, ast.Definition)]
+        return {p.name: n for block in blocks for n, p in enumerate(block.parameters)}
+
+    def alike(self, span: Span, other: Texts) -> Span | None:
+        """The same statement of the block of the same name in the other program, if it has one."""
+        home = self._home(span)
+        if home is None:
+            return None
+        name, words = home[0].name, self.at(span).head.words
+        own = [s for s in self._statements(name) if self.at(s).head.words == words]
+        others = [s for s in other._statements(name) if other.at(s).head.words == words]
+        number = own.index(span) if span in own else len(others)
+        return others[number] if number < len(others) else None
+
+    def _home(self, span: Span) -> list[ast.Definition]:
+        return [t for t in self.at(span).around if isinstance(t, ast.Definition)]
+
+    def _statements(self, name: str) -> list[Span]:
+        """The elements of all blocks of that name, in their order."""
+        known = self._elements.get(name)
         if known is None:
-            known = self._depends[span] = self._dependencies(self.at(span))
+            trees = [module.tree for module in self._modules.values()]
+            blocks = [d for tree in trees for d in tree.definitions if d.name == name]
+            parts = (part for block in blocks for part in block.walk())
+            known = [part.span for part in parts if isinstance(part, ast.Element)]
+            self._elements[name] = known
         return known
 
     def net(self, name: str) -> dict[Key, Piece]:
@@ -105,16 +169,6 @@ class Texts:
             words = words_of(span.text)
             parts["net",] = Piece(words, span)
             self._add_names(parts, (), module, [words])
-        return parts
-
-    def _dependencies(self, statement: Statement) -> dict[Key, Piece]:
-        parts: dict[Key, Piece] = {}
-        loops = [t for t in statement.around if isinstance(t, _LOOPS)]
-        for number, loop in enumerate(loops):
-            parts[type(loop).__name__.lower(), str(number)] = head_of(loop)
-        texts = [statement.head.words, *(part.words for part in parts.values())]
-        span: Span = statement.element.span  # type: ignore[attr-defined]
-        self._add_names(parts, statement.around, self._modules[span.file.key], texts)
         return parts
 
     def _add_names(
@@ -141,6 +195,13 @@ class Texts:
                 waiting += _names(meaning[1].words)
 
 
+def _loops(around: tuple[ast.Tree, ...]) -> Iterator[tuple[Key, Piece]]:
+    """The loops and conditions around a statement, numbered from the outside."""
+    loops = [tree for tree in around if isinstance(tree, _LOOPS)]
+    for number, loop in enumerate(loops):
+        yield (type(loop).__name__.lower(), str(number)), head_of(loop)
+
+
 def _call_of(alias: ast.Alias) -> Span:
     """The net that an alias names, with its arguments in parentheses."""
     file, start, end = alias.target_span
@@ -155,12 +216,19 @@ def _contains(tree: ast.Tree, span: Span) -> bool:
 
 
 def _names(text: str) -> list[str]:
-    return re.findall(r"[^\W\d]\w*", text)
+    """The names in a text, also those in sizes such as `3xsizexsize`."""
+    words: list[str] = re.findall(r"\w+", text)
+    parts = [part for word in words if "x" in word for part in word.split("x")]
+    return [name for name in (*words, *parts) if name.isidentifier()]
 
 
 def _own_names(around: tuple[ast.Tree, ...]) -> Iterator[tuple[str, tuple[Key, Piece]]]:
-    """The `let`s and the parameters around a statement; those further inside come last."""
+    """The names that have a value around a statement; those further inside come last."""
+    heads = dict(zip((t for t in around if isinstance(t, _LOOPS)), _loops(around), strict=True))
     for tree in around:
+        if isinstance(tree, _LOOPS):
+            variables = getattr(tree, "targets", None) or (getattr(tree, "variable", None),)
+            yield from ((name, heads[tree]) for name in variables if name is not None)
         if isinstance(tree, ast.Definition):
             for parameter in tree.parameters:
                 value = parameter.default

@@ -42,7 +42,7 @@ class ReportLine(NamedTuple):
 def report_of(difference: Difference) -> list[ReportLine]:
     """Everything about a difference, without a heading."""
     lines: list[ReportLine] = []
-    if difference.is_empty:
+    if difference.is_same_network:
         lines.append(ReportLine(1, "", SAME))
     for cause in difference.causes:
         lines.append(ReportLine(1, place_of(cause, difference), title_of(cause)))

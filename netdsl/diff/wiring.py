@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.diff.align import align
 from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from netdsl.diff.matching import Matching
     from netdsl.diff.parts import Part
     from netdsl.ir.graph import Node, Value
@@ -22,6 +21,11 @@ class Wiring:
     """The values that layers take, in terms of the layers of the second net."""
 
     def __init__(self, matching: Matching) -> None:
+        # The name of the first net's inputs in the second.
+        self._inputs = {
+            id(a): b.name
+            for a, b in zip(*(graph.inputs for graph in matching.graphs), strict=False)
+        }
         self._partners: dict[int, Node] = {}  # of layers of either net that stay in their place
         self._modules: dict[str, str] = {}  # the names of weights of the first net in the second
         self._all: dict[int, Node] = {}
@@ -67,9 +71,27 @@ class Wiring:
                 return None
             if b.kind in _SYMMETRIC and len(new) == 2 and _fit(before, after[::-1]):
                 return None
-        elif _explained(before, after):
+        elif self._explained(old, new, before, after):
             return None
         return ", ".join(v.name for v in old), ", ".join(v.name for v in new)
+
+    def _explained(
+        self,
+        old: tuple[Value, ...],
+        new: tuple[Value, ...],
+        before: list[frozenset[Source]],
+        after: list[frozenset[Source]],
+    ) -> bool:
+        """Whether the inputs that are more or fewer come from layers that are new or gone."""
+        pairs = align(before, after, lambda sources: sources, lambda x, y: float(bool(x & y)))
+        kept = {i for i, _ in pairs}, {j for _, j in pairs}
+        others = [
+            v
+            for side, values in enumerate((old, new))
+            for n, v in enumerate(values)
+            if n not in kept[side]
+        ]
+        return all(v.producer is not None and id(v.producer) not in self._partners for v in others)
 
     def has_moved(self, a: Part, b: Part) -> bool:
         """Whether the values that flow into two equal parts, or out of them, differ."""
@@ -83,7 +105,7 @@ class Wiring:
     def _direct(self, value: Value) -> object:
         """The value as one of the second net, whatever has moved."""
         if value.producer is None:
-            return value.name
+            return self._inputs.get(id(value), value.name)
         return id(self._all.get(id(value.producer), value.producer)), _result(value)
 
     def _reached(self, value: Value) -> frozenset[Source]:
@@ -98,7 +120,7 @@ class Wiring:
                 continue
             partner = value.producer and self._partners.get(id(value.producer))
             if value.producer is None:
-                found.add(("", value.name))
+                found.add(("", self._inputs.get(id(value), value.name)))
             elif partner is not None:
                 found.add((id(partner), _result(value)))
             else:
@@ -116,10 +138,3 @@ def _result(value: Value) -> str:
 
 def _fit(before: list[frozenset[Source]], after: list[frozenset[Source]]) -> bool:
     return all(x & y for x, y in zip(before, after, strict=True))
-
-
-def _explained(before: Iterable[frozenset[Source]], after: Iterable[frozenset[Source]]) -> bool:
-    """Whether the inputs that are more or fewer come from layers that are new or gone."""
-    old: frozenset[Source] = frozenset().union(*before)
-    new: frozenset[Source] = frozenset().union(*after)
-    return old == new

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 3  # in a sentence
 LONGEST = 60  # characters of a piece of text
+AROUND = 20  # characters before the place where two long texts differ
 
 
 def title_of(cause: Cause) -> str:
@@ -25,15 +26,22 @@ def title_of(cause: Cause) -> str:
     if cause.key[0] == "statement":
         if len(sentences) == 1:
             return sentences[0]
-        return f"`{_text(cause.old)}` → `{_text(cause.new)}`"
-    return f"{_subject(cause)}: {_value(cause.old)} → {_value(cause.new)}"
+        what = cause.effects[0].what
+        if all(effect.what == what for effect in cause.effects) and what in ("added", "removed"):
+            return f"{what} {listed([s.removeprefix(what).strip() for s in sentences])}"
+        old, new = shortened(_text(cause.old), _text(cause.new))
+        return f"`{old}` → `{new}`"
+    old, new = shortened(*(_text(p) if p and p.words else "none" for p in (cause.old, cause.new)))
+    return f"{_subject(cause)}: {old} → {new}"
 
 
 def details_of(cause: Cause) -> list[str]:
-    """Further lines about a cause whose title is about the text."""
+    """Further lines about a cause whose title does not name the layers."""
     sentences = sentences_of(cause.effects)
-    if cause.key[0] == "statement" and len(sentences) == 1:
-        return []
+    if cause.key[0] == "statement":
+        whats = {effect.what for effect in cause.effects}
+        if len(sentences) == 1 or whats in ({"added"}, {"removed"}):
+            return []
     return sentences
 
 
@@ -47,16 +55,27 @@ def _subject(cause: Cause) -> str:
     return "net" if kind == "net" else "loop" if kind in ("repeat", "for") else "condition"
 
 
-def _value(piece: Piece | None) -> str:
-    return _text(piece) if piece is not None and piece.words else "none"
-
-
 def _text(piece: Piece | None) -> str:
     """A piece of a text on one line, as it is written."""
     if piece is None:
         return ""
     lines = [line.partition("#")[0].strip() for line in piece.span.text.splitlines()]
-    text = " ".join(filter(None, lines)).removesuffix("{").strip()
+    return " ".join(filter(None, lines)).removesuffix("{").strip()
+
+
+def shortened(old: str, new: str) -> tuple[str, str]:
+    """Two texts; if they are long, the part in which they differ, with a little around it."""
+    if max(len(old), len(new)) <= LONGEST:
+        return old, new
+    places = enumerate(zip(old, new, strict=False))
+    same = next((i for i, (x, y) in places if x != y), min(len(old), len(new)))
+    start = max(0, same - AROUND) if same > AROUND else 0
+    return _cut(old, start), _cut(new, start)
+
+
+def _cut(text: str, start: int) -> str:
+    dots = "..." if start else ""
+    text = dots + text[start:]
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
@@ -89,7 +108,8 @@ def _sentence(groups: list[list[Effect]]) -> str:
     names = names_of([e.part for e in group])
     match effect.what:
         case "argument":
-            changes = ", ".join(f"{g[0].name} {g[0].old} → {g[0].new}" for g in groups)
+            values = [(g[0].name, *shortened(g[0].old, g[0].new)) for g in groups]
+            changes = ", ".join(f"{name} {old} → {new}" for name, old, new in values)
             return f"{names}: {changes}"
         case "added" | "removed":
             return f"{effect.what} {names}{_inside(group)}"
@@ -105,7 +125,9 @@ def _sentence(groups: list[list[Effect]]) -> str:
         case "wrapped":
             return f"new {_kind_of(effect.part)} {names} around {_members(effect.part)}"
         case "unwrapped":
-            return f"no longer a {_kind_of(effect.part)} {names} around {_members(effect.part)}"
+            return f"no {_kind_of(effect.part)} {names} around {_members(effect.part)} any more"
+        case "aux":
+            return f"auxiliary head {effect.name}: weight {effect.old} → {effect.new}"
         case "inputs":
             more = f", and {counted(len(group) - 1, 'more layer')}" if len(group) > 1 else ""
             return f"{name_of(effect.part)}: takes {effect.new}, took {effect.old}{more}"
@@ -129,9 +151,14 @@ def _end(effect: Effect) -> str:
 
 
 def _renamed(group: list[Effect]) -> str:
+    old, new = group[0].old, group[0].new
+    more = f" ({counted(len(group), 'place')})" if len(group) > 1 else ""
+    if new.isdigit():
+        return f"{old} has no label any more: it is called {new}{more}"
+    if old.isdigit():
+        return f"{old} is now labelled {new}{more}"
     changes = list(dict.fromkeys(f"{e.old} → {e.new}" for e in group))
     shown = ", ".join(changes[:MOST_NAMES]) + (", ..." if len(changes) > MOST_NAMES else "")
-    more = f" ({counted(len(group), 'place')})" if len(group) > 1 else ""
     return f"renamed {shown}{more}"
 
 
@@ -175,6 +202,8 @@ def names_of(parts: Sequence[Part | Value], *, kind: bool = True) -> str:
     noun = "layer"
     if isinstance(first, Part) and first.kind:
         noun = f"{first.kind} layer" if first.is_layer else f"{first.kind} block"
+    elif isinstance(first, Part):
+        noun = "group"
     return f"{names[0]}, ..., {names[-1]} ({counted(len(names), noun)})"
 
 
