@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import (
@@ -11,14 +10,14 @@ from netdsl.commands.common import (
     parse_inputs,
     print_diagnostics,
     split_name,
+    suffix_of,
 )
-from netdsl.commands.destinations import format_of
 from netdsl.commands.output import say, say_json, say_styled
-from netdsl.diff.difference import Difference
+from netdsl.diff.difference import NetDifference
 from netdsl.diff.jsonable import json_of
-from netdsl.diff.revisions import PREFIX, is_committed
 from netdsl.diff.sides import Side, couples_of, open_side
-from netdsl.diff.text import SAME, report_of
+from netdsl.diff.text import SAME, names_with_arrow, report_of
+from netdsl.diff.words import is_committed, split_committed
 from netdsl.draw.columns import wrapped
 from netdsl.render import as_json, output_width
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
 
 INDENT = 2
+LEAST = 20  # columns of a text
 LABEL = 13  # columns of a label and the gap after it
 
 
@@ -39,20 +39,20 @@ def run(arguments: argparse.Namespace) -> int:
     words = arguments.before, arguments.after
     if words == ("-", "-"):
         raise UsageError("A and B are both -: standard input is only one text")
-    if arguments.output is not None:
-        format_of(arguments.output, None, (".html",))
+    if arguments.output is not None and suffix_of(arguments.output) != ".html":
+        raise UsageError(f"-o takes a name that ends in .html, not `{arguments.output}`")
     condition = _condition(arguments.fail_if)
     defines, inputs = parse_defines(arguments.define), parse_inputs(arguments.input)
     before, after = (open_side(*_split(word), defines, inputs) for word in words)
     couples = couples_of(before, after)
-    differences = [Difference(a, b) for a, b in couples if a is not None and b is not None]
+    differences = [NetDifference(a, b) for a, b in couples if a is not None and b is not None]
     broken: list[Diagnostic] = []
     if condition is not None:
         broken = [condition.error(d).diagnostic for d in differences if condition.holds(d)]
     added = [b for a, b in couples if a is None and b is not None]
     removed = [a for a, b in couples if b is None and a is not None]
     if arguments.output is not None:
-        _write(Path(arguments.output), differences, (before.word, after.word))
+        _write(arguments.output, differences, (before.word, after.word))
     if arguments.format == "json":
         found = {
             "nets": [json_of(difference) for difference in differences],
@@ -70,14 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _split(word: str) -> tuple[str, str | None]:
-    """The file and the net that a word names; a revision has a colon of its own."""
-    if not is_committed(word):
-        return split_name(word)
-    start = word.index(":", len(PREFIX)) + 1 if ":" in word[len(PREFIX) :] else len(word)
-    file, colon, net = word[start:].rpartition(":")
-    if colon and net.isidentifier():
-        return word[:start] + file, net
-    return word, None
+    """The file and the net that a word names."""
+    if is_committed(word):
+        return split_committed(word)
+    return split_name(word)
 
 
 def _condition(text: str | None) -> FailCondition | None:
@@ -88,18 +84,21 @@ def _condition(text: str | None) -> FailCondition | None:
     return FailCondition(text)
 
 
-def _write(path: Path, differences: list[Difference], files: tuple[str, str]) -> None:
+def _write(name: str, differences: list[NetDifference], files: tuple[str, str]) -> None:
+    """Write the page; names from files cannot be markup in it."""
+    from pathlib import Path  # few runs write a page
+
     from netdsl.diff.page import page_of  # few runs write a page
     from netdsl.files import replacing
 
-    with replacing(path) as temporary:
+    with replacing(Path(name)) as temporary:
         temporary.write_text(page_of(differences, files), encoding="utf-8")
 
 
 # ---- text
 
 
-def _print(differences: list[Difference], sides: tuple[Side, Side]) -> None:
+def _print(differences: list[NetDifference], sides: tuple[Side, Side]) -> None:
     """Print each difference; nets that are the same share the last line."""
     width = output_width()
     same = [d for d in differences if d.is_empty and not d.asides]
@@ -117,12 +116,10 @@ def _print(differences: list[Difference], sides: tuple[Side, Side]) -> None:
         say(*wrapped(f"{names}: {SAME}", width, ", ", " "))
 
 
-def _print_heading(difference: Difference, sides: tuple[Side, Side]) -> None:
+def _print_heading(difference: NetDifference, sides: tuple[Side, Side]) -> None:
     old, new = (net.graph.name for net in difference.nets)
-    name = new if old == new else f"{old} → {new}"
-    files = [side.word for side in sides]
-    shown = files[0] if files[0] == files[1] else " → ".join(files)
-    say_styled((name, "bold"), (f"  {shown}", ""))
+    files = names_with_arrow(*(side.word for side in sides))
+    say_styled((names_with_arrow(old, new), "bold"), (f"  {files}", ""))
 
 
 def _print_line(line: ReportLine, width: int | None) -> None:
@@ -131,13 +128,13 @@ def _print_line(line: ReportLine, width: int | None) -> None:
     if line.indent == 0:
         say_styled((line.text, line.style))
         return
-    label = f"{line.label:<{LABEL}}" if line.indent == 1 else " " * (LABEL - INDENT)
-    if not line.label and line.indent == 1:
-        label = ""
-    room = None if width is None else max(20, width - len(start) - len(label))
+    label = " " * (LABEL - INDENT)
+    if line.indent == 1:
+        label = f"{line.label:<{LABEL - 1}} " * bool(line.label)
+    room = width and max(LEAST, width - len(start) - len(label) - INDENT)
     first, *rest = wrapped(line.text, room, ", ", " ")
     say_styled((f"{start}{label}", "dim"), (first, line.style))
-    say(*(" " * (len(start) + len(label) + 2) + text for text in rest))
+    say(*(" " * (len(start) + len(label) + INDENT) + text for text in rest))
 
 
 def _print_alone(words: str, side: Side, nets: list[Compiled]) -> None:

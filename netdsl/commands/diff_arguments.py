@@ -28,10 +28,10 @@ def _diff(add: Add) -> None:
         netdsl diff old.net new.net --fail-if "params > 1.01 * old_params"
         """,
     )
-    for name in ("before", "after"):
+    for name, letter in (("before", "A"), ("after", "B")):
         command.add_argument(
             name,
-            metavar="A" if name == "before" else "B",
+            metavar=letter,
             help=f"the net or file {name} the change: FILE[:NET] or git:REVISION:FILE[:NET]",
         )
     add_parameters(command)

@@ -69,17 +69,20 @@ def _anchors(keys_a: list[Hashable], keys_b: list[Hashable]) -> Pairs:
 
 def increasing(pairs: Pairs) -> Pairs:
     """As many of the pairs as increase in both numbers; they are sorted by the first one."""
-    ends: list[int] = []  # by length, the pair that ends the chain with the smallest end
-    before: list[int] = []
+    # By length, the pair that ends the chain with the smallest end; none for the empty chain.
+    ends: list[int | None] = [None]
+    before: list[int | None] = []
+    lasts: list[int] = []  # the second numbers of these pairs
     for n, (_, j) in enumerate(pairs):
-        length = bisect_left(ends, j, key=lambda end: pairs[end][1])
-        before.append(ends[length - 1] if length else -1)
-        ends[length : length + 1] = [n]
+        length = bisect_left(lasts, j)
+        before.append(ends[length])
+        ends[length + 1 : length + 2] = [n]
+        lasts[length : length + 1] = [j]
     chain: Pairs = []
-    n = ends[-1] if ends else -1
-    while n >= 0:
-        chain.append(pairs[n])
-        n = before[n]
+    n_or_none = ends[-1]
+    while n_or_none is not None:
+        chain.append(pairs[n_or_none])
+        n_or_none = before[n_or_none]
     return chain[::-1]
 
 

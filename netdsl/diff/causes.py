@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diff.parts import Part
+from netdsl.diff.parts import NetPart
 from netdsl.diff.statements import Key, Texts
 from netdsl.ir.graph import Node, Value
 from netdsl.syntax import ast
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from netdsl.diff.effects import Effect
     from netdsl.diff.matching import Matching
-    from netdsl.diff.statements import Piece
+    from netdsl.diff.statements import Excerpt
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Site
     from netdsl.source import Span
 
-    _Found = tuple[Key, Piece | None, Piece | None]
+    _Found = tuple[Key, Excerpt | None, Excerpt | None]
 
 _ALONE = (
     "moved",
@@ -44,8 +44,8 @@ class Cause(NamedTuple):
     """
 
     key: Key
-    old: Piece | None
-    new: Piece | None
+    old: Excerpt | None
+    new: Excerpt | None
     effects: list[Effect]
 
 
@@ -80,20 +80,21 @@ class Causes:
                 rest.append(effect)
                 continue
             key, old, new = found
-            spans = [None if piece is None else piece.span for piece in (old, new)]
-            group = (effect.what if effect.what in _ALONE else "", key, *spans)
+            spans = [piece and piece.span for piece in (old, new)]
+            group = (effect.what in _ALONE and effect.what, key, *spans)
             causes.setdefault(group, Cause(key, old, new, [])).effects.append(effect)
         return _joined(sorted(causes.values(), key=_order)), rest
 
     def _cause(self, effect: Effect) -> _Found | None:
         a, b = effect.a, effect.b
         a, b = self._within_blocks(a, b)
-        places = [_places(part) if part is not None else [] for part in (a, b)]
+        places = [_places(part) for part in (a, b)]
         if effect.what == "aux":
             heads = [t.aux_at(p[-1]) for t, p in zip(self._texts, places, strict=True)]
             return ("statement",), heads[0], heads[1]
         if effect.what in _ALONE or (a is not None and b is not None and not all(places)):
-            return ("statement",), *self._heads(*(p[0] if p else None for p in places))
+            first, second = (next(iter(spans), None) for spans in places)
+            return ("statement",), *self._heads(first, second)
         if a is None or b is None:
             side = int(a is None)
             return self._cause_of_one(places[side], side)
@@ -105,7 +106,7 @@ class Causes:
     def _wanted(self, effect: Effect, places: list[list[Span]]) -> dict[str, int] | None:
         """The argument that an effect is about, with its position, if its layer's call has it."""
         part = effect.b
-        if effect.what != "argument" or not isinstance(part, Part):
+        if effect.what != "argument" or not isinstance(part, NetPart):
             return None
         for texts, spans in zip(self._texts, places, strict=True):
             element = texts.at(spans[0]).element
@@ -115,22 +116,22 @@ class Causes:
         return {effect.name: names.index(effect.name)}
 
     def _within_blocks(
-        self, a: Part | Value | None, b: Part | Value | None
-    ) -> tuple[Part | Value | None, Part | Value | None]:
+        self, a: NetPart | Value | None, b: NetPart | Value | None
+    ) -> tuple[NetPart | Value | None, NetPart | Value | None]:
         """The calls of two different blocks that stand for each other around a difference."""
         for part in (a, b):
-            scope = part.outer if isinstance(part, Part) else None
-            while scope is not None:
+            if not isinstance(part, NetPart):
+                continue
+            for scope in part.around():
                 partner = self._matching.partner(scope)
                 if partner is not None and partner.kind != scope.kind:
-                    return (scope, partner) if part is a else (partner, scope)
-                scope = scope.outer
+                    both = scope, partner
+                    return both[part is not a], both[part is a]
         return a, b
 
-    def _heads(self, a: Span | None, b: Span | None) -> tuple[Piece | None, Piece | None]:
+    def _heads(self, a: Span | None, b: Span | None) -> tuple[Excerpt | None, Excerpt | None]:
         old, new = (
-            None if span is None else texts.at(span).head
-            for texts, span in zip(self._texts, (a, b), strict=True)
+            span and texts.at(span).head for texts, span in zip(self._texts, (a, b), strict=True)
         )
         return old, new
 
@@ -182,8 +183,9 @@ class Causes:
         named = {key[2] for key in depends[1] if key[0] == "parameter"}
         places = self._texts[1].parameters(b)
         is_bound = set(wanted) <= set(pieces[1])  # or else it may be bound where the block is named
-        further = {name: places[name] for name in named} if is_bound else None
-        return _changed(*depends), further
+        if not is_bound:
+            return _changed(*depends), None
+        return _changed(*depends), {name: places[name] for name in named}
 
     def _cause_of_one(self, places: list[Span], side: int) -> _Found | None:
         """Why only one net has a layer: its statement, a loop around it, or a value."""
@@ -197,15 +199,17 @@ class Causes:
             if other is None:
                 return self._statement(span, side)
             others.insert(0, other)
-        a, b = (others, places) if side else (places, others)
-        found = self._outside(a, b, {}, exists=True)
+        both = others, places
+        found = self._outside(both[1 - side], both[side], {}, exists=True)
         if found is None and own is not None:
             return self._statement(own, side)
         return found
 
     def _statement(self, span: Span, side: int) -> _Found:
         head = self._texts[side].at(span).head
-        return (("statement",), None, head) if side else (("statement",), head, None)
+        if side:
+            return ("statement",), None, head
+        return ("statement",), head, None
 
 
 def _joined(causes: list[Cause]) -> list[Cause]:
@@ -226,15 +230,15 @@ def _continues(before: Cause, cause: Cause) -> bool:
         return False
     ends = before.effects[-len(cause.effects) :]
     return len(ends) == len(cause.effects) and all(
-        isinstance(x.part, Part)
-        and isinstance(y.part, Part)
+        isinstance(x.part, NetPart)
+        and isinstance(y.part, NetPart)
         and x.part.outer is y.part.outer
         and x.part.place + 1 == y.part.place
         for x, y in zip(ends, cause.effects, strict=True)
     )
 
 
-def _changed(before: dict[Key, Piece], after: dict[Key, Piece]) -> _Found | None:
+def _changed(before: dict[Key, Excerpt], after: dict[Key, Excerpt]) -> _Found | None:
     """The first of the things that two statements depend on that differs."""
     for key in {**after, **before}:
         old, new = before.get(key), after.get(key)
@@ -243,8 +247,10 @@ def _changed(before: dict[Key, Piece], after: dict[Key, Piece]) -> _Found | None
     return None
 
 
-def _places(part: Part | Value) -> list[Span]:
+def _places(part: NetPart | Value | None) -> list[Span]:
     """The statement that makes a layer or scope, then the calls of the blocks around it."""
+    if part is None:
+        return []
     if isinstance(part, Value):
         return list(_sites(part.site))
     item = part.item
@@ -254,7 +260,9 @@ def _places(part: Part | Value) -> list[Span]:
         return list(_sites(item.site))
     # Only a prefix of names, such as that of a labelled join.
     inner = next(iter(item.nodes()), None)
-    return [] if inner is None else list(_sites(inner.output.site))
+    if inner is None:
+        return []
+    return list(_sites(inner.output.site))
 
 
 def _sites(site: Site | None) -> Iterator[Span]:
@@ -265,4 +273,5 @@ def _sites(site: Site | None) -> Iterator[Span]:
 
 def _order(cause: Cause) -> tuple[bool, int]:
     piece = cause.new or cause.old
-    return cause.new is None, piece.span.start if piece else 0
+    assert piece is not None
+    return cause.new is None, piece.span.start

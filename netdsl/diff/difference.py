@@ -44,7 +44,7 @@ class Aside(NamedTuple):
     new: str | None
 
 
-class Difference:
+class NetDifference:
     """What changed between two nets.
 
     `causes` are what was written differently, with the layers that differ, and `followed` are
@@ -106,8 +106,8 @@ def _asides(before: Compiled, after: Compiled) -> list[Aside]:
     gone = {words: line for words, line in lines[0].items() if words not in lines[1]}
     for words, new_line in lines[1].items():
         if words not in lines[0]:
-            same = next((w for w in gone if _claimed(w) == _claimed(words)), None)
-            asides.append(Aside("expect", gone.pop(same) if same else None, new_line))
+            same = next((w for w in gone if _claimed(w) == _claimed(words)), "")
+            asides.append(Aside("expect", gone.pop(same, None), new_line))
     return [*asides, *(Aside("expect", line, None) for line in gone.values())]
 
 

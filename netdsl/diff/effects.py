@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.diff.matching import Matching
-    from netdsl.diff.parts import Part
+    from netdsl.diff.parts import NetPart
     from netdsl.ir.graph import Value
 
 WHATS = (
@@ -43,18 +43,23 @@ class Effect(NamedTuple):
     """
 
     what: str
-    a: Part | Value | None
-    b: Part | Value | None
+    a: NetPart | Value | None
+    b: NetPart | Value | None
     name: str = ""
     old: str = ""
     new: str = ""
 
     @property
-    def part(self) -> Part | Value:
+    def part(self) -> NetPart | Value:
         """The part of the second net, or of the first if it is gone."""
         part = self.b or self.a
         assert part is not None
         return part
+
+    @property
+    def kind(self) -> str:
+        """The kind of the layer or the name of the block; empty for an input or an output."""
+        return getattr(self.part, "kind", "")
 
 
 def effects_of(matching: Matching) -> list[Effect]:
@@ -114,11 +119,11 @@ def _of_outputs(matching: Matching, effects: list[Effect]) -> Iterator[Effect]:
         yield Effect("output", None, b.value, "", "", b.name)
 
 
-def _kind(part: Part) -> str:
+def _kind(part: NetPart) -> str:
     return part.kind or "group"
 
 
-def _of_pair(a: Part, b: Part, wiring: Wiring) -> Iterator[Effect]:
+def _of_pair(a: NetPart, b: NetPart, wiring: Wiring) -> Iterator[Effect]:
     """The differences between two parts that are the same part of the two nets."""
     if a.label != b.label and a.outer is not None:
         yield Effect("renamed", a, b, "", a.item.label, b.item.label)
@@ -136,11 +141,10 @@ def _of_pair(a: Part, b: Part, wiring: Wiring) -> Iterator[Effect]:
         yield Effect("frozen", a, b, "", words[a.node.frozen], words[b.node.frozen])
     sharing = wiring.sharing(a), wiring.sharing(b)
     if sharing[0] != sharing[1]:
-        shown = [f"the weights of {s[1]}" if s else "weights of its own" for s in sharing]
-        yield Effect("shared", a, b, "", *shown)
+        yield Effect("shared", a, b, "", *map(_sharing_text, sharing))
 
 
-def _arguments(a: Part, b: Part, wiring: Wiring) -> Iterator[Effect]:
+def _arguments(a: NetPart, b: NetPart, wiring: Wiring) -> Iterator[Effect]:
     old, new = a.node.op.given, b.node.op.given
     for name in old:
         if comparable(old[name]) != comparable(new[name]) or wiring.other_weight(
@@ -153,4 +157,12 @@ def shown(value: object) -> str:
     """The value of an argument, as its author would write it."""
     if isinstance(value, tuple) and value and all(type(v) is int for v in value):
         return "x".join(map(str, value))
-    return "none" if value is None else show(value).strip('"')
+    if value is None:
+        return "none"
+    return show(value).strip('"')
+
+
+def _sharing_text(sharing: tuple[str, str] | None) -> str:
+    if sharing is None:
+        return "weights of its own"
+    return f"the weights of {sharing[1]}"

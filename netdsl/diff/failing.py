@@ -12,7 +12,7 @@ from netdsl.source import SourceFile, Span
 from netdsl.syntax.parser import parse_expression
 
 if TYPE_CHECKING:
-    from netdsl.diff.difference import Difference
+    from netdsl.diff.difference import NetDifference
 
 OPTION = "--fail-if"
 OLD = "old_"  # before the name of a figure of the first net
@@ -31,7 +31,7 @@ class FailCondition:
         self.text = text
         self._expr = parse_expression(SourceFile(OPTION, text))
 
-    def holds(self, difference: Difference) -> bool:
+    def holds(self, difference: NetDifference) -> bool:
         """Whether the condition is true; raises `NetdslError` if it has no truth value."""
         net = difference.nets[1]
         facts = Facts(net.graph, net.costs, net.labels)
@@ -39,13 +39,13 @@ class FailCondition:
         env.values |= figures_for(difference)
         return truth(facts.value(self._expr, env), self._expr.span)
 
-    def error(self, difference: Difference) -> NetdslError:
+    def error(self, difference: NetDifference) -> NetdslError:
         """The error for a change that satisfies the condition."""
         figures = figures_for(difference)
         totals = difference.nets[1].costs.totals()._asdict()
         named = {part.id for part in self._expr.walk() if hasattr(part, "id")}
         shown = [
-            f"`{name}` is {value:,}" if isinstance(value, int) else f"`{name}` is {value}"
+            f"`{name}` is {shown_value(value)}"
             for name, value in {**totals, **figures}.items()
             if name in named
         ]
@@ -56,12 +56,17 @@ class FailCondition:
         return NetdslError("condition-met", message, place)
 
 
-def net_name(difference: Difference) -> str:
+def shown_value(value: object) -> str:
+    """A figure in a message."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def net_name(difference: NetDifference) -> str:
     """The name of the second net."""
     return f"`{difference.nets[1].graph.name}`"
 
 
-def figures_for(difference: Difference) -> dict[str, object]:
+def figures_for(difference: NetDifference) -> dict[str, object]:
     """The figures that only a condition on a difference can name."""
     loading, matching = difference.loading, difference.matching
     return {

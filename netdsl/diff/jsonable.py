@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.summary import name_of as value_name
-from netdsl.diff.parts import Part
+from netdsl.diff.parts import NetPart
 from netdsl.diff.wording import details_of, title_of
 from netdsl.ir.types import Sym
 
 if TYPE_CHECKING:
     from netdsl.diff.causes import Cause
-    from netdsl.diff.difference import Difference
+    from netdsl.diff.difference import NetDifference
     from netdsl.diff.effects import Effect
     from netdsl.diff.loading import Loading
-    from netdsl.diff.statements import Piece
+    from netdsl.diff.statements import Excerpt
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Value
     from netdsl.ir.types import TensorType
 
 
-def json_of(difference: Difference) -> dict[str, object]:
+def json_of(difference: NetDifference) -> dict[str, object]:
     """Everything about a difference; sizes that are open are texts."""
     before, after = difference.nets
     return {
@@ -66,7 +66,7 @@ def _cause(cause: Cause) -> dict[str, object]:
     }
 
 
-def _piece(piece: Piece | None) -> dict[str, object] | None:
+def _piece(piece: Excerpt | None) -> dict[str, object] | None:
     if piece is None:
         return None
     span = piece.span
@@ -78,17 +78,19 @@ def _effect(effect: Effect) -> dict[str, object]:
         "what": effect.what,
         "before": _name(effect.a),
         "after": _name(effect.b),
-        "kind": effect.part.kind if isinstance(effect.part, Part) else "",
+        "kind": effect.kind,
         "argument": effect.name,
         "old": effect.old,
         "new": effect.new,
     }
 
 
-def _name(part: Part | Value | None) -> str | None:
+def _name(part: NetPart | Value | None) -> str | None:
     if part is None:
         return None
-    return part.item.name if isinstance(part, Part) else value_name(part)
+    if isinstance(part, NetPart):
+        return part.item.name
+    return value_name(part)
 
 
 def _shape(type_: TensorType) -> list[int | str]:
@@ -96,7 +98,9 @@ def _shape(type_: TensorType) -> list[int | str]:
 
 
 def _plain(value: int | Sym) -> int | str:
-    return str(value) if isinstance(value, Sym) else value
+    if isinstance(value, Sym):
+        return str(value)
+    return value
 
 
 def _loading(loading: Loading) -> dict[str, object]:

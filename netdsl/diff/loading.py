@@ -61,7 +61,9 @@ def loading_of(matching: Matching) -> Loading:
     }
     numbers = sum(p.size for p, _ in after.values())
     right = sum(after[k][0].size for k in loaded if k not in misplaced)
-    share = right / numbers if numbers else 1.0
+    share = 1.0
+    if numbers:
+        share = right / numbers
     return Loading(loaded, reshaped, missing, unused, misplaced, renamed, share)
 
 

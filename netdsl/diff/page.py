@@ -9,16 +9,17 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.figures import figure
 from netdsl.diff.align import increasing
 from netdsl.diff.statements import words_of
-from netdsl.diff.text import SAME, amount, growth, label_of, report_of
+from netdsl.diff.text import SAME, amount, growth, label_of, names_with_arrow, report_of
 from netdsl.draw.html import STYLE, document, escaped, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netdsl.diff.difference import Difference
-    from netdsl.diff.parts import Part
+    from netdsl.diff.difference import NetDifference
+    from netdsl.diff.parts import NetPart
     from netdsl.source import SourceFile
 
 PAGE_STYLE = STYLE + Path(__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -34,11 +35,12 @@ _TABLE = """<div class="scroll" role="region" aria-label="{label}" tabindex="0">
 </div>
 """
 _HEADS = tuple(enumerate(("layer", "kind", "output", "params")))
+_MARKS = "new", "gone"
 _KINDS = ("", "", "", "n")  # the classes of these columns
 _WIDTHS = '<colgroup><col class="n"><col><col class="n"><col></colgroup>\n'
 
 
-def page_of(differences: Sequence[Difference], files: tuple[str, str]) -> str:
+def page_of(differences: Sequence[NetDifference], files: tuple[str, str]) -> str:
     """The page about the nets of two files, which have these names."""
     title = f"{files[0]} → {files[1]}"
     body = [f"<header>\n<h1>netdsl diff</h1>\n<p>{escaped(title)}</p>\n</header>\n<main>\n"]
@@ -54,10 +56,10 @@ def _section(name: str, id_: str, title: str, content: str) -> str:
     return _SECTION.format(name=name, id=id_, title=escaped(title), content=content)
 
 
-def _net(difference: Difference, number: int) -> Iterator[str]:
+def _net(difference: NetDifference, number: int) -> Iterator[str]:
     """The sections about one pair of nets."""
     old, new = (net.graph.name for net in difference.nets)
-    name = new if old == new else f"{old} → {new}"
+    name = names_with_arrow(old, new)
     if difference.is_empty and not difference.asides:
         yield _section("same", f"net{number}", name, f"<p>{SAME}</p>\n")
         return
@@ -67,20 +69,20 @@ def _net(difference: Difference, number: int) -> Iterator[str]:
         yield _section("layers", f"layers{number}", f"Layers of {name}", _layers(difference))
 
 
-def _changes(difference: Difference) -> str:
+def _changes(difference: NetDifference) -> str:
     """The lines of the report, without the figures, which have a table."""
     labels = {label_of(figure) for figure in difference.figures}
     items = []
     for line in report_of(difference):
         if not line.text or (line.label in labels and line.label != "weights"):
             continue
-        place = f'<span class="place">{escaped(line.label)}</span>' if line.indent == 1 else ""
-        kind = ' class="detail"' if line.indent == 2 else ""
+        place = f'<span class="place">{escaped(line.label)}</span>' * (line.indent == 1)
+        kind = ' class="detail"' * (line.indent == 2)
         items.append(f"<li{kind}>{place}{escaped(line.text)}</li>\n")
     return f'<ul class="difference">\n{"".join(items)}</ul>\n'
 
 
-def _figures(difference: Difference) -> str:
+def _figures(difference: NetDifference) -> str:
     rows = "".join(
         f'<tr><th scope="row">{escaped(label_of(f))}</th>'
         f'<td class="n">{escaped(amount(f.name, f.old))}</td>'
@@ -95,7 +97,7 @@ def _figures(difference: Difference) -> str:
 # ---- layers
 
 
-def _layers(difference: Difference) -> str:
+def _layers(difference: NetDifference) -> str:
     """Both tables; a layer that both nets have is in one row, unless it has moved."""
     matching = difference.matching
     old, new = matching.before.layers(), matching.after.layers()
@@ -121,7 +123,7 @@ def _layers(difference: Difference) -> str:
 class _LayerTable:
     """The rows of a table with the layers of two nets."""
 
-    def __init__(self, difference: Difference, changed: set[int]) -> None:
+    def __init__(self, difference: NetDifference, changed: set[int]) -> None:
         self.rows: list[str] = []
         self._matching = difference.matching
         self._changed = changed
@@ -129,7 +131,7 @@ class _LayerTable:
             id(n): cost.params for net in difference.nets for n, cost in net.costs.rows()
         }
 
-    def add(self, a: Part | None, b: Part | None) -> None:
+    def add(self, a: NetPart | None, b: NetPart | None) -> None:
         """Add a row with a layer of the first net, one of the second, or both."""
         cells = []
         for side, part in enumerate((a, b)):
@@ -139,20 +141,21 @@ class _LayerTable:
                 cells.append(self._cells(part, side, self._mark(a, b)))
         self.rows.append(f"<tr>{''.join(cells)}</tr>\n")
 
-    def _mark(self, a: Part | None, b: Part | None) -> str:
+    def _mark(self, a: NetPart | None, b: NetPart | None) -> str:
         """The class of a row's cells."""
         if a is not None and b is not None:
-            is_same = a.node.type == b.node.type and a.item.name == b.item.name
-            return "" if is_same and id(b) not in self._changed else "changed"
+            if id(b) in self._changed:
+                return "changed"
+            return "follows" * ((a.node.type, a.item.name) != (b.node.type, b.item.name))
         only = a or b
         if only is not None and self._matching.partner(only) is not None:
             return "moved"
-        return "gone" if b is None else "new"
+        return _MARKS[b is None]
 
-    def _cells(self, part: Part, side: int, mark: str) -> str:
+    def _cells(self, part: NetPart, side: int, mark: str) -> str:
         node = part.node
         params = self._params[id(node)]
-        texts = (node.name, part.kind, str(node.type), f"{params:,}" if params else "-")
+        texts = (node.name, part.kind, str(node.type), figure(params))
         return "".join(
             f'<td class="{" ".join(filter(None, (mark, _KINDS[k], "right" * (side and not k))))}">'
             f"{escaped(text)}</td>"
@@ -162,13 +165,13 @@ class _LayerTable:
 
 def _right(side: int, column: int) -> str:
     """The class of the first column of the second net."""
-    return ' class="right"' if side and not column else ""
+    return ' class="right"' * (side > column)
 
 
 # ---- texts
 
 
-def _texts(difference: Difference) -> Iterator[str]:
+def _texts(difference: NetDifference) -> Iterator[str]:
     """The texts of the files that differ, side by side."""
     old, new = (net.program.loader.sources() for net in difference.nets)
     known = {_stem(source): source for source in old[1:]}
@@ -176,7 +179,7 @@ def _texts(difference: Difference) -> Iterator[str]:
     pairs += [(known[_stem(s)], s) for s in new[1:] if _stem(s) in known]
     shown = [pair for pair in pairs if pair[0].text != pair[1].text]
     for number, (a, b) in enumerate(shown):
-        title = a.name if a.name == b.name else f"{a.name} → {b.name}"
+        title = names_with_arrow(a.name, b.name)
         yield _section("text", f"text{number}", title, _text(a, b))
 
 
@@ -192,19 +195,23 @@ def _text(a: SourceFile, b: SourceFile) -> str:
     for tag, i, x, j, y in SequenceMatcher(None, words[0], words[1], autojunk=False).get_opcodes():
         for n in range(max(x - i, y - j)):
             cells = [
-                _line_cells(lines[side], start + n if start + n < end else None, side, tag)
+                _line_cells(lines[side][start:end], start, n, (side, tag))
                 for side, (start, end) in enumerate(((i, x), (j, y)))
             ]
             rows.append(f"<tr>{''.join(cells)}</tr>\n")
     return _TABLE.format(label="text", head=_WIDTHS, rows="".join(rows))
 
 
-def _line_cells(lines: list[str], number: int | None, side: int, tag: str) -> str:
-    """The number of a line and the line, marked if the other text has another one."""
-    if number is None:
+def _line_cells(lines: list[str], start: int, number: int, kind: tuple[int, str]) -> str:
+    """The number of a line and the line, marked if the other text has another one.
+
+    `start` is the number of the first of the lines, and `kind` the side and what changed.
+    """
+    side, tag = kind
+    if number >= len(lines):
         return f'<td class="n empty{" right" * side}"></td><td class="empty"></td>'
     mark = {"equal": "", "replace": "changed", "delete": "gone", "insert": "new"}[tag]
     return (
-        f'<td class="n{" right" * side}">{number + 1}</td>'
+        f'<td class="n{" right" * side}">{start + number + 1}</td>'
         f'<td class="{mark}">{escaped(lines[number].rstrip())}</td>'
     )

@@ -13,13 +13,15 @@ from netdsl.ir.graph import Node
 from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netdsl.ir.graph import Graph, Scope
     from netdsl.ir.op import Op
 
 MISSING = object()
 
 
-class Part:
+class NetPart:
     """A layer or a scope of one of the two nets.
 
     `exact` is the number of what it is, `content` the number without its own label, and `kinds`
@@ -28,11 +30,11 @@ class Part:
 
     __slots__ = ("content", "exact", "item", "kinds", "members", "outer", "place", "size")
 
-    def __init__(self, item: Scope | Node, outer: Part | None, place: int) -> None:
+    def __init__(self, item: Scope | Node, outer: NetPart | None, place: int) -> None:
         self.item = item
         self.outer = outer
         self.place = place  # among the members of `outer`
-        self.members: list[Part] = []
+        self.members: list[NetPart] = []
         self.exact = self.content = 0
         self.size = 1
         self.kinds: Counter[object] = Counter()
@@ -52,7 +54,7 @@ class Part:
     def label(self) -> str:
         """Its label, or an empty text if it has only a position."""
         label = self.item.label
-        return "" if label.isdigit() else label
+        return label * (not label.isdigit())
 
     @property
     def kind(self) -> str:
@@ -61,9 +63,16 @@ class Part:
             return self.item.op.kind
         return self.item.kind or ""
 
-    def walk(self) -> list[Part]:
+    def around(self) -> Iterator[NetPart]:
+        """The scopes around it, from the inside."""
+        scope = self.outer
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+    def walk(self) -> list[NetPart]:
         """Itself and all parts inside it, each before its own parts, in the order of the text."""
-        parts: list[Part] = []
+        parts: list[NetPart] = []
         waiting = [self]
         while waiting:
             part = waiting.pop()
@@ -71,31 +80,31 @@ class Part:
             waiting += reversed(part.members)
         return parts
 
-    def layers(self) -> list[Part]:
+    def layers(self) -> list[NetPart]:
         """The layers inside, in the order of the text."""
         return [part for part in self.walk() if part.is_layer]
 
 
-class Parts:
+class NetParts:
     """Makes the trees of two graphs, whose parts have comparable numbers."""
 
     def __init__(self) -> None:
         self._numbers: dict[object, int] = {}
         self._ops: dict[int, tuple[Op, int]] = {}
 
-    def tree(self, graph: Graph) -> Part:
+    def tree(self, graph: Graph) -> NetPart:
         """The net as a part."""
-        root = Part(graph.root, None, 0)
+        root = NetPart(graph.root, None, 0)
         waiting = [root]
         for part in waiting:
             if not isinstance(part.item, Node):
-                part.members = [Part(m, part, i) for i, m in enumerate(part.item.members)]
+                part.members = [NetPart(m, part, i) for i, m in enumerate(part.item.members)]
                 waiting += part.members
         for part in reversed(waiting):
             self._number(part)
         return root
 
-    def _number(self, part: Part) -> None:
+    def _number(self, part: NetPart) -> None:
         if isinstance(part.item, Node):
             inside: object = (self._op(part.item.op), part.item.frozen, len(part.item.inputs))
             part.kinds = Counter()
@@ -131,7 +140,7 @@ def comparable(value: object) -> object:
     return repr(value)
 
 
-def is_of_join(part: Part) -> bool:
+def is_of_join(part: NetPart) -> bool:
     """Whether a scope has the arms of a labelled join, which is a layer of the same name."""
     if part.is_layer or part.outer is None:
         return False

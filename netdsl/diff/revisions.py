@@ -11,6 +11,7 @@ import posixpath
 import subprocess
 from typing import TYPE_CHECKING
 
+from netdsl.diff.words import PREFIX
 from netdsl.errors import NetdslError
 from netdsl.library import decode
 from netdsl.limits import limit, raise_help
@@ -21,17 +22,11 @@ if TYPE_CHECKING:
     from netdsl.elaborate.loader import Reference
     from netdsl.syntax import ast
 
-PREFIX = "git:"
 HELP = "write git:REVISION:FILE, such as git:HEAD~1:nets/vgg.net"
 _SECONDS = 60  # for git to read one file
 _CODE = "cannot-read"
 # Git must not fetch objects that are missing, or change the index.
 _QUIET = {"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-
-
-def is_committed(word: str) -> bool:
-    """Whether a word on the command line names a file in a revision, rather than a file."""
-    return word.startswith(PREFIX) and not os.path.exists(word)
 
 
 def open_committed(word: str) -> tuple[SourceFile, dict[Reference, SourceFile]]:
@@ -51,7 +46,7 @@ def open_committed(word: str) -> tuple[SourceFile, dict[Reference, SourceFile]]:
             target = _target(importer, revision, item)
             if target not in known:
                 try:
-                    known[target] = _read(revision, target.partition(f"{revision}:")[2])
+                    known[target] = _read(revision, target.removeprefix(f"{PREFIX}{revision}:"))
                 except NetdslError as error:
                     raise NetdslError(
                         "import-not-found", error.diagnostic.message, item.span
@@ -85,7 +80,7 @@ def _target(importer: SourceFile, revision: str, item: ast.Import) -> str:
             item.span,
             help="imported files must be inside the file's own folder",
         )
-    return start + (f"./{target}" if path.startswith("./") else target)
+    return start + "./" * path.startswith("./") + target
 
 
 def _read(revision: str, path: str) -> SourceFile:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diff.parts import Parts
-from netdsl.diff.revisions import is_committed, open_committed
+from netdsl.diff.parts import NetParts
+from netdsl.diff.words import is_committed
 from netdsl.driver import compile_net, open_program, program_of
 from netdsl.errors import NetdslError
 
@@ -51,6 +51,8 @@ def open_side(
             help="compare the texts that the models were made from",
         )
     if is_committed(file):
+        from netdsl.diff.revisions import open_committed  # few runs need git
+
         source, files = open_committed(file)
         return Side(file, program_of(source, defines, files), net, inputs)
     return Side(file, open_program(file, defines), net, inputs)
@@ -78,21 +80,22 @@ def couples_of(before: Side, after: Side) -> list[Couple]:
         if name in both:
             couples.append(Couple(_compiled(before, name), net))
             continue
-        same = next((n for n, other in gone.items() if _are_equal(other, net)), None)
-        couples.append(Couple(gone.pop(same) if same is not None else None, net))
+        same = next((n for n, other in gone.items() if _are_equal(other, net)), "")
+        couples.append(Couple(gone.pop(same, None), net))
     return [*couples, *(Couple(net, None) for net in gone.values())]
 
 
 def _named(before: Side, after: Side) -> Couple:
     """The pair of nets of which at least one is named."""
-    name_a, name_b = before.net, after.net
-    if name_a is None:
-        name_a = name_b if name_b in before.program.nets() else before.program.pick(None)
-    if name_b is None:
-        name_b = name_a if name_a in after.program.nets() else after.program.pick(None)
-    return Couple(
-        _compiled(before, before.program.pick(name_a)), _compiled(after, after.program.pick(name_b))
-    )
+    return Couple(_picked(before, after.net), _picked(after, before.net))
+
+
+def _picked(side: Side, other: str | None) -> Compiled:
+    """The net that the user names, or the one with the other net's name, or the only one."""
+    name = side.net
+    if name is None and other in side.program.nets():
+        name = other
+    return _compiled(side, side.program.pick(name))
 
 
 def _compiled(side: Side, name: str) -> Compiled:
@@ -101,5 +104,5 @@ def _compiled(side: Side, name: str) -> Compiled:
 
 def _are_equal(a: Compiled, b: Compiled) -> bool:
     """Whether two nets have the same layers and labels."""
-    parts = Parts()
+    parts = NetParts()
     return parts.tree(a.graph).exact == parts.tree(b.graph).exact

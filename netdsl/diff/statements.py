@@ -24,21 +24,21 @@ _LOOPS = (ast.Repeat, ast.For, ast.If)
 Key = tuple[str, ...]
 
 
-class Piece(NamedTuple):
+class Excerpt(NamedTuple):
     """A piece of a text that layers depend on: its words without layout, and its place."""
 
     words: str
     span: Span
 
 
-class Statement(NamedTuple):
+class Spot(NamedTuple):
     """The innermost element of a text around a place, and what is around it, from the outside."""
 
     element: ast.Tree
     around: tuple[ast.Tree, ...]
 
     @property
-    def head(self) -> Piece:
+    def head(self) -> Excerpt:
         """The element without the statements inside it."""
         return head_of(self.element)
 
@@ -55,13 +55,13 @@ def words_of(text: str) -> str:
     return words
 
 
-def head_of(element: ast.Tree) -> Piece:
+def head_of(element: ast.Tree) -> Excerpt:
     """An element up to the statements inside it."""
     span: Span = element.span  # type: ignore[attr-defined]
     body = getattr(element, "body", None) or getattr(element, "then", None)
     if isinstance(body, ast.Body):
         span = Span(span.file, span.start, max(span.start, body.span.start))
-    return Piece(words_of(span.text).removesuffix("{"), span)
+    return Excerpt(words_of(span.text).removesuffix("{"), span)
 
 
 class Texts:
@@ -70,10 +70,10 @@ class Texts:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._modules = {module.source.key: module for module in program.loader.modules()}
-        self._found: dict[Span, Statement] = {}
+        self._found: dict[Span, Spot] = {}
         self._elements: dict[str, list[Span]] = {}
 
-    def at(self, span: Span) -> Statement:
+    def at(self, span: Span) -> Spot:
         """The innermost element that contains a place."""
         found = self._found.get(span)
         if found is None:
@@ -85,24 +85,24 @@ class Texts:
                 if child is None:
                     break
                 around.append(child)
-            found = self._found[span] = Statement(around[-1], tuple(around[:-1]))
+            found = self._found[span] = Spot(around[-1], tuple(around[:-1]))
         return found
 
-    def aux_at(self, span: Span) -> Piece:
+    def aux_at(self, span: Span) -> Excerpt:
         """The `aux` section around a place."""
         around = self.at(span).around
         return next(head_of(tree) for tree in around if isinstance(tree, ast.Aux))
 
     def depends(
         self, span: Span, words: Iterable[str] | None = None, *, loops: bool = True
-    ) -> dict[Key, Piece]:
+    ) -> dict[Key, Excerpt]:
         """What a statement depends on: the values of names, and the loops and conditions around it.
 
         `words` are the texts whose names count, by default the whole statement. Without `loops`,
         only those count whose variables are named.
         """
         statement = self.at(span)
-        parts: dict[Key, Piece] = {}
+        parts: dict[Key, Excerpt] = {}
         if loops:
             parts |= dict(_loops(statement.around))
         texts = [statement.head.words] if words is None else list(words)
@@ -110,7 +110,7 @@ class Texts:
         self._add_names(parts, statement.around, self._modules[span.file.key], texts)
         return parts
 
-    def arguments(self, span: Span, names: Mapping[str, int]) -> dict[str, Piece] | None:
+    def arguments(self, span: Span, names: Mapping[str, int]) -> dict[str, Excerpt] | None:
         """The arguments of a call that have these names, or else these positions.
 
         None if the statement is no call.
@@ -122,10 +122,10 @@ class Texts:
         by_place = [a for a in call.arguments if a.name is None]
         for name, place in names.items():
             named = next((a for a in call.arguments if a.name == name), None)
-            argument = by_place[place] if named is None and place < len(by_place) else named
+            argument = named or next(iter(by_place[place : place + 1]), None)
             if argument is not None:
                 span = argument.value.span
-                found[name] = Piece(words_of(span.text), span)
+                found[name] = Excerpt(words_of(span.text), span)
         return found
 
     def parameters(self, span: Span) -> dict[str, int]:
@@ -142,8 +142,7 @@ class Texts:
         name, words = home[0].name, self.at(span).head.words
         own = [s for s in self._statements(name) if self.at(s).head.words == words]
         others = [s for s in other._statements(name) if other.at(s).head.words == words]
-        number = own.index(span) if span in own else len(others)
-        return others[number] if number < len(others) else None
+        return next((y for x, y in zip(own, others, strict=False) if x == span), None)
 
     def _home(self, span: Span) -> list[ast.Definition]:
         return [t for t in self.at(span).around if isinstance(t, ast.Definition)]
@@ -159,21 +158,21 @@ class Texts:
             self._elements[name] = known
         return known
 
-    def net(self, name: str) -> dict[Key, Piece]:
+    def net(self, name: str) -> dict[Key, Excerpt]:
         """How a net is made from another one, and the values that this names."""
         module = self._modules[self.program.source.key]
-        parts: dict[Key, Piece] = {}
+        parts: dict[Key, Excerpt] = {}
         definition = module.definitions.get(name)
         if isinstance(definition, ast.Alias):
             span = _call_of(definition)
             words = words_of(span.text)
-            parts["net",] = Piece(words, span)
+            parts["net",] = Excerpt(words, span)
             self._add_names(parts, (), module, [words])
         return parts
 
     def _add_names(
         self,
-        parts: dict[Key, Piece],
+        parts: dict[Key, Excerpt],
         around: tuple[ast.Tree, ...],
         module: Module,
         texts: Iterable[str],
@@ -189,13 +188,13 @@ class Texts:
             meaning = own.get(name)
             let = module.lets.get(name)
             if meaning is None and let is not None:
-                meaning = ("let", name), Piece(words_of(let.value.span.text), let.value.span)
+                meaning = ("let", name), Excerpt(words_of(let.value.span.text), let.value.span)
             if meaning is not None:
                 parts[meaning[0]] = meaning[1]
                 waiting += _names(meaning[1].words)
 
 
-def _loops(around: tuple[ast.Tree, ...]) -> Iterator[tuple[Key, Piece]]:
+def _loops(around: tuple[ast.Tree, ...]) -> Iterator[tuple[Key, Excerpt]]:
     """The loops and conditions around a statement, numbered from the outside."""
     loops = [tree for tree in around if isinstance(tree, _LOOPS)]
     for number, loop in enumerate(loops):
@@ -222,7 +221,7 @@ def _names(text: str) -> list[str]:
     return [name for name in (*words, *parts) if name.isidentifier()]
 
 
-def _own_names(around: tuple[ast.Tree, ...]) -> Iterator[tuple[str, tuple[Key, Piece]]]:
+def _own_names(around: tuple[ast.Tree, ...]) -> Iterator[tuple[str, tuple[Key, Excerpt]]]:
     """The names that have a value around a statement; those further inside come last."""
     heads = dict(zip((t for t in around if isinstance(t, _LOOPS)), _loops(around), strict=True))
     for tree in around:
@@ -231,13 +230,18 @@ def _own_names(around: tuple[ast.Tree, ...]) -> Iterator[tuple[str, tuple[Key, P
             yield from ((name, heads[tree]) for name in variables if name is not None)
         if isinstance(tree, ast.Definition):
             for parameter in tree.parameters:
-                value = parameter.default
-                span = parameter.span if value is None else value.span
-                words = "" if value is None else words_of(span.text)
-                yield parameter.name, (("parameter", tree.name, parameter.name), Piece(words, span))
+                key = "parameter", tree.name, parameter.name
+                yield parameter.name, (key, _default(parameter))
         if isinstance(tree, ast.Body):
             for statement in tree.statements:
                 if isinstance(statement, ast.Let):
                     value = statement.value
-                    part = Piece(words_of(value.span.text), value.span)
+                    part = Excerpt(words_of(value.span.text), value.span)
                     yield statement.name, (("let", statement.name), part)
+
+
+def _default(parameter: ast.Parameter) -> Excerpt:
+    """The default of a parameter, or no words at the parameter itself."""
+    if parameter.default is None:
+        return Excerpt("", parameter.span)
+    return Excerpt(words_of(parameter.default.span.text), parameter.default.span)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netdsl.diff.causes import Cause
-    from netdsl.diff.difference import Aside, Difference, Figure, Reshaped
+    from netdsl.diff.difference import Aside, Figure, NetDifference, Reshaped
     from netdsl.diff.loading import Loading
 
 LONGEST = 40  # characters of a formula
+_SMALL = 0.1  # percent, below which more digits are shown
 MOST = 5  # layers or weights in one line
 _BYTES = ("activation_bytes", "peak_bytes")
 _NAMES = {
@@ -39,7 +40,7 @@ class ReportLine(NamedTuple):
     style: str = ""
 
 
-def report_of(difference: Difference) -> list[ReportLine]:
+def report_of(difference: NetDifference) -> list[ReportLine]:
     """Everything about a difference, without a heading."""
     lines: list[ReportLine] = []
     if difference.is_same_network:
@@ -62,19 +63,25 @@ def report_of(difference: Difference) -> list[ReportLine]:
     return lines
 
 
-def place_of(cause: Cause, difference: Difference) -> str:
+def names_with_arrow(old: str, new: str) -> str:
+    """Two names, or the one name that both sides have."""
+    if old == new:
+        return new
+    return f"{old} → {new}"
+
+
+def place_of(cause: Cause, difference: NetDifference) -> str:
     """The line of a cause, in the second text if it is there; with the file, if it is another."""
-    piece = cause.new if cause.new is not None else cause.old
-    if piece is None:
-        return ""
-    program = difference.nets[int(cause.new is not None)].program
+    piece = cause.new or cause.old
+    assert piece is not None
+    program = difference.nets[cause.new is not None].program
     line = f"line {piece.span.first.line}"
     if piece.span.file.key != program.source.key:
         line = f"{piece.span.file.name.rpartition('/')[2]}, {line}"
-    return line if cause.new is not None else f"old {line}"
+    return "old " * (cause.new is None) + line
 
 
-def consequences(difference: Difference) -> list[ReportLine]:
+def consequences(difference: NetDifference) -> list[ReportLine]:
     """What no edit of its own explains: arguments, shapes and names that follow from others."""
     lines = [ReportLine(1, "layers", text) for text in sentences_of(difference.followed)]
     if difference.reshaped:
@@ -83,8 +90,7 @@ def consequences(difference: Difference) -> list[ReportLine]:
         lines.append(ReportLine(1, "shapes", heading))
     if difference.renumbered:
         found = [f"{old} → {new}" for old, new in difference.renumbered]
-        are = "that is a position" if len(found) == 1 else "that are positions"
-        heading = f"{counted(len(found), 'name')} {are}: {some(found)}"
+        heading = f"{counted(len(found), 'shifted position')}: {some(found)}"
         lines.append(ReportLine(1, "names", heading))
     return lines
 
@@ -93,7 +99,7 @@ def _reshaped(layer: Reshaped) -> str:
     return f"{layer.after} {layer.old} → {layer.new}"
 
 
-def hint_of(difference: Difference) -> str | None:
+def hint_of(difference: NetDifference) -> str | None:
     """How to get numbers in place of the formulas that are too long to show."""
     figures = [f for f in difference.figures if f.name in (*ALWAYS, *_SHOWN)]
     texts = [amount(f.name, value) for f in figures for value in (f.old, f.new)]
@@ -107,7 +113,9 @@ def hint_of(difference: Difference) -> str | None:
 def some(texts: Sequence[str]) -> str:
     """The first texts, and the number of the others."""
     shown = ", ".join(texts[:MOST])
-    return shown if len(texts) <= MOST else f"{shown} and {len(texts) - MOST:,} more"
+    if len(texts) <= MOST:
+        return shown
+    return f"{shown} and {len(texts) - MOST:,} more"
 
 
 # ---- figures
@@ -125,9 +133,11 @@ def figure_lines(figures: Sequence[Figure]) -> list[ReportLine]:
 def _change_of(total: Figure) -> str:
     if total.old == total.new:
         return f"{amount(total.name, total.new)}, as before"
-    change = growth(total)
-    grown = "" if change is None else f"  ({change})"
-    return f"{amount(total.name, total.old)} → {amount(total.name, total.new)}{grown}"
+    change = f"{amount(total.name, total.old)} → {amount(total.name, total.new)}"
+    grown = growth(total)
+    if grown is None:
+        return change
+    return f"{change}  ({grown})"
 
 
 def label_of(total: Figure) -> str:
@@ -148,12 +158,15 @@ def amount(name: str, value: int | Sym) -> str:
 
 
 def growth(total: Figure) -> str | None:
-    """The growth of a total in percent, or None if it is a formula or was 0."""
+    """The growth of a total in percent, or None if it is equal, a formula, or was 0."""
+    if total.old == total.new:
+        return None
     if isinstance(total.old, Sym) or isinstance(total.new, Sym) or not total.old:
         return None
     percent = 100 * (total.new - total.old) / total.old
-    digits = 1 if abs(percent) >= 0.1 else 4
-    return f"{percent:+,.{digits}f} %".replace("-", "−")
+    if abs(percent) < _SMALL:
+        return f"{percent:+.4f} %"
+    return f"{percent:+,.1f} %"
 
 
 # ---- weights
@@ -195,7 +208,7 @@ def weight_groups(loading: Loading) -> dict[str, list[str]]:
 
 def aside_line(aside: Aside) -> ReportLine:
     """A line of `train` or `expect` that differs."""
-    old, new = (None if text is None else " ".join(text.split()) for text in (aside.old, aside.new))
+    old, new = (text and " ".join(text.split()) for text in (aside.old, aside.new))
     if old is None:
         return ReportLine(1, aside.where, f"new: {new}")
     if new is None:

@@ -9,7 +9,7 @@ from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
     from netdsl.diff.matching import Matching
-    from netdsl.diff.parts import Part
+    from netdsl.diff.parts import NetPart
     from netdsl.ir.graph import Node, Value
 
 Source = tuple[object, str]  # a layer or an input of the second net, and the name of its result
@@ -39,7 +39,7 @@ class Wiring:
                 self._partners |= {id(a.node): b.node, id(b.node): b.node}
         self._sources: dict[int, frozenset[Source]] = {}
 
-    def sharing(self, part: Part) -> tuple[str, str] | None:
+    def sharing(self, part: NetPart) -> tuple[str, str] | None:
         """The layer whose weights a layer uses, as one of the second net, and as its own net's."""
         node = part.node
         if not node.shared:
@@ -59,7 +59,7 @@ class Wiring:
 
     # ---- inputs
 
-    def changed_inputs(self, a: Part, b: Part) -> tuple[str, str] | None:
+    def changed_inputs(self, a: NetPart, b: NetPart) -> tuple[str, str] | None:
         """What a layer took and takes, if no layer that came, went or moved explains it."""
         if id(a.node) not in self._partners:
             return None
@@ -93,7 +93,7 @@ class Wiring:
         ]
         return all(v.producer is not None and id(v.producer) not in self._partners for v in others)
 
-    def has_moved(self, a: Part, b: Part) -> bool:
+    def has_moved(self, a: NetPart, b: NetPart) -> bool:
         """Whether the values that flow into two equal parts, or out of them, differ."""
         inside_a = [p.node for p in a.walk() if p.is_layer]
         inside_b = [p.node for p in b.walk() if p.is_layer]

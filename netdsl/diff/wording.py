@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diff.parts import Part
+from netdsl.diff.parts import NetPart
 from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from netdsl.diff.causes import Cause
     from netdsl.diff.effects import Effect
-    from netdsl.diff.statements import Piece
+    from netdsl.diff.statements import Excerpt
     from netdsl.ir.graph import Value
 
+_NOUNS = "block", "layer"
+_SUBJECTS = {"net": "net", "if": "condition"}
 MOST_NAMES = 3  # in a sentence
 LONGEST = 60  # characters of a piece of text
+DOTS = "..."
 AROUND = 20  # characters before the place where two long texts differ
 
 
@@ -31,7 +34,7 @@ def title_of(cause: Cause) -> str:
             return f"{what} {listed([s.removeprefix(what).strip() for s in sentences])}"
         old, new = shortened(_text(cause.old), _text(cause.new))
         return f"`{old}` → `{new}`"
-    old, new = shortened(*(_text(p) if p and p.words else "none" for p in (cause.old, cause.new)))
+    old, new = shortened(*(_text(piece) or "none" for piece in (cause.old, cause.new)))
     return f"{_subject(cause)}: {old} → {new}"
 
 
@@ -52,12 +55,12 @@ def _subject(cause: Cause) -> str:
         return f"let {names[0]}"
     if kind == "parameter":
         return f"parameter `{names[1]}` of {names[0]}"
-    return "net" if kind == "net" else "loop" if kind in ("repeat", "for") else "condition"
+    return _SUBJECTS.get(kind, "loop")
 
 
-def _text(piece: Piece | None) -> str:
+def _text(piece: Excerpt | None) -> str:
     """A piece of a text on one line, as it is written."""
-    if piece is None:
+    if piece is None or not piece.words:
         return ""
     lines = [line.partition("#")[0].strip() for line in piece.span.text.splitlines()]
     return " ".join(filter(None, lines)).removesuffix("{").strip()
@@ -69,14 +72,15 @@ def shortened(old: str, new: str) -> tuple[str, str]:
         return old, new
     places = enumerate(zip(old, new, strict=False))
     same = next((i for i, (x, y) in places if x != y), min(len(old), len(new)))
-    start = max(0, same - AROUND) if same > AROUND else 0
+    start = max(0, same - AROUND)
     return _cut(old, start), _cut(new, start)
 
 
 def _cut(text: str, start: int) -> str:
-    dots = "..." if start else ""
-    text = dots + text[start:]
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    text = DOTS * (start > 0) + text[start:]
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - len(DOTS)]}{DOTS}"
 
 
 def sentences_of(effects: Sequence[Effect]) -> list[str]:
@@ -86,19 +90,18 @@ def sentences_of(effects: Sequence[Effect]) -> list[str]:
         groups.setdefault(_kind(effect), []).append(effect)
     merged: dict[tuple[object, ...], list[list[Effect]]] = {}
     for key, group in groups.items():
-        same = tuple(id(e.part) for e in group) if key[0] == "argument" else key
+        same: tuple[object, ...] = key
+        if key[0] == "argument":
+            same = tuple(id(effect.part) for effect in group)
         merged.setdefault((key[0], same), []).append(group)
     return [_sentence(parts) for parts in merged.values()]
 
 
 def _kind(effect: Effect) -> tuple[str, ...]:
     """What makes two effects one: the same change of the same argument."""
-    kind = effect.part.kind if isinstance(effect.part, Part) else ""
-    if effect.what == "renamed":
-        return ("renamed",)
-    if effect.what == "inputs":
-        return ("inputs",)
-    return (effect.what, effect.name, effect.old, effect.new, kind)
+    if effect.what in ("renamed", "inputs"):
+        return (effect.what,)
+    return (effect.what, effect.name, effect.old, effect.new, effect.kind)
 
 
 def _sentence(groups: list[list[Effect]]) -> str:
@@ -129,7 +132,7 @@ def _sentence(groups: list[list[Effect]]) -> str:
         case "aux":
             return f"auxiliary head {effect.name}: weight {effect.old} → {effect.new}"
         case "inputs":
-            more = f", and {counted(len(group) - 1, 'more layer')}" if len(group) > 1 else ""
+            more = f", and {counted(len(group) - 1, 'more layer')}" * (len(group) > 1)
             return f"{name_of(effect.part)}: takes {effect.new}, took {effect.old}{more}"
         case "input" | "output":
             return _end(effect)
@@ -142,7 +145,9 @@ def _end(effect: Effect) -> str:
     what = effect.what
     if effect.name:
         return f"{what} {effect.old} is now called {effect.new}"
-    name = f"{what} {name_of(effect.part)}" if what == "input" else what
+    name = what
+    if what == "input":
+        name = f"{what} {name_of(effect.part)}"
     if effect.a is None:
         return f"new {name} {effect.new}"
     if effect.b is None:
@@ -152,64 +157,70 @@ def _end(effect: Effect) -> str:
 
 def _renamed(group: list[Effect]) -> str:
     old, new = group[0].old, group[0].new
-    more = f" ({counted(len(group), 'place')})" if len(group) > 1 else ""
+    more = f" ({counted(len(group), 'place')})" * (len(group) > 1)
     if new.isdigit():
         return f"{old} has no label any more: it is called {new}{more}"
     if old.isdigit():
         return f"{old} is now labelled {new}{more}"
     changes = list(dict.fromkeys(f"{e.old} → {e.new}" for e in group))
-    shown = ", ".join(changes[:MOST_NAMES]) + (", ..." if len(changes) > MOST_NAMES else "")
+    shown = ", ".join([*changes[:MOST_NAMES], *[DOTS] * (len(changes) > MOST_NAMES)])
     return f"renamed {shown}{more}"
 
 
 def _inside(group: list[Effect]) -> str:
     """How many layers are inside of scopes."""
-    sizes = [e.part.size for e in group if isinstance(e.part, Part)]
-    return f", {counted(sum(sizes), 'layer')} in all" if sum(sizes) > len(sizes) else ""
+    sizes = [e.part.size for e in group if isinstance(e.part, NetPart)]
+    return f", {counted(sum(sizes), 'layer')} in all" * (sum(sizes) > len(sizes))
 
 
 def _moved(effect: Effect) -> str:
     a, b = effect.a, effect.b
-    if not isinstance(a, Part) or not isinstance(b, Part):
+    if not isinstance(a, NetPart) or not isinstance(b, NetPart):
         return ""
     return f": now {_after(b)}, was {_after(a)}"
 
 
-def _after(part: Part) -> str:
+def _after(part: NetPart) -> str:
     """The place of a part: the sibling before it."""
     assert part.outer is not None
     if part.place:
         return f"after {name_of(part.outer.members[part.place - 1])}"
-    return f"first in {part.outer.item.name}" if part.outer.outer else "first"
+    if part.outer.outer is None:
+        return "first"
+    return f"first in {part.outer.item.name}"
 
 
-def _members(part: Part | Value) -> str:
-    assert isinstance(part, Part)
+def _members(part: NetPart | Value) -> str:
+    assert isinstance(part, NetPart)
     return counted(part.size, "layer")
 
 
-def _kind_of(part: Part | Value) -> str:
-    assert isinstance(part, Part)
-    return f"block {part.kind}" if part.kind else "group"
+def _kind_of(part: NetPart | Value) -> str:
+    assert isinstance(part, NetPart)
+    if part.kind:
+        return f"block {part.kind}"
+    return "group"
 
 
-def names_of(parts: Sequence[Part | Value], *, kind: bool = True) -> str:
+def names_of(parts: Sequence[NetPart | Value], *, kind: bool = True) -> str:
     """The names of layers; of many, the first, the last and the number."""
     names = [name_of(part, kind=kind and len(parts) == 1) for part in parts]
     if len(names) <= MOST_NAMES:
         return listed(names)
     first = parts[0]
     noun = "layer"
-    if isinstance(first, Part) and first.kind:
-        noun = f"{first.kind} layer" if first.is_layer else f"{first.kind} block"
-    elif isinstance(first, Part):
+    if isinstance(first, NetPart) and first.kind:
+        noun = f"{first.kind} {_NOUNS[first.is_layer]}"
+    elif isinstance(first, NetPart):
         noun = "group"
     return f"{names[0]}, ..., {names[-1]} ({counted(len(names), noun)})"
 
 
-def name_of(part: Part | Value, *, kind: bool = True) -> str:
+def name_of(part: NetPart | Value, *, kind: bool = True) -> str:
     """The name of a layer with its kind, or of a scope."""
-    if not isinstance(part, Part):
+    if not isinstance(part, NetPart):
         return part.name
     name = part.item.name or "the net"
-    return f"{name} ({part.kind})" if kind and part.kind else name
+    if kind and part.kind:
+        return f"{name} ({part.kind})"
+    return name

@@ -41,7 +41,7 @@ WRONG = {
         f"netdsl: there is no option `--colour`; did you mean `--color`?\n{USAGE}"
     ),
     "-D classes=3 check lenet5": (
-        "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
+        "netdsl: there is no option `-D`; it is an option of check, draw, diff, export, verify, run,"
         f" trace, bench, train, test, compare, data, look\n{USAGE}"
     ),
     "completion": (

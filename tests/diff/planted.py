@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diff.difference import Difference
+from netdsl.diff.difference import NetDifference
 from netdsl.diff.wording import details_of, sentences_of, title_of
 from netdsl.driver import compile_net, program_of
 from netdsl.library import library_file, read
@@ -42,12 +43,18 @@ class Planted(NamedTuple):
             return text, text + self.new
         return text, text.replace(self.old, self.new, 1)
 
-    def difference(self) -> Difference:
+    def difference(self) -> NetDifference:
         """What `netdsl diff` finds."""
-        before, after = self.texts
-        return Difference(compiled(before, self.net), compiled(after, self.net))
+        return difference_of(*self.texts, self.net)
 
 
+@cache
+def difference_of(before: str, after: str, net: str) -> NetDifference:
+    """What `netdsl diff` finds between a net of two texts."""
+    return NetDifference(compiled(before, net), compiled(after, net))
+
+
+@cache
 def compiled(text: str, net: str) -> Compiled:
     """A net of a text."""
     return compile_net(program_of(SourceFile("edited.net", text)), net)
@@ -59,13 +66,15 @@ def planted() -> list[Planted]:
     found = []
     for title, place, lines, report in _BLOCK.findall(text):
         file, net = place.split(":")
-        sides = ["\n".join(x[1:] for x in lines.splitlines() if x[0] == s) for s in "-+"]
-        found.append(Planted(title, file, net, *sides, report))
+        old, new = (
+            "\n".join(line[1:] for line in lines.splitlines() if line[0] == sign) for sign in "-+"
+        )
+        found.append(Planted(title, file, net, old, new, report))
     assert text.count("\n## ") == len(found)
     return found
 
 
-def report_of(difference: Difference) -> str:
+def report_of(difference: NetDifference) -> str:
     """The causes with their details, and what has no cause, one in each line."""
     lines = []
     for cause in difference.causes:
