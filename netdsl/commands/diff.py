@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         broken = [condition.error(d).diagnostic for d in differences if condition.holds(d)]
     added = [b for a, b in couples if a is None and b is not None]
     removed = [a for a, b in couples if b is None and a is not None]
-    if output is not None:
-        _write(output, differences, (before.word, after.word))
+    if arguments.output is not None:
+        _write(arguments.output, differences, (before.word, after.word))
     if arguments.format == "json":
         found = {
             "nets": [json_of(difference) for difference in differences],
