@@ -71,6 +71,17 @@ def positive(text: str) -> int:
     return natural(text, 1)
 
 
+def share(text: str) -> float:
+    """A number from 0 to 1; raises `argparse.ArgumentTypeError`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text[:40]}")
+    return value
+
+
 def seed_count(text: str) -> int:
     """A number of seeds; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1, 1000)
