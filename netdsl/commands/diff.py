@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 INDENT = 2
 LEAST = 20  # columns of a text
-LABEL = 13  # columns of a label and the gap after it
+LABEL = 13  # columns of a label and the gap after it, at least
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -107,8 +107,10 @@ def _print(differences: list[NetDifference], sides: tuple[Side, Side]) -> None:
         if number:
             say("")
         _print_heading(difference, sides)
-        for line in report_of(difference):
-            _print_line(line, width)
+        lines = report_of(difference)
+        column = max(LABEL, *(len(line.label) + INDENT for line in lines))
+        for line in lines:
+            _print_line(line, width, column)
     if same:
         if others:
             say("")
@@ -122,15 +124,15 @@ def _print_heading(difference: NetDifference, sides: tuple[Side, Side]) -> None:
     say_styled((names_with_arrow(old, new), "bold"), (f"  {files}", ""))
 
 
-def _print_line(line: ReportLine, width: int | None) -> None:
-    """Print a line with its label in a column of its own; long texts are broken."""
+def _print_line(line: ReportLine, width: int | None, column: int) -> None:
+    """Print a line with its label in a column of that width; long texts are broken."""
     start = " " * INDENT * line.indent
     if line.indent == 0:
         say_styled((line.text, line.style))
         return
-    label = " " * (LABEL - INDENT)
+    label = " " * (column - INDENT)
     if line.indent == 1:
-        label = f"{line.label:<{LABEL - 1}} " * bool(line.label)
+        label = f"{line.label:<{column}}" * bool(line.label)
     room = width and max(LEAST, width - len(start) - len(label) - INDENT)
     first, *rest = wrapped(line.text, room, ", ", " ")
     say_styled((f"{start}{label}", "dim"), (first, line.style))

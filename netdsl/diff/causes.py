@@ -35,6 +35,8 @@ _ALONE = (
     "frozen",
 )  # each is an edit of its own
 
+_OF_VALUES = ("inputs", "shared")  # differences that follow from no shape
+
 
 class Cause(NamedTuple):
     """What was written differently, and the differences of layers that this makes.
@@ -83,7 +85,8 @@ class Causes:
             spans = [piece and piece.span for piece in (old, new)]
             group = (effect.what in _ALONE and effect.what, key, *spans)
             causes.setdefault(group, Cause(key, old, new, [])).effects.append(effect)
-        return _joined(sorted(causes.values(), key=_order)), rest
+        homes = [texts.program.source.key for texts in self._texts]
+        return _joined(sorted(causes.values(), key=lambda cause: _order(cause, homes))), rest
 
     def _cause(self, effect: Effect) -> _Found | None:
         a, b = effect.a, effect.b
@@ -101,7 +104,11 @@ class Causes:
         if effect.what == "replaced":
             found = self._whole(places[0][0], places[1][0])
             return found or self._outside(places[0], places[1], None)
-        return self._outside(places[0], places[1], self._wanted(effect, places))
+        found = self._outside(places[0], places[1], self._wanted(effect, places))
+        if found is None and effect.what in _OF_VALUES:
+            # The words are the same, but the arms or the layers before them are not.
+            return ("statement",), *self._heads(places[0][0], places[1][0])
+        return found
 
     def _wanted(self, effect: Effect, places: list[list[Span]]) -> dict[str, int] | None:
         """The argument that an effect is about, with its position, if its layer's call has it."""
@@ -271,7 +278,9 @@ def _sites(site: Site | None) -> Iterator[Span]:
         site = site.caller
 
 
-def _order(cause: Cause) -> tuple[bool, int]:
+def _order(cause: Cause, homes: list[str]) -> tuple[bool, bool, str, int]:
+    """Causes in the order of the second text; those in other files, and of the first, come last."""
     piece = cause.new or cause.old
     assert piece is not None
-    return cause.new is None, piece.span.start
+    key = piece.span.file.key
+    return cause.new is None, key not in homes, key, piece.span.start

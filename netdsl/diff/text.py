@@ -150,8 +150,8 @@ def amount(name: str, value: int | Sym) -> str:
     if isinstance(value, Sym):
         text = figure(value, None)
         if len(text) > LONGEST:
-            text = f"f({', '.join(sorted(value.symbols()))})"
-        return text
+            return f"f({', '.join(sorted(value.symbols()))})"
+        return text + " B" * (name in _BYTES)
     if name in _BYTES:
         return memory(value)
     return f"{value:,}"

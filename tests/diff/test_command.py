@@ -55,7 +55,7 @@ def repository(folder: Path) -> Path:
 def test_imports_come_from_the_revision(capsys: pytest.CaptureFixture[str]) -> None:
     """The files that a file imports are those of the same revision."""
     out, _ = run_command(capsys, "diff", "git:HEAD~1:user.net", "git:HEAD:./user.net")
-    assert "  head.net, line 1 0.1: relu → tanh\n" in out
+    assert "  head.net, line 1  0.1: relu → tanh\n" in out
     out, _ = run_command(capsys, "diff", "git:HEAD:user.net:One", "user.net")
     assert "units 3 → 7" in out
     assert "tanh" not in out
@@ -190,6 +190,58 @@ def test_fail_if(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["diff", "a.net", "b.net", "--fail-if", condition, "--format", "json"]
     (diagnostic,) = json.loads(run_command(capsys, *words, code=1)[0])["diagnostics"]
     assert diagnostic["code"] == "condition-met"
+
+
+MAIN = """import "parts.net"
+net N(width = 8) {
+    input image: 3x32x32
+    stem: conv(width, 3, pad = 1) -> bn -> relu
+    body: { repeat 3 as i { unit(width * 2 ** i) } }
+    gap -> flatten
+    output y: dense(10)
+}
+"""
+UNIT = (
+    "block unit(w, k = 3) { conv(w, k, pad = k // 2, bias = false) -> bn -> relu -> maxpool(2) }\n"
+)
+
+
+def test_many_edits_of_two_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Six edits in two files are six causes, each at its line, with the layers it changes."""
+    unit = UNIT.replace("k = 3", "k = 5").replace("conv(", "c: conv(").replace("relu", "silu")
+    main = MAIN.replace("width = 8", "width = 12").replace("repeat 3", "repeat 4")
+    main = main.replace("bn -> relu", "relu -> bn")
+    for name, texts in (("a", (MAIN, UNIT)), ("b", (main, unit))):
+        (folder / name).mkdir()
+        for file, text in zip(("main.net", "parts.net"), texts, strict=True):
+            (folder / name / file).write_text(text)
+    out, _ = run_command(capsys, "diff", "a/main.net", "b/main.net")
+    assert out.splitlines()[1:12] == [
+        "  line 2             parameter `width` of N: 8 → 12",
+        "                     stem and body.0.c: out 8 → 12",
+        "                     body.1.c (conv): out 16 → 24",
+        "                     body.2.c (conv): out 32 → 48",
+        "  line 4             moved 2 (bn): now after 1 (relu), was after stem (conv)",
+        "  line 5             loop: repeat 3 as i → repeat 4 as i",
+        "                     added body.3 (unit), 4 layers in all",
+        "  parts.net, line 1  parameter `k` of unit: 3 → 5",
+        "                     body.0.c, body.1.c and body.2.c: k 3 → 5, pad 1 → 2",
+        "  parts.net, line 1  0 is now labelled c (3 places)",
+        "  parts.net, line 1  body.0.2, body.1.2 and body.2.2: relu → silu",
+    ]
+
+
+def test_order_of_arms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The order of arms matters to `concat`, and not to `add` of two arms."""
+    text = "net N {{ input x: 3x8x8\n {} {{\n | {}\n | {}\n }}\n output y: relu }}\n"
+    arms = ("a: conv(4, 1)", "b: conv(4, 3, pad = 1)")
+    for join in ("concat", "add"):
+        (folder / f"{join}.net").write_text(text.format(join, *arms))
+        (folder / f"other_{join}.net").write_text(text.format(join, *arms[::-1]))
+    out, _ = run_command(capsys, "diff", "concat.net", "other_concat.net")
+    assert out.splitlines()[1] == "  line 2       2 (concat): takes b, a, took a, b"
+    out, _ = run_command(capsys, "diff", "add.net", "other_add.net")
+    assert out == "N: no difference in the network\n"
 
 
 def test_empty_file_has_no_nets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
