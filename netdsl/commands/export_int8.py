@@ -35,7 +35,16 @@ if TYPE_CHECKING:
     from netdsl.runtime.int8 import Comparison8
 
 IMAGES = 512  # for the calibration, unless the user gives a number
-_WITHOUT = ("fp16", "bf16", "keep_io", "with_preprocess", "functions", "train_step", "verify")
+_WITHOUT = (
+    "input",
+    "fp16",
+    "bf16",
+    "keep_io",
+    "with_preprocess",
+    "functions",
+    "train_step",
+    "verify",
+)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -136,6 +136,10 @@ def test_low_agreement(capsys: pytest.CaptureFixture[str]) -> None:
         (["--min-agreement", "2"], "expected a number from 0 to 1, found 2"),
         (["--int8", "--weights", "run", "--calibrate", DATA, "--fp16"], "exclude each other"),
         (["--int8", "--weights", "run", "--calibrate", DATA, "--no-fold"], "remove --no-fold"),
+        (
+            ["--int8", "--weights", "run", "--calibrate", DATA, "--input", "1x28x28"],
+            "--int8 and --input exclude each other",
+        ),
     ],
 )
 def test_wrong_words(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
