@@ -13,6 +13,12 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 
 from netdsl.data.evaluate import MetricResults, counted
 from netdsl.errors import NetdslError
@@ -60,12 +66,10 @@ def quantise(
     # The package logs advice about its own preparation to the root logger.
     logging.disable(logging.WARNING)
     try:
-        from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
         quantize_static(
             str(source),
             str(target),
-            _reader(_feeds(names, images, dataset)),
+            CalibrationFeeds(_feeds(names, images, dataset)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=not full,
@@ -83,15 +87,15 @@ def _feeds(
         yield dict(zip(names, dataset.prepared(batch), strict=True))
 
 
-def _reader(feeds: Iterator[dict[str, np.ndarray]]) -> object:
-    """The feeds, as onnxruntime reads them: one by one, and None at the end."""
-    from onnxruntime.quantization import CalibrationDataReader
+class CalibrationFeeds(CalibrationDataReader):  # type: ignore[misc]
+    """Inputs of a model, as onnxruntime reads them: one by one, and None at the end."""
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def get_next(self) -> dict[str, np.ndarray] | None:
-            return next(feeds, None)
+    def __init__(self, feeds: Iterator[dict[str, np.ndarray]]) -> None:
+        self._feeds = feeds
 
-    return Reader()
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next inputs."""
+        return next(self._feeds, None)
 
 
 # ---- the comparison
