@@ -37,7 +37,7 @@ CLEANS_UP = (
 )  # after a signal, these save or remove what they have begun
 PATIENT = ("compare", "train", "view")  # they save the state of a training, however long that takes
 # A signal ends these at once: there is nothing to clean up.
-UNWATCHED = ("check", "completion", "explain", "help", "layers", "lsp", "nets", "runs")
+UNWATCHED = ("check", "completion", "diff", "explain", "help", "layers", "lsp", "nets", "runs")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -92,7 +92,7 @@ def open_source(name: str) -> SourceFile:
     The name is a path, a name from the library, or `-` for standard input.
     """
     if name == "-":
-        return _decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
+        return decode("<stdin>", _read_standard_input(limit("source_bytes") + 1), None)
     path = library_file(name)
     # A file of that name takes precedence over the library, but a folder does not.
     if path is not None and not os.path.isfile(name):
@@ -191,10 +191,11 @@ def read(path: str, shown: str | None = None) -> SourceFile:
         raise NetdslError("file-not-found", message, help=help_) from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read `{name}`: {error.strerror}") from None
-    return _decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
+    return decode(os.fsencode(name).decode("utf-8", "replace"), data, os.path.abspath(path))
 
 
-def _decode(name: str, data: bytes, path: str | None) -> SourceFile:
+def decode(name: str, data: bytes, path: str | None) -> SourceFile:
+    """The text of a file that has been read; raises `NetdslError` if it is none, or too long."""
     if len(data) > limit("source_bytes"):
         _refuse_other_kinds(name, data)
         raise NetdslError(

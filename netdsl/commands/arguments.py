@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.commands.diff_arguments import DIFF_COMMANDS
 from netdsl.commands.look_arguments import LOOK_COMMANDS
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
@@ -295,6 +296,7 @@ def _completion(add: Add) -> None:
 COMMANDS: dict[str, Callable[[Add], None]] = {
     "check": _check,
     "draw": _draw,
+    **DIFF_COMMANDS,
     "fmt": _fmt,
     **MODEL_COMMANDS,
     **TRAINING_COMMANDS,

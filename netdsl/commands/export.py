@@ -38,6 +38,11 @@ ONNX_ONLY = (
     "seed",
     "fold",
     "train_step",
+    "int8",
+    "calibrate",
+    "calibration_images",
+    "full_range",
+    "min_agreement",
 )
 
 
@@ -55,6 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
         from netdsl.commands import export_step  # a recipe has nothing to do with other exports
 
         return export_step.run(arguments)
+    if arguments.int8:
+        from netdsl.commands import export_int8  # it needs onnxruntime and data
+
+        return export_int8.run(arguments)
+    _refuse_int8_options(arguments)
     if arguments.bf16 and arguments.verify:
         raise UsageError(
             "--verify cannot run a bfloat16 model: onnxruntime has no bfloat16 convolution on the"
@@ -64,6 +74,13 @@ def run(arguments: argparse.Namespace) -> int:
     compiled = load_one(arguments, arguments.weights)
     with destination(arguments.output, kind) as path:
         return _export_onnx(arguments, compiled, path, given)
+
+
+def _refuse_int8_options(arguments: argparse.Namespace) -> None:
+    """Raise `UsageError` for an option that has no effect without --int8."""
+    for name in ("calibrate", "calibration_images", "full_range", "min_agreement"):
+        if getattr(arguments, name) not in (None, False):
+            raise UsageError(f"--{name.replace('_', '-')} needs --int8")
 
 
 def _export_source(arguments: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from netdsl.commands.options import (
     add_weights,
     natural,
     positive,
+    share,
     thread_count,
 )
 
@@ -71,6 +72,7 @@ def _export(add: Add) -> None:
         "--seed", type=natural, metavar="N", help="seed of fresh weights (default: 0)"
     )
     _add_number_types(command)
+    _add_int8(command)
     _add_preprocessing(command)
 
 
@@ -108,6 +110,40 @@ def _add_number_types(command: argparse.ArgumentParser) -> None:
     )
     numbers.add_argument(
         "--keep-io", action="store_true", help="with --fp16: keep float32 inputs and outputs"
+    )
+
+
+def _add_int8(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("8-bit integers")
+    group.add_argument(
+        "--int8",
+        action="store_true",
+        help="quantise weights and activations to 8 bits; prints accuracy and agreement with"
+        " float32 on the test images",
+    )
+    group.add_argument(
+        "--calibrate",
+        metavar="DATA",
+        help="the data set whose training images calibrate, such as fashion_mnist or"
+        " 'cifar10(root = \"DIR\")'",
+    )
+    group.add_argument(
+        "--calibration-images",
+        type=positive,
+        metavar="N",
+        help="calibrate with N images (default: 512)",
+    )
+    group.add_argument(
+        "--full-range",
+        action="store_true",
+        help="use all 8 bits of the weights, for processors with VNNI; on others, sums saturate",
+    )
+    group.add_argument(
+        "--min-agreement",
+        type=share,
+        metavar="SHARE",
+        help="write nothing if the two models agree on less than this share of the test images,"
+        " such as 0.99, with 95 %% confidence",
     )
 
 

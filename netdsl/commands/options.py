@@ -25,6 +25,7 @@ QUIET = {
     "check": "print only errors, the warnings that --deny makes errors, and what --format, --csv or"
     " --markdown asks for",
     "draw": "print only errors",
+    "diff": "print only errors, and JSON if --format asks for it",
     "fmt": "print only errors, and what --diff or - asks for",
     "export": "print only errors",
     "verify": "print only errors, and JSON if --format asks for it",
@@ -68,6 +69,17 @@ def units(text: str) -> int:
 def positive(text: str) -> int:
     """An integer of at least 1; raises `argparse.ArgumentTypeError`."""
     return natural(text, 1)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1; raises `argparse.ArgumentTypeError`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, found {text[:40]}")
+    return value
 
 
 def seed_count(text: str) -> int:

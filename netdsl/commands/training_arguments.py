@@ -89,16 +89,17 @@ def _test(add: Add) -> None:
     command = add(
         "test",
         "compute the accuracy of trained weights on test images",
-        "[options] FILE[:NET] --weights W",
+        "[options] FILE[:NET] --weights W | MODEL.onnx --data DATA",
         "Compute the metrics of the `train` section for trained weights, on the test images of its"
-        " data set.",
+        " data set. Of a .onnx model, compute the accuracy on the test images of --data.",
         """
         netdsl test lenet5 --weights runs/LeNet5
+        netdsl test lenet5.onnx --data fashion_mnist
         netdsl test lenet5 --weights runs/LeNet5 --engine onnxruntime
         """,
     )
     add_net(command)
-    add_weights(command, required=True)
+    add_weights(command)
     add_data(command)
     command.add_argument(
         "--engine",

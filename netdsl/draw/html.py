@@ -44,10 +44,16 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-_POLICY = (
-    f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none';"
-    " form-action 'none'"
-)
+def policy_of(style: str, script: str = "") -> str:
+    """The policy of a page that loads nothing and has one style, and perhaps one script."""
+    allowed = _hash(script) if script else "'none'"
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}; base-uri 'none';"
+        " form-action 'none'"
+    )
+
+
+_POLICY = policy_of(STYLE, SCRIPT)
 _DOCUMENT = """<!DOCTYPE html>
 <html lang="en">
 <head>

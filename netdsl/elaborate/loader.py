@@ -62,7 +62,11 @@ class Loader:
 
     def sources(self) -> list[SourceFile]:
         """Every file that was read, first the one that imports the others."""
-        return [module.source for module in self._modules.values()]
+        return [module.source for module in self.modules()]
+
+    def modules(self) -> list[Module]:
+        """The module of every file that was read, first the one that imports the others."""
+        return list(self._modules.values())
 
     def load(self, source: SourceFile) -> Module:
         """The module of a file; raises `NetdslError` if its text cannot be read."""

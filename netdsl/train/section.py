@@ -11,7 +11,7 @@ from netdsl.config import SettingCall
 from netdsl.data.catalog import call_for, takes_padding
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.corrections import without
-from netdsl.elaborate.evaluate import evaluate, name_span
+from netdsl.elaborate.evaluate import Env, evaluate, name_span
 from netdsl.elaborate.functions import function_names
 from netdsl.errors import NetdslError, SettingError
 from netdsl.habits.training import is_usual
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from netdsl.driver import Compiled
-    from netdsl.elaborate.evaluate import Env
     from netdsl.errors import EntryPart
 
 _WITH_HYPHENS = re.compile(r"[A-Za-z]\w*(-[A-Za-z]\w*)+")  # no name: `fashion-mnist`
@@ -117,6 +116,16 @@ class _Part(NamedTuple):
 
     steps: tuple[str, ...]
     value: ast.Expr
+
+
+def read_data(text: str) -> SettingCall:
+    """The data set that a text names outside of a `train` section; raises `NetdslError`."""
+    reader = _Reader(Env())
+    reader.take_text("data", COMMAND[1], text)
+    if reader.errors:
+        raise NetdslError.of(reader.errors)
+    call: SettingCall = reader.values["data"]
+    return call
 
 
 class _Reader:

@@ -38,7 +38,7 @@ LAYERS = (
     ("weights",),
     ("backends", "data"),
     ("draw", "weights.record"),
-    ("runtime", "train", "importers"),
+    ("runtime", "train", "importers", "diff"),
     ("look", "checking"),
     ("verify", "reference"),
     ("trace",),
@@ -201,6 +201,7 @@ LIGHT = [
         "elaborate",
         "analysis",
         "driver",
+        "diff",
         "source",
         "library",
         "diagnostics",
@@ -241,6 +242,7 @@ BOUNDARY = {
     "data.source",
     "data.metrics",
     "diagnostics",
+    "diff.sides",
     "analysis.expect",
     "backends.onnx.write",
     "elaborate.arguments",
@@ -359,12 +361,24 @@ def test_check_loads_only_what_it_uses() -> None:
     assert OWN == {m[0] for m in modules}
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
-    declaring |= {"arguments", "look_arguments", "page_arguments", "options", "parser"}
+    declaring |= {
+        "arguments",
+        "diff_arguments",
+        "look_arguments",
+        "page_arguments",
+        "options",
+        "parser",
+    }
     assert declaring | {"check", "common", "output", "table"} == commands
     assert {"table", "rows", "columns", "options"} == {
         m[1] for m in modules if m[0] == "draw" and m[1:]
     }
     assert {"stops", "streams"} == {m[1] for m in modules if m[0] == "process" and m[1:]}
+
+
+def test_diff_loads_little() -> None:
+    """`diff` of two files loads no more packages than `check`, but rich measures its arrows."""
+    assert loaded("diff", "resnet:ResNet18", "resnet:ResNet50") & UNUSED <= {"rich"}
 
 
 def test_draw_loads_little(tmp_path: Path) -> None:

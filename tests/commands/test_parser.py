@@ -41,8 +41,8 @@ WRONG = {
         f"netdsl: there is no option `--colour`; did you mean `--color`?\n{USAGE}"
     ),
     "-D classes=3 check lenet5": (
-        "netdsl: there is no option `-D`; it is an option of check, draw, export, verify, run,"
-        f" trace, bench, train, test, compare, data, look\n{USAGE}"
+        "netdsl: there is no option `-D`; it is an option of check, draw, diff, export, verify,"
+        f" run, trace, bench, train, test, compare, data, look\n{USAGE}"
     ),
     "completion": (
         "netdsl completion: the following arguments are required: SHELL\n"

@@ -1,0 +1,1 @@
+"""What changed between two nets: their layers, their figures, and the weights that still load."""
