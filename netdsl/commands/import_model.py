@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     sizes = parse_inputs(arguments.input)
     imported = import_onnx(Path(arguments.model), _name(arguments.output), sizes)
-    report = prove(imported, {})
+    report = prove(imported)
     if arguments.weights:
         _write_weights(imported, Path(arguments.weights))
     with destination(arguments.output, ".net") as path, replacing(path) as temporary:

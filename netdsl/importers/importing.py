@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
-from netdsl.importers.matching import in_order
-from netdsl.importers.onnx_reader import BATCH, OnnxModel
-from netdsl.importers.patterns import recognise
+from netdsl.importers.folded import folded_text
+from netdsl.importers.matching import MismatchError, in_order, matched
+from netdsl.importers.onnx_reader import OnnxModel
 from netdsl.importers.plain import plain_text
-from netdsl.importers.translate import translate
+from netdsl.importers.settings import translated
 from netdsl.ir.op import COUNTER
 from netdsl.layout.format import format_source
-from netdsl.source import SourceFile
+from netdsl.source import SourceFile, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 
 class Imported(NamedTuple):
-    """A model as a text. `layers` has the original of each layer, by its name in the text."""
+    """A model as a text.
+
+    `layers` has the original of each layer, by its name in the text. `sizes` are the numbers that
+    the open sizes have in `graph`.
+    """
 
     text: str
     compiled: Compiled
@@ -33,6 +38,7 @@ class Imported(NamedTuple):
     layers: dict[str, Layer]
     original: OnnxModel
     graph: Foreign
+    sizes: dict[str, int]
 
     def weights(self) -> dict[str, Stored]:
         """The tensors of the model, by their names in the text."""
@@ -60,49 +66,38 @@ def import_onnx(path: Path, name: str, inputs: Mapping[str, tuple[int, ...]]) ->
     whose sizes the model leaves open, by their names; an empty name is the first input.
     """
     model = OnnxModel(path)
-    graph = model.foreign(_shapes(model, inputs))
-    recognise(graph)
-    flat = translate(graph)
+    graph, flat, sizes = translated(model, inputs)
+    plain = compiled_text(plain_text(flat), name)
+    text, compiled, layers = _written(model, flat, plain, name)
+    return Imported(text, compiled, flat, layers, model, graph, sizes)
+
+
+def _written(
+    model: OnnxModel, flat: Flat, plain: Compiled, name: str
+) -> tuple[str, Compiled, dict[str, Layer]]:
+    """The text that reads best among those that describe the same net as `plain`."""
+    comment = f"Imported from {printable(model.path.name)}."
+    expects = [f"expect params == {plain.costs.totals().params:_}"]
+    errors: list[Exception] = []
+    for blocks in (True, False):
+        raw = ""
+        try:
+            raw = folded_text(flat, comment, expects, blocks=blocks)
+            text = format_source(SourceFile(name, raw))
+            compiled = compiled_text(text, name)
+            return text, compiled, matched(compiled.graph, plain.graph, flat)
+        except (NetdslError, MismatchError, KeyError) as error:
+            if os.environ.get("IMPORT_DEBUG"):
+                import traceback
+
+                traceback.print_exc()
+                print(raw)
+            errors.append(error)
     text = format_source(SourceFile(name, plain_text(flat)))
     compiled = compiled_text(text, name)
-    return Imported(text, compiled, flat, in_order(compiled.graph, flat), model, graph)
+    return text, compiled, in_order(compiled.graph, flat)
 
 
 def compiled_text(text: str, name: str) -> Compiled:
     """The net of a text that the importer wrote; raises `NetdslError`."""
     return compile_picked(program_of(SourceFile(name, text)), None)
-
-
-def _shapes(model: OnnxModel, given: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """A shape for each input, with the batch; raises `NetdslError` for open sizes."""
-    shapes = {}
-    for i, (name, sizes) in enumerate(model.inputs.items()):
-        wanted = given.get(name) or (given.get("") if i == 0 else None)
-        if wanted is not None:
-            sizes = _fitting(name, sizes, wanted)
-        shape = [BATCH if axis == 0 and isinstance(s, str) else s for axis, s in enumerate(sizes)]
-        opened = [s for s in shape if isinstance(s, str)]
-        if opened:
-            raise NetdslError(
-                "open-size",
-                f"the input `{name}` leaves {' and '.join(opened)} open",
-                help=f"give its sizes without the batch, such as `--input {name}=3x224x224`",
-            )
-        shapes[name] = tuple(s for s in shape if isinstance(s, int))
-    return shapes
-
-
-def _fitting(
-    name: str, sizes: tuple[int | str, ...], wanted: tuple[int, ...]
-) -> tuple[int | str, ...]:
-    """The sizes of an input with those that the user gives; raises `NetdslError`."""
-    own = sizes[1:]
-    fits = len(own) == len(wanted) and all(
-        isinstance(a, str) or a == b for a, b in zip(own, wanted, strict=True)
-    )
-    if not fits:
-        listed, given = ("x".join(map(str, s)) for s in (own, wanted))
-        raise NetdslError(
-            "shape-mismatch", f"the input `{name}` has the sizes {listed}, --input has {given}"
-        )
-    return (sizes[0], *wanted)

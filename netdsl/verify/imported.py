@@ -21,8 +21,6 @@ from netdsl.verify.torch_side import StepError, TorchSide
 from netdsl.verify.values import Executor, compare_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from netdsl.backends.torch.steps import Step
     from netdsl.importers.importing import Imported
 
@@ -31,7 +29,7 @@ CLOSE = 1e-5  # of the largest number, for layers that are only a part of an ope
 NAME = "the original in onnxruntime"
 
 
-def prove(imported: Imported, sizes: Mapping[str, int], seed: int = 0) -> Report:
+def prove(imported: Imported, seed: int = 0) -> Report:
     """Compare every layer of an imported net with the original, on the original's own values.
 
     Each layer runs in double precision on the values that the original in onnxruntime gives to it,
@@ -42,7 +40,7 @@ def prove(imported: Imported, sizes: Mapping[str, int], seed: int = 0) -> Report
     first = imported.graph.types[imported.graph.inputs[0]]
     side = TorchSide(graph)
     side.load({n: torch.from_numpy(_float(s.read())) for n, s in imported.weights().items()})
-    tensors = inputs_for(graph, first.shape[0], dict(sizes), seed)
+    tensors = inputs_for(graph, first.shape[0], imported.sizes, seed)
     report = Report(graph.name)
     arrays = _original(imported, [tensors[id(v)].numpy() for v in graph.inputs])
     values = dict(tensors)

@@ -1,0 +1,78 @@
+"""Writes a flat net as a person would: with joins, groups, blocks and loops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.importers.blocks import Folding, unwrap
+from netdsl.importers.loops import Loops
+from netdsl.importers.references import add_identities, label, referred
+from netdsl.importers.regions import Regions
+from netdsl.importers.scopes import FOLLOWING, Scopes, drop_positions
+from netdsl.importers.tree import Group, Item, Join, Leaf
+from netdsl.importers.writer import Writer
+
+if TYPE_CHECKING:
+    from netdsl.importers.flat import Flat
+
+
+def folded_text(flat: Flat, comment: str, expects: list[str], *, blocks: bool = True) -> str:
+    """The text of a net. Without `blocks`, it has joins and groups, but no blocks and loops."""
+    items = Regions(flat).items()
+    values = referred(flat, items)
+    items = add_identities(items, values)
+    items = Scopes(flat).name(items)
+    names = label(flat, items, values)
+    made = []
+    if blocks:
+        items = _candidates(items)
+        folding = Folding(flat, items, {each.name for each in flat.inputs})
+        folding.run()
+        made = folding.blocks
+        items = unwrap(items)
+    for block in made:
+        if block.body is not None:
+            drop_positions(block.body.items, values)
+    drop_positions(items, values)
+    if blocks:
+        loops = Loops(flat, values)
+        items = loops.run(items)
+        for block in made:
+            if block.body is not None:
+                block.body.items = loops.run(unwrap(block.body.items))
+    return Writer(flat, names).text(items, made, comment, expects)
+
+
+def _candidates(items: list[Item]) -> list[Item]:
+    """Put each join without a name, with the activation after it, into a group without a label."""
+    result: list[Item] = []
+    for item in items:
+        if isinstance(item, Group):
+            item.items = _candidates(item.items) if not _is_one_join(item.items) else item.items
+        elif isinstance(item, Join):
+            item.arms = [_candidates(arm) for arm in item.arms]
+            result.append(Group([item]))
+            continue
+        follows = isinstance(item, Leaf) and item.start is None and not item.label
+        last = result[-1] if result else None
+        if follows and isinstance(last, Group) and not last.label and len(last.items) == 1:
+            assert isinstance(item, Leaf)
+            if item.layer.kind in FOLLOWING:
+                last.items.append(item)
+                continue
+        result.append(item)
+    return result
+
+
+def _is_one_join(items: list[Item]) -> bool:
+    """Whether a group is a join with at most an activation, so that it is a candidate itself."""
+    joins = [item for item in items if isinstance(item, Join)]
+    return (
+        len(joins) == 1
+        and all(
+            isinstance(i, Join) or i.layer.kind in FOLLOWING
+            for i in items
+            if isinstance(i, (Leaf, Join))
+        )
+        and len(items) <= 2
+    )

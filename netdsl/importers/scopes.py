@@ -1,0 +1,176 @@
+"""Gives items their names: nested groups as in the original, labels, and positions."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from netdsl.importers.tree import Call, Group, Item, Join, Leaf, Repeat
+
+if TYPE_CHECKING:
+    from netdsl.importers.flat import Flat
+    from netdsl.importers.tree import Path
+
+# Layers without weights that belong to the layer before them.
+FOLLOWING = set(
+    "relu relu6 leaky_relu elu selu gelu silu mish sigmoid tanh softplus hard_swish hard_sigmoid"
+    " softmax log_softmax clamp add mul dropout".split()
+)
+
+
+class Scopes:
+    """The scopes of the original that contain layers with names."""
+
+    def __init__(self, flat: Flat) -> None:
+        paths = [layer.path for layer in flat.layers if layer.path]
+        self.containers = {path[:i] for path in paths for i in range(len(path))}
+        self._used: dict[Path, set[str]] = {}
+
+    def name(self, items: list[Item]) -> list[Item]:
+        """The items with labels and in groups."""
+        self._place(items, ())
+        return self._grouped(items, ())
+
+    # ---- the scope of each item
+
+    def _place(self, items: list[Item], around: Path) -> None:
+        """Find the scope of each item; `around` is that of the item before the chain."""
+        for item in items:
+            if isinstance(item, Join):
+                for arm in item.arms:
+                    self._place(arm, self._first(arm) or around)
+            item_scope = self._known(item)
+            if isinstance(item, (Leaf, Join)):
+                item.scope = item_scope
+        before = around
+        for i, item in enumerate(items):
+            assert isinstance(item, (Leaf, Join))
+            if item.scope is None:
+                after = self._first(items[i + 1 :])
+                if after is None or item.layer.kind in FOLLOWING:
+                    item.scope = before
+                else:
+                    item.scope = _common(before, after)
+            before = item.scope
+
+    def _known(self, item: Item) -> Path | None:
+        """The scope that names in the original give an item."""
+        if isinstance(item, Leaf):
+            if item.layer.path:
+                return item.layer.path[:-1]
+            return self._container(item.layer.node.scope)
+        assert isinstance(item, Join)
+        inner = [s for arm in item.arms for s in [self._shared(arm)] if s is not None]
+        own = self._container(item.layer.node.scope)
+        if own is not None:
+            inner.append(own)
+        if not inner:
+            return None
+        shared = inner[0]
+        for scope in inner[1:]:
+            shared = _common(shared, scope)
+        return shared
+
+    def _shared(self, items: list[Item]) -> Path | None:
+        """The scope that contains all items whose scope is known."""
+        shared: Path | None = None
+        for item in items:
+            scope = self._known(item)
+            if scope is not None:
+                shared = scope if shared is None else _common(shared, scope)
+        return shared
+
+    def _first(self, items: list[Item]) -> Path | None:
+        """The first scope that is known."""
+        return next((s for item in items for s in [self._known(item)] if s is not None), None)
+
+    def _container(self, scope: Path) -> Path | None:
+        """The part of a module's path that is a scope with names; None without a path."""
+        if not scope:
+            return None
+        while scope not in self.containers:
+            scope = scope[:-1]
+            if not scope:
+                return ()
+        return scope
+
+    # ---- groups
+
+    def _grouped(self, items: list[Item], prefix: Path) -> list[Item]:
+        """Put consecutive items of the same inner scope into a group."""
+        depth = len(prefix)
+
+        def part(item: Item) -> str:
+            assert isinstance(item, (Leaf, Join))
+            scope = item.scope or ()
+            return scope[depth] if len(scope) > depth and scope[:depth] == prefix else ""
+
+        grouped: list[Item] = []
+        for label, run in groupby(items, part):
+            if label:
+                name = self._unused(prefix, label)
+                grouped.append(Group(self._grouped(list(run), (*prefix, label)), name))
+                continue
+            for item in run:
+                if isinstance(item, Leaf) and item.layer.path:
+                    item.label = self._unused(prefix, item.layer.path[-1])
+                elif isinstance(item, Join):
+                    item.arms = [self._grouped(arm, prefix) for arm in item.arms]
+                grouped.append(item)
+        return grouped
+
+    def _unused(self, scope: Path, label: str) -> str:
+        """The label, with a number if the scope has it already."""
+        used = self._used.setdefault(scope, set())
+        name, number = label, 1
+        while name in used:
+            number += 1
+            name = f"{label}_{number}"
+        used.add(name)
+        return name
+
+
+def _common(a: Path, b: Path) -> Path:
+    """The beginning that two paths share."""
+    n = 0
+    while n < min(len(a), len(b)) and a[n] == b[n]:
+        n += 1
+    return a[:n]
+
+
+def drop_positions(items: list[Item], kept: set[str]) -> None:
+    """Remove labels that are the position of their item, which a layer without a label has.
+
+    The labels of layers that make the values `kept` stay, because references name them.
+    """
+    _count(items, 0, kept)
+
+
+def _count(items: list[Item], position: int, kept: set[str]) -> int:
+    """Remove such labels in one scope; returns the position after the items."""
+    for item in items:
+        if isinstance(item, Join):
+            for arm in item.arms:
+                position = _count(arm, position, kept)
+        elif isinstance(item, Repeat):
+            for each in item.rounds:
+                position = _count(each, position, kept)
+            continue
+        elif isinstance(item, Leaf):
+            if item.layer.kind == "identity":
+                continue
+        elif isinstance(item, (Group, Call)):
+            _count(item.items if isinstance(item, Group) else item.group.items, 0, kept)
+        is_plain = isinstance(item, (Leaf, Call)) and item.output not in kept
+        if isinstance(item, (Leaf, Call)) and is_plain and item.label == str(position):
+            item.label = ""
+        position += 1
+    return position
+
+
+def quoted(label: str) -> str:
+    """A label as it is written."""
+    if re.fullmatch(r"[A-Za-z_]\w*(\{[^}]*\}\w*)*", label):
+        return label
+    return f'"{label}"'
