@@ -35,10 +35,10 @@ def folded_text(flat: Flat, comment: str, expects: list[str], *, blocks: bool = 
             drop_positions(block.body.items, values)
     drop_positions(items, values)
     if blocks:
-        loops = Loops(flat, values)
-        items = loops.run(items)
+        items = Loops(flat, values, {}).run(items)
         for block in made:
             if block.body is not None:
+                loops = Loops(flat, values, block.expressions)
                 block.body.items = loops.run(unwrap(block.body.items))
     return Writer(flat, names).text(items, made, comment, expects)
 

@@ -88,10 +88,7 @@ def _written(
             return text, compiled, matched(compiled.graph, plain.graph, flat)
         except (NetdslError, MismatchError, KeyError) as error:
             if os.environ.get("IMPORT_DEBUG"):
-                import traceback
-
-                traceback.print_exc()
-                print(raw)
+                print("FALLBACK", blocks, type(error), str(error)[:600])
             errors.append(error)
     text = format_source(SourceFile(name, plain_text(flat)))
     compiled = compiled_text(text, name)

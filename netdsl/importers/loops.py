@@ -9,6 +9,8 @@ from netdsl.importers.blocks import entry, skeleton, slots
 from netdsl.importers.tree import Call, Group, Item, Join, Leaf, Repeat, leaves
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.importers.flat import Flat
 
 LONGEST = 12  # items of a round
@@ -16,11 +18,18 @@ NUMBERED = re.compile(r"(.*?)(\d+)")
 
 
 class Loops:
-    """Finds the runs of a net whose values nothing refers to from outside the run."""
+    """Finds the runs of a net whose values nothing refers to from outside the run.
 
-    def __init__(self, flat: Flat, kept: set[str]) -> None:
+    `kept` are the values that references name, and `expressions` those of the block, if the items
+    are its body.
+    """
+
+    def __init__(
+        self, flat: Flat, kept: set[str], expressions: Mapping[tuple[int, str], str]
+    ) -> None:
         self.flat = flat
         self.kept = kept
+        self.expressions = expressions
 
     def run(self, items: list[Item], depth: int = 0) -> list[Item]:
         """The items with their runs as `Repeat`."""
@@ -72,7 +81,10 @@ class Loops:
             local[leaf.output] = k
             if leaf.layer.results:
                 return None
-        values = tuple((name, str(value)) for _, name, value in slots(items))
+        values = tuple(
+            (name, self.expressions.get((id(item), name)) or str(value))
+            for item, name, value in slots(items)
+        )
         shape = _relative(skeleton(items, local), number)
         return shape, values
 

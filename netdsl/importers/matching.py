@@ -47,8 +47,8 @@ def matched(graph: Graph, plain: Graph, flat: Flat) -> dict[str, Layer]:
             other = twin.results.get(name) if name else twin.output
             if other is not None:
                 same[id(value)] = id(other)
-    ends = [same.get(id(o.value)) for o in graph.outputs]
-    if any(waiting.values()) or ends != [id(o.value) for o in plain.outputs]:
+    ends = {o.name: same.get(id(o.value)) for o in graph.outputs}
+    if any(waiting.values()) or ends != {o.name: id(o.value) for o in plain.outputs}:
         raise MismatchError("the net has further layers or other outputs")
     return found
 

@@ -33,6 +33,12 @@ def path_of(layer: Layer) -> tuple[str, ...]:
     return _clean(layer.node.scope)
 
 
+def is_learned(stored: Stored) -> bool:
+    """Whether a tensor has the name of a weight, as in `layer1.0.bn1.weight`."""
+    parts = _parts(stored)
+    return len(parts) > 1 and ENDINGS.fullmatch(parts[-1]) is not None
+
+
 def _parts(stored: Stored) -> tuple[str, ...]:
     name = stored.name
     if not name or MADE_UP.match(name):

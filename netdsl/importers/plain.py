@@ -22,7 +22,7 @@ def plain_text(flat: Flat) -> str:
         lines.append(f"v{i}: {started(layer, taken)}")
         names[layer.output] = f"v{i}"
         names |= {value: f"v{i}.{result}" for result, value in layer.results.items()}
-    lines += [f"output out{i}: @{names[v]} -> identity" for i, (_, v) in enumerate(flat.outputs)]
+    lines += [f"output {name}: @{names[value]} -> identity" for name, value in flat.outputs]
     return "\n".join([*lines, "}"]) + "\n"
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from netdsl.importers.flat import Layer
+from netdsl.importers.naming import is_learned
 from netdsl.importers.rules import (
     Refusal,
     axis_of,
@@ -126,6 +127,10 @@ def batch_norm(node: Node, graph: Foreign) -> list[Layer]:
     names = ("weight", "bias", "running_mean", "running_var")
     weights = {n: weight(node, graph, i + 1, n) for i, n in enumerate(names)}
     layer = Layer("bn", node.output, [node.input(0)], node, {"eps": number(node, "epsilon", 1e-5)})
+    scale, shift = weights["weight"], weights["bias"]
+    if not (is_learned(scale) or is_learned(shift)) and _all(scale, 1) and _all(shift, 0):
+        layer.args["affine"] = False
+        del weights["weight"], weights["bias"]
     layer.weights = weights
     return [layer]
 

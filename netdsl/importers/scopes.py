@@ -142,31 +142,52 @@ def _common(a: Path, b: Path) -> Path:
 def drop_positions(items: list[Item], kept: set[str]) -> None:
     """Remove labels that are the position of their item, which a layer without a label has.
 
-    The labels of layers that make the values `kept` stay, because references name them.
+    The labels of layers that make the values `kept` stay, because references name them. A layer
+    without a label whose position is the label of another one gets a label too.
     """
-    _count(items, 0, kept)
+    _number(items, kept)
+    numbers = {int(m.label) for m in members(items) if not isinstance(m, Join) and m.label.isdecimal()}
+    position, last = 0, -1
+    for member in members(items):
+        if isinstance(member, (Leaf, Call, Group)):
+            label = member.label
+            if not label and position in numbers and not isinstance(member, Group):
+                last += 1
+                while last in numbers:
+                    last += 1
+                member.label = str(last)
+                numbers.add(last)
+            elif label.isdecimal():
+                last = int(label)
+        position += 1
 
 
-def _count(items: list[Item], position: int, kept: set[str]) -> int:
-    """Remove such labels in one scope; returns the position after the items."""
+def members(items: list[Item]) -> list[Leaf | Join | Group | Call]:
+    """The items that take a position in a scope, in the order of their positions."""
+    found: list[Leaf | Join | Group | Call] = []
     for item in items:
         if isinstance(item, Join):
             for arm in item.arms:
-                position = _count(arm, position, kept)
+                found += members(arm)
+            found.append(item)
         elif isinstance(item, Repeat):
             for each in item.rounds:
-                position = _count(each, position, kept)
-            continue
-        elif isinstance(item, Leaf):
-            if item.layer.kind == "identity":
-                continue
-        elif isinstance(item, (Group, Call)):
-            _count(item.items if isinstance(item, Group) else item.group.items, 0, kept)
-        is_plain = isinstance(item, (Leaf, Call)) and item.output not in kept
-        if isinstance(item, (Leaf, Call)) and is_plain and item.label == str(position):
-            item.label = ""
-        position += 1
-    return position
+                found += members(each)
+        elif not (isinstance(item, Leaf) and item.layer.kind == "identity"):
+            found.append(item)
+    return found
+
+
+def _number(items: list[Item], kept: set[str]) -> None:
+    """Remove the labels that are positions in a scope and in those inside it."""
+    for i, member in enumerate(members(items)):
+        if isinstance(member, Group):
+            drop_positions(member.items, kept)
+        elif isinstance(member, Call):
+            drop_positions(member.group.items, kept)
+        is_plain = isinstance(member, (Leaf, Call)) and member.output not in kept
+        if not isinstance(member, Join) and is_plain and member.label == str(i):
+            member.label = ""
 
 
 def quoted(label: str) -> str:

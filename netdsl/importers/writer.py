@@ -28,15 +28,15 @@ class Writer:
         self.names = names
         self._expressions: dict[tuple[int, str], str] = {}
         self._current = ""
+        self._placed: dict[int, str] = {}
 
     def text(self, items: list[Item], blocks: list[Block], comment: str, expects: list[str]) -> str:
         """The whole file: the net first, then its blocks."""
         net = [f"# {line}" for line in comment.splitlines()]
         net += [f"net {self.flat.name} {{", *map(input_line, self.flat.inputs), ""]
         self._current = self.flat.inputs[0].value
-        body = list(items)
-        ending = self._ending(body)
-        net += [*self._lines(body), *ending]
+        self._placed, ending = self._outputs(items)
+        net += [*self._lines(items), *ending]
         if expects:
             net += ["", *expects]
         net.append("}")
@@ -58,25 +58,21 @@ class Writer:
 
     # ---- the outputs
 
-    def _ending(self, body: list[Item]) -> list[str]:
-        """The lines that name the outputs; the last layer moves into such a line if it can."""
-        outputs = self.flat.outputs
-        last = body[-1] if body else None
+    def _outputs(self, items: list[Item]) -> tuple[dict[int, str], list[str]]:
+        """The names of the layers of the net's own chain that are outputs, and further lines."""
+        leaves = {item.output: item for item in items if isinstance(item, Leaf)}
+        last = items[-1].output if items else self.flat.inputs[0].value
+        placed: dict[int, str] = {}
         lines = []
-        for name, value in outputs:
-            if last is not None and value == last.output:
-                if isinstance(last, Leaf) and last.start is None and len(outputs) == 1:
-                    body.pop()
-                    lines.append(f"output {name}: {self._leaf_at_end(body, last)}")
-                elif (len(outputs), name) != (1, "output"):
-                    lines.append(f"output {name}: identity")
-            else:
+        for name, value in self.flat.outputs:
+            leaf = leaves.get(value)
+            if leaf is not None and id(leaf) not in placed and leaf.layer.kind != "identity":
+                placed[id(leaf)] = name
+            elif value != last:
                 lines.append(f"output {name}: {self._reference(value)} -> identity")
-        return lines
-
-    def _leaf_at_end(self, body: list[Item], leaf: Leaf) -> str:
-        self._current = body[-1].output if body else self.flat.inputs[0].value
-        return self._leaf(leaf)
+            elif len(self.flat.outputs) > 1 or name != "output":
+                lines.insert(0, f"output {name}: identity")
+        return placed, lines
 
     # ---- lines
 
@@ -85,7 +81,7 @@ class Writer:
         lines: list[str] = []
         for item in items:
             text = self._item(item)
-            joins = lines and self._goes_on(item) and not lines[-1].startswith("#")
+            joins = lines and self._goes_on(item) and not lines[-1].startswith("output ")
             if joins and "\n" not in text and len(lines[-1].split("\n")[-1] + text) < WIDTH:
                 lines[-1] += f" -> {text}"
             elif joins:
@@ -100,11 +96,13 @@ class Writer:
         if not isinstance(item, Leaf) or item.start is not None:
             return False
         kind = item.layer.kind
+        if id(item) in self._placed:
+            return False
         if kind in ("identity", *NORMS):
             return True
         is_main = kind in ("param", "const", "embedding", "attention", "lstm", "gru", "rnn")
         is_main |= kind in LAYERS and LAYERS[kind].multiplies
-        return not item.label and not is_main
+        return (not item.label or item.label.isdecimal()) and not is_main
 
     def _item(self, item: Item) -> str:
         if isinstance(item, Leaf):
@@ -125,7 +123,11 @@ class Writer:
         current = self._current
         if leaf.start is not None:
             start, current = f"{self._reference(leaf.start)} -> ", leaf.start
-        return f"{start}{_label(leaf.label)}{self._layer(leaf, layer, current)}"
+        label, name = leaf.label, self._placed.get(id(leaf), "")
+        if name:
+            label = "" if label == name else label
+            start = f"output {name}: {start}"
+        return f"{start}{_label(label)}{self._layer(leaf, layer, current)}"
 
     def _layer(self, leaf: Leaf, layer: Layer, current: str) -> str:
         taken = {v: "@" if v == current else self._reference(v) for v in layer.taken}
