@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from netdsl.importers.plain import tied_of
 from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Repeat, leaves
 from netdsl.ops.registry import LAYERS
 
@@ -52,7 +53,7 @@ class Folding:
         start = entry(group)
         local = {start: -1}
         for i, leaf in enumerate(members):
-            if not all(v in local for v in leaf.layer.taken):
+            if not all(v in local for v in leaf.layer.taken) or tied_of(leaf.layer):
                 return None
             local[leaf.output] = i
             local |= {v: (i, name) for name, v in leaf.layer.results.items()}  # type: ignore[misc]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROUNDS = 40  # of shape inference; each gets further only if a size was computed in the one before
+LOOKED_UP = 4096  # rows that a lookup may read
 MOST = 1 << 20  # elements of an array that is computed at once
 MOST_LATER = 1 << 28  # elements of an array that is computed when its numbers are needed
 RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli"}
@@ -43,6 +44,7 @@ class Constants:
         self.stored = dict(stored)
         self.opsets = {o.domain: o.version for o in model.opset_import}
         self.types: dict[str, Typed] = {}
+        self.batch = next((s[0] for s in sizes.values() if s), 1)
         self._bare = _bare(model, stored, sizes)
         self.nodes = list(self._bare.graph.node)
         for _ in range(ROUNDS):
@@ -83,6 +85,8 @@ class Constants:
             return self._shape_of(node)
         if node.op_type in RANDOM or not all(n in self.stored for n in node.input if n):
             return None
+        if self._is_for_samples(node) or self._is_lookup(node):
+            return None
         if node.op_type == "Constant":
             array = _evaluate(node, {}, self.opsets)
             return None if array is None else {node.output[0]: _ready(array[0])}
@@ -99,6 +103,23 @@ class Constants:
         if results is None:
             return None
         return {n: _ready(a) for n, a in zip(node.output, results, strict=False) if n}
+
+    def _is_for_samples(self, node: onnx.NodeProto) -> bool:
+        """Whether a node repeats numbers for each sample, such as a learned token."""
+        typed = self.types.get(node.output[0])
+        if node.op_type != "Expand" or typed is None or typed.dtype != "float32":
+            return False
+        stored = self.stored[node.input[0]]
+        is_one = len(stored.shape) < len(typed.shape) or stored.shape[:1] == (1,)
+        return is_one and typed.shape[:1] == (self.batch,) != (1,)
+
+    def _is_lookup(self, node: onnx.NodeProto) -> bool:
+        """Whether a node reads rows of a stored matrix, as an embedding of constant integers."""
+        if node.op_type != "Gather" or any(a.name == "axis" and a.i for a in node.attribute):
+            return False
+        table, rows = (self.stored[name] for name in node.input)
+        is_short = prod(rows.shape) <= LOOKED_UP
+        return table.dtype == "float32" and len(table.shape) == 2 and 0 < len(rows.shape) and is_short
 
     def _shape_of(self, node: onnx.NodeProto) -> dict[str, Stored] | None:
         shape = self.types.get(node.input[0])

@@ -43,6 +43,18 @@ class Layer:
         return [*self.inputs, *self.tensors.values()]
 
 
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """An argument: the weight of an earlier layer, which has it under the name `key`."""
+
+    owner: Layer
+    key: str
+
+    def text(self, path: str) -> str:
+        """A reference to the weight; `path` is that of the layer."""
+        return f"@{path}.{self.key}" if self.key else f"@{path}"
+
+
 @dataclass(slots=True, eq=False)
 class Input:
     """An input of the net: its name in the text, its value, its sizes, and its element type."""

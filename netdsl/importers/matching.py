@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from netdsl.ir.op import Weight
+
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, Layer
     from netdsl.ir.graph import Graph, Node
@@ -58,4 +60,5 @@ def _key(node: Node, same: dict[int, int]) -> object:
     inputs = [same[id(value)] for value in node.inputs]
     if node.op.kind in COMMUTES:
         inputs.sort()
-    return node.op.kind, repr(sorted(node.op.given.items())), tuple(inputs)
+    given = {k: "tied" if isinstance(v, Weight) else v for k, v in node.op.given.items()}
+    return node.op.kind, repr(sorted(given.items())), tuple(inputs)

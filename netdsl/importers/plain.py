@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.importers.flat import Tied
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, Input, Layer
 
+JOINS = ("add", "mul", "max", "sub", "concat")
 OPERATORS = ("+", "-", "*", "/", "**")
 PAIR = 2  # a name of layers or a size with more parts is written as sizes, 3x3
 
@@ -19,7 +21,8 @@ def plain_text(flat: Flat) -> str:
     lines = [f"net {flat.name} {{", *(input_line(each) for each in flat.inputs)]
     for i, layer in enumerate(flat.layers):
         taken = {value: f"@{names[value]}" for value in layer.taken}
-        lines.append(f"v{i}: {started(layer, taken)}")
+        tied = {k: v.text(names[v.owner.output]) for k, v in tied_of(layer).items()}
+        lines.append(f"v{i}: {started(layer, taken, tied)}")
         names[layer.output] = f"v{i}"
         names |= {value: f"v{i}.{result}" for result, value in layer.results.items()}
     lines += [f"output {name}: @{names[value]} -> identity" for name, value in flat.outputs]
@@ -33,16 +36,21 @@ def input_line(each: Input) -> str:
     return f"input {each.name}: {sizes}{dtype}"
 
 
-def started(layer: Layer, taken: dict[str, str]) -> str:
+def tied_of(layer: Layer) -> dict[str, Tied]:
+    """The arguments of a layer that are weights of earlier ones."""
+    return {name: value for name, value in layer.args.items() if isinstance(value, Tied)}
+
+
+def started(layer: Layer, taken: dict[str, str], tied: dict[str, str]) -> str:
     """A chain of one layer that takes all of its values by reference."""
     first = taken[layer.inputs[0]]
     if layer.kind in OPERATORS:
         return formula(layer, [taken[v] for v in layer.inputs])
-    if LAYERS[layer.kind].inputs[1] > PAIR:
+    if layer.kind in JOINS:
         listed = ", ".join(taken[v] for v in layer.inputs)
-        return f"{first} -> {call(layer, [f'[{listed}]'], taken)}"
+        return f"{first} -> {call(layer, [f'[{listed}]'], taken, tied)}"
     others = [taken[v] for v in layer.inputs[1:]]
-    return f"{first} -> {call(layer, others, taken)}"
+    return f"{first} -> {call(layer, others, taken, tied)}"
 
 
 def formula(layer: Layer, operands: list[str]) -> str:
@@ -56,9 +64,13 @@ def formula(layer: Layer, operands: list[str]) -> str:
     return f"({texts[0]} {layer.kind} {texts[1]})"
 
 
-def call(layer: Layer, references: list[str], taken: dict[str, str]) -> str:
+def call(
+    layer: Layer, references: list[str], taken: dict[str, str], tied: dict[str, str]
+) -> str:
     """The call of a layer, with the arguments that differ from their defaults."""
-    words = arguments(layer.kind, layer.args)
+    plain = {name: value for name, value in layer.args.items() if name not in tied}
+    words = arguments(layer.kind, plain)
+    words += [f"{name} = {text}" for name, text in tied.items()]
     words += [f"{name} = {taken[value]}" for name, value in layer.tensors.items()]
     words = [*words, *references]
     return f"{layer.kind}({', '.join(words)})" if words else layer.kind

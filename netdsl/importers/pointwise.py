@@ -273,11 +273,15 @@ def constant_layer(node: Node, graph: Foreign, name: str, beside: str, rank: int
     """
     stored = graph.stored[name]
     require(stored.dtype == "float32", f"the constant `{name}` has the type {stored.dtype}")
+    if len(stored.shape) == rank and stored.shape[0] > 1:
+        array = stored.read()
+        require((array == array[:1]).all(), "it has different constants for the samples")
+        stored = stored.as_read(lambda a: a[:1], (1, *stored.shape[1:]))
     shape, leading = _sample(stored.shape, rank)
     made = Layer("param", f"{node.output}:{name}", [beside], node)
     if not stored.name and _count(shape) <= LITERAL:
         numbers = stored.read().reshape(shape)
-        made.kind, made.args = "const", {"value": _nested(numbers.tolist())}
+        made.kind, made.args = "const", {"value": nested(numbers.tolist())}
         return made
     made.args = {"shape": shape, "leading": leading}
     if len(stored.shape) != len(shape) + leading:
@@ -289,7 +293,6 @@ def constant_layer(node: Node, graph: Foreign, name: str, beside: str, rank: int
 def _sample(shape: Shape, rank: int) -> tuple[Shape, int]:
     """The shape without the batch, and how many axes of size 1 the stored tensor has before it."""
     if len(shape) == rank:
-        require(shape[0] == 1, "it has a constant for each sample of the batch")
         return shape[1:], 1
     require(len(shape) < rank, "a constant has more axes than the value")
     missing = rank - 1 - len(shape)
@@ -303,10 +306,16 @@ def _count(shape: Shape) -> int:
     return count
 
 
-def _nested(value: object) -> object:
+def nested(value: object) -> object:
+    """Nested lists as tuples, with the shortest numbers."""
     if isinstance(value, list):
-        return tuple(_nested(v) for v in value)
-    return short(float(value))  # type: ignore[arg-type]
+        return tuple(nested(v) for v in value)
+    return value if isinstance(value, int) else short(float(value))  # type: ignore[arg-type]
+
+
+def scale(node: Node, graph: Foreign) -> list[Layer]:
+    """`Scale`, which stands for several products with numbers."""
+    return single(node, "*", right=number(node, "factor", 1.0))
 
 
 REDUCTIONS = {
@@ -355,6 +364,7 @@ ACTIVATIONS = {
         "Sin": "sin",
         "Cos": "cos",
         "Erf": "erf",
+        "Square": "square",
         "GlobalAveragePool": "gap",
         "GlobalMaxPool": "gmp",
     }.items()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.importers.flat import Layer
+from netdsl.importers.plain import tied_of
 from netdsl.importers.scopes import quoted
 from netdsl.importers.tree import Group, Item, Join, Leaf, leaves
 
@@ -33,6 +34,7 @@ def _scan(items: list[Item], current: str, found: set[str]) -> str:
             if item.start is not None:
                 found.add(item.start)
             found |= {value for value in item.layer.taken if value != start}
+            found |= {tied.owner.output for tied in tied_of(item.layer).values()}
         current = item.output
     return current
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.importers.plain import OPERATORS
+from netdsl.importers.plain import JOINS, OPERATORS
 from netdsl.importers.tree import Item, Join, Leaf
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, Layer
 
-JOINS = ("add", "mul", "max", "sub", "concat")
 ENLARGING = ("upsample", "deconv")
 LONG_ARM = 30  # layers beside an empty arm of a concat; a longer arm reads better with a reference
 LONG_RESIDUAL = 80  # the same for other joins

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.importers.flat import Layer
-from netdsl.importers.pointwise import constant_layer
+from netdsl.importers.foreign import Typed
+from netdsl.importers.pointwise import constant_layer, nested
 from netdsl.importers.rules import (
     Refusal,
     axis_of,
+    batch_of,
     integer,
     integers,
     number,
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
     from netdsl.importers.foreign import Foreign, Node, Stored
 
-FAR = 2**31 - 1  # an end of a slice beyond it is the end of the axis
+SCORES = 4  # axes of scores: the batch, heads, queries and keys
+ROWS = 4096  # integers of a lookup that a text may contain
 
 
 def turned(stored: Stored) -> Stored:
@@ -87,12 +90,7 @@ def gather(node: Node, graph: Foreign) -> list[Layer] | str:
     """`Gather`: an embedding of integers, one element of an axis, or a stretch of it."""
     table = graph.stored.get(node.input(0))
     if table is not None:
-        require(len(table.shape) == 2, "its table is no matrix")
-        require(integer(node, "axis", 0) == 0, "its table is not indexed by rows")
-        layer = Layer("embedding", node.output, [node.input(1)], node)
-        layer.args = {"n": table.shape[0], "dim": table.shape[1]}
-        layer.weights["weight"] = table
-        return [layer]
+        return _embedding(node, graph, table)
     shape = shape_of(graph, node.input(0))
     axis = axis_of(node, len(shape), integer(node, "axis", 0))
     indices = graph.numbers(node.input(1))
@@ -110,6 +108,32 @@ def gather(node: Node, graph: Foreign) -> list[Layer] | str:
     return single(node, "slice", start=listed[0], end=listed[-1] + 1, axis=axis)
 
 
+def _embedding(node: Node, graph: Foreign, table: Stored) -> list[Layer]:
+    """The lookup of rows; constant integers are the positions 0, 1, 2, ..., or a `const`."""
+    require(len(table.shape) == 2, "its table is no matrix")
+    require(integer(node, "axis", 0) == 0, "its table is not indexed by rows")
+    layer = Layer("embedding", node.output, [node.input(1)], node)
+    layer.args = {"n": table.shape[0], "dim": table.shape[1]}
+    layer.weights["weight"] = table
+    rows = graph.numbers(node.input(1))
+    if rows is None:
+        return [layer]
+    batch = batch_of(graph)
+    if rows.ndim > 1 and rows.shape[0] in (1, batch) and (rows == rows[:1]).all():
+        rows = rows[0]
+    source = Layer("const", f"{node.output}:rows", [graph.inputs[0]], node)
+    if rows.ndim == 1 and (rows == range(len(rows))).all():
+        beside = [v for v in graph.inputs if shape_of(graph, v)[1:2] == rows.shape]
+        if beside:
+            source.kind, source.inputs = "positions", beside[:1]
+    if source.kind == "const":
+        require(rows.size <= ROWS, "its rows are constants, too many for a text")
+        source.args = {"value": nested(rows.tolist()), "dtype": "int64"}
+    layer.inputs = [source.output]
+    graph.types[node.output] = Typed((batch, *rows.shape, table.shape[1]), "float32")
+    return [source, layer]
+
+
 def flatten(node: Node, graph: Foreign) -> list[Layer] | str:
     """`Flatten` of all axes but the batch."""
     rank = len(shape_of(graph, node.input(0)))
@@ -123,6 +147,8 @@ def reshape(node: Node, graph: Foreign) -> list[Layer] | str:
     old, new = shape_of(graph, node.input(0)), shape_of(graph, node.output)
     if old == new:
         return node.input(0)
+    if new == (1, *old[1:]) or old == (1, *new[1:]):
+        return node.input(0)  # a value that is the same for every sample
     require(old and new and old[0] == new[0], "it mixes the batch with other axes")
     if len(new) == 2:
         return single(node, "flatten")
@@ -209,8 +235,46 @@ def shuffle(node: Node, graph: Foreign) -> list[Layer]:
     return single(node, "pixel_shuffle", r=integer(node, "blocksize", 1))
 
 
-def expand(node: Node, graph: Foreign) -> str:
-    """`Expand` to the shape that the value has."""
-    same = shape_of(graph, node.input(0)) == shape_of(graph, node.output)
-    require(same, "it repeats elements")
+def expand(node: Node, graph: Foreign) -> list[Layer] | str:
+    """`Expand` to the shape that the value has, or of a learned tensor to all samples."""
+    new = shape_of(graph, node.output)
+    if node.input(0) in graph.stored:
+        made = constant_layer(node, graph, node.input(0), graph.inputs[0], len(new))
+        made.output = node.output
+        return [made]
+    require(shape_of(graph, node.input(0)) == new, "it repeats elements")
     return node.input(0)
+
+
+def tokens(node: Node, graph: Foreign) -> list[Layer]:
+    """`Tokens`, which stands for a map whose positions become vectors."""
+    return single(node, "tokens")
+
+
+def channel_shuffle(node: Node, graph: Foreign) -> list[Layer]:
+    """`ChannelShuffle`, which stands for three changes of shape."""
+    return single(node, "channel_shuffle", groups=integer(node, "groups", 1))
+
+
+def attention(node: Node, graph: Foreign) -> list[Layer]:
+    """`MultiHeadAttention`, which stands for the whole layer with its projections."""
+    given = node.attributes
+    count = integer(node, "count", 1)
+    layer = Layer("attention", node.output, node.inputs[:count], node)
+    layer.args = {name: given[name] for name in ("heads", "causal", "windowed")}
+    weights = given["weights"]
+    assert isinstance(weights, dict)
+    layer.weights = weights
+    layer.args["bias"] = "out_proj.bias" in weights
+    layers = [layer]
+    for name in ("mask", "padding"):
+        if name not in given:
+            continue
+        value = node.inputs[integer(node, name, 0)]
+        if value in graph.stored:
+            rank = len(graph.stored[value].shape)
+            made = constant_layer(node, graph, value, layer.inputs[0], max(rank, SCORES))
+            layers.insert(0, made)
+            value = made.output
+        layer.tensors[name] = value
+    return layers

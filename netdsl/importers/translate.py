@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.importers import pointwise, recurrent, shaping, windows
-from netdsl.importers.flat import Flat, Input, Layer
+from netdsl.importers.flat import Flat, Input, Layer, Tied
 from netdsl.importers.naming import path_of
 from netdsl.importers.rules import Refusal
 from netdsl.source import printable
@@ -17,7 +17,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.importers.foreign import Foreign, Node
+    from netdsl.importers.foreign import Foreign, Node, Shape
     from netdsl.importers.rules import Rule
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -60,10 +60,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Split": shaping.split,
         "DepthToSpace": shaping.shuffle,
         "Expand": shaping.expand,
+        "Tokens": shaping.tokens,
+        "ChannelShuffle": shaping.channel_shuffle,
+        "MultiHeadAttention": shaping.attention,
+        "Scale": pointwise.scale,
         **recurrent.RULES,
     }
 )
-INTEGERS = ("int64", "int32")
+# Layers whose weights can be those of earlier layers.
+TYING = ("conv", "depthwise", "deconv", "dense", "embedding", "bn", "layernorm", "rmsnorm", "prelu")
 
 
 def translate(graph: Foreign) -> Flat:
@@ -90,9 +95,26 @@ def translate(graph: Foreign) -> Flat:
         raise NetdslError.of([d for error in refused for d in error.diagnostics])
     for layer in layers:
         layer.path = path_of(layer)
+    _tie(layers)
     outputs = [(_identifier(name), renamed.get(name, name)) for name in graph.outputs]
     shapes = {name: typed.shape for name, typed in graph.types.items()}
     return Flat(_net_name(graph.name), _inputs(graph), layers, outputs, shapes)
+
+
+def _tie(layers: list[Layer]) -> None:
+    """Make a weight that an earlier layer has too a reference to it."""
+    owners: dict[tuple[str, Shape], tuple[Layer, str]] = {}
+    for layer in layers:
+        for key, stored in list(layer.weights.items()):
+            if not stored.name or not stored.shape:
+                continue
+            known = owners.setdefault((stored.name, stored.shape), (layer, key))
+            if known[0] is layer or key not in ("weight", "bias") or layer.kind not in TYING:
+                continue
+            own, other = known[0].weights[known[1]].read(), stored.read()
+            if (own == other).all():
+                layer.args[key] = Tied(*known)
+                del layer.weights[key]
 
 
 def layers_of(node: Node, graph: Foreign) -> list[Layer] | str:

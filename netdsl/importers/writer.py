@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.importers.blocks import entry
-from netdsl.importers.plain import OPERATORS, input_line, value_text
-from netdsl.importers.regions import JOINS
+from netdsl.importers.flat import Tied
+from netdsl.importers.plain import JOINS, OPERATORS, input_line, value_text
 from netdsl.importers.scopes import quoted
 from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf
 from netdsl.ops.registry import LAYERS
@@ -160,6 +160,8 @@ class Writer:
         return words
 
     def _value(self, item: Leaf | Join | Call, name: str, value: object) -> str:
+        if isinstance(value, Tied):
+            return value.text(self.names[value.owner.output])
         return self._expressions.get((id(item), name)) or value_text(value)
 
     def _join(self, join: Join) -> str:

@@ -129,7 +129,7 @@ def _session(imported: Imported, wanted: list[str]) -> onnxruntime.InferenceSess
     del whole.graph.initializer[:]
     large: Arrays = {}
     for name, tensor in stored.items():
-        array = np.ascontiguousarray(tensor.read())
+        array = np.array(tensor.read(), order="C")
         if array.size <= SMALL or array.dtype.name not in ELEMENT:
             whole.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
             continue
