@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from netdsl.importers.plain import tied_of
-from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Repeat, leaves
+from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Outside, Repeat, leaves
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ MOST_PARAMETERS = 6
 LARGEST_FACTOR = 16  # of a parameter in an expression
 NAMES = {"out": "width", "value": "numbers", "shape": "sizes"}  # parameters for arguments
 USUAL = {"stride": 1, "dilation": 1, "groups": 1, "pad": 0}  # defaults of parameters
+
+OUTSIDE = -2  # in a skeleton, the number of a value that is made elsewhere
 
 Column = list[object]
 
@@ -53,7 +55,7 @@ class Folding:
         start = entry(group)
         local = {start: -1}
         for i, leaf in enumerate(members):
-            if not all(v in local for v in leaf.layer.taken) or tied_of(leaf.layer):
+            if not all(v in local for v in leaf.layer.inputs) or tied_of(leaf.layer):
                 return None
             local[leaf.output] = i
             local |= {v: (i, name) for name, v in leaf.layer.results.items()}  # type: ignore[misc]
@@ -110,6 +112,10 @@ class _Parameters:
             if any(value != column[0] for value in column):
                 item, name, _ = cells[0]
                 self.expressions[id(item), name] = self._expression(name, column)
+        for places in zip(*(list(outside(group)) for group in members), strict=True):
+            leaf, name, _ = places[0]
+            values: Column = [Outside(value) for _, _, value in places]
+            self.expressions[id(leaf), name] = self._expression(name, values)
 
     def _expression(self, name: str, column: Column) -> str:
         """A parameter, an expression of one, or a new parameter."""
@@ -171,6 +177,17 @@ def slots(items: list[Item]) -> Iterator[tuple[Leaf | Join | Call, str, object]]
             yield from slots(item.rounds[0])
 
 
+def outside(group: Group) -> Iterator[tuple[Leaf | Join, str, str]]:
+    """The tensor arguments in a group that are made outside of it, as (leaf, name, value)."""
+    members = list(leaves(group.items))
+    made = {leaf.output for leaf in members} | {entry(group)}
+    made |= {value for leaf in members for value in leaf.layer.results.values()}
+    for leaf in members:
+        for name, value in leaf.layer.tensors.items():
+            if value not in made:
+                yield leaf, name, value
+
+
 def full(kind: str, args: dict[str, object]) -> dict[str, object]:
     """The arguments of a layer with the defaults of those that are left out."""
     if kind not in LAYERS:
@@ -178,21 +195,29 @@ def full(kind: str, args: dict[str, object]) -> dict[str, object]:
     return {a.name: args.get(a.name, a.default) for a in LAYERS[kind].args if not a.dtypes}
 
 
+class Label(str):
+    """A label in a skeleton, which loops compare apart from the number at its end."""
+
+    __slots__ = ()
+
+
 def skeleton(items: list[Item], local: dict[str, int]) -> tuple[object, ...]:
     """What items are apart from their numbers: kinds, labels, and which values they take."""
     parts: list[object] = []
     for item in items:
         if isinstance(item, Leaf):
-            taken = tuple(local[v] for v in item.layer.taken)
+            taken = tuple(local.get(v, OUTSIDE) for v in item.layer.taken)
             names = (*item.layer.tensors, *item.layer.results)
-            parts.append((item.layer.kind, item.label, taken, names, item.start is None))
+            parts.append((item.layer.kind, Label(item.label), taken, names, item.start is None))
         elif isinstance(item, Join):
             arms = tuple(skeleton(arm, local) for arm in item.arms)
             parts.append(("join", item.layer.kind, arms))
         elif isinstance(item, Group):
-            parts.append(("group", item.label, skeleton(item.items, local)))
+            parts.append(("group", Label(item.label), skeleton(item.items, local)))
         elif isinstance(item, Call):
-            parts.append(("call", item.block.name, item.label, local[entry(item.group)]))
+            parts.append(
+                ("call", item.block.name, Label(item.label), local.get(entry(item.group), OUTSIDE))
+            )
         else:
             inner = tuple(skeleton(each, local) for each in item.rounds)
             parts.append(("repeat", inner))

@@ -102,7 +102,14 @@ class Constants:
         results = _evaluate(node, arrays, self.opsets)
         if results is None:
             return None
-        return {n: _ready(a) for n, a in zip(node.output, results, strict=False) if n}
+        name = self._source(node)
+        named = zip(node.output, results, strict=False)
+        return {n: _ready(a, name) for n, a in named if n}
+
+    def _source(self, node: onnx.NodeProto) -> str:
+        """The name of the one tensor with axes from which a constant is computed."""
+        names = {self.stored[n].name for n in node.input if n and self.stored[n].dtype == "float32"}
+        return names.pop() if len(names) == 1 else ""
 
     def _is_for_samples(self, node: onnx.NodeProto) -> bool:
         """Whether a node repeats numbers for each sample, such as a learned token."""
@@ -119,7 +126,9 @@ class Constants:
             return False
         table, rows = (self.stored[name] for name in node.input)
         is_short = prod(rows.shape) <= LOOKED_UP
-        return table.dtype == "float32" and len(table.shape) == 2 and 0 < len(rows.shape) and is_short
+        return (
+            table.dtype == "float32" and len(table.shape) == 2 and 0 < len(rows.shape) and is_short
+        )
 
     def _shape_of(self, node: onnx.NodeProto) -> dict[str, Stored] | None:
         shape = self.types.get(node.input[0])
@@ -136,9 +145,7 @@ class Constants:
         if len(node.output) != 1 or max(sizes) > MOST_LATER:
             return None
         taken = {n: self.stored[n] for n in node.input if n}
-        large = [s for s in taken.values() if prod(s.shape) > SMALL]
         typed = self.types[node.output[0]]
-        name = large[0].name if len(large) == 1 else ""
 
         def read() -> np.ndarray:
             results = _evaluate(node, {n: s.read() for n, s in taken.items()}, self.opsets)
@@ -146,7 +153,7 @@ class Constants:
                 raise NetdslError("bad-model", f"the constant `{node.output[0]}` has no value")
             return results[0]
 
-        return {node.output[0]: Stored(name, typed.shape, typed.dtype, read)}
+        return {node.output[0]: Stored(self._source(node), typed.shape, typed.dtype, read)}
 
 
 def dtype_name(element: int) -> str:
@@ -186,8 +193,8 @@ def _declare(bare: onnx.ModelProto, name: str, tensor: Stored, is_small: bool) -
     bare.graph.input.append(helper.make_tensor_value_info(name, element, tensor.shape))
 
 
-def _ready(array: np.ndarray) -> Stored:
-    return Stored("", array.shape, array.dtype.name, lambda: array)
+def _ready(array: np.ndarray, name: str = "") -> Stored:
+    return Stored(name, array.shape, array.dtype.name, lambda: array)
 
 
 def _evaluate(

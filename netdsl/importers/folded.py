@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.importers.blocks import Folding, unwrap
+from netdsl.importers.inlining import inlined
 from netdsl.importers.loops import Loops
-from netdsl.importers.references import add_identities, label, referred
+from netdsl.importers.references import Names, add_identities, referred
 from netdsl.importers.regions import Regions
 from netdsl.importers.scopes import FOLLOWING, Scopes, drop_positions
 from netdsl.importers.tree import Group, Item, Join, Leaf
@@ -22,13 +23,14 @@ def folded_text(flat: Flat, comment: str, expects: list[str], *, blocks: bool = 
     values = referred(flat, items)
     items = add_identities(items, values)
     items = Scopes(flat).name(items)
-    names = label(flat, items, values)
     made = []
     if blocks:
         items = _candidates(items)
+    names = Names(flat, items, values)
+    if blocks:
         folding = Folding(flat, items, {each.name for each in flat.inputs})
         folding.run()
-        made = folding.blocks
+        made = inlined(items, folding.blocks)
         items = unwrap(items)
     for block in made:
         if block.body is not None:

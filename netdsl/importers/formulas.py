@@ -145,7 +145,12 @@ def _is_cube(graph: Foreign, powers: list[str], x: str) -> bool:
 def silu(graph: Foreign, node: Node) -> Node | None:
     """`x sigmoid(x)`."""
     parts = product(graph, node)
-    if parts is None or parts[0] != 1 or parts[2].kind != "Sigmoid" or parts[2].inputs != [parts[1]]:
+    if (
+        parts is None
+        or parts[0] != 1
+        or parts[2].kind != "Sigmoid"
+        or parts[2].inputs != [parts[1]]
+    ):
         return None
     return replacement(node, "Silu", parts[1])
 

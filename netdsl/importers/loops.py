@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.importers.blocks import entry, skeleton, slots
+from netdsl.importers.blocks import Label, entry, skeleton, slots
 from netdsl.importers.tree import Call, Group, Item, Join, Leaf, Repeat, leaves
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Loops:
         """What the rounds of a loop have in common; None if something refers into the round."""
         local: dict[str, int] = {entry(Group(items)): -1}
         for k, leaf in enumerate(leaves(items)):
-            if leaf.output in self.kept or any(v not in local for v in leaf.layer.taken):
+            if leaf.output in self.kept or any(v not in local for v in leaf.layer.inputs):
                 return None
             local[leaf.output] = k
             if leaf.layer.results:
@@ -86,14 +86,17 @@ class Loops:
             for item, name, value in slots(items)
         )
         shape = _relative(skeleton(items, local), number)
-        return shape, values
+        refers = tuple(
+            v for leaf in leaves(items) for v in leaf.layer.tensors.values() if v not in local
+        )
+        return shape, values, refers
 
 
 def _relative(part: object, number: int) -> object:
     """A skeleton in which the number at the end of each label is relative to the round."""
     if isinstance(part, tuple):
         return tuple(_relative(p, number) for p in part)
-    if isinstance(part, str) and (match := NUMBERED.fullmatch(part)):
+    if isinstance(part, Label) and (match := NUMBERED.fullmatch(part)):
         return f"{match[1]}<{int(match[2]) - number}>"
     return part
 

@@ -24,7 +24,9 @@ def path_of(layer: Layer) -> tuple[str, ...]:
     """The name of a layer, part by part; empty if nothing names it."""
     if "" in layer.weights:
         return _clean(_parts(layer.weights[""]))
-    for stored in layer.weights.values():
+    for key, stored in layer.weights.items():
+        if stored.name.endswith(f".{key}"):
+            return _clean(tuple(stored.name.removesuffix(f".{key}").split(".")))
         parts = _parts(stored)
         if len(parts) > 1 and ENDINGS.fullmatch(parts[-1]):
             return _clean(parts[:-1])

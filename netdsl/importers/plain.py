@@ -64,9 +64,7 @@ def formula(layer: Layer, operands: list[str]) -> str:
     return f"({texts[0]} {layer.kind} {texts[1]})"
 
 
-def call(
-    layer: Layer, references: list[str], taken: dict[str, str], tied: dict[str, str]
-) -> str:
+def call(layer: Layer, references: list[str], taken: dict[str, str], tied: dict[str, str]) -> str:
     """The call of a layer, with the arguments that differ from their defaults."""
     plain = {name: value for name, value in layer.args.items() if name not in tied}
     words = arguments(layer.kind, plain)

@@ -12,6 +12,7 @@ from netdsl.importers.tree import Group, Item, Join, Leaf, leaves
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat
+    from netdsl.importers.tree import Path
 
 
 def referred(flat: Flat, items: list[Item]) -> set[str]:
@@ -52,32 +53,46 @@ def add_identities(items: list[Item], values: set[str]) -> list[Item]:
     return result
 
 
-def label(flat: Flat, items: list[Item], values: set[str]) -> dict[str, str]:
-    """Give labels to the layers that make values; returns the path of each value."""
-    names = {each.value: each.name for each in flat.inputs}
-    used = {leaf.label for leaf in leaves(items) if isinstance(leaf, Leaf)} | set(names.values())
-    _label(items, values, "", names, used)
-    return names
+class Names:
+    """The labels on the way to each value that references name, and to each group."""
 
+    def __init__(self, flat: Flat, items: list[Item], values: set[str]) -> None:
+        self.values: dict[str, Path] = {each.value: (each.name,) for each in flat.inputs}
+        self.groups: dict[int, Path] = {}
+        self._wanted = values
+        self._used = {leaf.label for leaf in leaves(items) if isinstance(leaf, Leaf)}
+        self._used |= {each.name for each in flat.inputs}
+        self._label(items, ())
 
-def _label(
-    items: list[Item], values: set[str], prefix: str, names: dict[str, str], used: set[str]
-) -> None:
-    for item in items:
-        if isinstance(item, Join):
-            for arm in item.arms:
-                _label(arm, values, prefix, names, used)
-        elif isinstance(item, Group):
-            inner = f"{prefix}{quoted(item.label)}." if item.label else prefix
-            _label(item.items, values, inner, names, used)
-        elif isinstance(item, Leaf):
-            wanted = {item.output, *item.layer.results.values()} & values
-            if wanted and not item.label:
-                item.label = _unused(item.layer.kind, used)
-            if item.output in values or wanted:
-                path = f"{prefix}{quoted(item.label)}"
-                names[item.output] = path
-                names |= {value: f"{path}.{r}" for r, value in item.layer.results.items()}
+    def _label(self, items: list[Item], prefix: Path) -> None:
+        """Give labels to the layers that make wanted values, and note the paths of values."""
+        for item in items:
+            if isinstance(item, Join):
+                for arm in item.arms:
+                    self._label(arm, prefix)
+            elif isinstance(item, Group):
+                inner = (*prefix, item.label) if item.label else prefix
+                self.groups[id(item)] = inner
+                self._label(item.items, inner)
+            elif isinstance(item, Leaf):
+                self._leaf(item, prefix)
+
+    def _leaf(self, item: Leaf, prefix: Path) -> None:
+        if not {item.output, *item.layer.results.values()} & self._wanted:
+            return
+        if not item.label:
+            item.label = _unused(item.layer.kind, self._used)
+        path = (*prefix, item.label)
+        self.values[item.output] = path
+        self.values |= {value: (*path, r) for r, value in item.layer.results.items()}
+
+    def path(self, value: str, scope: Path) -> str:
+        """How a value is written after `@` in a scope: without the scopes around both."""
+        parts = self.values[value]
+        n = 0
+        while n < min(len(scope), len(parts) - 1) and scope[n] == parts[n]:
+            n += 1
+        return ".".join(map(quoted, parts[n:]))
 
 
 def _unused(kind: str, used: set[str]) -> str:

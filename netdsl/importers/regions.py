@@ -79,7 +79,9 @@ class Regions:
         current = value
         while pending:
             users = [u for u in self._distinct(current) if id(u) in pending]
-            join = self._join(current, users, pending, nested) if len(users) > 1 else None
+            join = None
+            if len(users) > 1:
+                join = self._join(current, users, pending, made, nested)
             if join is not None:
                 items.append(join)
                 for item in self._layers_of(join):
@@ -110,7 +112,12 @@ class Regions:
         return next(p for p in pending.values() if all(v in made for v in p.taken))
 
     def _join(
-        self, value: str, users: list[Layer], pending: dict[int, Layer], nested: int
+        self,
+        value: str,
+        users: list[Layer],
+        pending: dict[int, Layer],
+        made: set[str],
+        nested: int,
     ) -> Join | None:
         """The join of the arms that start from a value, if it has that form."""
         number = self._after((value,))
@@ -119,7 +126,7 @@ class Regions:
         join = self.flat.layers[number]
         if join.kind not in JOINS or id(join) not in pending or join.tensors:
             return None
-        inside = self._between(value, join)
+        inside = self._between(value, join, made)
         if inside is None:
             return None
         arms = self._arms(value, join, inside)
@@ -131,8 +138,11 @@ class Regions:
             return None
         return Join(join, written)
 
-    def _between(self, value: str, join: Layer) -> list[Layer] | None:
-        """The layers between a value and a join, in order, if they take nothing from outside."""
+    def _between(self, value: str, join: Layer, made: set[str]) -> list[Layer] | None:
+        """The layers between a value and a join, in order.
+
+        None if they take a value from outside that is not made before.
+        """
         found: dict[int, Layer] = {}
         waiting = self._distinct(value)
         while waiting:
@@ -140,16 +150,19 @@ class Regions:
             if layer is join or id(layer) in found:
                 continue
             found[id(layer)] = layer
-            for made in (layer.output, *layer.results.values()):
-                waiting += self._distinct(made)
-        allowed = {value} | {v for x in found.values() for v in (x.output, *x.results.values())}
+            for output in (layer.output, *layer.results.values()):
+                waiting += self._distinct(output)
+        allowed = (
+            made | {value} | {v for x in found.values() for v in (x.output, *x.results.values())}
+        )
         if not all(v in allowed for x in (*found.values(), join) for v in x.taken):
             return None
         return sorted(found.values(), key=lambda layer: self.order[id(layer)])
 
     def _arms(self, value: str, join: Layer, inside: list[Layer]) -> list[list[Layer]] | None:
         """The layers of each arm, if no layer belongs to two."""
-        members = {id(layer) for layer in inside}
+        inner = {id(layer) for layer in inside}
+        members = set(inner)
         arms = []
         for end in join.inputs:
             arm: dict[int, Layer] = {}
@@ -157,7 +170,7 @@ class Regions:
             while waiting:
                 name = waiting.pop()
                 maker = self.makers.get(name)
-                if name == value or maker is None or id(maker) in arm:
+                if name == value or maker is None or id(maker) in arm or id(maker) not in inner:
                     continue
                 if id(maker) not in members:
                     return None

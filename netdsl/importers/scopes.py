@@ -146,7 +146,9 @@ def drop_positions(items: list[Item], kept: set[str]) -> None:
     without a label whose position is the label of another one gets a label too.
     """
     _number(items, kept)
-    numbers = {int(m.label) for m in members(items) if not isinstance(m, Join) and m.label.isdecimal()}
+    numbers = {
+        int(m.label) for m in members(items) if not isinstance(m, Join) and m.label.isdecimal()
+    }
     position, last = 0, -1
     for member in members(items):
         if isinstance(member, (Leaf, Call, Group)):

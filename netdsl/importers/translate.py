@@ -11,6 +11,7 @@ from netdsl.errors import NetdslError
 from netdsl.importers import pointwise, recurrent, shaping, windows
 from netdsl.importers.flat import Flat, Input, Layer, Tied
 from netdsl.importers.naming import path_of
+from netdsl.importers.plain import JOINS, OPERATORS
 from netdsl.importers.rules import Refusal
 from netdsl.source import printable
 
@@ -96,9 +97,35 @@ def translate(graph: Foreign) -> Flat:
     for layer in layers:
         layer.path = path_of(layer)
     _tie(layers)
+    layers = _beside(layers)
     outputs = [(_identifier(name), renamed.get(name, name)) for name in graph.outputs]
     shapes = {name: typed.shape for name, typed in graph.types.items()}
     return Flat(_net_name(graph.name), _inputs(graph), layers, outputs, shapes)
+
+
+def _beside(layers: list[Layer]) -> list[Layer]:
+    """Put each constant layer right before the join that takes it, beside the other operand."""
+    users: dict[str, list[Layer]] = {}
+    for layer in layers:
+        for value in layer.taken:
+            users.setdefault(value, []).append(layer)
+    sources = {x.output: x for x in layers if x.kind in ("param", "const")}
+    moved: dict[int, list[Layer]] = {}
+    for value, source in sources.items():
+        taking = users.get(value, [])
+        if len(taking) != 1:
+            continue
+        others = [v for v in taking[0].inputs if v not in sources]
+        if others and taking[0].kind in (*JOINS, *OPERATORS):
+            source.inputs = [others[0]]
+            moved.setdefault(id(taking[0]), []).append(source)
+    away = {id(source) for group in moved.values() for source in group}
+    ordered: list[Layer] = []
+    for layer in layers:
+        ordered += moved.get(id(layer), [])
+        if id(layer) not in away:
+            ordered.append(layer)
+    return ordered
 
 
 def _tie(layers: list[Layer]) -> None:

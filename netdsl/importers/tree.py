@@ -58,6 +58,13 @@ class Group:
         return self.items[-1].output
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """An argument of a block: a value that is not made in it."""
+
+    value: str
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A call of a block in place of a group; `args` are its arguments by parameter."""

@@ -8,11 +8,13 @@ from netdsl.importers.blocks import entry
 from netdsl.importers.flat import Tied
 from netdsl.importers.plain import JOINS, OPERATORS, input_line, value_text
 from netdsl.importers.scopes import quoted
-from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf
+from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Outside
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, Layer
+    from netdsl.importers.references import Names
+    from netdsl.importers.tree import Path
 
 SHORT = 70  # columns of a body that is written on the line of its braces
 WIDTH = 96  # columns of a line in the body of a net
@@ -23,8 +25,9 @@ SHORTCUT = 3  # layers of the arm of a residual that is a projection
 class Writer:
     """Writes a net. `names` has the path of each value that references name."""
 
-    def __init__(self, flat: Flat, names: dict[str, str]) -> None:
+    def __init__(self, flat: Flat, names: Names) -> None:
         self.flat = flat
+        self._scope: Path = ()
         self.names = names
         self._expressions: dict[tuple[int, str], str] = {}
         self._current = ""
@@ -52,8 +55,9 @@ class Writer:
         assert block.body is not None
         self._expressions = block.expressions
         self._current = entry(block.body)
+        self._scope = self.names.groups[id(block.body)]
         lines = self._lines(block.body.items)
-        self._expressions = {}
+        self._expressions, self._scope = {}, ()
         return [head, *lines, "}"]
 
     # ---- the outputs
@@ -110,7 +114,10 @@ class Writer:
         if isinstance(item, Join):
             return self._join(item)
         if isinstance(item, Group):
-            return _label(item.label) + _braces(self._lines(item.items))
+            around, self._scope = self._scope, self.names.groups.get(id(item), self._scope)
+            lines = self._lines(item.items)
+            self._scope = around
+            return _label(item.label) + _braces(lines)
         if isinstance(item, Call):
             return self._call(item)
         body = _braces(self._lines(item.rounds[0]))
@@ -130,7 +137,7 @@ class Writer:
         return f"{start}{_label(label)}{self._layer(leaf, layer, current)}"
 
     def _layer(self, leaf: Leaf, layer: Layer, current: str) -> str:
-        taken = {v: "@" if v == current else self._reference(v) for v in layer.taken}
+        taken = {v: "@" if v == current else self._reference(v) for v in layer.inputs}
         if layer.kind in OPERATORS:
             operands = [taken[v] for v in layer.inputs]
             for i, side in enumerate(("left", "right")):
@@ -141,7 +148,9 @@ class Writer:
         references = [taken[v] for v in layer.inputs[1:]]
         if layer.kind in JOINS and (layer.inputs[0] != current or current in layer.inputs[1:]):
             references = [f"[{', '.join(taken[v] for v in layer.inputs)}]"]
-        words += [f"{name} = {taken[value]}" for name, value in layer.tensors.items()]
+        for name, value in layer.tensors.items():
+            text = self._expressions.get((id(leaf), name)) or self._reference(value, current)
+            words.append(f"{name} = {text}")
         words = [*references, *words] if layer.kind in JOINS else [*words, *references]
         return f"{layer.kind}({', '.join(words)})" if words else layer.kind
 
@@ -160,8 +169,10 @@ class Writer:
         return words
 
     def _value(self, item: Leaf | Join | Call, name: str, value: object) -> str:
+        if isinstance(value, Outside) and (id(item), name) not in self._expressions:
+            return self._reference(value.value, self._current)
         if isinstance(value, Tied):
-            return value.text(self.names[value.owner.output])
+            return value.text(self.names.path(value.owner.output, self._scope))
         return self._expressions.get((id(item), name)) or value_text(value)
 
     def _join(self, join: Join) -> str:
@@ -171,10 +182,12 @@ class Writer:
         words = self._arguments(join, join.layer)
         head = f"{kind}({', '.join(words)})" if words else kind
         sizes = [len(arm) for arm in arms]
-        if kind == "add" and len(arms) == 2 and min(sizes) == 0 < max(sizes):
+        first = next((arm[0] for arm in arms if arm), None)
+        is_source = isinstance(first, Leaf) and first.layer.kind in ("param", "const")
+        if kind == "add" and len(arms) == 2 and min(sizes) == 0 < max(sizes) and not is_source:
             self._current = start
             return "residual " + _braces(self._lines(next(arm for arm in arms if arm)))
-        if kind == "add" and len(arms) == 2 and 0 < min(sizes) <= SHORTCUT:
+        if kind == "add" and len(arms) == 2 and 0 < min(sizes) <= SHORTCUT <= max(sizes):
             head = "residual"
         texts = [self._arm(arm, start) or "identity" for arm in arms]
         listed = "\n".join(f"| {text}" for text in texts)
@@ -196,8 +209,8 @@ class Writer:
         listed = f"({', '.join(words)})" if words else ""
         return f"{_label(call.label)}{call.block.name}{listed}"
 
-    def _reference(self, value: str) -> str:
-        return f"@{self.names[value]}"
+    def _reference(self, value: str, current: str = "") -> str:
+        return "@" if value == current else f"@{self.names.path(value, self._scope)}"
 
 
 def _label(label: str) -> str:
