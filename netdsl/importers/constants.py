@@ -67,6 +67,11 @@ class Constants:
         """Replace the nodes whose results are constant; whether a new one has a small result."""
         kept, is_new = [], False
         for node in self.nodes:
+            branch = self._branch(node)
+            if branch is not None:
+                kept += branch
+                is_new = True
+                continue
             made = self._constant(node)
             if made is None:
                 kept.append(node)
@@ -79,6 +84,25 @@ class Constants:
         self.nodes = kept
         return is_new
 
+    def _branch(self, node: onnx.NodeProto) -> list[onnx.NodeProto] | None:
+        """The nodes of the branch of an `If` whose condition is a constant, or None."""
+        if node.op_type != "If" or node.input[0] not in self.stored:
+            return None
+        condition = self.stored[node.input[0]].read()
+        wanted = "then_branch" if condition.reshape(-1)[0] else "else_branch"
+        body = next((a.g for a in node.attribute if a.name == wanted), None)
+        if body is None or len(body.output) != len(node.output):
+            return None
+        for tensor in body.initializer:
+            array = numpy_helper.to_array(tensor)
+            self.stored[tensor.name] = _ready(array)
+            _declare(self._bare, tensor.name, self.stored[tensor.name], is_small=True)
+        ends = [
+            helper.make_node("Identity", [own.name], [name])
+            for own, name in zip(body.output, node.output, strict=True)
+        ]
+        return [*body.node, *ends]
+
     def _constant(self, node: onnx.NodeProto) -> dict[str, Stored] | None:
         """The results of a node that depends on no input, or None."""
         if node.op_type == "Shape" and node.domain in ("", "ai.onnx"):
@@ -87,6 +111,8 @@ class Constants:
             return None
         if self._is_for_samples(node) or self._is_lookup(node):
             return None
+        if node.op_type == "Identity":
+            return {node.output[0]: self._renamed(node)}
         if node.op_type == "Constant":
             array = _evaluate(node, {}, self.opsets)
             return None if array is None else {node.output[0]: _ready(array[0])}
@@ -105,6 +131,13 @@ class Constants:
         name = self._source(node)
         named = zip(node.output, results, strict=False)
         return {n: _ready(a, name) for n, a in named if n}
+
+    def _renamed(self, node: onnx.NodeProto) -> Stored:
+        """A copy of a tensor, which may have the name of another weight with equal numbers."""
+        stored, name = self.stored[node.input[0]], node.output[0]
+        if stored.name and "." in name and "/" not in name:
+            return stored._replace(name=name)
+        return stored
 
     def _source(self, node: onnx.NodeProto) -> str:
         """The name of the one tensor with axes from which a constant is computed."""

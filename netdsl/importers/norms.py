@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from netdsl.importers.formulas import replacement, with_number
@@ -116,4 +117,30 @@ def scaled_norm(graph: Foreign, node: Node) -> Node | None:
             return made
         if node.kind == "Add" and len(norm.inputs) == 2 and norm.kind == "LayerNormalization":
             return made
+    return None
+
+
+def local_norm(graph: Foreign, node: Node) -> Node | None:
+    """`x / (k + alpha mean(x^2))^beta`, where the mean is over `n` channels around each."""
+    power = with_number(graph, graph.producers.get(node.input(1)), "Pow")
+    plus = with_number(graph, graph.producers.get(power[0]), "Add") if power is not None else None
+    scaled = with_number(graph, graph.producers.get(plus[0]), "Mul") if plus is not None else None
+    if power is None or plus is None or scaled is None:
+        return None
+    value, size = scaled[0], 0
+    for _ in range(8):
+        maker = graph.producers.get(value)
+        if maker is None:
+            return None
+        if maker.kind == "AveragePool":
+            window = maker.attributes.get("kernel_shape")
+            if not isinstance(window, tuple) or prod(window) != max(window):
+                return None
+            size = max(window)
+        elif maker.kind == "Square" and maker.input(0) == node.input(0) and size:
+            args = {"size": size, "alpha": scaled[1], "beta": power[1], "bias": plus[1]}
+            return replacement(node, "LRN", node.input(0), **args)
+        elif maker.kind not in ("Reshape", "Pad", "Squeeze", "Unsqueeze", "Transpose"):
+            return None
+        value = maker.input(0)
     return None

@@ -24,7 +24,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BATCH = 2  # samples, if the model takes any number of them
+BATCH = 3  # samples, if the model takes any number of them
 STANDARD = ("", "ai.onnx")
 
 

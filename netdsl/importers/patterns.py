@@ -22,7 +22,8 @@ from netdsl.importers.formulas import (
     square,
 )
 from netdsl.importers.layouts import channel_shuffle, group_norm, tokens
-from netdsl.importers.norms import layer_norm, rms_norm, scaled_norm
+from netdsl.importers.norms import layer_norm, local_norm, rms_norm, scaled_norm
+from netdsl.importers.recurrent import recurrence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,16 @@ if TYPE_CHECKING:
 
 # In each round, every node is tried with the patterns of its kind; then the next round follows.
 ROUNDS: tuple[dict[str, tuple[Pattern, ...]], ...] = (
-    {"Add": (dense_bias,), "Mul": (square,), "Log": (softplus,)},
-    {"Div": (hard_sigmoid, layer_norm, rms_norm), "Mul": (hard_sigmoid, layer_norm, rms_norm)},
+    {
+        "Add": (dense_bias,),
+        "Mul": (square,),
+        "Log": (softplus,),
+        "Transpose": (recurrence,),
+        "Squeeze": (recurrence,),
+        "Reshape": (recurrence,),
+        "Gather": (recurrence,),
+    },
+    {"Div": (hard_sigmoid, layer_norm, rms_norm, local_norm), "Mul": (hard_sigmoid, layer_norm, rms_norm)},
     {
         "Mul": (gelu_erf, gelu_tanh, silu, hard_swish, mish, scaled_norm),
         "Div": (hard_swish,),

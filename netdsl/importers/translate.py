@@ -65,7 +65,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "ChannelShuffle": shaping.channel_shuffle,
         "MultiHeadAttention": shaping.attention,
         "Scale": pointwise.scale,
-        **recurrent.RULES,
+        "Recurrent": recurrent.recurrent,
     }
 )
 # Layers whose weights can be those of earlier layers.
@@ -98,7 +98,10 @@ def translate(graph: Foreign) -> Flat:
         layer.path = path_of(layer)
     _tie(layers)
     layers = _beside(layers)
-    outputs = [(_identifier(name), renamed.get(name, name)) for name in graph.outputs]
+    outputs = [
+        (_output_name(name, i, len(graph.outputs)), renamed.get(name, name))
+        for i, name in enumerate(graph.outputs)
+    ]
     shapes = {name: typed.shape for name, typed in graph.types.items()}
     return Flat(_net_name(graph.name), _inputs(graph), layers, outputs, shapes)
 
@@ -129,13 +132,21 @@ def _beside(layers: list[Layer]) -> list[Layer]:
 
 
 def _tie(layers: list[Layer]) -> None:
-    """Make a weight that an earlier layer has too a reference to it."""
+    """Make a weight that an earlier layer has too a reference to it.
+
+    Exporters may store the matrix of an embedding again, transposed, for a dense layer.
+    """
     owners: dict[tuple[str, Shape], tuple[Layer, str]] = {}
+    tables: dict[Shape, tuple[Layer, str]] = {}
     for layer in layers:
         for key, stored in list(layer.weights.items()):
             if not stored.name or not stored.shape:
                 continue
             known = owners.setdefault((stored.name, stored.shape), (layer, key))
+            if layer.kind == "embedding":
+                tables[stored.shape] = (layer, key)
+            elif layer.kind == "dense" and known[0] is layer:
+                known = tables.get(stored.shape, known)
             if known[0] is layer or key not in ("weight", "bias") or layer.kind not in TYING:
                 continue
             own, other = known[0].weights[known[1]].read(), stored.read()
@@ -181,6 +192,14 @@ def _identifier(name: str) -> str:
     if not words or words[0].isdigit():
         words = f"x_{words}".rstrip("_")
     return words[:64]
+
+
+def _output_name(name: str, number: int, count: int) -> str:
+    """The name of an output; a number that an exporter gave is no name."""
+    plain = _identifier(name)
+    if plain.startswith("x_") or "/" in name:
+        return "output" if count == 1 else f"output{number}"
+    return plain
 
 
 def _net_name(name: str) -> str:

@@ -101,11 +101,13 @@ def _differs(imported: Imported, step: Step, difference: Difference) -> NetdslEr
 def _original(imported: Imported, inputs: list[np.ndarray]) -> Arrays:
     """The values of the original that are inputs or outputs of layers, by name."""
     graph = imported.graph
+    # A value inside the body of an `If` cannot be an output.
+    made = {name for node in imported.original.model.graph.node for name in node.output}
     wanted = {
         name
         for layer in imported.flat.layers
         for name in (layer.output, *layer.results.values())
-        if name in graph.types
+        if name in made
     }
     fed = dict(zip(graph.inputs, inputs, strict=True))
     try:
