@@ -25,7 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     from netdsl.verify.imported import prove
 
     sizes = parse_inputs(arguments.input)
-    imported = import_onnx(Path(arguments.model), _name(arguments.output), sizes)
+    name, partial = _name(arguments.output), arguments.partial
+    imported = import_onnx(Path(arguments.model), name, sizes, partial=partial)
     report = prove(imported)
     if arguments.weights:
         _write_weights(imported, Path(arguments.weights))

@@ -6,7 +6,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from netdsl.importers.plain import tied_of
-from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Outside, Repeat, leaves
+from netdsl.importers.tree import (
+    CallItem,
+    FoldedBlock,
+    GroupItem,
+    Item,
+    JoinItem,
+    LeafItem,
+    Outside,
+    RepeatItem,
+    leaves,
+)
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
@@ -31,13 +41,13 @@ class Folding:
     def __init__(self, flat: Flat, items: list[Item], taken: set[str]) -> None:
         self.flat = flat
         self.items = items
-        self.blocks: list[Block] = []
+        self.blocks: list[FoldedBlock] = []
         self._names = set(taken)
 
     def run(self) -> None:
         """Fold until no two groups are equal; the smallest groups first."""
         while True:
-            classes: dict[object, list[Group]] = defaultdict(list)
+            classes: dict[object, list[GroupItem]] = defaultdict(list)
             for group in groups(self.items):
                 key = self._key(group)
                 if key is not None:
@@ -47,7 +57,7 @@ class Folding:
             if not any(self._fold(members) for members in found):
                 return
 
-    def _key(self, group: Group) -> object | None:
+    def _key(self, group: GroupItem) -> object | None:
         """What equal groups have in common; None for one that cannot be a block."""
         members = list(leaves(group.items))
         if len(members) < FEWEST:
@@ -71,21 +81,21 @@ class Folding:
         shape = self.flat.shapes.get(start, ())
         return len(shape), skeleton(group.items, local)
 
-    def _fold(self, members: list[Group]) -> bool:
+    def _fold(self, members: list[GroupItem]) -> bool:
         """Make a block of equal groups, unless it would have too many parameters."""
         parameters = _Parameters(self.flat, members)
         if len(parameters.columns) > MOST_PARAMETERS:
             return False
         defaults = {name: parameters.default(name) for name in parameters.columns}
         ordered = dict(sorted(defaults.items(), key=lambda pair: pair[1] is not None))
-        block = Block(self._name(members), ordered, members[0], parameters.expressions)
+        block = FoldedBlock(self._name(members), ordered, members[0], parameters.expressions)
         self.blocks.append(block)
         for i, group in enumerate(members):
             args = {name: column[i] for name, column in parameters.columns.items()}
-            replace(self.items, group, Call(block, args, group, group.label))
+            replace(self.items, group, CallItem(block, args, group, group.label))
         return True
 
-    def _name(self, members: list[Group]) -> str:
+    def _name(self, members: list[GroupItem]) -> str:
         name = _described(members)
         number, plain = 1, name
         while name in self._names or name in LAYERS:
@@ -101,7 +111,7 @@ class _Parameters:
     `expressions` are what the arguments of the first group become.
     """
 
-    def __init__(self, flat: Flat, members: list[Group]) -> None:
+    def __init__(self, flat: Flat, members: list[GroupItem]) -> None:
         self.columns: dict[str, Column] = {}
         self.expressions: dict[tuple[int, str], str] = {}
         channels = [flat.shapes.get(entry(g), (0, 0))[1:2] for g in members]
@@ -157,27 +167,27 @@ def related(column: Column, values: Column, name: str) -> str | None:
     return None
 
 
-def slots(items: list[Item]) -> Iterator[tuple[Leaf | Join | Call, str, object]]:
+def slots(items: list[Item]) -> Iterator[tuple[LeafItem | JoinItem | CallItem, str, object]]:
     """Every argument in items, as (leaf or call, name, value), with those left out."""
     for item in items:
-        if isinstance(item, Leaf):
+        if isinstance(item, LeafItem):
             for name, value in full(item.layer.kind, item.layer.args).items():
                 yield item, name, value
-        elif isinstance(item, Join):
+        elif isinstance(item, JoinItem):
             for arm in item.arms:
                 yield from slots(arm)
             for name, value in full(item.layer.kind, item.layer.args).items():
                 yield item, name, value
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             yield from slots(item.items)
-        elif isinstance(item, Call):
+        elif isinstance(item, CallItem):
             for name in item.block.parameters:
                 yield item, name, item.args[name]
         else:
             yield from slots(item.rounds[0])
 
 
-def outside(group: Group) -> Iterator[tuple[Leaf | Join, str, str]]:
+def outside(group: GroupItem) -> Iterator[tuple[LeafItem | JoinItem, str, str]]:
     """The tensor arguments in a group that are made outside of it, as (leaf, name, value)."""
     members = list(leaves(group.items))
     made = {leaf.output for leaf in members} | {entry(group)}
@@ -195,7 +205,7 @@ def full(kind: str, args: dict[str, object]) -> dict[str, object]:
     return {a.name: args.get(a.name, a.default) for a in LAYERS[kind].args if not a.dtypes}
 
 
-class Label(str):
+class SkeletonLabel(str):
     """A label in a skeleton, which loops compare apart from the number at its end."""
 
     __slots__ = ()
@@ -205,18 +215,25 @@ def skeleton(items: list[Item], local: dict[str, int]) -> tuple[object, ...]:
     """What items are apart from their numbers: kinds, labels, and which values they take."""
     parts: list[object] = []
     for item in items:
-        if isinstance(item, Leaf):
+        if isinstance(item, LeafItem):
             taken = tuple(local.get(v, OUTSIDE) for v in item.layer.taken)
             names = (*item.layer.tensors, *item.layer.results)
-            parts.append((item.layer.kind, Label(item.label), taken, names, item.start is None))
-        elif isinstance(item, Join):
+            parts.append(
+                (item.layer.kind, SkeletonLabel(item.label), taken, names, item.start is None)
+            )
+        elif isinstance(item, JoinItem):
             arms = tuple(skeleton(arm, local) for arm in item.arms)
             parts.append(("join", item.layer.kind, arms))
-        elif isinstance(item, Group):
-            parts.append(("group", Label(item.label), skeleton(item.items, local)))
-        elif isinstance(item, Call):
+        elif isinstance(item, GroupItem):
+            parts.append(("group", SkeletonLabel(item.label), skeleton(item.items, local)))
+        elif isinstance(item, CallItem):
             parts.append(
-                ("call", item.block.name, Label(item.label), local.get(entry(item.group), OUTSIDE))
+                (
+                    "call",
+                    item.block.name,
+                    SkeletonLabel(item.label),
+                    local.get(entry(item.group), OUTSIDE),
+                )
             )
         else:
             inner = tuple(skeleton(each, local) for each in item.rounds)
@@ -224,45 +241,45 @@ def skeleton(items: list[Item], local: dict[str, int]) -> tuple[object, ...]:
     return tuple(parts)
 
 
-def entry(group: Group) -> str:
+def entry(group: GroupItem) -> str:
     """The value from which a group starts."""
     first: Item = group.items[0]
-    while not isinstance(first, Leaf):
-        if isinstance(first, Join):
+    while not isinstance(first, LeafItem):
+        if isinstance(first, JoinItem):
             arm = next((arm for arm in first.arms if arm), None)
             if arm is None or any(not a for a in first.arms):
                 return first.layer.inputs[[bool(a) for a in first.arms].index(False)]
             first = arm[0]
-        elif isinstance(first, Group):
+        elif isinstance(first, GroupItem):
             first = first.items[0]
-        elif isinstance(first, Call):
+        elif isinstance(first, CallItem):
             first = first.group.items[0]
         else:
             first = first.rounds[0][0]
     return first.start or first.layer.inputs[0]
 
 
-def groups(items: list[Item]) -> Iterator[Group]:
+def groups(items: list[Item]) -> Iterator[GroupItem]:
     """Every group that is not part of a call, inner ones first."""
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             for arm in item.arms:
                 yield from groups(arm)
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             yield from groups(item.items)
             yield item
 
 
-def replace(items: list[Item], group: Group, call: Call) -> bool:
+def replace(items: list[Item], group: GroupItem, call: CallItem) -> bool:
     """Put a call in the place of a group; whether it was found."""
     for i, item in enumerate(items):
         if item is group:
             items[i] = call
             return True
         inner: list[list[Item]] = []
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             inner = item.arms
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             inner = [item.items]
         if any(replace(part, group, call) for part in inner):
             return True
@@ -273,26 +290,26 @@ def unwrap(items: list[Item]) -> list[Item]:
     """Items without the groups that have no label, which were candidates for blocks."""
     plain: list[Item] = []
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             item.arms = [unwrap(arm) for arm in item.arms]
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             item.items = unwrap(item.items)
             if not item.label:
                 plain += item.items
                 continue
-        elif isinstance(item, Repeat):
+        elif isinstance(item, RepeatItem):
             item.rounds = [unwrap(each) for each in item.rounds]
         plain.append(item)
     return plain
 
 
-def _described(members: list[Group]) -> str:
+def _described(members: list[GroupItem]) -> str:
     """A name for a block: the label that its groups share, or else what it contains."""
     labels = {group.label.rstrip("0123456789").rstrip("_-") for group in members}
     if len(labels) == 1 and (label := labels.pop()) and label.isidentifier():
         return label.lower()
     kinds = [leaf.layer.kind for leaf in leaves(members[0].items)]
-    joins = [item.layer.kind for item in members[0].items if isinstance(item, Join)]
+    joins = [item.layer.kind for item in members[0].items if isinstance(item, JoinItem)]
     if "attention" in kinds:
         return "encoder_block"
     if "concat" in joins:
@@ -306,5 +323,5 @@ def _described(members: list[Group]) -> str:
     return "block1"
 
 
-def _arms(group: Group) -> list[list[Item]]:
-    return [arm for item in group.items if isinstance(item, Join) for arm in item.arms]
+def _arms(group: GroupItem) -> list[list[Item]]:
+    return [arm for item in group.items if isinstance(item, JoinItem) for arm in item.arms]

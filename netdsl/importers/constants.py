@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from netdsl.errors import NetdslError
-from netdsl.importers.foreign import SMALL, Stored, Typed
+from netdsl.importers.foreign import SMALL, StoredTensor, Typed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Constants:
     def __init__(
         self,
         model: onnx.ModelProto,
-        stored: dict[str, Stored],
+        stored: dict[str, StoredTensor],
         sizes: Mapping[str, Sequence[int]],
     ) -> None:
         self.stored = dict(stored)
@@ -103,7 +103,7 @@ class Constants:
         ]
         return [*body.node, *ends]
 
-    def _constant(self, node: onnx.NodeProto) -> dict[str, Stored] | None:
+    def _constant(self, node: onnx.NodeProto) -> dict[str, StoredTensor] | None:
         """The results of a node that depends on no input, or None."""
         if node.op_type == "Shape" and node.domain in ("", "ai.onnx"):
             return self._shape_of(node)
@@ -132,7 +132,7 @@ class Constants:
         named = zip(node.output, results, strict=False)
         return {n: _ready(a, name) for n, a in named if n}
 
-    def _renamed(self, node: onnx.NodeProto) -> Stored:
+    def _renamed(self, node: onnx.NodeProto) -> StoredTensor:
         """A copy of a tensor, which may have the name of another weight with equal numbers."""
         stored, name = self.stored[node.input[0]], node.output[0]
         if stored.name and "." in name and "/" not in name:
@@ -163,7 +163,7 @@ class Constants:
             table.dtype == "float32" and len(table.shape) == 2 and 0 < len(rows.shape) and is_short
         )
 
-    def _shape_of(self, node: onnx.NodeProto) -> dict[str, Stored] | None:
+    def _shape_of(self, node: onnx.NodeProto) -> dict[str, StoredTensor] | None:
         shape = self.types.get(node.input[0])
         if shape is None and node.input[0] in self.stored:
             shape = Typed(self.stored[node.input[0]].shape, "")
@@ -173,7 +173,7 @@ class Constants:
         part = shape.shape[found.get("start", 0) : found.get("end", len(shape.shape))]
         return {node.output[0]: _ready(np.array(part, np.int64))}
 
-    def _later(self, node: onnx.NodeProto, sizes: list[int]) -> dict[str, Stored] | None:
+    def _later(self, node: onnx.NodeProto, sizes: list[int]) -> dict[str, StoredTensor] | None:
         """A large result of one output, which is computed when its numbers are needed."""
         if len(node.output) != 1 or max(sizes) > MOST_LATER:
             return None
@@ -186,7 +186,7 @@ class Constants:
                 raise NetdslError("bad-model", f"the constant `{node.output[0]}` has no value")
             return results[0]
 
-        return {node.output[0]: Stored(self._source(node), typed.shape, typed.dtype, read)}
+        return {node.output[0]: StoredTensor(self._source(node), typed.shape, typed.dtype, read)}
 
 
 def dtype_name(element: int) -> str:
@@ -197,7 +197,7 @@ def dtype_name(element: int) -> str:
 
 
 def _bare(
-    model: onnx.ModelProto, stored: Mapping[str, Stored], sizes: Mapping[str, Sequence[int]]
+    model: onnx.ModelProto, stored: Mapping[str, StoredTensor], sizes: Mapping[str, Sequence[int]]
 ) -> onnx.ModelProto:
     """A copy without large numbers, in which the inputs have these shapes."""
     bare = onnx.ModelProto(ir_version=model.ir_version)
@@ -217,7 +217,7 @@ def _bare(
     return bare
 
 
-def _declare(bare: onnx.ModelProto, name: str, tensor: Stored, is_small: bool) -> None:
+def _declare(bare: onnx.ModelProto, name: str, tensor: StoredTensor, is_small: bool) -> None:
     """Add a constant: with its numbers if it is small, otherwise as an input."""
     if is_small:
         bare.graph.initializer.append(numpy_helper.from_array(tensor.read(), name))
@@ -226,8 +226,8 @@ def _declare(bare: onnx.ModelProto, name: str, tensor: Stored, is_small: bool) -
     bare.graph.input.append(helper.make_tensor_value_info(name, element, tensor.shape))
 
 
-def _ready(array: np.ndarray, name: str = "") -> Stored:
-    return Stored(name, array.shape, array.dtype.name, lambda: array)
+def _ready(array: np.ndarray, name: str = "") -> StoredTensor:
+    return StoredTensor(name, array.shape, array.dtype.name, lambda: array)
 
 
 def _evaluate(

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Node, Shape, Stored
+    from netdsl.importers.foreign import ForeignNode, Shape, StoredTensor
 
 
 @dataclass(slots=True, eq=False)
-class Layer:
+class FlatLayer:
     """One layer: its kind, its arguments, and the names of the values that it takes and makes.
 
     The values of `args` are numbers, tuples of numbers, booleans, and words. `tensors` are the
@@ -22,10 +22,10 @@ class Layer:
     kind: str
     output: str
     inputs: list[str]
-    node: Node
+    node: ForeignNode
     args: dict[str, object] = field(default_factory=dict)
     tensors: dict[str, str] = field(default_factory=dict)
-    weights: dict[str, Stored] = field(default_factory=dict)
+    weights: dict[str, StoredTensor] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
 
@@ -47,7 +47,7 @@ class Layer:
 class Tied:
     """An argument: the weight of an earlier layer, which has it under the name `key`."""
 
-    owner: Layer
+    owner: FlatLayer
     key: str
 
     def text(self, path: str) -> str:
@@ -56,7 +56,7 @@ class Tied:
 
 
 @dataclass(slots=True, eq=False)
-class Input:
+class FlatInput:
     """An input of the net: its name in the text, its value, its sizes, and its element type."""
 
     name: str
@@ -69,24 +69,25 @@ class Input:
 class Flat:
     """A net: inputs, layers in the order of computation, and outputs as (name, value).
 
-    `unnamed` are notes about parts that were left out, with `--partial`.
+    `notes` are about the nodes that were left out, by the value that the node takes.
     """
 
     name: str
-    inputs: list[Input]
-    layers: list[Layer]
+    inputs: list[FlatInput]
+    layers: list[FlatLayer]
     outputs: list[tuple[str, str]]
     shapes: dict[str, Shape] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
 
-    def producers(self) -> dict[str, Layer]:
+    def producers(self) -> dict[str, FlatLayer]:
         """The layer that makes each value."""
         made = {layer.output: layer for layer in self.layers}
         made |= {value: layer for layer in self.layers for value in layer.results.values()}
         return made
 
-    def uses(self) -> dict[str, list[Layer]]:
+    def uses(self) -> dict[str, list[FlatLayer]]:
         """The layers that take each value, each as often as it takes it."""
-        users: dict[str, list[Layer]] = {}
+        users: dict[str, list[FlatLayer]] = {}
         for layer in self.layers:
             for value in layer.taken:
                 users.setdefault(value, []).append(layer)

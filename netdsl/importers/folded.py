@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from netdsl.importers.blocks import Folding, unwrap
 from netdsl.importers.inlining import inlined
 from netdsl.importers.loops import Loops
-from netdsl.importers.references import Names, add_identities, referred
+from netdsl.importers.references import PathNames, add_identities, referred
 from netdsl.importers.regions import Regions
 from netdsl.importers.scopes import FOLLOWING, Scopes, drop_positions
-from netdsl.importers.tree import Group, Item, Join, Leaf
+from netdsl.importers.tree import GroupItem, Item, JoinItem, LeafItem
 from netdsl.importers.writer import Writer
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def folded_text(flat: Flat, comment: str, expects: list[str], *, blocks: bool = 
     made = []
     if blocks:
         items = _candidates(items)
-    names = Names(flat, items, values)
+    names = PathNames(flat, items, values)
     if blocks:
         folding = Folding(flat, items, {each.name for each in flat.inputs})
         folding.run()
@@ -49,16 +49,16 @@ def _candidates(items: list[Item]) -> list[Item]:
     """Put each join without a name, with the activation after it, into a group without a label."""
     result: list[Item] = []
     for item in items:
-        if isinstance(item, Group):
+        if isinstance(item, GroupItem):
             item.items = _candidates(item.items) if not _is_one_join(item.items) else item.items
-        elif isinstance(item, Join):
+        elif isinstance(item, JoinItem):
             item.arms = [_candidates(arm) for arm in item.arms]
-            result.append(Group([item]))
+            result.append(GroupItem([item]))
             continue
-        follows = isinstance(item, Leaf) and item.start is None and not item.label
+        follows = isinstance(item, LeafItem) and item.start is None and not item.label
         last = result[-1] if result else None
-        if follows and isinstance(last, Group) and not last.label and len(last.items) == 1:
-            assert isinstance(item, Leaf)
+        if follows and isinstance(last, GroupItem) and not last.label and len(last.items) == 1:
+            assert isinstance(item, LeafItem)
             if item.layer.kind in FOLLOWING:
                 last.items.append(item)
                 continue
@@ -68,13 +68,13 @@ def _candidates(items: list[Item]) -> list[Item]:
 
 def _is_one_join(items: list[Item]) -> bool:
     """Whether a group is a join with at most an activation, so that it is a candidate itself."""
-    joins = [item for item in items if isinstance(item, Join)]
+    joins = [item for item in items if isinstance(item, JoinItem)]
     return (
         len(joins) == 1
         and all(
-            isinstance(i, Join) or i.layer.kind in FOLLOWING
+            isinstance(i, JoinItem) or i.layer.kind in FOLLOWING
             for i in items
-            if isinstance(i, (Leaf, Join))
+            if isinstance(i, (LeafItem, JoinItem))
         )
         and len(items) <= 2
     )

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 SMALL = 4096  # elements of an array that may be part of a text or of a computed size
 
 
-class Stored(NamedTuple):
+class StoredTensor(NamedTuple):
     """A tensor of numbers in the model. `read` returns it; `name` is empty if it was computed."""
 
     name: str
@@ -27,14 +27,14 @@ class Stored(NamedTuple):
     dtype: str
     read: Callable[[], np.ndarray]
 
-    def as_read(self, change: Callable[[np.ndarray], np.ndarray], shape: Shape) -> Stored:
+    def as_read(self, change: Callable[[np.ndarray], np.ndarray], shape: Shape) -> StoredTensor:
         """The tensor after a change that gives it another shape, such as a transposition."""
         read = self.read
-        return Stored(self.name, shape, self.dtype, lambda: change(read()))
+        return StoredTensor(self.name, shape, self.dtype, lambda: change(read()))
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class ForeignNode:
     """One operator: `kind` is ONNX's name for it, and an empty name stands for a missing input.
 
     `scope` is the path of the module that it came from, as far as the exporter recorded it.
@@ -56,7 +56,7 @@ class Node:
 
     def input(self, index: int) -> str:
         """An input by its number, or an empty text if it is missing."""
-        return self.inputs[index] if index < len(self.inputs) else ""
+        return "".join(self.inputs[index : index + 1])
 
 
 class Typed(NamedTuple):
@@ -77,37 +77,43 @@ class Foreign:
     name: str
     inputs: list[str]
     outputs: list[str]
-    nodes: list[Node]
+    nodes: list[ForeignNode]
     types: dict[str, Typed]
-    stored: dict[str, Stored]
+    stored: dict[str, StoredTensor]
     open: dict[str, dict[int, str]] = field(default_factory=dict)
 
-    def replace(self, nodes: Iterable[Node]) -> None:
+    def replace(self, nodes: Iterable[ForeignNode]) -> None:
         """Take other nodes in place of the present ones."""
         self.nodes = list(nodes)
         for name in ("producers", "users"):
             self.__dict__.pop(name, None)
 
     @cached_property
-    def producers(self) -> dict[str, Node]:
+    def producers(self) -> dict[str, ForeignNode]:
         """The node that makes each value."""
         return {output: node for node in self.nodes for output in node.outputs if output}
 
     @cached_property
-    def users(self) -> dict[str, list[Node]]:
+    def users(self) -> dict[str, list[ForeignNode]]:
         """The nodes that take each value."""
-        users: dict[str, list[Node]] = {}
+        users: dict[str, list[ForeignNode]] = {}
         for node in self.nodes:
             for name in dict.fromkeys(node.inputs):
                 users.setdefault(name, []).append(node)
         return users
 
-    def made_by(self, value: str, *kinds: str) -> Node | None:
+    def made_by(self, value: str | None, *kinds: str) -> ForeignNode | None:
         """The node that makes a value, if it is of one of the kinds."""
-        node = self.producers.get(value)
-        return node if node is not None and node.kind in kinds else None
+        node = self.producers.get(value or "")
+        if node is not None and node.kind in kinds:
+            return node
+        return None
 
-    def only_user(self, value: str) -> Node | None:
+    def above(self, node: ForeignNode | None, index: int, *kinds: str) -> ForeignNode | None:
+        """The node that makes an input of a node, if there is one of one of the kinds."""
+        return self.made_by(node and node.input(index), *kinds)
+
+    def only_user(self, value: str) -> ForeignNode | None:
         """The one node that takes a value, if nothing else does."""
         users = self.users.get(value, ())
         if len(users) == 1 and value not in self.outputs:
@@ -119,7 +125,7 @@ class Foreign:
         if value in self.stored:
             return self.stored[value].shape
         typed = self.types.get(value)
-        return typed.shape if typed else None
+        return typed and typed.shape
 
     def numbers(self, value: str) -> np.ndarray | None:
         """The numbers of a small stored tensor; None for a large one and for other values."""
@@ -129,4 +135,6 @@ class Foreign:
         size = 1
         for length in stored.shape:
             size *= length
-        return stored.read() if size <= SMALL else None
+        if size > SMALL:
+            return None
+        return stored.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import pi, prod, sqrt
 from typing import TYPE_CHECKING
 
-from netdsl.importers.foreign import Node
+from netdsl.importers.foreign import ForeignNode
 
 if TYPE_CHECKING:
     from netdsl.importers.foreign import Foreign
@@ -27,13 +27,13 @@ def near(value: float | None, wanted: float) -> bool:
     return value is not None and abs(value - wanted) <= CLOSE * abs(wanted)
 
 
-def with_number(graph: Foreign, node: Node | None, kind: str) -> tuple[str, float] | None:
+def with_number(graph: Foreign, node: ForeignNode | None, kind: str) -> tuple[str, float] | None:
     """The value and the number of a node that combines these, such as `x + 1`."""
     if node is None or node.kind != kind or len(node.inputs) != 2:
         return None
-    for i in (0, 1) if kind in ("Add", "Mul") else (1,):
+    for i in (1, 0):
         constant = number(graph, node.inputs[i])
-        if constant is not None:
+        if constant is not None and (i == 1 or kind in ("Add", "Mul")):
             return node.inputs[1 - i], constant
     return None
 
@@ -49,7 +49,7 @@ def factors(graph: Foreign, value: str) -> tuple[float, list[str]]:
         own = number(graph, name)
         is_divisor = node.kind == "Div" and i == 1
         if own is not None and own != 0:
-            constant *= 1 / own if is_divisor else own
+            constant *= own ** (1 - 2 * is_divisor)
         elif is_divisor:
             return 1.0, [value]
         elif graph.only_user(name) is node and graph.made_by(name, "Mul", "Div"):
@@ -61,7 +61,7 @@ def factors(graph: Foreign, value: str) -> tuple[float, list[str]]:
     return constant, found
 
 
-def product(graph: Foreign, node: Node) -> tuple[float, str, Node] | None:
+def product(graph: Foreign, node: ForeignNode) -> tuple[float, str, ForeignNode] | None:
     """A product of a number, a value x, and one factor that is computed from others.
 
     The result is the number, x, and the node that makes the other factor.
@@ -76,7 +76,7 @@ def product(graph: Foreign, node: Node) -> tuple[float, str, Node] | None:
     return None
 
 
-def _above(graph: Foreign, node: Node, depth: int = 8) -> set[str]:
+def _above(graph: Foreign, node: ForeignNode, depth: int = 8) -> set[str]:
     """The values from which a node follows, a few steps up."""
     found = set(node.inputs)
     if depth:
@@ -87,12 +87,12 @@ def _above(graph: Foreign, node: Node, depth: int = 8) -> set[str]:
     return found
 
 
-def replacement(node: Node, kind: str, *inputs: str, **attributes: object) -> Node:
+def replacement(node: ForeignNode, kind: str, *inputs: str, **attributes: object) -> ForeignNode:
     """A node in place of another one, with the same output."""
-    return Node(kind, node.name, list(inputs), [node.output], attributes, node.scope)
+    return ForeignNode(kind, node.name, list(inputs), [node.output], attributes, node.scope)
 
 
-def gelu_erf(graph: Foreign, node: Node) -> Node | None:
+def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x / 2 (1 + erf(x / sqrt(2)))`."""
     parts = product(graph, node)
     if parts is None or not near(parts[0], 0.5):
@@ -105,22 +105,26 @@ def gelu_erf(graph: Foreign, node: Node) -> Node | None:
     if erf is None:
         return None
     scale, inside = factors(graph, erf.input(0))
-    return replacement(node, "Gelu", x) if near(scale, 1 / sqrt(2)) and inside == [x] else None
+    if not near(scale, 1 / sqrt(2)) or inside != [x]:
+        return None
+    return replacement(node, "Gelu", x)
 
 
-def gelu_tanh(graph: Foreign, node: Node) -> Node | None:
+def gelu_tanh(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`."""
     parts = product(graph, node)
     if parts is None or not near(parts[0], 0.5):
         return None
     _, x, other = parts
     plus = with_number(graph, other, "Add")
-    tanh = graph.made_by(plus[0], "Tanh") if plus is not None and plus[1] == 1 else None
+    if plus is None or plus[1] != 1:
+        return None
+    tanh = graph.made_by(plus[0], "Tanh")
     if tanh is None:
         return None
     scale, inside = factors(graph, tanh.input(0))
-    total = graph.made_by(inside[0], "Add") if len(inside) == 1 else None
-    if total is None or not near(scale, sqrt(2 / pi)) or x not in total.inputs:
+    total = graph.made_by(inside[0], "Add")
+    if total is None or len(inside) > 1 or not near(scale, sqrt(2 / pi)) or x not in total.inputs:
         return None
     rest = [name for name in total.inputs if name != x]
     if len(rest) != 1:
@@ -138,11 +142,13 @@ def _is_cube(graph: Foreign, powers: list[str], x: str) -> bool:
     flat = []
     for name in powers:
         inner = graph.made_by(name, "Square")
-        flat += [inner.input(0)] * 2 if inner is not None else [name]
+        flat += [name]
+        if inner is not None:
+            flat[-1:] = [inner.input(0)] * 2
     return flat == [x] * 3
 
 
-def silu(graph: Foreign, node: Node) -> Node | None:
+def silu(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x sigmoid(x)`."""
     parts = product(graph, node)
     if (
@@ -155,7 +161,7 @@ def silu(graph: Foreign, node: Node) -> Node | None:
     return replacement(node, "Silu", parts[1])
 
 
-def mish(graph: Foreign, node: Node) -> Node | None:
+def mish(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x tanh(softplus(x))`."""
     parts = product(graph, node)
     if parts is None or parts[0] != 1 or parts[2].kind != "Tanh":
@@ -166,14 +172,16 @@ def mish(graph: Foreign, node: Node) -> Node | None:
     return replacement(node, "Mish", parts[1])
 
 
-def softplus(graph: Foreign, node: Node) -> Node | None:
+def softplus(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`log(exp(x) + 1)`."""
     plus = with_number(graph, graph.producers.get(node.input(0)), "Add")
-    inner = graph.made_by(plus[0], "Exp") if plus is not None and plus[1] == 1 else None
-    return replacement(node, "Softplus", inner.input(0)) if inner is not None else None
+    if plus is None or plus[1] != 1:
+        return None
+    inner = graph.made_by(plus[0], "Exp")
+    return inner and replacement(node, "Softplus", inner.input(0))
 
 
-def hard_sigmoid(graph: Foreign, node: Node) -> Node | None:
+def hard_sigmoid(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`clip(x + 3, 0, 6) / 6`."""
     constant, found = factors(graph, node.output)
     if len(found) != 1 or not near(constant, 1 / 6):
@@ -187,7 +195,7 @@ def hard_sigmoid(graph: Foreign, node: Node) -> Node | None:
     return replacement(node, "HardSigmoid", x, alpha=1 / 6, beta=0.5)
 
 
-def hard_swish(graph: Foreign, node: Node) -> Node | None:
+def hard_swish(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x clip(x + 3, 0, 6) / 6`."""
     parts = product(graph, node)
     if parts is None:
@@ -195,14 +203,15 @@ def hard_swish(graph: Foreign, node: Node) -> Node | None:
     constant, x, other = parts
     if other.kind == "HardSigmoid" and constant == 1 and other.inputs == [x]:
         alpha, beta = other.attributes.get("alpha", 0.2), other.attributes.get("beta", 0.5)
-        usual = isinstance(alpha, float) and near(alpha, 1 / 6) and beta == 0.5
-        return replacement(node, "HardSwish", x) if usual else None
+        if isinstance(alpha, float) and near(alpha, 1 / 6) and beta == 0.5:
+            return replacement(node, "HardSwish", x)
+        return None
     if near(constant, 1 / 6) and _ramp(graph, other) == x:
         return replacement(node, "HardSwish", x)
     return None
 
 
-def _ramp(graph: Foreign, node: Node | None) -> str | None:
+def _ramp(graph: Foreign, node: ForeignNode | None) -> str | None:
     """The x of `clip(x + 3, 0, 6)`."""
     if node is None or node.kind != "Clip":
         return None
@@ -216,14 +225,16 @@ def _ramp(graph: Foreign, node: Node | None) -> str | None:
     return plus[0]
 
 
-def square(graph: Foreign, node: Node) -> Node | None:
+def square(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x x`."""
+    if node.inputs[0] in graph.stored:
+        return None
     if len(node.inputs) == 2 and node.inputs[0] == node.inputs[1]:
         return replacement(node, "Square", node.inputs[0])
     return None
 
 
-def dense_bias(graph: Foreign, node: Node) -> Node | None:
+def dense_bias(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """A product with a stored matrix, and the addition of a stored vector."""
     for i in (0, 1):
         matmul = graph.made_by(node.inputs[i], "MatMul")
@@ -242,7 +253,7 @@ def dense_bias(graph: Foreign, node: Node) -> Node | None:
     return None
 
 
-def constant_factor(graph: Foreign, node: Node) -> Node | None:
+def constant_factor(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """A product with several constants, which become one."""
     constant, found = factors(graph, node.output)
     if len(found) != 1 or found[0] in node.inputs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.driver import Compiled
-    from netdsl.importers.flat import Flat, Layer
-    from netdsl.importers.foreign import Foreign, Stored
+    from netdsl.importers.flat import Flat, FlatLayer
+    from netdsl.importers.foreign import Foreign, StoredTensor
 
 
 class Imported(NamedTuple):
@@ -35,14 +34,14 @@ class Imported(NamedTuple):
     text: str
     compiled: Compiled
     flat: Flat
-    layers: dict[str, Layer]
+    layers: dict[str, FlatLayer]
     original: OnnxModel
     graph: Foreign
     sizes: dict[str, int]
 
-    def weights(self) -> dict[str, Stored]:
+    def weights(self) -> dict[str, StoredTensor]:
         """The tensors of the model, by their names in the text."""
-        tensors: dict[str, Stored] = {}
+        tensors: dict[str, StoredTensor] = {}
         for node in self.compiled.graph.nodes:
             for key, stored in self.layers[node.name].weights.items():
                 tensors.setdefault(node.tensor_name(key), stored)
@@ -59,14 +58,19 @@ class Imported(NamedTuple):
         ]
 
 
-def import_onnx(path: Path, name: str, inputs: Mapping[str, tuple[int, ...]]) -> Imported:
+def import_onnx(
+    path: Path, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool = False
+) -> Imported:
     """The text of an ONNX model; raises `NetdslError`.
 
     `name` is the file that the text is for. `inputs` are sizes without the batch for the inputs
-    whose sizes the model leaves open, by their names; an empty name is the first input.
+    whose sizes the model leaves open, by their names; an empty name is the first input. With
+    `partial`, nodes that cannot be imported become comments.
     """
     model = OnnxModel(path)
-    graph, flat, sizes = translated(model, inputs)
+    graph, flat, sizes = translated(model, inputs, partial=partial)
+    if not flat.layers:
+        raise NetdslError("nothing-imported", f"no node of {path} could be imported")
     plain = compiled_text(plain_text(flat), name)
     text, compiled, layers = _written(model, flat, plain, name)
     return Imported(text, compiled, flat, layers, model, graph, sizes)
@@ -74,22 +78,18 @@ def import_onnx(path: Path, name: str, inputs: Mapping[str, tuple[int, ...]]) ->
 
 def _written(
     model: OnnxModel, flat: Flat, plain: Compiled, name: str
-) -> tuple[str, Compiled, dict[str, Layer]]:
+) -> tuple[str, Compiled, dict[str, FlatLayer]]:
     """The text that reads best among those that describe the same net as `plain`."""
     comment = f"Imported from {printable(model.path.name)}."
     expects = [f"expect params == {plain.costs.totals().params:_}"]
-    errors: list[Exception] = []
     for blocks in (True, False):
-        raw = ""
         try:
             raw = folded_text(flat, comment, expects, blocks=blocks)
             text = format_source(SourceFile(name, raw))
             compiled = compiled_text(text, name)
             return text, compiled, matched(compiled.graph, plain.graph, flat)
-        except (NetdslError, MismatchError, KeyError) as error:
-            if os.environ.get("IMPORT_DEBUG"):
-                print("FALLBACK", blocks, type(error), str(error)[:600])
-            errors.append(error)
+        except (NetdslError, MismatchError):
+            continue  # the next text has fewer constructs, and the last one has none
     text = format_source(SourceFile(name, plain_text(flat)))
     compiled = compiled_text(text, name)
     return text, compiled, in_order(compiled.graph, flat)

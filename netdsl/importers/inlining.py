@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from netdsl.importers.blocks import entry, slots
 from netdsl.importers.plain import value_text
-from netdsl.importers.tree import Block, Call, Group, Item, Join, Repeat
+from netdsl.importers.tree import CallItem, FoldedBlock, GroupItem, Item, JoinItem, RepeatItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def inlined(items: list[Item], blocks: list[Block]) -> list[Block]:
+def inlined(items: list[Item], blocks: list[FoldedBlock]) -> list[FoldedBlock]:
     """The blocks that stay; the bodies of the others are in the places of their calls."""
     kept = list(blocks)
     while True:
@@ -40,21 +40,21 @@ def inlined(items: list[Item], blocks: list[Block]) -> list[Block]:
             return kept
 
 
-def calls(items: list[Item]) -> Iterator[tuple[Call, list[Item], int]]:
+def calls(items: list[Item]) -> Iterator[tuple[CallItem, list[Item], int]]:
     """Every call in items, with the list that contains it and its place there."""
     for i, item in enumerate(items):
-        if isinstance(item, Call):
+        if isinstance(item, CallItem):
             yield item, items, i
-        elif isinstance(item, Join):
+        elif isinstance(item, JoinItem):
             for arm in item.arms:
                 yield from calls(arm)
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             yield from calls(item.items)
-        elif isinstance(item, Repeat):
+        elif isinstance(item, RepeatItem):
             yield from calls(item.rounds[0])
 
 
-def _can(call: Call, outer: Block | None) -> bool:
+def _can(call: CallItem, outer: FoldedBlock | None) -> bool:
     """Whether the body means the same in the place of the call."""
     if outer is None:
         return True
@@ -63,7 +63,7 @@ def _can(call: Call, outer: Block | None) -> bool:
     return entry(call.group) == entry(outer.body) or not any("in." in text for text in texts)
 
 
-def _inline(call: Call, inside: list[Item], place: int, outer: Block | None) -> None:
+def _inline(call: CallItem, inside: list[Item], place: int, outer: FoldedBlock | None) -> None:
     body = call.block.body
     assert body is not None
     if outer is not None:
@@ -81,7 +81,7 @@ def _inline(call: Call, inside: list[Item], place: int, outer: Block | None) -> 
         inside[place : place + 1] = call.group.items
 
 
-def _substituted(text: str, call: Call, given: dict[str, str | None]) -> str | None:
+def _substituted(text: str, call: CallItem, given: dict[str, str | None]) -> str | None:
     """An expression with the arguments of a call for its parameters; None for a plain number."""
     words = set(re.findall(r"[A-Za-z_]\w*", text))
     if "in" not in words and not any(given.get(word) for word in words):

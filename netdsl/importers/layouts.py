@@ -5,18 +5,17 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from netdsl.importers.formulas import replacement
-from netdsl.importers.foreign import Stored
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Foreign, Node, Shape
+    import numpy as np
+
+    from netdsl.importers.foreign import Foreign, ForeignNode, Shape, StoredTensor
 
 CHANGES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
-def tokens(graph: Foreign, node: Node) -> Node | None:
+def tokens(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """A map C x H x W as H W vectors: the spatial axes are merged, then exchanged with C."""
     merged = graph.made_by(node.input(0), *CHANGES)
     if merged is None or node.attributes.get("perm") != (0, 2, 1):
@@ -27,10 +26,10 @@ def tokens(graph: Foreign, node: Node) -> Node | None:
     return replacement(node, "Tokens", merged.input(0))
 
 
-def channel_shuffle(graph: Foreign, node: Node) -> Node | None:
+def channel_shuffle(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """Channels as groups x channels of a group, the two axes exchanged, and merged again."""
     turned = graph.made_by(node.input(0), "Transpose")
-    parted = graph.made_by(turned.input(0), "Reshape") if turned is not None else None
+    parted = graph.above(turned, 0, "Reshape")
     if turned is None or parted is None:
         return None
     old, inner, new = (graph.shape(v) for v in (parted.input(0), parted.output, node.output))
@@ -42,21 +41,22 @@ def channel_shuffle(graph: Foreign, node: Node) -> Node | None:
     return replacement(node, "ChannelShuffle", parted.input(0), groups=inner[1])
 
 
-def group_norm(graph: Foreign, node: Node) -> Node | None:
+def group_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """A group norm as an instance norm of groups, with a scale and a shift for each channel."""
     scaled, shift = _scaled(graph, node, "Add")
-    product, scale = _scaled(graph, scaled, "Mul") if scaled is not None else (None, None)
+    product, scale = _scaled(graph, scaled, "Mul")
     if product is None or scale is None or shift is None or product.kind not in CHANGES:
         return None
     norm = graph.made_by(product.input(0), "InstanceNormalization")
-    parted = graph.made_by(norm.input(0), *CHANGES) if norm is not None else None
+    parted = graph.above(norm, 0, *CHANGES)
     if norm is None or parted is None:
         return None
     old, new = graph.shape(parted.input(0)), graph.shape(product.output)
     inner = graph.shape(parted.output)
-    plain = (graph.numbers(norm.input(i)) for i in (1, 2))
-    ones, zeros = (None if a is None else set(a.reshape(-1).tolist()) for a in plain)
-    if old is None or inner is None or old != new or (ones, zeros) != ({1}, {0}):
+    plain = [graph.numbers(norm.input(i)) for i in (1, 2)]
+    if old is None or inner is None or old != new or None in map(type, plain):
+        return None
+    if not all((a == value).all() for a, value in zip(plain, (1, 0), strict=True)):
         return None
     channels = old[1]
     if not all(prod(graph.stored[v].shape) == channels for v in (scale, shift)):
@@ -77,7 +77,7 @@ def group_norm(graph: Foreign, node: Node) -> Node | None:
     return made
 
 
-def _vector(stored: Stored, shape: Shape) -> Stored:
+def _vector(stored: StoredTensor, shape: Shape) -> StoredTensor:
     return stored.as_read(_flat, shape)
 
 
@@ -85,9 +85,9 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1)
 
 
-def _scaled(graph: Foreign, node: Node, kind: str) -> tuple[Node | None, str | None]:
+def _scaled(graph: Foreign, node: ForeignNode, kind: str) -> tuple[ForeignNode | None, str | None]:
     """The node and the stored tensor that a node of a kind combines."""
-    if node.kind != kind:
+    if node is None or node.kind != kind:
         return None, None
     for i in (0, 1):
         maker = graph.producers.get(node.inputs[i])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.importers.blocks import Label, entry, skeleton, slots
-from netdsl.importers.tree import Call, Group, Item, Join, Leaf, Repeat, leaves
+from netdsl.importers.blocks import SkeletonLabel, entry, skeleton, slots
+from netdsl.importers.tree import CallItem, GroupItem, Item, JoinItem, LeafItem, RepeatItem, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,9 +34,9 @@ class Loops:
     def run(self, items: list[Item], depth: int = 0) -> list[Item]:
         """The items with their runs as `Repeat`."""
         for item in items:
-            if isinstance(item, Join):
+            if isinstance(item, JoinItem):
                 item.arms = [self.run(arm, depth + 1) for arm in item.arms]
-            elif isinstance(item, Group):
+            elif isinstance(item, GroupItem):
                 item.items = self.run(item.items, depth + 1)
         result: list[Item] = []
         i = 0
@@ -74,7 +74,7 @@ class Loops:
 
     def _form(self, items: list[Item], number: int) -> object | None:
         """What the rounds of a loop have in common; None if something refers into the round."""
-        local: dict[str, int] = {entry(Group(items)): -1}
+        local: dict[str, int] = {entry(GroupItem(items)): -1}
         for k, leaf in enumerate(leaves(items)):
             if leaf.output in self.kept or any(v not in local for v in leaf.layer.inputs):
                 return None
@@ -96,14 +96,14 @@ def _relative(part: object, number: int) -> object:
     """A skeleton in which the number at the end of each label is relative to the round."""
     if isinstance(part, tuple):
         return tuple(_relative(p, number) for p in part)
-    if isinstance(part, Label) and (match := NUMBERED.fullmatch(part)):
+    if isinstance(part, SkeletonLabel) and (match := NUMBERED.fullmatch(part)):
         return f"{match[1]}<{int(match[2]) - number}>"
     return part
 
 
-def _repeat(rounds: list[list[Item]]) -> Repeat:
+def _repeat(rounds: list[list[Item]]) -> RepeatItem:
     """A loop; the labels of its first round count, if they differ between rounds."""
-    repeat = Repeat(rounds)
+    repeat = RepeatItem(rounds)
     first, second = (list(_labelled(each)) for each in rounds[:2])
     for item, other in zip(first, second, strict=True):
         if item.label != other.label:
@@ -115,14 +115,14 @@ def _repeat(rounds: list[list[Item]]) -> Repeat:
     return repeat
 
 
-def _labelled(items: list[Item]) -> list[Leaf | Group | Call]:
-    found: list[Leaf | Group | Call] = []
+def _labelled(items: list[Item]) -> list[LeafItem | GroupItem | CallItem]:
+    found: list[LeafItem | GroupItem | CallItem] = []
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             for arm in item.arms:
                 found += _labelled(arm)
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             found += [item, *_labelled(item.items)]
-        elif isinstance(item, (Leaf, Call)):
+        elif isinstance(item, (LeafItem, CallItem)):
             found.append(item)
     return found

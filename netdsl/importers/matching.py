@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.ir.op import Weight
 
 if TYPE_CHECKING:
-    from netdsl.importers.flat import Flat, Layer
+    from netdsl.importers.flat import Flat, FlatLayer
     from netdsl.ir.graph import Graph, Node
 
 COMMUTES = ("add", "mul", "max")
@@ -18,12 +18,12 @@ class MismatchError(Exception):
     """A text does not describe the same net as another one."""
 
 
-def in_order(graph: Graph, flat: Flat) -> dict[str, Layer]:
+def in_order(graph: Graph, flat: Flat) -> dict[str, FlatLayer]:
     """The layers of a text that lists them in order, by the name of the node."""
     return {node.name: layer for node, layer in zip(graph.nodes, flat.layers, strict=True)}
 
 
-def matched(graph: Graph, plain: Graph, flat: Flat) -> dict[str, Layer]:
+def matched(graph: Graph, plain: Graph, flat: Flat) -> dict[str, FlatLayer]:
     """The layer of each node of a graph, by the node's name.
 
     `plain` is the graph of the text that lists the layers in order. Raises `MismatchError` unless
@@ -34,7 +34,7 @@ def matched(graph: Graph, plain: Graph, flat: Flat) -> dict[str, Layer]:
     waiting: dict[object, list[Node]] = defaultdict(list)
     for node in reversed(plain.nodes):
         waiting[_key(node, {id(v): id(v) for v in node.inputs})].append(node)
-    found: dict[str, Layer] = {}
+    found: dict[str, FlatLayer] = {}
     for node in graph.nodes:
         if any(id(value) not in same for value in node.inputs):
             raise MismatchError(node.name)

@@ -1,4 +1,4 @@
-"""Names of layers: those that the model's tensors have in checkpoints, else those of its modules."""
+"""Names of layers: those of their tensors in checkpoints, or else those of their modules."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.importers.flat import Layer
-    from netdsl.importers.foreign import Stored
+    from netdsl.importers.flat import FlatLayer
+    from netdsl.importers.foreign import StoredTensor
 
 # The last part of a tensor's name, which is not part of the name of its layer.
 ENDINGS = re.compile(
@@ -16,11 +16,11 @@ ENDINGS = re.compile(
     r"|embeddings|depthwise_kernel|w|b)"
 )
 PART = re.compile(r"[A-Za-z0-9_\-]+")
-# Names that exporters make up.
+# PathNames that exporters make up.
 MADE_UP = re.compile(r"(onnx::|val_|_val_|const_|p_|b_|arg\d|t_\d|[A-Za-z]+_\d+_const)")
 
 
-def path_of(layer: Layer) -> tuple[str, ...]:
+def path_of(layer: FlatLayer) -> tuple[str, ...]:
     """The name of a layer, part by part; empty if nothing names it."""
     if "" in layer.weights:
         return _clean(_parts(layer.weights[""]))
@@ -35,13 +35,13 @@ def path_of(layer: Layer) -> tuple[str, ...]:
     return _clean(layer.node.scope)
 
 
-def is_learned(stored: Stored) -> bool:
+def is_learned(stored: StoredTensor) -> bool:
     """Whether a tensor has the name of a weight, as in `layer1.0.bn1.weight`."""
     parts = _parts(stored)
     return len(parts) > 1 and ENDINGS.fullmatch(parts[-1]) is not None
 
 
-def _parts(stored: Stored) -> tuple[str, ...]:
+def _parts(stored: StoredTensor) -> tuple[str, ...]:
     name = stored.name
     if not name or MADE_UP.match(name):
         return ()

@@ -5,22 +5,22 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from netdsl.importers.formulas import replacement, with_number
+from netdsl.importers.formulas import number, replacement, with_number
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Foreign, Node
+    from netdsl.importers.foreign import Foreign, ForeignNode
 
 NORMS = ("LayerNormalization", "RMSNormalization")
 
 
-def layer_norm(graph: Foreign, node: Node) -> Node | None:
+def layer_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`(x - mean(x)) / sqrt(mean((x - mean(x))^2) + eps)`, without scale and shift."""
     parts = _quotient(graph, node)
     if parts is None:
         return None
     top, square, axes, eps = parts
     minus = graph.made_by(top, "Sub")
-    mean = graph.made_by(minus.input(1), "ReduceMean") if minus is not None else None
+    mean = graph.above(minus, 1, "ReduceMean")
     if minus is None or mean is None or mean.input(0) != minus.input(0):
         return None
     centred = {top}
@@ -32,7 +32,7 @@ def layer_norm(graph: Foreign, node: Node) -> Node | None:
     return _norm(graph, node, "LayerNormalization", minus.input(0), axes, eps)
 
 
-def rms_norm(graph: Foreign, node: Node) -> Node | None:
+def rms_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x / sqrt(mean(x^2) + eps)`, without a scale."""
     parts = _quotient(graph, node)
     if parts is None or parts[0] != parts[1]:
@@ -40,68 +40,68 @@ def rms_norm(graph: Foreign, node: Node) -> Node | None:
     return _norm(graph, node, "RMSNormalization", parts[0], parts[2], parts[3])
 
 
-def _quotient(graph: Foreign, node: Node) -> tuple[str, str, tuple[int, ...], float] | None:
+def _quotient(graph: Foreign, node: ForeignNode) -> tuple[str, str, tuple[int, ...], float] | None:
     """A value divided by `sqrt(mean(y^2) + eps)`: the value, y, the axes, and eps."""
     if node.kind == "Div":
-        top, root = node.inputs[0], graph.made_by(node.inputs[1], "Sqrt")
-        return _rooted(graph, top, root.input(0)) if root is not None else None
+        return _rooted(graph, node.inputs[0], graph.made_by(node.inputs[1], "Sqrt"))
     for top, bottom in (node.inputs, node.inputs[::-1]):
         inverse = graph.made_by(bottom, "Reciprocal")
-        root = graph.made_by(inverse.input(0), "Sqrt") if inverse is not None else None
+        root = graph.above(inverse, 0, "Sqrt")
         if root is not None:
-            return _rooted(graph, top, root.input(0))
+            return _rooted(graph, top, root)
         power = with_number(graph, graph.producers.get(bottom), "Pow")
         if power is not None and power[1] == -0.5:
-            return _rooted(graph, top, power[0])
+            return _rooted(graph, top, graph.producers[bottom])
         divided = graph.made_by(bottom, "Div")
-        root = graph.made_by(divided.input(1), "Sqrt") if divided is not None else None
-        if root is not None and divided is not None:
-            stored = graph.numbers(divided.input(0))
-            if stored is not None and stored.size == 1 and float(stored.reshape(-1)[0]) == 1:
-                return _rooted(graph, top, root.input(0))
+        if divided is not None and number(graph, divided.input(0)) == 1:
+            return _rooted(graph, top, graph.above(divided, 1, "Sqrt"))
     return None
 
 
 def _rooted(
-    graph: Foreign, top: str, inside: str
+    graph: Foreign, top: str, root: ForeignNode | None
 ) -> tuple[str, str, tuple[int, ...], float] | None:
-    plus = with_number(graph, graph.producers.get(inside), "Add")
-    mean = graph.made_by(plus[0], "ReduceMean") if plus is not None else None
-    if mean is None or plus is None:
+    if root is None:
         return None
-    square = graph.producers.get(mean.input(0))
-    if square is None:
+    plus = with_number(graph, graph.producers.get(root.input(0)), "Add")
+    if plus is None:
+        return None
+    mean = graph.made_by(plus[0], "ReduceMean")
+    square = graph.above(mean, 0, "Pow", "Square")
+    if mean is None or square is None:
         return None
     power = with_number(graph, square, "Pow")
-    base = power[0] if power is not None and power[1] == 2 else ""
-    if square.kind == "Square":
-        base = square.input(0)
     axes = _axes(graph, mean)
-    return (top, base, axes, plus[1]) if base and axes else None
+    if not axes or (square.kind == "Pow" and (power is None or power[1] != 2)):
+        return None
+    return top, square.input(0), axes, plus[1]
 
 
-def _axes(graph: Foreign, mean: Node) -> tuple[int, ...]:
+def _axes(graph: Foreign, mean: ForeignNode) -> tuple[int, ...]:
     """The axes of a mean, counted from the front; none if they are not the last ones."""
     shape = graph.shape(mean.input(0))
     given = mean.attributes.get("axes")
     if given is None and mean.input(1):
         array = graph.numbers(mean.input(1))
-        given = None if array is None else tuple(int(i) for i in array.reshape(-1))
+        if array is not None:
+            given = tuple(int(i) for i in array.reshape(-1))
     if shape is None or not isinstance(given, tuple):
         return ()
     axes = tuple(sorted(int(axis) % len(shape) for axis in given))
-    return axes if axes == tuple(range(axes[0], len(shape))) and axes[0] > 0 else ()
+    if axes[0] == 0 or axes != tuple(range(axes[0], len(shape))):
+        return ()
+    return axes
 
 
 def _norm(
-    graph: Foreign, node: Node, kind: str, x: str, axes: tuple[int, ...], eps: float
-) -> Node | None:
+    graph: Foreign, node: ForeignNode, kind: str, x: str, axes: tuple[int, ...], eps: float
+) -> ForeignNode | None:
     if graph.shape(x) is None:
         return None
     return replacement(node, kind, x, axis=axes[0], epsilon=eps)
 
 
-def scaled_norm(graph: Foreign, node: Node) -> Node | None:
+def scaled_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """A norm without a scale, times a stored scale; or one without a shift, plus a stored shift."""
     for i in (0, 1):
         norm = graph.made_by(node.inputs[i], *NORMS)
@@ -120,12 +120,16 @@ def scaled_norm(graph: Foreign, node: Node) -> Node | None:
     return None
 
 
-def local_norm(graph: Foreign, node: Node) -> Node | None:
+def local_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x / (k + alpha mean(x^2))^beta`, where the mean is over `n` channels around each."""
     power = with_number(graph, graph.producers.get(node.input(1)), "Pow")
-    plus = with_number(graph, graph.producers.get(power[0]), "Add") if power is not None else None
-    scaled = with_number(graph, graph.producers.get(plus[0]), "Mul") if plus is not None else None
-    if power is None or plus is None or scaled is None:
+    if power is None:
+        return None
+    plus = with_number(graph, graph.producers.get(power[0]), "Add")
+    if plus is None:
+        return None
+    scaled = with_number(graph, graph.producers.get(plus[0]), "Mul")
+    if scaled is None:
         return None
     value, size = scaled[0], 0
     for _ in range(8):
@@ -140,7 +144,7 @@ def local_norm(graph: Foreign, node: Node) -> Node | None:
         elif maker.kind == "Square" and maker.input(0) == node.input(0) and size:
             args = {"size": size, "alpha": scaled[1], "beta": power[1], "bias": plus[1]}
             return replacement(node, "LRN", node.input(0), **args)
-        elif maker.kind not in ("Reshape", "Pad", "Squeeze", "Unsqueeze", "Transpose"):
+        elif maker.kind not in ("Reshape", "Pad", "Squeeze", "Unsqueeze", "Transpose", "Identity"):
             return None
         value = maker.input(0)
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ from onnx.inliner import inline_local_functions
 
 from netdsl.errors import NetdslError
 from netdsl.importers.constants import Constants, dtype_name
-from netdsl.importers.foreign import Foreign, Node, Stored
+from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor
 from netdsl.limits import limit, raise_help
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
@@ -23,6 +22,7 @@ from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 BATCH = 3  # samples, if the model takes any number of them
 STANDARD = ("", "ai.onnx")
@@ -132,11 +132,11 @@ def _sizes(value: onnx.ValueInfoProto, path: Path) -> tuple[int | str, ...]:
     return tuple(sizes)
 
 
-def _stored(tensor: onnx.TensorProto, folder: Path) -> Stored:
+def _stored(tensor: onnx.TensorProto, folder: Path) -> StoredTensor:
     shape = tuple(tensor.dims)
     if prod(shape) < 0 or min(shape, default=0) < 0:
         raise NetdslError("corrupt-model", f"`{printable(tensor.name)}` has a negative size")
-    return Stored(
+    return StoredTensor(
         tensor.name,
         shape,
         dtype_name(tensor.data_type),
@@ -144,12 +144,14 @@ def _stored(tensor: onnx.TensorProto, folder: Path) -> Stored:
     )
 
 
-def _node(proto: onnx.NodeProto) -> Node:
+def _node(proto: onnx.NodeProto) -> ForeignNode:
     kind = proto.op_type
     if proto.domain not in STANDARD:
         kind = f"{proto.domain}.{kind}"
     attributes = {a.name: _attribute(a) for a in proto.attribute}
-    return Node(kind, proto.name, list(proto.input), list(proto.output), attributes, _scope(proto))
+    return ForeignNode(
+        kind, proto.name, list(proto.input), list(proto.output), attributes, _scope(proto)
+    )
 
 
 def _attribute(attribute: AttributeProto) -> object:

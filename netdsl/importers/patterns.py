@@ -28,9 +28,9 @@ from netdsl.importers.recurrent import recurrence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netdsl.importers.foreign import Foreign, Node
+    from netdsl.importers.foreign import Foreign, ForeignNode
 
-    Pattern = Callable[[Foreign, Node], Node | None]
+    Pattern = Callable[[Foreign, ForeignNode], ForeignNode | None]
 
 # In each round, every node is tried with the patterns of its kind; then the next round follows.
 ROUNDS: tuple[dict[str, tuple[Pattern, ...]], ...] = (
@@ -43,7 +43,10 @@ ROUNDS: tuple[dict[str, tuple[Pattern, ...]], ...] = (
         "Reshape": (recurrence,),
         "Gather": (recurrence,),
     },
-    {"Div": (hard_sigmoid, layer_norm, rms_norm, local_norm), "Mul": (hard_sigmoid, layer_norm, rms_norm)},
+    {
+        "Div": (hard_sigmoid, layer_norm, rms_norm, local_norm),
+        "Mul": (hard_sigmoid, layer_norm, rms_norm),
+    },
     {
         "Mul": (gelu_erf, gelu_tanh, silu, hard_swish, mish, scaled_norm),
         "Div": (hard_swish,),
@@ -59,7 +62,7 @@ def recognise(graph: Foreign) -> None:
     """Replace the nodes of each pattern by one node, and remove nodes without a use."""
     remove_unused(graph)
     for patterns in ROUNDS:
-        replaced: dict[str, Node] = {}
+        replaced: dict[str, ForeignNode] = {}
         for node in graph.nodes:
             for pattern in patterns.get(node.kind, ()):
                 made = pattern(graph, node)
@@ -75,7 +78,7 @@ def recognise(graph: Foreign) -> None:
 def remove_unused(graph: Foreign) -> None:
     """Remove the nodes from which no output of the graph follows."""
     needed = set(graph.outputs)
-    kept: list[Node] = []
+    kept: list[ForeignNode] = []
     for node in reversed(graph.nodes):
         if needed.intersection(node.outputs):
             needed.update(node.inputs)

@@ -8,7 +8,7 @@ from netdsl.importers.flat import Tied
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.importers.flat import Flat, Input, Layer
+    from netdsl.importers.flat import Flat, FlatInput, FlatLayer
 
 JOINS = ("add", "mul", "max", "sub", "concat")
 OPERATORS = ("+", "-", "*", "/", "**")
@@ -19,29 +19,36 @@ def plain_text(flat: Flat) -> str:
     """The net with a label `v0`, `v1`, ... on each layer, whose order is that of the layers."""
     names = {each.value: each.name for each in flat.inputs}
     lines = [f"net {flat.name} {{", *(input_line(each) for each in flat.inputs)]
+    lines += [line for each in flat.inputs for line in comments(flat, each.value)]
     for i, layer in enumerate(flat.layers):
         taken = {value: f"@{names[value]}" for value in layer.taken}
         tied = {k: v.text(names[v.owner.output]) for k, v in tied_of(layer).items()}
         lines.append(f"v{i}: {started(layer, taken, tied)}")
         names[layer.output] = f"v{i}"
         names |= {value: f"v{i}.{result}" for result, value in layer.results.items()}
+        lines += comments(flat, layer.output)
     lines += [f"output {name}: @{names[value]} -> identity" for name, value in flat.outputs]
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def input_line(each: Input) -> str:
+def comments(flat: Flat, value: str) -> list[str]:
+    """The comments about nodes that take a value and were left out."""
+    return [f"# {note}" for note in flat.notes.get(value, ())]
+
+
+def input_line(each: FlatInput) -> str:
     """The declaration of an input."""
     sizes = "x".join(map(str, each.sizes)) if each.sizes else "[]"
     dtype = "" if each.dtype == "float32" else f" {each.dtype}"
     return f"input {each.name}: {sizes}{dtype}"
 
 
-def tied_of(layer: Layer) -> dict[str, Tied]:
+def tied_of(layer: FlatLayer) -> dict[str, Tied]:
     """The arguments of a layer that are weights of earlier ones."""
     return {name: value for name, value in layer.args.items() if isinstance(value, Tied)}
 
 
-def started(layer: Layer, taken: dict[str, str], tied: dict[str, str]) -> str:
+def started(layer: FlatLayer, taken: dict[str, str], tied: dict[str, str]) -> str:
     """A chain of one layer that takes all of its values by reference."""
     first = taken[layer.inputs[0]]
     if layer.kind in OPERATORS:
@@ -53,7 +60,7 @@ def started(layer: Layer, taken: dict[str, str], tied: dict[str, str]) -> str:
     return f"{first} -> {call(layer, others, taken, tied)}"
 
 
-def formula(layer: Layer, operands: list[str]) -> str:
+def formula(layer: FlatLayer, operands: list[str]) -> str:
     """An operator between references and a number."""
     left, right = layer.args.get("left"), layer.args.get("right")
     texts = [operands[0], operands[-1]]
@@ -64,7 +71,9 @@ def formula(layer: Layer, operands: list[str]) -> str:
     return f"({texts[0]} {layer.kind} {texts[1]})"
 
 
-def call(layer: Layer, references: list[str], taken: dict[str, str], tied: dict[str, str]) -> str:
+def call(
+    layer: FlatLayer, references: list[str], taken: dict[str, str], tied: dict[str, str]
+) -> str:
     """The call of a layer, with the arguments that differ from their defaults."""
     plain = {name: value for name, value in layer.args.items() if name not in tied}
     words = arguments(layer.kind, plain)

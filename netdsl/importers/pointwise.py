@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from netdsl.importers.flat import Layer
+from netdsl.importers.flat import FlatLayer
 from netdsl.importers.naming import is_learned
 from netdsl.importers.rules import (
     Refusal,
@@ -23,24 +23,24 @@ from netdsl.importers.rules import (
 )
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Foreign, Node, Shape, Stored
+    from netdsl.importers.foreign import Foreign, ForeignNode, Shape, StoredTensor
 
 LITERAL = 16  # elements of a constant that the text contains; larger ones become learned tensors
 JOINS = {"Add": "add", "Sum": "add", "Mul": "mul", "Sub": "sub", "Max": "max"}
 OPERATORS = {"Add": "+", "Mul": "*", "Sub": "-", "Div": "/", "Pow": "**"}
 
 
-def plain(kind: str, node: Node, graph: Foreign) -> list[Layer]:
+def plain(kind: str, node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """An operator without attributes that is a layer without arguments."""
     return single(node, kind)
 
 
-def same(node: Node, graph: Foreign) -> str:
+def same(node: ForeignNode, graph: Foreign) -> str:
     """An operator that has no effect at inference."""
     return node.input(0)
 
 
-def cast(node: Node, graph: Foreign) -> str:
+def cast(node: ForeignNode, graph: Foreign) -> str:
     """`Cast` between types of integers, or to the type that the value has."""
     before, after = graph.types.get(node.input(0)), graph.types.get(node.output)
     if before is None or after is None:
@@ -50,42 +50,42 @@ def cast(node: Node, graph: Foreign) -> str:
     return node.input(0)
 
 
-def leaky(node: Node, graph: Foreign) -> list[Layer]:
+def leaky(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`LeakyRelu`."""
     return single(node, "leaky_relu", slope=number(node, "alpha", 0.01))
 
 
-def elu(node: Node, graph: Foreign) -> list[Layer]:
+def elu(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Elu`."""
     return single(node, "elu", alpha=number(node, "alpha", 1.0))
 
 
-def selu(node: Node, graph: Foreign) -> list[Layer]:
+def selu(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Selu` with its usual numbers."""
     alpha, gamma = number(node, "alpha", 1.67326), number(node, "gamma", 1.0507)
     require(abs(alpha - 1.67326) < 1e-5 and abs(gamma - 1.0507) < 1e-5, "its numbers are unusual")
     return single(node, "selu")
 
 
-def hard_sigmoid(node: Node, graph: Foreign) -> list[Layer]:
+def hard_sigmoid(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`HardSigmoid`, if its slope is 1/6 as in PyTorch; another slope becomes a formula."""
     alpha, beta = number(node, "alpha", 0.2), number(node, "beta", 0.5)
     if abs(alpha - 1 / 6) < 1e-6 and beta == 0.5:
         return single(node, "hard_sigmoid")
     scaled, moved = f"{node.output}*", f"{node.output}+"
     return [
-        Layer("*", scaled, [node.input(0)], node, {"right": alpha}),
-        Layer("+", moved, [scaled], node, {"right": beta}),
-        Layer("clamp", node.output, [moved], node, {"min": 0.0, "max": 1.0}),
+        FlatLayer("*", scaled, [node.input(0)], node, {"right": alpha}),
+        FlatLayer("+", moved, [scaled], node, {"right": beta}),
+        FlatLayer("clamp", node.output, [moved], node, {"min": 0.0, "max": 1.0}),
     ]
 
 
-def gelu(node: Node, graph: Foreign) -> list[Layer]:
+def gelu(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Gelu`."""
     return single(node, "gelu", approximate=text(node, "approximate", "none"))
 
 
-def prelu(node: Node, graph: Foreign) -> list[Layer]:
+def prelu(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`PRelu` with a slope for each channel, or one for all."""
     slope = weight(node, graph, 1, "slope")
     count = max(slope.shape, default=1)
@@ -95,19 +95,19 @@ def prelu(node: Node, graph: Foreign) -> list[Layer]:
     require(per_channel, "its slopes are not one for each channel")
     stored = slope.as_read(lambda a: a.reshape(-1), (count,))
     args: dict[str, object] = {"shared": count == 1 and channels != 1}
-    layer = Layer("prelu", node.output, [node.input(0)], node, args)
+    layer = FlatLayer("prelu", node.output, [node.input(0)], node, args)
     layer.weights["weight"] = stored
     return [layer]
 
 
-def softmax(kind: str, node: Node, graph: Foreign) -> list[Layer]:
+def softmax(kind: str, node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Softmax` and `LogSoftmax`. Before version 13, all axes from `axis` on are merged."""
     rank = len(shape_of(graph, node.input(0)))
     axis = integer(node, "axis", -1)
-    return single(node, kind, axis=axis_of(node, rank, axis))
+    return single(node, kind, axis=axis_of(rank, axis))
 
 
-def clip(node: Node, graph: Foreign) -> list[Layer]:
+def clip(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Clip`: `relu6` for 0 and 6, `relu` for 0 alone."""
     low, high = constant(node, graph, 1, "min"), constant(node, graph, 2, "max")
     if low == 0 and high == 6:
@@ -121,12 +121,14 @@ def clip(node: Node, graph: Foreign) -> list[Layer]:
 # ---- norms
 
 
-def batch_norm(node: Node, graph: Foreign) -> list[Layer]:
+def batch_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`BatchNormalization` at inference."""
     require(not any(node.outputs[1:]), "it is in training mode")
     names = ("weight", "bias", "running_mean", "running_var")
     weights = {n: weight(node, graph, i + 1, n) for i, n in enumerate(names)}
-    layer = Layer("bn", node.output, [node.input(0)], node, {"eps": number(node, "epsilon", 1e-5)})
+    layer = FlatLayer(
+        "bn", node.output, [node.input(0)], node, {"eps": number(node, "epsilon", 1e-5)}
+    )
     scale, shift = weights["weight"], weights["bias"]
     if not (is_learned(scale) or is_learned(shift)) and _all(scale, 1) and _all(shift, 0):
         layer.args["affine"] = False
@@ -135,7 +137,7 @@ def batch_norm(node: Node, graph: Foreign) -> list[Layer]:
     return [layer]
 
 
-def instance_norm(node: Node, graph: Foreign) -> list[Layer]:
+def instance_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`InstanceNormalization`; scales of 1 and shifts of 0 are no weights."""
     scale, shift = weight(node, graph, 1, "scale"), weight(node, graph, 2, "shift")
     layer = single(node, "instancenorm", eps=number(node, "epsilon", 1e-5))[0]
@@ -145,10 +147,10 @@ def instance_norm(node: Node, graph: Foreign) -> list[Layer]:
     return [layer]
 
 
-def layer_norm(node: Node, graph: Foreign) -> list[Layer]:
+def layer_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`LayerNormalization` over the last axes."""
     rank = len(shape_of(graph, node.input(0)))
-    axis = axis_of(node, rank, integer(node, "axis", -1))
+    axis = axis_of(rank, integer(node, "axis", -1))
     axes: object = -1 if axis == rank - 1 else tuple(range(axis, rank))
     args: dict[str, object] = {"eps": number(node, "epsilon", 1e-5), "axis": axes}
     layer = single(node, "layernorm", **args)[0]
@@ -164,17 +166,17 @@ def layer_norm(node: Node, graph: Foreign) -> list[Layer]:
     return [layer]
 
 
-def rms_norm(node: Node, graph: Foreign) -> list[Layer]:
+def rms_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`RMSNormalization` over the last axes."""
     rank = len(shape_of(graph, node.input(0)))
-    axis = axis_of(node, rank, integer(node, "axis", -1))
+    axis = axis_of(rank, integer(node, "axis", -1))
     axes: object = -1 if axis == rank - 1 else tuple(range(axis, rank))
     layer = single(node, "rmsnorm", eps=number(node, "epsilon", 1e-5), axis=axes)[0]
     layer.weights["weight"] = weight(node, graph, 1, "scale")
     return [layer]
 
 
-def group_norm(node: Node, graph: Foreign) -> list[Layer]:
+def group_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`GroupNormalization` with a scale for each channel, as from version 21 on."""
     channels = shape_of(graph, node.input(0))[1]
     scale, shift = weight(node, graph, 1, "scale"), weight(node, graph, 2, "shift")
@@ -190,7 +192,7 @@ def group_norm(node: Node, graph: Foreign) -> list[Layer]:
     return [layer]
 
 
-def local_norm(node: Node, graph: Foreign) -> list[Layer]:
+def local_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`LRN`."""
     args = {
         "n": integer(node, "size", 5),
@@ -201,14 +203,14 @@ def local_norm(node: Node, graph: Foreign) -> list[Layer]:
     return single(node, "lrn", **args)
 
 
-def _all(stored: Stored, value: float) -> bool:
+def _all(stored: StoredTensor, value: float) -> bool:
     return bool((stored.read() == value).all())
 
 
 # ---- arithmetic
 
 
-def binary(node: Node, graph: Foreign) -> list[Layer] | str:
+def binary(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """Arithmetic of tensors and constants; three and more tensors are joined at once."""
     constants = [i for i, name in enumerate(node.inputs) if name in graph.stored]
     if len(node.inputs) == 2 and len(constants) == 1:
@@ -217,23 +219,13 @@ def binary(node: Node, graph: Foreign) -> list[Layer] | str:
     require(node.kind not in ("Min", "Mod"), "the language has no such join")
     if len(node.inputs) == 1:
         return node.input(0)
-    layers: list[Layer] = []
-    rank = max(len(shape_of(graph, name)) for name in node.inputs)
-    names = [_lifted(node, graph, name, rank, layers) for name in node.inputs]
+    ranks = {len(shape_of(graph, name)) for name in node.inputs}
+    require(len(ranks) == 1, "its operands have different numbers of axes")
     kind = JOINS.get(node.kind) or OPERATORS[node.kind]
-    return [*layers, Layer(kind, node.output, names, node)]
+    return [FlatLayer(kind, node.output, list(node.inputs), node)]
 
 
-def _lifted(node: Node, graph: Foreign, name: str, rank: int, layers: list[Layer]) -> str:
-    """A value with as many axes as the others: NumPy adds axes in front, also of the batch."""
-    shape = shape_of(graph, name)
-    if len(shape) == rank:
-        return name
-    require(shape[0] == 1 or not shape, "its operands have different numbers of axes")
-    raise Refusal("its operands have different numbers of axes")
-
-
-def _with_constant(node: Node, graph: Foreign, at: int) -> list[Layer] | str:
+def _with_constant(node: ForeignNode, graph: Foreign, at: int) -> list[FlatLayer] | str:
     """A value and a constant: a number is part of a formula, others become a layer."""
     value, other = node.inputs[1 - at], node.inputs[at]
     stored = graph.stored[other]
@@ -245,10 +237,10 @@ def _with_constant(node: Node, graph: Foreign, at: int) -> list[Layer] | str:
     if node.kind == "Pow" or at == 0:
         names = [names[i] for i in ((1, 0) if at == 0 else (0, 1))]
     kind = JOINS.get(node.kind) or OPERATORS[node.kind]
-    return [made, Layer(kind, node.output, names, node)]
+    return [made, FlatLayer(kind, node.output, names, node)]
 
 
-def _with_number(node: Node, graph: Foreign, at: int, value: float) -> list[Layer] | str:
+def _with_number(node: ForeignNode, graph: Foreign, at: int, value: float) -> list[FlatLayer] | str:
     x = node.inputs[1 - at]
     value = short(value)
     neutral = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1, "Pow": 1}
@@ -257,16 +249,18 @@ def _with_number(node: Node, graph: Foreign, at: int, value: float) -> list[Laye
     if node.kind in ("Max", "Min"):
         bound = "min" if node.kind == "Max" else "max"
         if node.kind == "Max" and value == 0:
-            return [Layer("relu", node.output, [x], node)]
-        return [Layer("clamp", node.output, [x], node, {bound: value})]
+            return [FlatLayer("relu", node.output, [x], node)]
+        return [FlatLayer("clamp", node.output, [x], node, {bound: value})]
     if node.kind == "Pow" and at == 1 and value == 2:
-        return [Layer("square", node.output, [x], node)]
+        return [FlatLayer("square", node.output, [x], node)]
     require(node.kind in OPERATORS, "the language has no such operator")
     side = "left" if at == 0 else "right"
-    return [Layer(OPERATORS[node.kind], node.output, [x], node, {side: value})]
+    return [FlatLayer(OPERATORS[node.kind], node.output, [x], node, {side: value})]
 
 
-def constant_layer(node: Node, graph: Foreign, name: str, beside: str, rank: int) -> Layer:
+def constant_layer(
+    node: ForeignNode, graph: Foreign, name: str, beside: str, rank: int
+) -> FlatLayer:
     """The layer `const` or `param` for a stored tensor, which has the batch of `beside`.
 
     `rank` is the number of axes, with the batch, that the value must have.
@@ -278,7 +272,7 @@ def constant_layer(node: Node, graph: Foreign, name: str, beside: str, rank: int
         require((array == array[:1]).all(), "it has different constants for the samples")
         stored = stored.as_read(lambda a: a[:1], (1, *stored.shape[1:]))
     shape, leading = _sample(stored.shape, rank)
-    made = Layer("param", f"{node.output}:{name}", [beside], node)
+    made = FlatLayer("param", f"{node.output}:{name}", [beside], node)
     if not stored.name and _count(shape) <= LITERAL:
         numbers = stored.read().reshape(shape)
         made.kind, made.args = "const", {"value": nested(numbers.tolist())}
@@ -313,7 +307,7 @@ def nested(value: object) -> object:
     return value if isinstance(value, int) else short(float(value))  # type: ignore[arg-type]
 
 
-def scale(node: Node, graph: Foreign) -> list[Layer]:
+def scale(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Scale`, which stands for several products with numbers."""
     return single(node, "*", right=number(node, "factor", 1.0))
 
@@ -327,11 +321,11 @@ REDUCTIONS = {
 }
 
 
-def reduction(node: Node, graph: Foreign) -> list[Layer]:
+def reduction(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """A reduction along axes; the mean or maximum of all positions is a global pooling layer."""
     rank = len(shape_of(graph, node.input(0)))
     axes = operand(node, graph, 1, "axes") or tuple(range(rank))
-    axes = tuple(sorted(axis_of(node, rank, axis) for axis in axes))
+    axes = tuple(sorted(axis_of(rank, axis) for axis in axes))
     keep = integer(node, "keepdims", 1) == 1
     kind = REDUCTIONS[node.kind]
     if rank > 2 and axes == tuple(range(2, rank)):
@@ -340,8 +334,8 @@ def reduction(node: Node, graph: Foreign) -> list[Layer]:
             return single(node, whole)
         if whole:
             pooled = f"{node.output}:pooled"
-            first = Layer(whole, pooled, [node.input(0)], node)
-            return [first, Layer("flatten", node.output, [pooled], node)]
+            first = FlatLayer(whole, pooled, [node.input(0)], node)
+            return [first, FlatLayer("flatten", node.output, [pooled], node)]
     return single(node, kind, axis=axes[0] if len(axes) == 1 else axes, keep=keep)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netdsl.importers.flat import Layer
-from netdsl.importers.foreign import Node, Stored
+from netdsl.importers.flat import FlatLayer
+from netdsl.importers.foreign import ForeignNode, StoredTensor
 from netdsl.importers.formulas import replacement
 from netdsl.importers.rules import Refusal, integer, require, text, weight
 
@@ -26,12 +26,12 @@ STEPS = 8  # changes of shape between two layers
 FORWARD, BACKWARD = "forward", "bidirectional"
 
 
-def recurrence(graph: Foreign, node: Node) -> Node | None:
+def recurrence(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """The change of shape that puts the batch first again, as a node for the whole layer.
 
     The other end is the change of shape that puts time first, before the first of the layers.
     """
-    cells: list[Node] = []
+    cells: list[ForeignNode] = []
     last = False
     value = node.output
     end = graph.shape(value)
@@ -57,12 +57,12 @@ def recurrence(graph: Foreign, node: Node) -> Node | None:
 
 def _node(
     graph: Foreign,
-    node: Node,
+    node: ForeignNode,
     x: str,
-    cells: list[Node],
+    cells: list[ForeignNode],
     last: bool,
     end: tuple[int, ...] | None,
-) -> Node | None:
+) -> ForeignNode | None:
     shape = graph.shape(x)
     if shape is None or end is None:
         return None
@@ -78,11 +78,11 @@ def _node(
     return made
 
 
-def recurrent(node: Node, graph: Foreign) -> list[Layer]:
+def recurrent(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Recurrent`, which stands for stacked `LSTM`, `GRU` or `RNN` nodes."""
     cells, last = node.attributes["cells"], node.attributes["last"]
     assert isinstance(cells, list)
-    first: Node = cells[0]
+    first: ForeignNode = cells[0]
     hidden = {integer(cell, "hidden_size", 0) for cell in cells}
     directions = {text(cell, "direction", FORWARD) for cell in cells}
     require(len(hidden) == len(directions) == 1, "its layers have different sizes")
@@ -93,7 +93,7 @@ def recurrent(node: Node, graph: Foreign) -> list[Layer]:
         "bidirectional": directions == {BACKWARD},
         "last": last,
     }
-    layer = Layer(KINDS[first.kind], node.output, [node.input(0)], node, args)
+    layer = FlatLayer(KINDS[first.kind], node.output, [node.input(0)], node, args)
     biased = {bool(cell.input(3)) for cell in cells}
     require(len(biased) == 1, "only some of its layers have a bias")
     args["bias"] = biased == {True}
@@ -103,7 +103,7 @@ def recurrent(node: Node, graph: Foreign) -> list[Layer]:
     return [layer]
 
 
-def _check(cell: Node, graph: Foreign) -> None:
+def _check(cell: ForeignNode, graph: Foreign) -> None:
     """Refuse what PyTorch's layers do not have; raises `Refusal`."""
     require(not any(cell.inputs[7:]), "it has peepholes")
     require("clip" not in cell.attributes, "it clips its state")
@@ -117,13 +117,14 @@ def _check(cell: Node, graph: Foreign) -> None:
     usual = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
     given = cell.attributes.get("activations")
     if given is not None:
-        names = [str(getattr(a, "decode", lambda: a)()) for a in given]  # type: ignore[attr-defined]
+        assert isinstance(given, (list, tuple))
+        names = [a.decode() if isinstance(a, bytes) else str(a) for a in given]
         unit = usual[cell.kind]
         require(len(names) % len(unit) == 0, "its activations are unusual")
         require(names == list(unit) * (len(names) // len(unit)), "its activations are unusual")
 
 
-def _weights(cell: Node, graph: Foreign, number: int) -> dict[str, Stored]:
+def _weights(cell: ForeignNode, graph: Foreign, number: int) -> dict[str, StoredTensor]:
     """The weights of one layer under PyTorch's names."""
     gates = GATES[cell.kind]
     count = len(gates)
@@ -142,8 +143,8 @@ def _weights(cell: Node, graph: Foreign, number: int) -> dict[str, Stored]:
 
 
 def _gates(
-    stored: Stored, direction: int, gates: tuple[int, ...], part: int, parts: int
-) -> Stored:
+    stored: StoredTensor, direction: int, gates: tuple[int, ...], part: int, parts: int
+) -> StoredTensor:
     """The numbers of one direction with the gates in PyTorch's order."""
     rows = stored.shape[1] // parts
     size = rows // len(gates)
@@ -153,4 +154,4 @@ def _gates(
         return np.concatenate([own[g * size : (g + 1) * size] for g in gates])
 
     assert prod(stored.shape) > 0
-    return Stored("", (rows, *stored.shape[2:]), stored.dtype, lambda: change(stored.read()))
+    return StoredTensor("", (rows, *stored.shape[2:]), stored.dtype, lambda: change(stored.read()))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.importers.flat import Layer
+from netdsl.importers.flat import FlatLayer
 from netdsl.importers.plain import tied_of
 from netdsl.importers.scopes import quoted
-from netdsl.importers.tree import Group, Item, Join, Leaf, leaves
+from netdsl.importers.tree import GroupItem, Item, JoinItem, LeafItem, leaves
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat
@@ -25,12 +25,12 @@ def referred(flat: Flat, items: list[Item]) -> set[str]:
 
 def _scan(items: list[Item], current: str, found: set[str]) -> str:
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             for arm in item.arms:
                 _scan(arm, current, found)
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             _scan(item.items, current, found)
-        elif isinstance(item, Leaf):
+        elif isinstance(item, LeafItem):
             start = current if item.start is None else item.start
             if item.start is not None:
                 found.add(item.start)
@@ -45,39 +45,39 @@ def add_identities(items: list[Item], values: set[str]) -> list[Item]:
     result: list[Item] = []
     for item in items:
         result.append(item)
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             item.arms = [add_identities(arm, values) for arm in item.arms]
             if item.output in values:
-                same = Layer("identity", item.output, [item.output], item.layer.node)
-                result.append(Leaf(same))
+                same = FlatLayer("identity", item.output, [item.output], item.layer.node)
+                result.append(LeafItem(same))
     return result
 
 
-class Names:
+class PathNames:
     """The labels on the way to each value that references name, and to each group."""
 
     def __init__(self, flat: Flat, items: list[Item], values: set[str]) -> None:
         self.values: dict[str, Path] = {each.value: (each.name,) for each in flat.inputs}
         self.groups: dict[int, Path] = {}
         self._wanted = values
-        self._used = {leaf.label for leaf in leaves(items) if isinstance(leaf, Leaf)}
+        self._used = {leaf.label for leaf in leaves(items) if isinstance(leaf, LeafItem)}
         self._used |= {each.name for each in flat.inputs}
         self._label(items, ())
 
     def _label(self, items: list[Item], prefix: Path) -> None:
         """Give labels to the layers that make wanted values, and note the paths of values."""
         for item in items:
-            if isinstance(item, Join):
+            if isinstance(item, JoinItem):
                 for arm in item.arms:
                     self._label(arm, prefix)
-            elif isinstance(item, Group):
+            elif isinstance(item, GroupItem):
                 inner = (*prefix, item.label) if item.label else prefix
                 self.groups[id(item)] = inner
                 self._label(item.items, inner)
-            elif isinstance(item, Leaf):
+            elif isinstance(item, LeafItem):
                 self._leaf(item, prefix)
 
-    def _leaf(self, item: Leaf, prefix: Path) -> None:
+    def _leaf(self, item: LeafItem, prefix: Path) -> None:
         if not {item.output, *item.layer.results.values()} & self._wanted:
             return
         if not item.label:

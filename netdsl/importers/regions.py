@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.importers.plain import JOINS, OPERATORS
-from netdsl.importers.tree import Item, Join, Leaf
+from netdsl.importers.tree import Item, JoinItem, LeafItem
 
 if TYPE_CHECKING:
-    from netdsl.importers.flat import Flat, Layer
+    from netdsl.importers.flat import Flat, FlatLayer
 
 ENLARGING = ("upsample", "deconv")
 LONG_ARM = 30  # layers beside an empty arm of a concat; a longer arm reads better with a reference
@@ -71,7 +71,7 @@ class Regions:
 
     # ---- chains
 
-    def _chain(self, value: str, layers: list[Layer], nested: int) -> list[Item]:
+    def _chain(self, value: str, layers: list[FlatLayer], nested: int) -> list[Item]:
         """The items that compute layers, beginning at a value; the layers are in order."""
         pending = {id(layer): layer for layer in layers}
         made = {value} | self._outside(layers)
@@ -89,22 +89,24 @@ class Regions:
             else:
                 layer = self._next(users, pending, made)
                 start = None if _continues(layer, current) else layer.inputs[0]
-                items.append(Leaf(layer, start))
+                items.append(LeafItem(layer, start))
                 del pending[id(layer)]
                 made.update(layer.results.values())
             current = items[-1].output
             made.add(current)
         return items
 
-    def _outside(self, layers: list[Layer]) -> set[str]:
+    def _outside(self, layers: list[FlatLayer]) -> set[str]:
         """The values that layers take and do not make."""
         made = {v for layer in layers for v in (layer.output, *layer.results.values())}
         return {value for layer in layers for value in layer.taken} - made
 
-    def _distinct(self, value: str) -> list[Layer]:
+    def _distinct(self, value: str) -> list[FlatLayer]:
         return list({id(user): user for user in self.users.get(value, ())}.values())
 
-    def _next(self, users: list[Layer], pending: dict[int, Layer], made: set[str]) -> Layer:
+    def _next(
+        self, users: list[FlatLayer], pending: dict[int, FlatLayer], made: set[str]
+    ) -> FlatLayer:
         """The layer to write next: one that takes the current value, or else the first."""
         for layer in users:
             if all(value in made for value in layer.taken):
@@ -114,11 +116,11 @@ class Regions:
     def _join(
         self,
         value: str,
-        users: list[Layer],
-        pending: dict[int, Layer],
+        users: list[FlatLayer],
+        pending: dict[int, FlatLayer],
         made: set[str],
         nested: int,
-    ) -> Join | None:
+    ) -> JoinItem | None:
         """The join of the arms that start from a value, if it has that form."""
         number = self._after((value,))
         if number == len(self.flat.layers) or nested > NESTED:
@@ -136,14 +138,14 @@ class Regions:
         ends = [arm[-1].output if arm else value for arm in written]
         if ends != join.inputs:
             return None
-        return Join(join, written)
+        return JoinItem(join, written)
 
-    def _between(self, value: str, join: Layer, made: set[str]) -> list[Layer] | None:
+    def _between(self, value: str, join: FlatLayer, made: set[str]) -> list[FlatLayer] | None:
         """The layers between a value and a join, in order.
 
         None if they take a value from outside that is not made before.
         """
-        found: dict[int, Layer] = {}
+        found: dict[int, FlatLayer] = {}
         waiting = self._distinct(value)
         while waiting:
             layer = waiting.pop()
@@ -159,13 +161,15 @@ class Regions:
             return None
         return sorted(found.values(), key=lambda layer: self.order[id(layer)])
 
-    def _arms(self, value: str, join: Layer, inside: list[Layer]) -> list[list[Layer]] | None:
+    def _arms(
+        self, value: str, join: FlatLayer, inside: list[FlatLayer]
+    ) -> list[list[FlatLayer]] | None:
         """The layers of each arm, if no layer belongs to two."""
         inner = {id(layer) for layer in inside}
         members = set(inner)
         arms = []
         for end in join.inputs:
-            arm: dict[int, Layer] = {}
+            arm: dict[int, FlatLayer] = {}
             waiting = [end]
             while waiting:
                 name = waiting.pop()
@@ -180,7 +184,7 @@ class Regions:
             arms.append(sorted(arm.values(), key=lambda layer: self.order[id(layer)]))
         return arms if not members else None
 
-    def _is_long(self, join: Layer, arms: list[list[Layer]]) -> bool:
+    def _is_long(self, join: FlatLayer, arms: list[list[FlatLayer]]) -> bool:
         """Whether a reference to the value reads better than an empty arm beside a long one."""
         if all(arms):
             return False
@@ -190,18 +194,18 @@ class Regions:
         enlarges = any(layer.kind in ENLARGING for arm in arms for layer in arm)
         return enlarges or longest > LONG_ARM
 
-    def _layers_of(self, join: Join) -> list[Layer]:
+    def _layers_of(self, join: JoinItem) -> list[FlatLayer]:
         found = [join.layer]
         for arm in join.arms:
             for item in arm:
-                if isinstance(item, Join):
+                if isinstance(item, JoinItem):
                     found += self._layers_of(item)
-                elif isinstance(item, Leaf):
+                elif isinstance(item, LeafItem):
                     found.append(item.layer)
         return found
 
 
-def _continues(layer: Layer, current: str) -> bool:
+def _continues(layer: FlatLayer, current: str) -> bool:
     """Whether a call can take the current value: a join anywhere, other layers as the first."""
     if layer.kind in JOINS or layer.kind in OPERATORS:
         return current in layer.inputs

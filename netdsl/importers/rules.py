@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from netdsl.importers.flat import Layer
+from netdsl.importers.flat import FlatLayer
 from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netdsl.importers.foreign import Foreign, Node, Shape, Stored
+    from netdsl.importers.foreign import Foreign, ForeignNode, Shape, StoredTensor
 
     # Gives the layers that replace a node. A text is a value that its output is equal to.
-    Rule = Callable[[Node, Foreign], list[Layer] | str]
+    Rule = Callable[[ForeignNode, Foreign], list[FlatLayer] | str]
 
 FLOAT_DIGITS = 7  # of a float32 number
 
@@ -29,7 +29,7 @@ def require(condition: object, fact: str) -> None:
         raise Refusal(fact)
 
 
-def integer(node: Node, name: str, default: int) -> int:
+def integer(node: ForeignNode, name: str, default: int) -> int:
     """An attribute that is an integer."""
     value = node.attributes.get(name, default)
     if not isinstance(value, int):
@@ -37,7 +37,7 @@ def integer(node: Node, name: str, default: int) -> int:
     return value
 
 
-def number(node: Node, name: str, default: float) -> float:
+def number(node: ForeignNode, name: str, default: float) -> float:
     """An attribute that is a number, as its author wrote it."""
     value = node.attributes.get(name, default)
     if not isinstance(value, (int, float)):
@@ -45,7 +45,7 @@ def number(node: Node, name: str, default: float) -> float:
     return short(float(value))
 
 
-def text(node: Node, name: str, default: str) -> str:
+def text(node: ForeignNode, name: str, default: str) -> str:
     """An attribute that is a text."""
     value = node.attributes.get(name, default)
     if not isinstance(value, str):
@@ -53,7 +53,7 @@ def text(node: Node, name: str, default: str) -> str:
     return value
 
 
-def integers(node: Node, name: str) -> tuple[int, ...] | None:
+def integers(node: ForeignNode, name: str) -> tuple[int, ...] | None:
     """An attribute that is a list of integers, or None if it is missing."""
     value = node.attributes.get(name)
     if value is None:
@@ -63,7 +63,7 @@ def integers(node: Node, name: str) -> tuple[int, ...] | None:
     raise Refusal(f"its attribute `{name}` is no list of integers")
 
 
-def operand(node: Node, graph: Foreign, index: int, name: str) -> tuple[int, ...] | None:
+def operand(node: ForeignNode, graph: Foreign, index: int, name: str) -> tuple[int, ...] | None:
     """Integers that old versions have as an attribute, and new ones as a constant input."""
     if name in node.attributes:
         value = node.attributes[name]
@@ -76,7 +76,7 @@ def operand(node: Node, graph: Foreign, index: int, name: str) -> tuple[int, ...
     return tuple(int(i) for i in array.reshape(-1))
 
 
-def constant(node: Node, graph: Foreign, index: int, name: str) -> float | None:
+def constant(node: ForeignNode, graph: Foreign, index: int, name: str) -> float | None:
     """A number that old versions have as an attribute, and new ones as a constant input."""
     if name in node.attributes:
         return number(node, name, 0)
@@ -88,7 +88,7 @@ def constant(node: Node, graph: Foreign, index: int, name: str) -> float | None:
     return short(float(array.reshape(-1)[0]))
 
 
-def weight(node: Node, graph: Foreign, index: int, name: str) -> Stored:
+def weight(node: ForeignNode, graph: Foreign, index: int, name: str) -> StoredTensor:
     """A tensor that the model stores; raises `Refusal` if the model computes it."""
     stored = graph.stored.get(node.input(index))
     if stored is None:
@@ -109,7 +109,7 @@ def batch_of(graph: Foreign) -> int:
     return shape_of(graph, graph.inputs[0])[0]
 
 
-def axis_of(node: Node, rank: int, axis: int) -> int:
+def axis_of(rank: int, axis: int) -> int:
     """An axis counted from the front, where the batch is 0; raises `Refusal` for the batch."""
     axis = axis + rank if axis < 0 else axis
     if axis == 0:
@@ -129,9 +129,9 @@ def brief(sizes: Sequence[int]) -> int | tuple[int, ...]:
     return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
 
 
-def single(node: Node, kind: str, /, **args: object) -> list[Layer]:
+def single(node: ForeignNode, kind: str, /, **args: object) -> list[FlatLayer]:
     """The one layer of a node with one input."""
-    return [Layer(kind, node.output, [node.input(0)], node, args)]
+    return [FlatLayer(kind, node.output, [node.input(0)], node, args)]
 
 
 def size_of(shape: Shape) -> int:

@@ -6,7 +6,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from netdsl.importers.tree import Call, Group, Item, Join, Leaf, Repeat
+from netdsl.importers.tree import CallItem, GroupItem, Item, JoinItem, LeafItem, RepeatItem
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat
@@ -37,15 +37,15 @@ class Scopes:
     def _place(self, items: list[Item], around: Path) -> None:
         """Find the scope of each item; `around` is that of the item before the chain."""
         for item in items:
-            if isinstance(item, Join):
+            if isinstance(item, JoinItem):
                 for arm in item.arms:
                     self._place(arm, self._first(arm) or around)
             item_scope = self._known(item)
-            if isinstance(item, (Leaf, Join)):
+            if isinstance(item, (LeafItem, JoinItem)):
                 item.scope = item_scope
         before = around
         for i, item in enumerate(items):
-            assert isinstance(item, (Leaf, Join))
+            assert isinstance(item, (LeafItem, JoinItem))
             if item.scope is None:
                 after = self._first(items[i + 1 :])
                 if after is None or item.layer.kind in FOLLOWING:
@@ -56,11 +56,11 @@ class Scopes:
 
     def _known(self, item: Item) -> Path | None:
         """The scope that names in the original give an item."""
-        if isinstance(item, Leaf):
+        if isinstance(item, LeafItem):
             if item.layer.path:
                 return item.layer.path[:-1]
             return self._container(item.layer.node.scope)
-        assert isinstance(item, Join)
+        assert isinstance(item, JoinItem)
         inner = [s for arm in item.arms for s in [self._shared(arm)] if s is not None]
         own = self._container(item.layer.node.scope)
         if own is not None:
@@ -102,7 +102,7 @@ class Scopes:
         depth = len(prefix)
 
         def part(item: Item) -> str:
-            assert isinstance(item, (Leaf, Join))
+            assert isinstance(item, (LeafItem, JoinItem))
             scope = item.scope or ()
             return scope[depth] if len(scope) > depth and scope[:depth] == prefix else ""
 
@@ -110,12 +110,12 @@ class Scopes:
         for label, run in groupby(items, part):
             if label:
                 name = self._unused(prefix, label)
-                grouped.append(Group(self._grouped(list(run), (*prefix, label)), name))
+                grouped.append(GroupItem(self._grouped(list(run), (*prefix, label)), name))
                 continue
             for item in run:
-                if isinstance(item, Leaf) and item.layer.path:
+                if isinstance(item, LeafItem) and item.layer.path:
                     item.label = self._unused(prefix, item.layer.path[-1])
-                elif isinstance(item, Join):
+                elif isinstance(item, JoinItem):
                     item.arms = [self._grouped(arm, prefix) for arm in item.arms]
                 grouped.append(item)
         return grouped
@@ -146,36 +146,37 @@ def drop_positions(items: list[Item], kept: set[str]) -> None:
     without a label whose position is the label of another one gets a label too.
     """
     _number(items, kept)
-    numbers = {
-        int(m.label) for m in members(items) if not isinstance(m, Join) and m.label.isdecimal()
-    }
-    position, last = 0, -1
-    for member in members(items):
-        if isinstance(member, (Leaf, Call, Group)):
-            label = member.label
-            if not label and position in numbers and not isinstance(member, Group):
+    all_members = members(items)
+    labelled = [m.label for m in all_members if not isinstance(m, JoinItem)]
+    numbers = {int(label) for label in labelled if label.isdecimal()}
+    plain = {i for i, m in enumerate(all_members) if isinstance(m, JoinItem) or not m.label}
+    last = -1
+    for position, member in enumerate(all_members):
+        if isinstance(member, JoinItem):
+            continue
+        if member.label:
+            last = int(member.label) if member.label.isdecimal() else last
+        elif position in numbers and not isinstance(member, GroupItem):
+            plain.remove(position)
+            last += 1
+            while last in numbers or last in plain:
                 last += 1
-                while last in numbers:
-                    last += 1
-                member.label = str(last)
-                numbers.add(last)
-            elif label.isdecimal():
-                last = int(label)
-        position += 1
+            member.label = str(last)
+            numbers.add(last)
 
 
-def members(items: list[Item]) -> list[Leaf | Join | Group | Call]:
+def members(items: list[Item]) -> list[LeafItem | JoinItem | GroupItem | CallItem]:
     """The items that take a position in a scope, in the order of their positions."""
-    found: list[Leaf | Join | Group | Call] = []
+    found: list[LeafItem | JoinItem | GroupItem | CallItem] = []
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             for arm in item.arms:
                 found += members(arm)
             found.append(item)
-        elif isinstance(item, Repeat):
+        elif isinstance(item, RepeatItem):
             for each in item.rounds:
                 found += members(each)
-        elif not (isinstance(item, Leaf) and item.layer.kind == "identity"):
+        elif not (isinstance(item, LeafItem) and item.layer.kind == "identity"):
             found.append(item)
     return found
 
@@ -183,12 +184,12 @@ def members(items: list[Item]) -> list[Leaf | Join | Group | Call]:
 def _number(items: list[Item], kept: set[str]) -> None:
     """Remove the labels that are positions in a scope and in those inside it."""
     for i, member in enumerate(members(items)):
-        if isinstance(member, Group):
+        if isinstance(member, GroupItem):
             drop_positions(member.items, kept)
-        elif isinstance(member, Call):
+        elif isinstance(member, CallItem):
             drop_positions(member.group.items, kept)
-        is_plain = isinstance(member, (Leaf, Call)) and member.output not in kept
-        if not isinstance(member, Join) and is_plain and member.label == str(i):
+        is_plain = isinstance(member, (LeafItem, CallItem)) and member.output not in kept
+        if not isinstance(member, JoinItem) and is_plain and member.label == str(i):
             member.label = ""
 
 

@@ -40,21 +40,24 @@ class Translated(NamedTuple):
     sizes: Sizes
 
 
-def translated(model: OnnxModel, given: Mapping[str, tuple[int, ...]]) -> Translated:
+def translated(
+    model: OnnxModel, given: Mapping[str, tuple[int, ...]], *, partial: bool = False
+) -> Translated:
     """The net of a model; raises `NetdslError`.
 
     `given` are sizes of inputs without the batch, by their names; the empty name is the first.
+    `partial` is that of `translate`.
     """
     inputs = _with_given(model, given)
     names = _symbols(inputs)
     if not names:
-        return _at(model, inputs, {}, {})
+        return _at(model, inputs, {}, {}, partial=partial)
     failure: NetdslError | None = None
     pictures = any(len(sizes) >= PICTURE_AXES for sizes in inputs.values())
     for first, second, step in PICTURES if pictures else SEQUENCES:
         try:
             one, other = (
-                _at(model, inputs, {n: base + i * step for i, n in enumerate(names)}, names)
+                _at(model, inputs, _numbers(names, base, step), names, partial=partial)
                 for base in (first, second)
             )
         except NetdslError as error:
@@ -72,6 +75,8 @@ def _at(
     inputs: Mapping[str, tuple[int | str, ...]],
     sizes: Sizes,
     names: Mapping[str, str],
+    *,
+    partial: bool,
 ) -> Translated:
     """The net with numbers for the open sizes, by their names in the model."""
 
@@ -87,7 +92,13 @@ def _at(
         for k, v in inputs.items()
     }
     recognise(graph)
-    return Translated(graph, translate(graph), {names[n]: size for n, size in sizes.items()})
+    return Translated(
+        graph, translate(graph, partial=partial), {names[n]: size for n, size in sizes.items()}
+    )
+
+
+def _numbers(names: Mapping[str, str], base: int, step: int) -> Sizes:
+    return {name: base + i * step for i, name in enumerate(names)}
 
 
 def _with_given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.importers.flat import Layer
+from netdsl.importers.flat import FlatLayer
 from netdsl.importers.foreign import Typed
 from netdsl.importers.pointwise import constant_layer, nested
 from netdsl.importers.rules import (
@@ -25,13 +25,13 @@ from netdsl.importers.rules import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from netdsl.importers.foreign import Foreign, Node, Stored
+    from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor
 
 SCORES = 4  # axes of scores: the batch, heads, queries and keys
 ROWS = 4096  # integers of a lookup that a text may contain
 
 
-def turned(stored: Stored) -> Stored:
+def turned(stored: StoredTensor) -> StoredTensor:
     """A stored matrix with its axes exchanged."""
     return stored.as_read(_turn, stored.shape[::-1])
 
@@ -40,7 +40,7 @@ def _turn(array: np.ndarray) -> np.ndarray:
     return array.T
 
 
-def gemm(node: Node, graph: Foreign) -> list[Layer]:
+def gemm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Gemm` with stored weights."""
     require(number(node, "alpha", 1.0) == number(node, "beta", 1.0) == 1, "it scales its operands")
     require(integer(node, "transA", 0) == 0, "it transposes its input")
@@ -50,16 +50,16 @@ def gemm(node: Node, graph: Foreign) -> list[Layer]:
     return _dense(node, graph, matrix)
 
 
-def dense(node: Node, graph: Foreign) -> list[Layer]:
+def dense(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Dense`, which stands for a product with a stored matrix and the addition of a bias."""
     return _dense(node, graph, turned(weight(node, graph, 1, "matrix")))
 
 
-def _dense(node: Node, graph: Foreign, matrix: Stored) -> list[Layer]:
+def _dense(node: ForeignNode, graph: Foreign, matrix: StoredTensor) -> list[FlatLayer]:
     units = matrix.shape[0]
     rank = len(shape_of(graph, node.input(0)))
     args: dict[str, object] = {"units": units}
-    layer = Layer("dense", node.output, [node.input(0)], node, args, weights={"weight": matrix})
+    layer = FlatLayer("dense", node.output, [node.input(0)], node, args, weights={"weight": matrix})
     if rank > 3:
         args["axis"] = -1
     if node.input(2):
@@ -75,7 +75,7 @@ def _dense(node: Node, graph: Foreign, matrix: Stored) -> list[Layer]:
     return [layer]
 
 
-def product(node: Node, graph: Foreign) -> list[Layer]:
+def product(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`MatMul` of a value with a stored matrix, or of two values."""
     left, right = (graph.stored.get(node.input(i)) for i in (0, 1))
     if right is not None and len(right.shape) == 2:
@@ -83,16 +83,16 @@ def product(node: Node, graph: Foreign) -> list[Layer]:
     require(left is None and right is None, "one of its operands is a constant, but no matrix")
     shapes = [shape_of(graph, name) for name in node.inputs]
     require(min(map(len, shapes)) > 2, "it multiplies samples of the batch with each other")
-    return [Layer("matmul", node.output, list(node.inputs), node)]
+    return [FlatLayer("matmul", node.output, list(node.inputs), node)]
 
 
-def gather(node: Node, graph: Foreign) -> list[Layer] | str:
+def gather(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Gather`: an embedding of integers, one element of an axis, or a stretch of it."""
     table = graph.stored.get(node.input(0))
     if table is not None:
         return _embedding(node, graph, table)
     shape = shape_of(graph, node.input(0))
-    axis = axis_of(node, len(shape), integer(node, "axis", 0))
+    axis = axis_of(len(shape), integer(node, "axis", 0))
     indices = graph.numbers(node.input(1))
     if indices is None:
         raise Refusal("its indices depend on an input")
@@ -108,11 +108,11 @@ def gather(node: Node, graph: Foreign) -> list[Layer] | str:
     return single(node, "slice", start=listed[0], end=listed[-1] + 1, axis=axis)
 
 
-def _embedding(node: Node, graph: Foreign, table: Stored) -> list[Layer]:
+def _embedding(node: ForeignNode, graph: Foreign, table: StoredTensor) -> list[FlatLayer]:
     """The lookup of rows; constant integers are the positions 0, 1, 2, ..., or a `const`."""
     require(len(table.shape) == 2, "its table is no matrix")
     require(integer(node, "axis", 0) == 0, "its table is not indexed by rows")
-    layer = Layer("embedding", node.output, [node.input(1)], node)
+    layer = FlatLayer("embedding", node.output, [node.input(1)], node)
     layer.args = {"n": table.shape[0], "dim": table.shape[1]}
     layer.weights["weight"] = table
     rows = graph.numbers(node.input(1))
@@ -121,7 +121,7 @@ def _embedding(node: Node, graph: Foreign, table: Stored) -> list[Layer]:
     batch = batch_of(graph)
     if rows.ndim > 1 and rows.shape[0] in (1, batch) and (rows == rows[:1]).all():
         rows = rows[0]
-    source = Layer("const", f"{node.output}:rows", [graph.inputs[0]], node)
+    source = FlatLayer("const", f"{node.output}:rows", [graph.inputs[0]], node)
     if rows.ndim == 1 and (rows == range(len(rows))).all():
         beside = [v for v in graph.inputs if shape_of(graph, v)[1:2] == rows.shape]
         if beside:
@@ -134,7 +134,7 @@ def _embedding(node: Node, graph: Foreign, table: Stored) -> list[Layer]:
     return [source, layer]
 
 
-def flatten(node: Node, graph: Foreign) -> list[Layer] | str:
+def flatten(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Flatten` of all axes but the batch."""
     rank = len(shape_of(graph, node.input(0)))
     axis = integer(node, "axis", 1)
@@ -142,7 +142,7 @@ def flatten(node: Node, graph: Foreign) -> list[Layer] | str:
     return node.input(0) if rank == 2 else single(node, "flatten")
 
 
-def reshape(node: Node, graph: Foreign) -> list[Layer] | str:
+def reshape(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """An operator that only changes the shape: `Reshape`, `Squeeze`, `Unsqueeze`, `Flatten`."""
     old, new = shape_of(graph, node.input(0)), shape_of(graph, node.output)
     if old == new:
@@ -155,7 +155,7 @@ def reshape(node: Node, graph: Foreign) -> list[Layer] | str:
     return single(node, "reshape", shape=new[1:])
 
 
-def transpose(node: Node, graph: Foreign) -> list[Layer] | str:
+def transpose(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Transpose` of the axes after the batch."""
     rank = len(shape_of(graph, node.input(0)))
     order = integers(node, "perm") or tuple(reversed(range(rank)))
@@ -165,10 +165,10 @@ def transpose(node: Node, graph: Foreign) -> list[Layer] | str:
     return single(node, "permute", order=order[1:])
 
 
-def concat(node: Node, graph: Foreign) -> list[Layer] | str:
+def concat(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Concat` along an axis; stored tensors become layers."""
     shape = shape_of(graph, node.output)
-    axis = axis_of(node, len(shape), integer(node, "axis", 1))
+    axis = axis_of(len(shape), integer(node, "axis", 1))
     beside = next((name for name in node.inputs if name not in graph.stored), "")
     require(beside, "all of its inputs are constants")
     layers, names = [], []
@@ -180,10 +180,10 @@ def concat(node: Node, graph: Foreign) -> list[Layer] | str:
             names.append(name)
     if len(names) == 1:
         return names[0]
-    return [*layers, Layer("concat", node.output, names, node, {"axis": axis})]
+    return [*layers, FlatLayer("concat", node.output, names, node, {"axis": axis})]
 
 
-def slices(node: Node, graph: Foreign) -> list[Layer] | str:
+def slices(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Slice` with steps of 1, one layer for each axis."""
     shape = shape_of(graph, node.input(0))
     starts, ends = operand(node, graph, 1, "starts"), operand(node, graph, 2, "ends")
@@ -191,10 +191,10 @@ def slices(node: Node, graph: Foreign) -> list[Layer] | str:
         raise Refusal("it has no starts or no ends")
     axes = operand(node, graph, 3, "axes") or tuple(range(len(starts)))
     steps = operand(node, graph, 4, "steps") or (1,) * len(starts)
-    layers: list[Layer] = []
+    layers: list[FlatLayer] = []
     value = node.input(0)
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        axis = axis + len(shape) if axis < 0 else axis
+    for start, end, counted, step in zip(starts, ends, axes, steps, strict=True):
+        axis = counted + len(shape) if counted < 0 else counted
         size = shape[axis]
         begin, stop = (min(max(i + size if i < 0 else i, 0), size) for i in (start, end))
         if (begin, stop, step) == (0, size, 1):
@@ -205,7 +205,7 @@ def slices(node: Node, graph: Foreign) -> list[Layer] | str:
         if stop == size:
             del args["end"]
         output = f"{node.output}:{axis}"
-        layers.append(Layer("slice", output, [value], node, args))
+        layers.append(FlatLayer("slice", output, [value], node, args))
         value = output
     if not layers:
         return value
@@ -213,10 +213,10 @@ def slices(node: Node, graph: Foreign) -> list[Layer] | str:
     return layers
 
 
-def split(node: Node, graph: Foreign) -> list[Layer]:
+def split(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Split` into equal parts, or into stretches of other lengths."""
     shape = shape_of(graph, node.input(0))
-    axis = axis_of(node, len(shape), integer(node, "axis", 0))
+    axis = axis_of(len(shape), integer(node, "axis", 0))
     lengths = [shape_of(graph, name)[axis] for name in node.outputs]
     layers, begin = [], 0
     for index, (name, length) in enumerate(zip(node.outputs, lengths, strict=True)):
@@ -224,18 +224,18 @@ def split(node: Node, graph: Foreign) -> list[Layer]:
         kind = "split"
         if len(set(lengths)) > 1:
             kind, args = "slice", {"start": begin, "end": begin + length, "axis": axis}
-        layers.append(Layer(kind, name, [node.input(0)], node, args))
+        layers.append(FlatLayer(kind, name, [node.input(0)], node, args))
         begin += length
     return layers
 
 
-def shuffle(node: Node, graph: Foreign) -> list[Layer]:
+def shuffle(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`DepthToSpace` in the order of PyTorch's pixel shuffle."""
     require(text(node, "mode", "DCR") == "CRD", "its order is not that of a pixel shuffle")
     return single(node, "pixel_shuffle", r=integer(node, "blocksize", 1))
 
 
-def expand(node: Node, graph: Foreign) -> list[Layer] | str:
+def expand(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Expand` to the shape that the value has, or of a learned tensor to all samples."""
     new = shape_of(graph, node.output)
     if node.input(0) in graph.stored:
@@ -246,21 +246,21 @@ def expand(node: Node, graph: Foreign) -> list[Layer] | str:
     return node.input(0)
 
 
-def tokens(node: Node, graph: Foreign) -> list[Layer]:
+def tokens(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Tokens`, which stands for a map whose positions become vectors."""
     return single(node, "tokens")
 
 
-def channel_shuffle(node: Node, graph: Foreign) -> list[Layer]:
+def channel_shuffle(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`ChannelShuffle`, which stands for three changes of shape."""
     return single(node, "channel_shuffle", groups=integer(node, "groups", 1))
 
 
-def attention(node: Node, graph: Foreign) -> list[Layer]:
+def attention(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`MultiHeadAttention`, which stands for the whole layer with its projections."""
     given = node.attributes
     count = integer(node, "count", 1)
-    layer = Layer("attention", node.output, node.inputs[:count], node)
+    layer = FlatLayer("attention", node.output, node.inputs[:count], node)
     layer.args = {name: given[name] for name in ("heads", "causal", "windowed")}
     weights = given["weights"]
     assert isinstance(weights, dict)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.importers import pointwise, recurrent, shaping, windows
-from netdsl.importers.flat import Flat, Input, Layer, Tied
+from netdsl.importers.flat import Flat, FlatInput, FlatLayer, Tied
 from netdsl.importers.naming import path_of
 from netdsl.importers.plain import JOINS, OPERATORS
 from netdsl.importers.rules import Refusal
@@ -18,7 +18,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.importers.foreign import Foreign, Node, Shape
+    from netdsl.importers.foreign import Foreign, ForeignNode, Shape
     from netdsl.importers.rules import Rule
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -72,48 +72,84 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 TYING = ("conv", "depthwise", "deconv", "dense", "embedding", "bn", "layernorm", "rmsnorm", "prelu")
 
 
-def translate(graph: Foreign) -> Flat:
+def translate(graph: Foreign, *, partial: bool = False) -> Flat:
     """The net of a foreign graph.
 
     Raises `NetdslError` with the code `unsupported-operator` and one diagnostic for each node that
-    the language cannot express.
+    the language cannot express. With `partial`, the net has the layers that do not depend on such
+    nodes, and notes about the nodes.
     """
-    refused: list[NetdslError] = []
-    renamed: dict[str, str] = {}
-    layers: list[Layer] = []
+    work = _Translation(graph)
     for node in graph.nodes:
-        node.inputs = [renamed.get(name, name) for name in node.inputs]
-        try:
-            made = layers_of(node, graph)
-        except Refusal as refusal:
-            refused.append(_refused(node, str(refusal)))
-            continue
-        if isinstance(made, str):
-            renamed[node.output] = made
-        else:
-            layers += made
-    if refused:
-        raise NetdslError.of([d for error in refused for d in error.diagnostics])
+        work.add(node)
+    if work.refused and not partial:
+        raise NetdslError.of([_refused(node, fact).diagnostic for node, fact in work.refused])
+    layers = work.layers
+    _tie(layers)
     for layer in layers:
         layer.path = path_of(layer)
-    _tie(layers)
     layers = _beside(layers)
-    outputs = [
-        (_output_name(name, i, len(graph.outputs)), renamed.get(name, name))
-        for i, name in enumerate(graph.outputs)
-    ]
-    shapes = {name: typed.shape for name, typed in graph.types.items()}
-    return Flat(_net_name(graph.name), _inputs(graph), layers, outputs, shapes)
+    flat = Flat(_net_name(graph.name), _inputs(graph), layers, work.outputs())
+    flat.shapes = {name: typed.shape for name, typed in graph.types.items()}
+    for node, fact in work.refused:
+        value = next((v for v in node.inputs if v in work.made), graph.inputs[0])
+        note = f"not imported: {_name_of(node)} ({printable(node.kind)[:40]}), because {fact}"
+        flat.notes.setdefault(value, []).append(note)
+    return flat
 
 
-def _beside(layers: list[Layer]) -> list[Layer]:
+class _Translation:
+    """The layers of a graph so far. `refused` are the nodes that cannot be imported, and why."""
+
+    def __init__(self, graph: Foreign) -> None:
+        self.graph = graph
+        self.layers: list[FlatLayer] = []
+        self.refused: list[tuple[ForeignNode, str]] = []
+        self.made = set(graph.inputs)
+        self._renamed: dict[str, str] = {}
+        self._lost: set[str] = set()
+
+    def add(self, node: ForeignNode) -> None:
+        """Add the layers of a node, unless it depends on a node that was refused."""
+        node.inputs = [self._renamed.get(name, name) for name in node.inputs]
+        if self._lost.intersection(node.inputs):
+            self._lost.update(node.outputs)
+            return
+        try:
+            made = layers_of(node, self.graph)
+        except Refusal as refusal:
+            self.refused.append((node, str(refusal)))
+            self._lost.update(node.outputs)
+            return
+        if isinstance(made, str):
+            self._renamed[node.output] = made
+        else:
+            self.layers += made
+            self.made.update(value for layer in made for value in (layer.output, *layer.results))
+
+    def outputs(self) -> list[tuple[str, str]]:
+        """The outputs by name; in a part of a net, the values that nothing takes are outputs."""
+        names = self.graph.outputs
+        found = [
+            (_output_name(name, i, len(names)), self._renamed.get(name, name))
+            for i, name in enumerate(names)
+            if name not in self._lost
+        ]
+        if self._lost:
+            taken = {v for layer in self.layers for v in layer.taken} | {v for _, v in found}
+            ends = [x.output for x in self.layers if x.output not in taken]
+            found += [(f"part{i}", value) for i, value in enumerate(ends, start=1)]
+        return found
+
+
+def _beside(layers: list[FlatLayer]) -> list[FlatLayer]:
     """Put each constant layer right before the join that takes it, beside the other operand."""
-    users: dict[str, list[Layer]] = {}
+    users: dict[str, list[FlatLayer]] = {}
     for layer in layers:
         for value in layer.taken:
             users.setdefault(value, []).append(layer)
     sources = {x.output: x for x in layers if x.kind in ("param", "const")}
-    moved: dict[int, list[Layer]] = {}
+    moved: dict[int, list[FlatLayer]] = {}
     for value, source in sources.items():
         taking = users.get(value, [])
         if len(taking) != 1:
@@ -123,7 +159,7 @@ def _beside(layers: list[Layer]) -> list[Layer]:
             source.inputs = [others[0]]
             moved.setdefault(id(taking[0]), []).append(source)
     away = {id(source) for group in moved.values() for source in group}
-    ordered: list[Layer] = []
+    ordered: list[FlatLayer] = []
     for layer in layers:
         ordered += moved.get(id(layer), [])
         if id(layer) not in away:
@@ -131,13 +167,15 @@ def _beside(layers: list[Layer]) -> list[Layer]:
     return ordered
 
 
-def _tie(layers: list[Layer]) -> None:
+def _tie(layers: list[FlatLayer]) -> None:
     """Make a weight that an earlier layer has too a reference to it.
 
-    Exporters may store the matrix of an embedding again, transposed, for a dense layer.
+    Exporters may store the matrix of an embedding again, transposed, for a dense layer. They also
+    store equal tensors once, such as the zeros and ones of norms that were never trained; these
+    are no shared weights.
     """
-    owners: dict[tuple[str, Shape], tuple[Layer, str]] = {}
-    tables: dict[Shape, tuple[Layer, str]] = {}
+    owners: dict[tuple[str, Shape], tuple[FlatLayer, str]] = {}
+    tables: dict[Shape, tuple[FlatLayer, str]] = {}
     for layer in layers:
         for key, stored in list(layer.weights.items()):
             if not stored.name or not stored.shape:
@@ -150,12 +188,14 @@ def _tie(layers: list[Layer]) -> None:
             if known[0] is layer or key not in ("weight", "bias") or layer.kind not in TYING:
                 continue
             own, other = known[0].weights[known[1]].read(), stored.read()
-            if (own == other).all():
+            if (other == other.reshape(-1)[0]).all():
+                layer.weights[key] = stored._replace(name="")
+            elif (own == other).all():
                 layer.args[key] = Tied(*known)
                 del layer.weights[key]
 
 
-def layers_of(node: Node, graph: Foreign) -> list[Layer] | str:
+def layers_of(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """The layers that replace a node, or the value that its output is equal to."""
     rule = RULES.get(node.kind)
     if rule is None:
@@ -163,22 +203,25 @@ def layers_of(node: Node, graph: Foreign) -> list[Layer] | str:
     return rule(node, graph)
 
 
-def _refused(node: Node, fact: str) -> NetdslError:
-    name = printable(node.name or node.output)[:80]
+def _refused(node: ForeignNode, fact: str) -> NetdslError:
     return NetdslError(
         "unsupported-operator",
-        f"the node `{name}` ({printable(node.kind)[:40]}) cannot be imported: {fact}",
+        f"the node {_name_of(node)} ({printable(node.kind)[:40]}) cannot be imported: {fact}",
         help="`--partial` writes the layers before it, with a comment in its place",
     )
 
 
-def _inputs(graph: Foreign) -> list[Input]:
+def _name_of(node: ForeignNode) -> str:
+    return f"`{printable(node.name or node.output)[:80]}`"
+
+
+def _inputs(graph: Foreign) -> list[FlatInput]:
     inputs = []
     for value in graph.inputs:
         typed = graph.types[value]
         opened = {i: s for i, s in graph.open.get(value, {}).items() if i > 0}
         sizes = tuple(opened.get(i, size) for i, size in enumerate(typed.shape) if i > 0)
-        inputs.append(Input(_identifier(value), value, sizes, typed.dtype))
+        inputs.append(FlatInput(_identifier(value), value, sizes, typed.dtype))
     names = [each.name for each in inputs]
     if len(set(names)) < len(names):
         for i, each in enumerate(inputs):
@@ -188,7 +231,8 @@ def _inputs(graph: Foreign) -> list[Input]:
 
 def _identifier(name: str) -> str:
     """A name of the language that resembles a name of the model."""
-    words = re.sub(r"\W+", "_", name.split("/")[-1].split(":")[0], flags=re.ASCII).strip("_")
+    last = name.rpartition("/")[2].partition(":")[0]
+    words = re.sub(r"\W+", "_", last, flags=re.ASCII).strip("_")
     if not words or words[0].isdigit():
         words = f"x_{words}".rstrip("_")
     return words[:64]

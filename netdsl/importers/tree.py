@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.importers.flat import Layer
+    from netdsl.importers.flat import FlatLayer
 
     Path = tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
-class Leaf:
+class LeafItem:
     """One layer. It starts from the current value, or from the value `start` if that is given.
 
     `label` is its name in its scope; `scope` is the path of that scope in the original.
     """
 
-    layer: Layer
+    layer: FlatLayer
     start: str | None = None
     label: str = ""
     scope: Path | None = None
@@ -32,10 +32,10 @@ class Leaf:
 
 
 @dataclass(slots=True, eq=False)
-class Join:
+class JoinItem:
     """A join of arms, which all start from the current value; an empty arm is that value."""
 
-    layer: Layer
+    layer: FlatLayer
     arms: list[list[Item]]
     scope: Path | None = None
 
@@ -46,7 +46,7 @@ class Join:
 
 
 @dataclass(slots=True, eq=False)
-class Group:
+class GroupItem:
     """Items in braces. Without a label, it exists only until it is a call or is taken apart."""
 
     items: list[Item]
@@ -66,12 +66,12 @@ class Outside:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class CallItem:
     """A call of a block in place of a group; `args` are its arguments by parameter."""
 
-    block: Block
+    block: FoldedBlock
     args: dict[str, object]
-    group: Group
+    group: GroupItem
     label: str = ""
 
     @property
@@ -81,7 +81,7 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
-class Repeat:
+class RepeatItem:
     """Items that are repeated: `rounds` has those of each round, of which the first is written.
 
     `counter` is the name of the counter, if the labels of the first round contain it.
@@ -96,11 +96,11 @@ class Repeat:
         return self.rounds[-1][-1].output
 
 
-Item = Leaf | Join | Group | Call | Repeat
+Item = LeafItem | JoinItem | GroupItem | CallItem | RepeatItem
 
 
 @dataclass(slots=True, eq=False)
-class Block:
+class FoldedBlock:
     """A block: its name, its parameters with their defaults, and its body.
 
     A default of None means that calls must give the argument. A block of the library has no body.
@@ -108,24 +108,24 @@ class Block:
 
     name: str
     parameters: dict[str, object]
-    body: Group | None = None
+    body: GroupItem | None = None
     # Expressions of the parameters in place of numbers, by the identity of a leaf or call in the
     # body and the name of its argument.
     expressions: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
-def leaves(items: list[Item]) -> Iterator[Leaf | Join]:
+def leaves(items: list[Item]) -> Iterator[LeafItem | JoinItem]:
     """Every layer of items in the order of the text; the layer of a join comes after its arms."""
     for item in items:
-        if isinstance(item, Leaf):
+        if isinstance(item, LeafItem):
             yield item
-        elif isinstance(item, Join):
+        elif isinstance(item, JoinItem):
             for arm in item.arms:
                 yield from leaves(arm)
             yield item
-        elif isinstance(item, Group):
+        elif isinstance(item, GroupItem):
             yield from leaves(item.items)
-        elif isinstance(item, Call):
+        elif isinstance(item, CallItem):
             yield from leaves(item.group.items)
         else:
             for each in item.rounds:

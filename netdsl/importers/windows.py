@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.importers.flat import Layer
+from netdsl.importers.flat import FlatLayer
 from netdsl.importers.rules import (
     Refusal,
     brief,
@@ -20,12 +20,12 @@ from netdsl.importers.rules import (
 )
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Foreign, Node
+    from netdsl.importers.foreign import Foreign, ForeignNode
 
     Pairs = tuple[tuple[int, int], ...]
 
 
-def convolution(node: Node, graph: Foreign) -> list[Layer]:
+def convolution(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`Conv`: a `depthwise` if each channel has windows of its own, else a `conv`."""
     kernel = weight(node, graph, 1, "kernel")
     window = kernel.shape[2:]
@@ -40,12 +40,12 @@ def convolution(node: Node, graph: Foreign) -> list[Layer]:
         args["bias"] = False
     if groups == channels > 1:
         args["multiplier"] = kernel.shape[0] // channels
-        return [Layer("depthwise", node.output, [node.input(0)], node, args, weights=weights)]
+        return [FlatLayer("depthwise", node.output, [node.input(0)], node, args, weights=weights)]
     args = {"out": kernel.shape[0], **args, "groups": groups}
-    return [Layer("conv", node.output, [node.input(0)], node, args, weights=weights)]
+    return [FlatLayer("conv", node.output, [node.input(0)], node, args, weights=weights)]
 
 
-def transposed(node: Node, graph: Foreign) -> list[Layer]:
+def transposed(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`ConvTranspose`."""
     kernel = weight(node, graph, 1, "kernel")
     groups = integer(node, "group", 1)
@@ -63,16 +63,16 @@ def transposed(node: Node, graph: Foreign) -> list[Layer]:
         weights["bias"] = weight(node, graph, 2, "bias")
     else:
         args["bias"] = False
-    return [Layer("deconv", node.output, [node.input(0)], node, args, weights=weights)]
+    return [FlatLayer("deconv", node.output, [node.input(0)], node, args, weights=weights)]
 
 
-def max_pooling(node: Node, graph: Foreign) -> list[Layer]:
+def max_pooling(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`MaxPool`."""
     require(len([o for o in node.outputs if o]) == 1, "its indices are used")
     return single(node, "maxpool", **_pooling(node, graph))
 
 
-def average_pooling(node: Node, graph: Foreign) -> list[Layer]:
+def average_pooling(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`AveragePool`."""
     args = _pooling(node, graph)
     if args["pad"] != 0:
@@ -80,7 +80,7 @@ def average_pooling(node: Node, graph: Foreign) -> list[Layer]:
     return single(node, "avgpool", **args)
 
 
-def _pooling(node: Node, graph: Foreign) -> dict[str, object]:
+def _pooling(node: ForeignNode, graph: Foreign) -> dict[str, object]:
     window = integers(node, "kernel_shape")
     if window is None:
         raise Refusal("it has no window")
@@ -91,7 +91,7 @@ def _pooling(node: Node, graph: Foreign) -> dict[str, object]:
 
 
 def _window(
-    node: Node, graph: Foreign, window: tuple[int, ...], *, pools: bool = False
+    node: ForeignNode, graph: Foreign, window: tuple[int, ...], *, pools: bool = False
 ) -> dict[str, object]:
     """The window, the stride and the padding. The stride of a pooling layer is its window."""
     stride = integers(node, "strides") or (1,) * len(window)
@@ -103,7 +103,7 @@ def _window(
 
 
 def _pad(
-    node: Node, graph: Foreign, window: tuple[int, ...], stride: tuple[int, ...]
+    node: ForeignNode, graph: Foreign, window: tuple[int, ...], stride: tuple[int, ...]
 ) -> int | str | tuple[int, ...] | Pairs:
     auto = text(node, "auto_pad", "NOTSET")
     if auto == "SAME_UPPER":
@@ -139,7 +139,7 @@ def _is_pairs(pad: object) -> bool:
 MODES = {"constant": "constant", "reflect": "reflect", "edge": "edge", "wrap": "circular"}
 
 
-def padding(node: Node, graph: Foreign) -> list[Layer] | str:
+def padding(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Pad` of the spatial axes, and of the channels by zeros on both sides."""
     rank = len(shape_of(graph, node.input(0)))
     pads = operand(node, graph, 1, "pads")
@@ -165,7 +165,7 @@ def padding(node: Node, graph: Foreign) -> list[Layer] | str:
     return single(node, "pad", **args)
 
 
-def resizing(node: Node, graph: Foreign) -> list[Layer] | str:
+def resizing(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     """`Resize` and `Upsample`: nearest, or linear interpolation, as PyTorch computes them."""
     old, new = shape_of(graph, node.input(0)), shape_of(graph, node.output)
     if old == new:

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING
 
 from netdsl.importers.blocks import entry
 from netdsl.importers.flat import Tied
-from netdsl.importers.plain import JOINS, OPERATORS, input_line, value_text
+from netdsl.importers.plain import JOINS, OPERATORS, comments, input_line, value_text
 from netdsl.importers.scopes import quoted
-from netdsl.importers.tree import Block, Call, Group, Item, Join, Leaf, Outside
+from netdsl.importers.tree import (
+    CallItem,
+    FoldedBlock,
+    GroupItem,
+    Item,
+    JoinItem,
+    LeafItem,
+    Outside,
+)
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.importers.flat import Flat, Layer
-    from netdsl.importers.references import Names
+    from netdsl.importers.flat import Flat, FlatLayer
+    from netdsl.importers.references import PathNames
     from netdsl.importers.tree import Path
 
 SHORT = 70  # columns of a body that is written on the line of its braces
@@ -25,7 +33,7 @@ SHORTCUT = 3  # layers of the arm of a residual that is a projection
 class Writer:
     """Writes a net. `names` has the path of each value that references name."""
 
-    def __init__(self, flat: Flat, names: Names) -> None:
+    def __init__(self, flat: Flat, names: PathNames) -> None:
         self.flat = flat
         self._scope: Path = ()
         self.names = names
@@ -33,10 +41,13 @@ class Writer:
         self._current = ""
         self._placed: dict[int, str] = {}
 
-    def text(self, items: list[Item], blocks: list[Block], comment: str, expects: list[str]) -> str:
+    def text(
+        self, items: list[Item], blocks: list[FoldedBlock], comment: str, expects: list[str]
+    ) -> str:
         """The whole file: the net first, then its blocks."""
         net = [f"# {line}" for line in comment.splitlines()]
         net += [f"net {self.flat.name} {{", *map(input_line, self.flat.inputs), ""]
+        net += [line for each in self.flat.inputs for line in comments(self.flat, each.value)]
         self._current = self.flat.inputs[0].value
         self._placed, ending = self._outputs(items)
         net += [*self._lines(items), *ending]
@@ -47,7 +58,7 @@ class Writer:
             net += ["", *self._block(block)]
         return "\n".join(net) + "\n"
 
-    def _block(self, block: Block) -> list[str]:
+    def _block(self, block: FoldedBlock) -> list[str]:
         words = []
         for name, default in block.parameters.items():
             words.append(name if default is None else f"{name} = {value_text(default)}")
@@ -64,7 +75,7 @@ class Writer:
 
     def _outputs(self, items: list[Item]) -> tuple[dict[int, str], list[str]]:
         """The names of the layers of the net's own chain that are outputs, and further lines."""
-        leaves = {item.output: item for item in items if isinstance(item, Leaf)}
+        leaves = {item.output: item for item in items if isinstance(item, LeafItem)}
         last = items[-1].output if items else self.flat.inputs[0].value
         placed: dict[int, str] = {}
         lines = []
@@ -85,7 +96,7 @@ class Writer:
         lines: list[str] = []
         for item in items:
             text = self._item(item)
-            joins = lines and self._goes_on(item) and not lines[-1].startswith("output ")
+            joins = lines and self._goes_on(item) and not lines[-1].startswith(("output ", "#"))
             if joins and "\n" not in text and len(lines[-1].split("\n")[-1] + text) < WIDTH:
                 lines[-1] += f" -> {text}"
             elif joins:
@@ -93,11 +104,12 @@ class Writer:
             else:
                 lines.append(text)
             self._current = item.output
+            lines += comments(self.flat, item.output)
         return lines
 
     def _goes_on(self, item: Item) -> bool:
         """Whether an item is written on the line of the one before it."""
-        if not isinstance(item, Leaf) or item.start is not None:
+        if not isinstance(item, LeafItem) or item.start is not None:
             return False
         kind = item.layer.kind
         if id(item) in self._placed:
@@ -109,22 +121,22 @@ class Writer:
         return (not item.label or item.label.isdecimal()) and not is_main
 
     def _item(self, item: Item) -> str:
-        if isinstance(item, Leaf):
+        if isinstance(item, LeafItem):
             return self._leaf(item)
-        if isinstance(item, Join):
+        if isinstance(item, JoinItem):
             return self._join(item)
-        if isinstance(item, Group):
+        if isinstance(item, GroupItem):
             around, self._scope = self._scope, self.names.groups.get(id(item), self._scope)
             lines = self._lines(item.items)
             self._scope = around
             return _label(item.label) + _braces(lines)
-        if isinstance(item, Call):
+        if isinstance(item, CallItem):
             return self._call(item)
         body = _braces(self._lines(item.rounds[0]))
         counter = f" as {item.counter}" if item.counter else ""
         return f"repeat {len(item.rounds)}{counter} {body}"
 
-    def _leaf(self, leaf: Leaf) -> str:
+    def _leaf(self, leaf: LeafItem) -> str:
         layer = leaf.layer
         start = ""
         current = self._current
@@ -136,7 +148,7 @@ class Writer:
             start = f"output {name}: {start}"
         return f"{start}{_label(label)}{self._layer(leaf, layer, current)}"
 
-    def _layer(self, leaf: Leaf, layer: Layer, current: str) -> str:
+    def _layer(self, leaf: LeafItem, layer: FlatLayer, current: str) -> str:
         taken = {v: "@" if v == current else self._reference(v) for v in layer.inputs}
         if layer.kind in OPERATORS:
             operands = [taken[v] for v in layer.inputs]
@@ -154,7 +166,7 @@ class Writer:
         words = [*references, *words] if layer.kind in JOINS else [*words, *references]
         return f"{layer.kind}({', '.join(words)})" if words else layer.kind
 
-    def _arguments(self, item: Leaf | Join, layer: Layer) -> list[str]:
+    def _arguments(self, item: LeafItem | JoinItem, layer: FlatLayer) -> list[str]:
         """The arguments that differ from their defaults, those that are required by position."""
         if layer.kind not in LAYERS:
             return []
@@ -168,14 +180,14 @@ class Writer:
             words.append(text if declared.required else f"{declared.name} = {text}")
         return words
 
-    def _value(self, item: Leaf | Join | Call, name: str, value: object) -> str:
+    def _value(self, item: LeafItem | JoinItem | CallItem, name: str, value: object) -> str:
         if isinstance(value, Outside) and (id(item), name) not in self._expressions:
             return self._reference(value.value, self._current)
         if isinstance(value, Tied):
             return value.text(self.names.path(value.owner.output, self._scope))
         return self._expressions.get((id(item), name)) or value_text(value)
 
-    def _join(self, join: Join) -> str:
+    def _join(self, join: JoinItem) -> str:
         """A join with its arms; `residual` for a sum with the value itself or a projection."""
         start = self._current
         arms, kind = join.arms, join.layer.kind
@@ -183,7 +195,7 @@ class Writer:
         head = f"{kind}({', '.join(words)})" if words else kind
         sizes = [len(arm) for arm in arms]
         first = next((arm[0] for arm in arms if arm), None)
-        is_source = isinstance(first, Leaf) and first.layer.kind in ("param", "const")
+        is_source = isinstance(first, LeafItem) and first.layer.kind in ("param", "const")
         if kind == "add" and len(arms) == 2 and min(sizes) == 0 < max(sizes) and not is_source:
             self._current = start
             return "residual " + _braces(self._lines(next(arm for arm in arms if arm)))
@@ -197,7 +209,7 @@ class Writer:
         self._current = start
         return "\n".join(self._lines(arm))
 
-    def _call(self, call: Call) -> str:
+    def _call(self, call: CallItem) -> str:
         words = []
         for name, default in call.block.parameters.items():
             value = call.args[name]

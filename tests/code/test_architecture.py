@@ -360,6 +360,7 @@ def test_check_loads_only_what_it_uses() -> None:
     commands = {m[1] for m in modules if m[0] == "commands" and m[1:]}
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
     declaring |= {"arguments", "look_arguments", "page_arguments", "options", "parser"}
+    declaring |= {"import_arguments"}
     assert declaring | {"check", "common", "output", "table"} == commands
     assert {"table", "rows", "columns", "options"} == {
         m[1] for m in modules if m[0] == "draw" and m[1:]
