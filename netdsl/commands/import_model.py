@@ -52,7 +52,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _name(output: str) -> str:
-    return "<imported>" if output == STANDARD_OUTPUT else output
+    if output == STANDARD_OUTPUT:
+        return "<imported>"
+    return output
 
 
 def _write_weights(imported: Imported, path: Path) -> None:

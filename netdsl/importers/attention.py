@@ -147,9 +147,13 @@ def _masked(graph: Foreign, node: ForeignNode) -> tuple[str, bool, str, str] | N
     if low is not None and low <= HIDDEN:
         if condition in graph.stored:
             hides = _is_causal(graph, condition, hides=True)
-            return (no, True, "", "") if hides else None
+            if hides:
+                return (no, True, "", "")
+            return None
         source = _unsqueezed(graph, condition)
-        return (no, False, "", source) if source else (no, False, condition, "")
+        if source:
+            return (no, False, "", source)
+        return (no, False, condition, "")
     low = number(graph, no)
     if low is not None and low <= HIDDEN and _is_causal(graph, condition, shown=True):
         return yes, True, "", ""
@@ -160,7 +164,9 @@ def _unsqueezed(graph: Foreign, condition: str) -> str:
     """The keys' padding of which a mask is a copy for all heads and queries."""
     node = graph.made_by(condition, "Unsqueeze", "Reshape")
     shape = graph.shape(node.input(0)) if node is not None else None
-    return node.input(0) if node is not None and shape is not None and len(shape) == 2 else ""
+    if node is not None and shape is not None and len(shape) == 2:
+        return node.input(0)
+    return ""
 
 
 def _is_causal(graph: Foreign, mask: str, *, hides: bool = False, shown: bool = False) -> bool:

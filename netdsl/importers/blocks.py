@@ -147,7 +147,9 @@ class _Parameters:
     def default(self, name: str) -> object:
         """The default of a parameter: its usual value, if a call has that."""
         usual = USUAL.get(name.rstrip("0123456789"))
-        return usual if usual in self.columns[name] else None
+        if usual in self.columns[name]:
+            return usual
+        return None
 
 
 def related(column: Column, values: Column, name: str) -> str | None:
@@ -313,7 +315,9 @@ def _described(members: list[GroupItem]) -> str:
     if "attention" in kinds:
         return "encoder_block"
     if "concat" in joins:
-        return "dense_layer" if any(not a for a in _arms(members[0])) else "branches"
+        if any(not a for a in _arms(members[0])):
+            return "dense_layer"
+        return "branches"
     if "add" in joins:
         return "residual_block"
     if "mul" in joins:

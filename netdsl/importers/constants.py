@@ -115,7 +115,9 @@ class Constants:
             return {node.output[0]: self._renamed(node)}
         if node.op_type == "Constant":
             array = _evaluate(node, {}, self.opsets)
-            return None if array is None else {node.output[0]: _ready(array[0])}
+            if array is None:
+                return None
+            return {node.output[0]: _ready(array[0])}
         types = [self.types.get(name) for name in node.output if name]
         if None in types or node.domain not in ("", "ai.onnx"):
             return None
@@ -142,7 +144,9 @@ class Constants:
     def _source(self, node: onnx.NodeProto) -> str:
         """The name of the one tensor with axes from which a constant is computed."""
         names = {self.stored[n].name for n in node.input if n and self.stored[n].dtype == "float32"}
-        return names.pop() if len(names) == 1 else ""
+        if len(names) == 1:
+            return names.pop()
+        return ""
 
     def _is_for_samples(self, node: onnx.NodeProto) -> bool:
         """Whether a node repeats numbers for each sample, such as a learned token."""

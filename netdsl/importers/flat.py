@@ -52,7 +52,9 @@ class Tied:
 
     def text(self, path: str) -> str:
         """A reference to the weight; `path` is that of the layer."""
-        return f"@{path}.{self.key}" if self.key else f"@{path}"
+        if self.key:
+            return f"@{path}.{self.key}"
+        return f"@{path}"
 
 
 @dataclass(slots=True, eq=False)

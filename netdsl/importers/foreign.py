@@ -111,7 +111,9 @@ class Foreign:
 
     def above(self, node: ForeignNode | None, index: int, *kinds: str) -> ForeignNode | None:
         """The node that makes an input of a node, if there is one of one of the kinds."""
-        return self.made_by(node and node.input(index), *kinds)
+        if node is None:
+            return None
+        return self.made_by(node.input(index), *kinds)
 
     def only_user(self, value: str) -> ForeignNode | None:
         """The one node that takes a value, if nothing else does."""

@@ -92,8 +92,8 @@ def replacement(node: ForeignNode, kind: str, *inputs: str, **attributes: object
     return ForeignNode(kind, node.name, list(inputs), [node.output], attributes, node.scope)
 
 
-def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
-    """`x / 2 (1 + erf(x / sqrt(2)))`."""
+def _gated(graph: Foreign, node: ForeignNode, kind: str) -> tuple[str, ForeignNode] | None:
+    """The x and the function f of `x / 2 (1 + f(...))`."""
     parts = product(graph, node)
     if parts is None or not near(parts[0], 0.5):
         return None
@@ -101,9 +101,16 @@ def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     plus = with_number(graph, other, "Add")
     if plus is None or plus[1] != 1:
         return None
-    erf = graph.made_by(plus[0], "Erf")
-    if erf is None:
+    function = graph.made_by(plus[0], kind)
+    return function and (x, function)
+
+
+def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
+    """`x / 2 (1 + erf(x / sqrt(2)))`."""
+    found = _gated(graph, node, "Erf")
+    if found is None:
         return None
+    x, erf = found
     scale, inside = factors(graph, erf.input(0))
     if not near(scale, 1 / sqrt(2)) or inside != [x]:
         return None
@@ -112,16 +119,10 @@ def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
 
 def gelu_tanh(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     """`x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`."""
-    parts = product(graph, node)
-    if parts is None or not near(parts[0], 0.5):
+    found = _gated(graph, node, "Tanh")
+    if found is None:
         return None
-    _, x, other = parts
-    plus = with_number(graph, other, "Add")
-    if plus is None or plus[1] != 1:
-        return None
-    tanh = graph.made_by(plus[0], "Tanh")
-    if tanh is None:
-        return None
+    x, tanh = found
     scale, inside = factors(graph, tanh.input(0))
     total = graph.made_by(inside[0], "Add")
     if total is None or len(inside) > 1 or not near(scale, sqrt(2 / pi)) or x not in total.inputs:

@@ -92,6 +92,8 @@ def _substituted(text: str, call: CallItem, given: dict[str, str | None]) -> str
         if name not in call.args:
             return name
         own = given[name] or value_text(call.args[name])
-        return own if text == name or own.isidentifier() or own.isdecimal() else f"({own})"
+        if text == name or own.isidentifier() or own.isdecimal():
+            return own
+        return f"({own})"
 
     return re.sub(r"(?<![.\w])[A-Za-z_]\w*", argument, text)

@@ -54,9 +54,9 @@ def group_norm(graph: Foreign, node: ForeignNode) -> ForeignNode | None:
     old, new = graph.shape(parted.input(0)), graph.shape(product.output)
     inner = graph.shape(parted.output)
     plain = [graph.numbers(norm.input(i)) for i in (1, 2)]
-    if old is None or inner is None or old != new or None in map(type, plain):
+    if old is None or inner is None or old != new:
         return None
-    if not all((a == value).all() for a, value in zip(plain, (1, 0), strict=True)):
+    if not all(a is not None and (a == n).all() for a, n in zip(plain, (1, 0), strict=True)):
         return None
     channels = old[1]
     if not all(prod(graph.stored[v].shape) == channels for v in (scale, shift)):
@@ -85,7 +85,9 @@ def _flat(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1)
 
 
-def _scaled(graph: Foreign, node: ForeignNode, kind: str) -> tuple[ForeignNode | None, str | None]:
+def _scaled(
+    graph: Foreign, node: ForeignNode | None, kind: str
+) -> tuple[ForeignNode | None, str | None]:
     """The node and the stored tensor that a node of a kind combines."""
     if node is None or node.kind != kind:
         return None, None

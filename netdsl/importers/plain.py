@@ -80,7 +80,9 @@ def call(
     words += [f"{name} = {text}" for name, text in tied.items()]
     words += [f"{name} = {taken[value]}" for name, value in layer.tensors.items()]
     words = [*words, *references]
-    return f"{layer.kind}({', '.join(words)})" if words else layer.kind
+    if words:
+        return f"{layer.kind}({', '.join(words)})"
+    return layer.kind
 
 
 def arguments(kind: str, args: dict[str, object]) -> list[str]:
@@ -102,7 +104,9 @@ def value_text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return repr(int(value)) if value.is_integer() and abs(value) < 1e6 else repr(value)
+        if value.is_integer() and abs(value) < 1e6:
+            return repr(int(value))
+        return repr(value)
     if isinstance(value, tuple):
         if len(value) > 1 and all(type(v) is int and v >= 0 for v in value):
             return "x".join(map(str, value))

@@ -304,7 +304,10 @@ def nested(value: object) -> object:
     """Nested lists as tuples, with the shortest numbers."""
     if isinstance(value, list):
         return tuple(nested(v) for v in value)
-    return value if isinstance(value, int) else short(float(value))  # type: ignore[arg-type]
+    if isinstance(value, int):
+        return value
+    assert isinstance(value, float)
+    return short(value)
 
 
 def scale(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:

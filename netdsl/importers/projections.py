@@ -34,7 +34,9 @@ def scaled(graph: Foreign, node: ForeignNode) -> tuple[str, float] | None:
     """The value and the factor of a product or quotient with a number."""
     if node.kind == "Scale":
         factor = node.attributes["factor"]
-        return (node.input(0), factor) if isinstance(factor, float) else None
+        if isinstance(factor, float):
+            return (node.input(0), factor)
+        return None
     if node.kind not in ("Mul", "Div"):
         return None
     for i in (1, 0) if node.kind == "Mul" else (1,):
@@ -132,13 +134,15 @@ def _is_turned(node: ForeignNode) -> bool:
 
 def _matrix(graph: Foreign, node: ForeignNode) -> StoredTensor:
     stored = graph.stored[node.input(1)]
-    return stored if _is_turned(node) else stored.as_read(lambda a: a.T, stored.shape[::-1])
+    if _is_turned(node):
+        return stored
+    return stored.as_read(lambda a: a.T, stored.shape[::-1])
 
 
 def weights_of(
     graph: Foreign, projections: tuple[AttentionProjection, ...], out: ForeignNode
 ) -> dict[str, StoredTensor] | None:
-    """The weights under the names of PyTorch's `nn.MultiheadAttention`; None if it computes a bias."""
+    """The weights under the names of `nn.MultiheadAttention`; None if a bias is computed."""
     given = [node.input(2) for node in (*(p.node for p in projections), out)]
     if not all(name in graph.stored for name in given if name):
         return None

@@ -60,7 +60,9 @@ class Regions:
         for user in (user for value in values for user in self.users.get(value, ())):
             number = self.order[id(user)]
             found = number if found < 0 else self._common(found, number)
-        return exit_ if found < 0 else found
+        if found < 0:
+            return exit_
+        return found
 
     def _common(self, a: int, b: int) -> int:
         while a != b:
@@ -182,7 +184,9 @@ class Regions:
                 waiting += maker.taken
             members -= set(arm)
             arms.append(sorted(arm.values(), key=lambda layer: self.order[id(layer)]))
-        return arms if not members else None
+        if not members:
+            return arms
+        return None
 
     def _is_long(self, join: FlatLayer, arms: list[list[FlatLayer]]) -> bool:
         """Whether a reference to the value reads better than an empty arm beside a long one."""

@@ -67,7 +67,9 @@ def operand(node: ForeignNode, graph: Foreign, index: int, name: str) -> tuple[i
     """Integers that old versions have as an attribute, and new ones as a constant input."""
     if name in node.attributes:
         value = node.attributes[name]
-        return (value,) if isinstance(value, int) else integers(node, name)
+        if isinstance(value, int):
+            return (value,)
+        return integers(node, name)
     if not node.input(index):
         return None
     array = graph.numbers(node.input(index))
@@ -126,7 +128,9 @@ def short(value: float) -> float:
 
 def brief(sizes: Sequence[int]) -> int | tuple[int, ...]:
     """One number if all sizes are equal."""
-    return sizes[0] if len(set(sizes)) == 1 else tuple(sizes)
+    if len(set(sizes)) == 1:
+        return sizes[0]
+    return tuple(sizes)
 
 
 def single(node: ForeignNode, kind: str, /, **args: object) -> list[FlatLayer]:

@@ -104,7 +104,9 @@ class Scopes:
         def part(item: Item) -> str:
             assert isinstance(item, (LeafItem, JoinItem))
             scope = item.scope or ()
-            return scope[depth] if len(scope) > depth and scope[:depth] == prefix else ""
+            if len(scope) > depth and scope[:depth] == prefix:
+                return scope[depth]
+            return ""
 
         grouped: list[Item] = []
         for label, run in groupby(items, part):

@@ -83,7 +83,9 @@ def _at(
     def fixed(axis: int, size: int | str) -> int:
         if isinstance(size, int):
             return size
-        return BATCH if axis == 0 else sizes[size]
+        if axis == 0:
+            return BATCH
+        return sizes[size]
 
     shapes = {k: tuple(fixed(i, s) for i, s in enumerate(v)) for k, v in inputs.items()}
     graph = model.foreign(shapes)

@@ -139,7 +139,9 @@ def flatten(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     rank = len(shape_of(graph, node.input(0)))
     axis = integer(node, "axis", 1)
     require(axis % rank == 1 if rank > 1 else axis == 1, f"its axis is {axis}")
-    return node.input(0) if rank == 2 else single(node, "flatten")
+    if rank == 2:
+        return node.input(0)
+    return single(node, "flatten")
 
 
 def reshape(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:

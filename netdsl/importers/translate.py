@@ -242,7 +242,9 @@ def _output_name(name: str, number: int, count: int) -> str:
     """The name of an output; a number that an exporter gave is no name."""
     plain = _identifier(name)
     if plain.startswith("x_") or "/" in name:
-        return "output" if count == 1 else f"output{number}"
+        if count == 1:
+            return "output"
+        return f"output{number}"
     return plain
 
 

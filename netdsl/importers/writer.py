@@ -164,7 +164,9 @@ class Writer:
             text = self._expressions.get((id(leaf), name)) or self._reference(value, current)
             words.append(f"{name} = {text}")
         words = [*references, *words] if layer.kind in JOINS else [*words, *references]
-        return f"{layer.kind}({', '.join(words)})" if words else layer.kind
+        if words:
+            return f"{layer.kind}({', '.join(words)})"
+        return layer.kind
 
     def _arguments(self, item: LeafItem | JoinItem, layer: FlatLayer) -> list[str]:
         """The arguments that differ from their defaults, those that are required by position."""
@@ -222,11 +224,15 @@ class Writer:
         return f"{_label(call.label)}{call.block.name}{listed}"
 
     def _reference(self, value: str, current: str = "") -> str:
-        return "@" if value == current else f"@{self.names.path(value, self._scope)}"
+        if value == current:
+            return "@"
+        return f"@{self.names.path(value, self._scope)}"
 
 
 def _label(label: str) -> str:
-    return f"{quoted(label)}: " if label else ""
+    if label:
+        return f"{quoted(label)}: "
+    return ""
 
 
 def _braces(lines: list[str]) -> str:
