@@ -102,7 +102,9 @@ def _gated(graph: Foreign, node: ForeignNode, kind: str) -> tuple[str, ForeignNo
     if plus is None or plus[1] != 1:
         return None
     function = graph.made_by(plus[0], kind)
-    return function and (x, function)
+    if function is None:
+        return None
+    return x, function
 
 
 def gelu_erf(graph: Foreign, node: ForeignNode) -> ForeignNode | None:

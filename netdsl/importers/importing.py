@@ -53,8 +53,8 @@ class Imported(NamedTuple):
         return [
             name
             for node in self.compiled.graph.nodes
-            for name in node.tensors()
-            if name not in own and not name.endswith(COUNTER) and node.op.kind != "const"
+            for name, param in node.tensors().items()
+            if name not in own and not (param.tied or param.is_constant or name.endswith(COUNTER))
         ]
 
 
@@ -70,7 +70,7 @@ def import_onnx(
     model = OnnxModel(path)
     graph, flat, sizes = translated(model, inputs, partial=partial)
     if not flat.layers:
-        raise NetdslError("nothing-imported", f"no node of {path} could be imported")
+        raise NetdslError("unsupported-operator", f"no node of {path} can be imported")
     plain = compiled_text(plain_text(flat), name)
     text, compiled, layers = _written(model, flat, plain, name)
     return Imported(text, compiled, flat, layers, model, graph, sizes)

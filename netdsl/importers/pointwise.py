@@ -141,7 +141,8 @@ def instance_norm(node: ForeignNode, graph: Foreign) -> list[FlatLayer]:
     """`InstanceNormalization`; scales of 1 and shifts of 0 are no weights."""
     scale, shift = weight(node, graph, 1, "scale"), weight(node, graph, 2, "shift")
     layer = single(node, "instancenorm", eps=number(node, "epsilon", 1e-5))[0]
-    if not (_all(scale, 1) and _all(shift, 0)):
+    learned = is_learned(scale) or is_learned(shift)
+    if learned or not (_all(scale, 1) and _all(shift, 0)):
         layer.args["affine"] = True
         layer.weights = {"weight": scale, "bias": shift}
     return [layer]

@@ -34,7 +34,7 @@ def prove(imported: Imported, seed: int = 0) -> Report:
 
     Each layer runs in double precision on the values that the original in onnxruntime gives to it,
     and the original's result must be within the bounds of `verify`. Raises `NetdslError` with the
-    code `import-differs` and the first layer that differs, or if the original cannot run.
+    code `values-differ` and the first layer that differs, or if the original cannot run.
     """
     graph = imported.compiled.graph
     first = imported.graph.types[imported.graph.inputs[0]]
@@ -51,7 +51,7 @@ def prove(imported: Imported, seed: int = 0) -> Report:
                 if difference is not None:
                     raise _differs(imported, step, difference)
     except StepError as error:
-        raise NetdslError("import-differs", f"PyTorch fails: {error.cause}") from error
+        raise NetdslError("back-end-fails", f"PyTorch fails: {error.cause}") from error
     return report
 
 
@@ -90,7 +90,7 @@ def _differs(imported: Imported, step: Step, difference: Difference) -> NetdslEr
     layer = imported.layers[step.node.name]
     name = layer.node.name or layer.node.output
     return NetdslError(
-        "import-differs",
+        "values-differ",
         f"the node `{name}` ({layer.node.kind}) of the original and the layer `{step.node.name}`"
         f" ({step.node.op.kind}) differ",
         notes=difference.notes,
