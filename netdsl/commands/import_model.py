@@ -72,24 +72,23 @@ def _write_weights(imported: Imported, path: Path) -> None:
 
 def _print(arguments: argparse.Namespace, imported: Imported, report: Report) -> None:
     """Print the figures of the net and of the comparison."""
+    from netdsl.verify import LIMIT
+
     totals = imported.compiled.costs.totals()
-    lines = imported.text.count("\n")
     graph = imported.compiled.graph
-    say(
-        f"{arguments.output}: {graph.name}, {counted(len(graph.nodes), 'layer')} in"
-        f" {counted(lines, 'line')}, {totals.params:,} parameters, {totals.macs:,} MACs"
-        if isinstance(totals.macs, int)
-        else f"{arguments.output}: {graph.name}, {counted(len(graph.nodes), 'layer')} in"
-        f" {counted(lines, 'line')}, {totals.params:,} parameters"
-    )
+    layers, lines = counted(len(graph.nodes), "layer"), counted(imported.text.count("\n"), "line")
+    figures = f"{totals.params:,} parameters"
+    if isinstance(totals.macs, int):
+        figures += f", {totals.macs:,} MACs"
+    say(f"{arguments.output}: {graph.name}, {layers} in {lines}, {figures}")
     for missing in imported.missing():
         note(f"the model has no tensor for `{missing}`")
-    share = ""
+    agreement = f"proof: {counted(report.comparisons, 'layer')} agree with the original"
     if report.worst_node:
-        share = (
+        agreement += (
             f"; largest error: layer `{report.worst_node}` ({report.worst_kind}),"
-            f" {report.worst:.2g} of the 16 units of rounding allowed"
+            f" {report.worst:.2g} of the {LIMIT:g} units of rounding allowed"
         )
-    say(f"proof: {counted(report.comparisons, 'layer')} agree with the original{share}")
+    say(agreement)
     if arguments.weights:
         say(f"{arguments.weights}: {counted(len(imported.weights()), 'tensor')}")

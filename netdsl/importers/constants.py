@@ -162,7 +162,7 @@ class Constants:
         if node.op_type != "Gather" or any(a.name == "axis" and a.i for a in node.attribute):
             return False
         table, rows = (self.stored[name] for name in node.input)
-        is_short = prod(rows.shape) <= LOOKED_UP
+        is_short = prod(rows.shape) <= LOOKED_UP * self.batch
         return (
             table.dtype == "float32" and len(table.shape) == 2 and 0 < len(rows.shape) and is_short
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 JOINS = ("add", "mul", "max", "sub", "concat")
 OPERATORS = ("+", "-", "*", "/", "**")
+MOST_SIZES = 8  # numbers that are written with `x` between them
 PAIR = 2  # a name of layers or a size with more parts is written as sizes, 3x3
 
 
@@ -108,7 +109,7 @@ def value_text(value: object) -> str:
             return repr(int(value))
         return repr(value)
     if isinstance(value, tuple):
-        if len(value) > 1 and all(type(v) is int and v >= 0 for v in value):
+        if 1 < len(value) <= MOST_SIZES and all(type(v) is int and v >= 0 for v in value):
             return "x".join(map(str, value))
         if value and all(isinstance(v, tuple) and len(v) == PAIR for v in value):
             return f"[{', '.join(f'({a}, {b})' for a, b in value)}]"

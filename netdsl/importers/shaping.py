@@ -115,9 +115,10 @@ def _embedding(node: ForeignNode, graph: Foreign, table: StoredTensor) -> list[F
     layer = FlatLayer("embedding", node.output, [node.input(1)], node)
     layer.args = {"n": table.shape[0], "dim": table.shape[1]}
     layer.weights["weight"] = table
-    rows = graph.numbers(node.input(1))
-    if rows is None:
+    stored = graph.stored.get(node.input(1))
+    if stored is None:
         return [layer]
+    rows = stored.read()
     batch = batch_of(graph)
     if rows.ndim > 1 and rows.shape[0] in (1, batch) and (rows == rows[:1]).all():
         rows = rows[0]

@@ -14,6 +14,7 @@ from netdsl.importers.importing import import_onnx
 from netdsl.ir.types import subs
 from netdsl.library import library_names
 from netdsl.verify.imported import prove
+from netdsl.weights.checkpoints import tensors_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,32 +25,21 @@ if TYPE_CHECKING:
 OTHERWISE = {
     "kernels:Sizes": "three of its layers have no use, so they are dropped",
     "lenet5:LeNet5Original": "its connections between maps become a full kernel with zeros",
-    "swin:FashionSwin": "its tables of position biases become the biases that they give",
-    "swin:SwinT": "its tables of position biases become the biases that they give",
-    "swin:SwinS": "its tables of position biases become the biases that they give",
-    "swin:SwinB": "its tables of position biases become the biases that they give",
-    "swin:SwinL": "its tables of position biases become the biases that they give",
+    "swin:FashionSwin": "its constant masks become learned tensors",
+    "swin:SwinT": "its constant masks become learned tensors",
+    "swin:SwinS": "its constant masks become learned tensors",
+    "swin:SwinB": "its constant masks become learned tensors",
+    "swin:SwinL": "its constant masks become learned tensors",
 }
 LARGE = 60_000_000  # parameters of nets that take minutes
 NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
-QUICK = {
-    "alexnet:AlexNet": False,
-    "bert:BERTTiny": True,
-    "convnetjs:ConvNetJS": True,
-    "experiments:Norm": True,
-    "experiments:ResShallow": True,
-    "gpt:ByteGPT": True,
-    "graphnet:GCN": True,
-    "kernels:RGB": True,
-    "lenet5:LeNet5": True,
-    "neocognitron:Neocognitron": True,
-    "perceptron:Perceptron": True,
-    "resnet:CifarResNet20": True,
-    "squeezenet:SqueezeNet1_1": True,
-    "vae:VAE": True,
-    "vit:FashionViT": True,
-    "yolo:YOLOv3Tiny": True,
-}
+QUICK = set(
+    """
+    bert:BERTTiny convnetjs:ConvNetJS experiments:Norm experiments:ResShallow gpt:ByteGPT
+    graphnet:GCN kernels:RGB lenet5:LeNet5 neocognitron:Neocognitron perceptron:Perceptron
+    resnet:CifarResNet20 squeezenet:SqueezeNet1_1 vae:VAE vit:FashionViT yolo:YOLOv3Tiny
+    """.split()
+)
 
 
 def imported_again(spec: str, path: Path) -> Imported:
@@ -67,7 +57,7 @@ def _figures(net: netdsl.Net) -> tuple[int, int]:
 
 
 def _marked(spec: str) -> object:
-    marks = [] if QUICK.get(spec) else [pytest.mark.slow]
+    marks = [] if spec in QUICK else [pytest.mark.slow]
     return pytest.param(spec, marks=marks)
 
 
@@ -89,8 +79,8 @@ def test_deep_nets_are_short_texts(tmp_path: Path) -> None:
     """A ResNet with 56 layers is not longer than one with 20, and its weights have their names."""
     long, short = (imported_again(f"resnet:CifarResNet{n}", tmp_path) for n in (56, 20))
     assert long.text.count("\n") == short.text.count("\n") <= 30
-    own = {n for node in netdsl.load("resnet:CifarResNet56")._compiled.graph.nodes for n in node.tensors()}
-    assert own == {n for node in long.compiled.graph.nodes for n in node.tensors()}
+    own = netdsl.load("resnet:CifarResNet56")._compiled.graph
+    assert set(tensors_of(own)) == set(tensors_of(long.compiled.graph))
 
 
 def test_open_sizes_stay_open(tmp_path: Path) -> None:

@@ -106,7 +106,13 @@ def test_decomposed_layers_are_recognised(tmp_path: Path) -> None:
     """Each of these is one layer again."""
     texts = {name: imported(name, tmp_path)[1].text for name in ("shuffle", "norms", "mobilenet")}
     assert "channel_shuffle(2)" in texts["shuffle"]
-    for layer in ("groupnorm(2)", "instancenorm(affine = true)", "mish", "lrn(n = 3)", "pixel_shuffle(2)"):
+    for layer in (
+        "groupnorm(2)",
+        "instancenorm(affine = true)",
+        "mish",
+        "lrn(n = 3)",
+        "pixel_shuffle(2)",
+    ):
         assert layer in texts["norms"]
     assert "hard_swish" in texts["mobilenet"]
     assert "hard_sigmoid" in texts["mobilenet"]

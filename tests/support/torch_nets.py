@@ -212,11 +212,11 @@ class Shuffle(nn.Module):
 class Recurrent(nn.Module):
     """An embedding, a recurrent layer, and scores for each step or for the last one."""
 
-    def __init__(self, kind: type[nn.RNNBase], *, last: bool = False, **options: object) -> None:
+    def __init__(self, rnn: nn.RNNBase, *, last: bool = False) -> None:
         super().__init__()
         self.emb = nn.Embedding(30, 8)
-        self.rnn = kind(8, 12, batch_first=True, **options)
-        self.fc = nn.Linear(24 if options.get("bidirectional") else 12, 4)
+        self.rnn = rnn
+        self.fc = nn.Linear(rnn.hidden_size * (1 + rnn.bidirectional), 4)
         self.last = last
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
@@ -271,8 +271,10 @@ CASES = {
     "unet": Case(UNet, _picture()),
     "shuffle": Case(lambda: nn.Sequential(*(Shuffle() for _ in range(3))), _picture(8)),
     "norms": Case(_norms, _picture()),
-    "lstm": Case(lambda: Recurrent(nn.LSTM), _words),
-    "bilstm": Case(lambda: Recurrent(nn.LSTM, bidirectional=True, num_layers=2), _words),
-    "gru": Case(lambda: Recurrent(nn.GRU, last=True), _words),
+    "lstm": Case(lambda: Recurrent(nn.LSTM(8, 12, batch_first=True)), _words),
+    "bilstm": Case(
+        lambda: Recurrent(nn.LSTM(8, 12, 2, batch_first=True, bidirectional=True)), _words
+    ),
+    "gru": Case(lambda: Recurrent(nn.GRU(8, 12, batch_first=True), last=True), _words),
     "siamese": Case(Siamese, lambda: (torch.randn(1, 1, 16, 16), torch.randn(1, 1, 16, 16))),
 }
