@@ -10,6 +10,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError
@@ -30,6 +31,7 @@ CLEANS_UP = (
     "data",
     "draw",
     "fmt",
+    "import",
     "look",
     "page",
     "train",
@@ -38,6 +40,8 @@ CLEANS_UP = (
 PATIENT = ("compare", "train", "view")  # they save the state of a training, however long that takes
 # A signal ends these at once: there is nothing to clean up.
 UNWATCHED = ("check", "completion", "diff", "explain", "help", "layers", "lsp", "nets", "runs")
+
+MODULES = MappingProxyType({"import": "import_model"})  # where the name of a command is no module's
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -124,7 +128,8 @@ def _is_one_of_many() -> bool:
 
 def _module_of(arguments: argparse.Namespace) -> ModuleType:
     """The module that runs a command; it is imported only now, so that `check` starts quickly."""
-    return import_module(f"netdsl.commands.{arguments.command}")
+    name = MODULES.get(arguments.command, arguments.command)
+    return import_module(f"netdsl.commands.{name}")
 
 
 def _perform(arguments: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ DEFAULTS = {
     "decoded_bytes": 1 << 30,  # of the pictures of a dataset that stay in memory
     "model_nodes": 20_000,  # of an ONNX model, with its function calls expanded
     "model_steps": 100_000_000,  # nodes that an ONNX model runs, including repeats in loops
+    "model_bytes": 1 << 33,  # of the file of an ONNX model to import
     "model_depth": 100,  # nested functions and bodies of an ONNX model
 }
 MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be set above this

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.commands.diff_arguments import DIFF_COMMANDS
+from netdsl.commands.import_arguments import IMPORT_COMMANDS
 from netdsl.commands.look_arguments import LOOK_COMMANDS
 from netdsl.commands.model_arguments import MODEL_COMMANDS
 from netdsl.commands.options import (
@@ -299,6 +300,7 @@ COMMANDS: dict[str, Callable[[Add], None]] = {
     **DIFF_COMMANDS,
     "fmt": _fmt,
     **MODEL_COMMANDS,
+    **IMPORT_COMMANDS,
     **TRAINING_COMMANDS,
     **LOOK_COMMANDS,
     **PAGE_COMMANDS,

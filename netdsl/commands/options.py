@@ -28,6 +28,7 @@ QUIET = {
     "diff": "print only errors, and JSON if --format asks for it",
     "fmt": "print only errors, and what --diff or - asks for",
     "export": "print only errors",
+    "import": "print only errors",
     "verify": "print only errors, and JSON if --format asks for it",
     "run": "print only errors, and JSON if --format asks for it",
     "trace": "print only errors, and JSON if --format asks for it",

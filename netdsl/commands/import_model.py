@@ -1,0 +1,94 @@
+"""`netdsl import`: turns a model of another tool into a text, and proves that they are equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netdsl.commands.common import UsageError, parse_inputs, suffix_of
+from netdsl.commands.destinations import STANDARD_OUTPUT, destination
+from netdsl.commands.output import note, say
+from netdsl.files import check_replaceable, replacing
+from netdsl.words import counted
+
+if TYPE_CHECKING:
+    import argparse
+
+    from netdsl.importers.importing import Imported
+    from netdsl.verify import Report
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the text, and the weights if `--weights` names a file for them."""
+    _check(arguments)
+    from netdsl.importers.importing import import_onnx
+    from netdsl.verify.imported import prove
+
+    sizes = parse_inputs(arguments.input)
+    name, partial = _name(arguments.output), arguments.partial
+    imported = import_onnx(Path(arguments.model), name, sizes, partial=partial)
+    report = prove(imported)
+    if arguments.weights:
+        _write_weights(imported, Path(arguments.weights))
+    with destination(arguments.output, ".net") as path, replacing(path) as temporary:
+        temporary.write_text(imported.text, encoding="utf-8")
+    _print(arguments, imported, report)
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse wrong names of files before the work begins; raises `UsageError` and `OSError`."""
+    if suffix_of(arguments.model) != ".onnx":
+        raise UsageError(f"import reads .onnx models, found `{arguments.model}`")
+    if arguments.output != STANDARD_OUTPUT:
+        if suffix_of(arguments.output) != ".net":
+            raise UsageError(f"-o takes a name that ends in .net, found `{arguments.output}`")
+        check_replaceable(Path(arguments.output))
+    if arguments.weights:
+        if suffix_of(arguments.weights) != ".safetensors":
+            found = arguments.weights
+            raise UsageError(f"--weights takes a name that ends in .safetensors, found `{found}`")
+        check_replaceable(Path(arguments.weights))
+
+
+def _name(output: str) -> str:
+    if output == STANDARD_OUTPUT:
+        return "<imported>"
+    return output
+
+
+def _write_weights(imported: Imported, path: Path) -> None:
+    import numpy as np
+    import torch
+
+    from netdsl.weights.write import write_tensors
+
+    tensors = {
+        name: torch.from_numpy(np.array(stored.read()))
+        for name, stored in imported.weights().items()
+    }
+    write_tensors(path, tensors, {})
+
+
+def _print(arguments: argparse.Namespace, imported: Imported, report: Report) -> None:
+    """Print the figures of the net and of the comparison."""
+    from netdsl.verify import LIMIT
+
+    totals = imported.compiled.costs.totals()
+    graph = imported.compiled.graph
+    layers, lines = counted(len(graph.nodes), "layer"), counted(imported.text.count("\n"), "line")
+    figures = f"{totals.params:,} parameters"
+    if isinstance(totals.macs, int):
+        figures += f", {totals.macs:,} MACs"
+    say(f"{arguments.output}: {graph.name}, {layers} in {lines}, {figures}")
+    for missing in imported.missing():
+        note(f"the model has no tensor for `{missing}`")
+    agreement = f"proof: {counted(report.comparisons, 'layer')} agree with the original"
+    if report.worst_node:
+        agreement += (
+            f"; largest error: layer `{report.worst_node}` ({report.worst_kind}),"
+            f" {report.worst:.2g} of the {LIMIT:g} units of rounding allowed"
+        )
+    say(agreement)
+    if arguments.weights:
+        say(f"{arguments.weights}: {counted(len(imported.weights()), 'tensor')}")

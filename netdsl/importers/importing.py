@@ -1,0 +1,100 @@
+"""Imports a model: reads it, recognises its layers, and writes and compiles the text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.driver import compile_picked, program_of
+from netdsl.errors import NetdslError
+from netdsl.importers.folded import folded_text
+from netdsl.importers.matching import MismatchError, in_order, matched
+from netdsl.importers.onnx_reader import OnnxModel
+from netdsl.importers.plain import plain_text
+from netdsl.importers.settings import translated
+from netdsl.ir.op import COUNTER
+from netdsl.layout.format import format_source
+from netdsl.source import SourceFile, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from netdsl.driver import Compiled
+    from netdsl.importers.flat import Flat, FlatLayer
+    from netdsl.importers.foreign import Foreign, StoredTensor
+
+
+class Imported(NamedTuple):
+    """A model as a text.
+
+    `layers` has the original of each layer, by its name in the text. `sizes` are the numbers that
+    the open sizes have in `graph`.
+    """
+
+    text: str
+    compiled: Compiled
+    flat: Flat
+    layers: dict[str, FlatLayer]
+    original: OnnxModel
+    graph: Foreign
+    sizes: dict[str, int]
+
+    def weights(self) -> dict[str, StoredTensor]:
+        """The tensors of the model, by their names in the text."""
+        tensors: dict[str, StoredTensor] = {}
+        for node in self.compiled.graph.nodes:
+            for key, stored in self.layers[node.name].weights.items():
+                tensors.setdefault(node.tensor_name(key), stored)
+        return tensors
+
+    def missing(self) -> list[str]:
+        """The tensors of the text that the model does not have."""
+        own = self.weights()
+        return [
+            name
+            for node in self.compiled.graph.nodes
+            for name, param in node.tensors().items()
+            if name not in own and not (param.tied or param.is_constant or name.endswith(COUNTER))
+        ]
+
+
+def import_onnx(
+    path: Path, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool = False
+) -> Imported:
+    """The text of an ONNX model; raises `NetdslError`.
+
+    `name` is the file that the text is for. `inputs` are sizes without the batch for the inputs
+    whose sizes the model leaves open, by their names; an empty name is the first input. With
+    `partial`, nodes that cannot be imported become comments.
+    """
+    model = OnnxModel(path)
+    graph, flat, sizes = translated(model, inputs, partial=partial)
+    if not flat.layers:
+        raise NetdslError("unsupported-operator", f"no node of {path} can be imported")
+    plain = compiled_text(plain_text(flat), name)
+    text, compiled, layers = _written(model, flat, plain, name)
+    return Imported(text, compiled, flat, layers, model, graph, sizes)
+
+
+def _written(
+    model: OnnxModel, flat: Flat, plain: Compiled, name: str
+) -> tuple[str, Compiled, dict[str, FlatLayer]]:
+    """The text that reads best among those that describe the same net as `plain`."""
+    comment = f"Imported from {printable(model.path.name)}."
+    expects = [f"expect params == {plain.costs.totals().params:_}"]
+    for blocks in (True, False):
+        try:
+            raw = folded_text(flat, comment, expects, blocks=blocks)
+            text = format_source(SourceFile(name, raw))
+            compiled = compiled_text(text, name)
+            return text, compiled, matched(compiled.graph, plain.graph, flat)
+        except (NetdslError, MismatchError):
+            continue  # the next text has fewer constructs, and the last one has none
+    text = format_source(SourceFile(name, plain_text(flat)))
+    compiled = compiled_text(text, name)
+    return text, compiled, in_order(compiled.graph, flat)
+
+
+def compiled_text(text: str, name: str) -> Compiled:
+    """The net of a text that the importer wrote; raises `NetdslError`."""
+    return compile_picked(program_of(SourceFile(name, text)), None)

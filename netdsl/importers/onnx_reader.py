@@ -1,0 +1,197 @@
+"""Reads ONNX models as foreign graphs. A file that cannot be read gives one diagnostic."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import AttributeProto, numpy_helper
+from onnx.inliner import inline_local_functions
+
+from netdsl.errors import NetdslError
+from netdsl.importers.constants import Constants, dtype_name
+from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor
+from netdsl.limits import limit, raise_help
+from netdsl.runtime.expansion import check_work
+from netdsl.runtime.external import check_external
+from netdsl.source import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+BATCH = 3  # samples, if the model takes any number of them
+STANDARD = ("", "ai.onnx")
+
+
+class OnnxModel:
+    """An ONNX model whose file is safe to read.
+
+    `inputs` are its inputs with their sizes; a text is the name of an open one, and axis 0 is the
+    batch. `outputs` are the names of its outputs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.model = _loaded(path)
+        _check_versions(self.model, path)
+        graph = self.model.graph
+        tensors = {t.name: t for t in graph.initializer}
+        self.stored = {name: _stored(tensor, path.parent) for name, tensor in tensors.items()}
+        self.inputs = {
+            value.name: _sizes(value, path) for value in graph.input if value.name not in tensors
+        }
+        self.outputs = [value.name for value in graph.output]
+
+    def foreign(self, sizes: Mapping[str, tuple[int, ...]]) -> Foreign:
+        """The graph with these shapes of the inputs; raises `NetdslError`."""
+        try:
+            constants = Constants(self.model, self.stored, sizes)
+        except onnx.shape_inference.InferenceError as error:
+            raise _bad(self.path, str(error)) from None
+        nodes = [_node(n) for n in constants.nodes]
+        name = self.model.graph.name or self.path.stem
+        opened = {
+            k: {i: s for i, s in enumerate(v) if isinstance(s, str)} for k, v in self.inputs.items()
+        }
+        return Foreign(
+            name, list(self.inputs), self.outputs, nodes, constants.types, constants.stored, opened
+        )
+
+
+def _loaded(path: Path) -> onnx.ModelProto:
+    """The model without the data in other files; raises `NetdslError`."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise NetdslError("file-not-found", f"{path}: {error.strerror}") from None
+    if not path.is_file():
+        raise NetdslError("not-a-file", f"{path} is not a file")
+    if size > limit("model_bytes"):
+        raise NetdslError(
+            "model-too-large", f"{path} has {size:,} bytes", help=raise_help("model_bytes")
+        )
+    check_work(path)
+    check_external(path)
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except DecodeError as error:
+        raise NetdslError(
+            "corrupt-model", f"{path} is not a complete ONNX model: {error}", help="copy it again"
+        ) from None
+    if not model.HasField("graph") or not model.graph.node:
+        raise NetdslError("corrupt-model", f"{path} is not an ONNX model: it has no nodes")
+    if model.functions:
+        model = inline_local_functions(model)
+    return model
+
+
+def _check_versions(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse a version that is newer than the package onnx, or that has no number."""
+    newest = onnx.defs.onnx_opset_version()
+    for opset in model.opset_import:
+        if opset.domain in STANDARD and not 7 <= opset.version <= newest:
+            raise NetdslError(
+                "bad-model",
+                f"{path} has opset {opset.version}; netdsl imports opsets 7 to {newest}",
+                help="convert it with `onnx.version_converter.convert_version`",
+            )
+    names = [output for node in model.graph.node for output in node.output if output]
+    if len(names) != len(set(names)):
+        raise _bad(path, "two nodes make a value of the same name")
+    made = {t.name for t in model.graph.initializer} | {v.name for v in model.graph.input}
+    for node in model.graph.node:
+        missing = [name for name in node.input if name and name not in made]
+        if missing:
+            where = f"the node `{printable(node.name)}` ({printable(node.op_type)}) takes"
+            raise _bad(path, f"{where} `{printable(missing[0])}`, which no node before it makes")
+        made.update(node.output)
+    lost = [value.name for value in model.graph.output if value.name not in made]
+    if lost:
+        raise _bad(path, f"no node makes the output `{printable(lost[0])}`")
+
+
+def _bad(path: Path, fact: str) -> NetdslError:
+    return NetdslError("bad-model", f"{path} is not a valid ONNX model: {fact[:300]}")
+
+
+def _sizes(value: onnx.ValueInfoProto, path: Path) -> tuple[int | str, ...]:
+    tensor = value.type.tensor_type
+    if not tensor.HasField("shape"):
+        raise _bad(path, f"the input `{printable(value.name)}` has no shape")
+    sizes: list[int | str] = []
+    for i, dim in enumerate(tensor.shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value > 0:
+            sizes.append(dim.dim_value)
+        else:
+            sizes.append(dim.dim_param or f"{value.name}_{i}")
+    return tuple(sizes)
+
+
+def _stored(tensor: onnx.TensorProto, folder: Path) -> StoredTensor:
+    shape = tuple(tensor.dims)
+    if prod(shape) < 0 or min(shape, default=0) < 0:
+        raise NetdslError("corrupt-model", f"`{printable(tensor.name)}` has a negative size")
+    return StoredTensor(
+        tensor.name,
+        shape,
+        dtype_name(tensor.data_type),
+        lambda: numpy_helper.to_array(tensor, str(folder)),
+    )
+
+
+def _node(proto: onnx.NodeProto) -> ForeignNode:
+    kind = proto.op_type
+    if proto.domain not in STANDARD:
+        kind = f"{proto.domain}.{kind}"
+    attributes = {a.name: _attribute(a) for a in proto.attribute}
+    return ForeignNode(
+        kind, proto.name, list(proto.input), list(proto.output), attributes, _scope(proto)
+    )
+
+
+def _attribute(attribute: AttributeProto) -> object:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    if attribute.type in (AttributeProto.INTS, AttributeProto.FLOATS):
+        return tuple(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def _scope(proto: onnx.NodeProto) -> tuple[str, ...]:
+    """The path of the module that a node came from, as PyTorch's two exporters record it.
+
+    The old one names nodes `/layer1/layer1.0/conv1/Conv`, where each part repeats the path of a
+    container. The new one stores the paths from the module down in the node's metadata.
+    """
+    for entry in proto.metadata_props:
+        if entry.key == "pkg.torch.onnx.name_scopes":
+            return _from_metadata(entry.value)
+    if not proto.name.startswith("/"):
+        return ()
+    *parts, _ = proto.name[1:].split("/")
+    path: list[str] = []
+    for part in parts:
+        names = re.sub(r"_\d+$", "", part) if part in path else part
+        inner = names.split(".")
+        # `layer1.0` after `layer1` repeats it; a list of modules appears only in the repetition.
+        while path and inner and inner[0] == path[-1] and len(inner) > 1:
+            inner = inner[1:]
+        path += inner
+    return tuple(path)
+
+
+def _from_metadata(text: str) -> tuple[str, ...]:
+    scopes = re.findall(r"'([^']*)'", text[:10_000])
+    if len(scopes) < 2:
+        return ()
+    return tuple(part for part in scopes[-2].split(".") if part)

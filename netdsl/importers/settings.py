@@ -1,0 +1,168 @@
+"""Translates a model whose inputs may have open sizes.
+
+A rule for an operator needs numbers. So a model with open sizes is translated twice, with different
+numbers for them: if the two nets are equal, they do not depend on the numbers, and the sizes stay
+open in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from netdsl.errors import NetdslError
+from netdsl.importers.onnx_reader import BATCH
+from netdsl.importers.patterns import recognise
+from netdsl.importers.plain import plain_text
+from netdsl.importers.translate import translate
+from netdsl.words import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from netdsl.importers.flat import Flat
+    from netdsl.importers.foreign import Foreign
+    from netdsl.importers.onnx_reader import OnnxModel
+
+    Sizes = dict[str, int]
+
+# Pairs of numbers that are tried for open sizes. The next name gets the number plus the step.
+PICTURES = ((64, 128, 32), (224, 256, 32), (128, 192, 32), (572, 604, 16), (30, 45, 7))
+SEQUENCES = ((12, 21, 5), (64, 96, 32), (5, 9, 2))
+PICTURE_AXES = 4  # of a batch of pictures
+
+
+class Translated(NamedTuple):
+    """The graph of a model, its net, and the numbers of its open sizes."""
+
+    graph: Foreign
+    flat: Flat
+    sizes: Sizes
+
+
+def translated(
+    model: OnnxModel, given: Mapping[str, tuple[int, ...]], *, partial: bool = False
+) -> Translated:
+    """The net of a model; raises `NetdslError`.
+
+    `given` are sizes of inputs without the batch, by their names; the empty name is the first.
+    `partial` is that of `translate`.
+    """
+    inputs = _with_given(model, given)
+    names = _symbols(inputs)
+    if not names:
+        return _at(model, inputs, {}, {}, partial=partial)
+    failure: NetdslError | None = None
+    pictures = any(len(sizes) >= PICTURE_AXES for sizes in inputs.values())
+    for first, second, step in PICTURES if pictures else SEQUENCES:
+        try:
+            one, other = (
+                _at(model, inputs, _numbers(names, base, step), names, partial=partial)
+                for base in (first, second)
+            )
+        except NetdslError as error:
+            failure = failure or error
+            continue
+        if plain_text(one.flat) == plain_text(other.flat):
+            return one
+    if failure is not None and failure.code == "unsupported-operator":
+        raise failure
+    raise _open(inputs)
+
+
+def _at(
+    model: OnnxModel,
+    inputs: Mapping[str, tuple[int | str, ...]],
+    sizes: Sizes,
+    names: Mapping[str, str],
+    *,
+    partial: bool,
+) -> Translated:
+    """The net with numbers for the open sizes, by their names in the model."""
+
+    def fixed(axis: int, size: int | str) -> int:
+        if isinstance(size, int):
+            return size
+        if axis == 0:
+            return BATCH
+        return sizes[size]
+
+    shapes = {k: tuple(fixed(i, s) for i, s in enumerate(v)) for k, v in inputs.items()}
+    graph = model.foreign(shapes)
+    graph.open = {
+        k: {i: names[s] for i, s in enumerate(v) if i and isinstance(s, str)}
+        for k, v in inputs.items()
+    }
+    recognise(graph)
+    return Translated(
+        graph, translate(graph, partial=partial), {names[n]: size for n, size in sizes.items()}
+    )
+
+
+def _numbers(names: Mapping[str, str], base: int, step: int) -> Sizes:
+    return {name: base + i * step for i, name in enumerate(names)}
+
+
+def _with_given(
+    model: OnnxModel, given: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int | str, ...]]:
+    """The sizes of the inputs with those that the user gives; raises `NetdslError`."""
+    unknown = [name for name in given if name and name not in model.inputs]
+    if unknown:
+        known = listed([f"`{name}`" for name in model.inputs])
+        raise NetdslError(
+            "unknown-input", f"the model has no input `{unknown[0]}`", help=f"it has {known}"
+        )
+    found = {}
+    for i, (name, sizes) in enumerate(model.inputs.items()):
+        wanted = given.get(name) or (given.get("") if i == 0 else None)
+        found[name] = sizes if wanted is None else _fitting(name, sizes, wanted)
+    return found
+
+
+def _fitting(
+    name: str, sizes: tuple[int | str, ...], wanted: tuple[int, ...]
+) -> tuple[int | str, ...]:
+    own = sizes[1:]
+    fits = len(own) == len(wanted) and all(
+        isinstance(a, str) or a == b for a, b in zip(own, wanted, strict=True)
+    )
+    if not fits:
+        listed_, given = ("x".join(map(str, s)) for s in (own, wanted))
+        raise NetdslError(
+            "shape-mismatch", f"the input `{name}` has the sizes {listed_}, --input has {given}"
+        )
+    return (sizes[0], *wanted)
+
+
+def _symbols(inputs: Mapping[str, tuple[int | str, ...]]) -> dict[str, str]:
+    """The open sizes, by their names in the model, with names of the language."""
+    names: dict[str, str] = {}
+    for sizes in inputs.values():
+        for axis, size in enumerate(sizes):
+            if axis > 0 and isinstance(size, str) and size not in names:
+                names[size] = _capital(size, set(names.values()))
+    return names
+
+
+def _capital(name: str, used: set[str]) -> str:
+    """A name in capital letters without an X, such as H for `height`."""
+    letters = re.sub(r"[^A-Za-z]", "", name).upper().replace("X", "")
+    for word in (letters if len(letters) <= 2 else letters[:1], letters[:3], "S"):
+        if word and word not in used:
+            return word
+    number = 1
+    while f"S{number}" in used:
+        number += 1
+    return f"S{number}"
+
+
+def _open(inputs: Mapping[str, tuple[int | str, ...]]) -> NetdslError:
+    names = [n for n, v in inputs.items() if any(isinstance(s, str) for s in v[1:])]
+    sizes = [s for n in names for s in inputs[n][1:] if isinstance(s, str)]
+    return NetdslError(
+        "open-size",
+        f"the net depends on the sizes {listed(list(dict.fromkeys(sizes)))} of"
+        f" {listed([f'`{n}`' for n in names])}, which the model leaves open",
+        help=f"give its sizes without the batch, such as `--input {names[0]}=3x224x224`",
+    )
