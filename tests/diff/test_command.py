@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from html.parser import HTMLParser
-from time import perf_counter
+from time import process_time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -304,9 +304,12 @@ def test_page_has_both_sides(folder: Path, capsys: pytest.CaptureFixture[str]) -
 
 # ---- large nets
 
+COMPILATIONS = 20  # whose time a comparison may take; with all pairs of layers it would be 1,000
 
+
+@pytest.mark.slow
 def test_time_of_large_nets() -> None:
-    """Nets of 4,200 layers are compared in a few seconds, wherever they differ."""
+    """Nets of 4,200 layers are compared in the time of a few compilations, wherever they differ."""
     path = library_file("resnet")
     assert path is not None
     text = read(path).text
@@ -325,23 +328,25 @@ def test_time_of_large_nets() -> None:
     for old, new in edits:
         assert old in text
         edited = program_of(SourceFile("edited.net", text.replace(old, new)))
+        start = process_time()
         after = compile_net(edited, "CifarResNet1202")
-        start = perf_counter()
+        compiled = process_time()
         difference = NetDifference(before, after)
-        assert perf_counter() - start < 20
+        assert process_time() - compiled < COMPILATIONS * (compiled - start)
         assert 1 <= len(difference.causes) <= 3
 
 
 def test_flat_nets() -> None:
-    """Long nets without blocks are compared in a few seconds, and the one change is found."""
+    """Long nets without blocks are compared in the time of a few compilations."""
     kinds = ["conv(8, 3, pad = 1)", "relu", "bn"]
     lines = [kinds[i * i % 3] for i in range(2000)]
     nets = []
+    start = process_time()
     for changed in (lines, [*lines[:900], "tanh", *lines[900:]]):
         body = "\n".join(changed)
         source = SourceFile("flat.net", f"net F {{ input x: 8x8x8\n{body}\n output y: relu }}\n")
         nets.append(compile_net(program_of(source), "F"))
-    start = perf_counter()
+    compiled = process_time()
     difference = NetDifference(nets[0], nets[1])
-    assert perf_counter() - start < 20
+    assert process_time() - compiled < COMPILATIONS * (compiled - start)
     assert [effect.what for cause in difference.causes for effect in cause.effects] == ["added"]

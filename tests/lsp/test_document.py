@@ -58,7 +58,9 @@ def check_edits(name: str, count: int, seed: int) -> None:
         document = new
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet", "unet", "mobilenet"])
+@pytest.mark.parametrize(
+    "name", ["lenet5", pytest.param("resnet", marks=pytest.mark.slow), "unet", "mobilenet"]
+)
 def test_random_edits(name: str) -> None:
     """After each of some random edits, nothing of an older version is left."""
     check_edits(name, 8, 0)

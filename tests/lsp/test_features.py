@@ -114,7 +114,14 @@ def test_hints_of_calls_of_blocks() -> None:
     assert texts[8] == "256x⌈H/4⌉x⌈W/4⌉, ...  23,498,496 params"
 
 
-@pytest.mark.parametrize("name", library_names())
+# Hovering over every word of these takes long.
+LONG = {"convnext", "densenet", "resnet", "resnext", "senet", "swin"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in library_names()],
+)
 def test_every_word_of_the_library(name: str) -> None:
     """Completion and hover answer at every word of every file, also in the middle of it."""
     source = open_source(name)

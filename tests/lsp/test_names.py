@@ -65,7 +65,7 @@ def check_names(name: str) -> None:
         assert result(new, NEW if symbol.name == net else net) == wanted, (symbol.name, new)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "googlenet"])
+@pytest.mark.parametrize("name", ["lenet5", pytest.param("googlenet", marks=pytest.mark.slow)])
 def test_names_of_a_file(name: str) -> None:
     """Each block, net, `let` and label gets another name, and the net stays the same."""
     check_names(name)
