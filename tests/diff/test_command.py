@@ -304,7 +304,7 @@ def test_page_has_both_sides(folder: Path, capsys: pytest.CaptureFixture[str]) -
 
 # ---- large nets
 
-COMPILATIONS = 20  # whose time a comparison may take; with all pairs of layers it would be 1,000
+COMPILATIONS = 20  # whose time a comparison may take: for the larger net, it takes 6
 
 
 @pytest.mark.slow
