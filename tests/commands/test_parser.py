@@ -85,7 +85,7 @@ WRONG = {
     ),
     "check lenet5 --weights w.pt": (
         "netdsl check: there is no option `--weights`; it is an option of export, verify, run,"
-        f" trace, bench, train, test, look\n{CHECK}"
+        f" trace, bench, import, train, test, look\n{CHECK}"
     ),
     "check lenet5 -x": f"netdsl check: there is no option `-x`\n{CHECK}",
     "check": f"netdsl check: the following arguments are required: FILE[:NET]\n{CHECK}",
