@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,12 @@ train Small {
     epochs    = 1
     batch     = 100
     optimizer = sgd(lr = 0.1, momentum = 0.9)
+}
+"""
+DENSE = """net Dense {
+    input image: 1x28x28
+    flatten -> dense(16) -> relu
+    output scores: dense(10)
 }
 """
 TWO = """net Two {
@@ -351,14 +358,38 @@ def test_training_offline(browser: Any, address: str) -> None:
     context = browser.new_context()
     training = Training(context.new_page(), address)
     training.open()
-    training.page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-    training.page.reload()  # from now on the page is served by the worker
+    training.page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    training.page.click("#tab-train")
+    training.page.click("#lab-step")
+    training.until("#lab-state", "step 1")
+    context.set_offline(True)
+    training.page.reload()
     training.page.wait_for_selector("#table tbody tr", timeout=PATIENCE)
-    for offline in (False, True):
-        context.set_offline(offline)
-        training.page.reload()
-        training.page.wait_for_selector("#table tbody tr", timeout=PATIENCE)
-        training.page.click("#tab-train")
-        training.page.click("#lab-step")
-        training.until("#lab-state", "step 1")
+    training.page.click("#tab-train")
+    training.page.click("#lab-step")
+    training.until("#lab-state", "step 1")
     context.close()
+
+
+def test_graphics_processor(browser: Any, address: str) -> None:
+    """A net trains with WebGPU after one step agrees with that on the processor."""
+    path, switches = (
+        which("chromium"),
+        ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+    )
+    other = browser.browser_type.launch(executable_path=path, args=["--no-sandbox", *switches])
+    training = Training(other.new_page(), address)
+    training.open()
+    training.page.click("#tab-train")
+    training.write(DENSE)
+    training.wait("no errors")
+    training.page.wait_for_selector("#lab-device", timeout=PATIENCE)
+    training.page.select_option("#lab-device", "webgpu")
+    state = training.until("#lab-state", "the largest difference of a step is")
+    found = re.match(r"the largest difference of a step is (\S+) of", state)
+    assert found is not None
+    assert float(found[1]) < 1e-3
+    training.page.click("#lab-step")
+    training.until("#lab-state", "step 1")
+    assert float(training.page.inner_text("#curve-text").split()[1].rstrip(",")) > 0
+    other.close()
