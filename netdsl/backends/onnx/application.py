@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Numbers(NamedTuple):
-    """A constant: its numbers, the last axis first, and their type and shape."""
+    """A constant: its numbers in row-major order, and their type and shape."""
 
     values: tuple[float, ...]
     shape: tuple[int, ...]

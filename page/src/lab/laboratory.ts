@@ -1,4 +1,4 @@
-// The view in which a net trains: what the visitor can change, and what he sees of it.
+// The view in which a net trains: what visitors can change, and what they see.
 
 import type { Compiler } from "../compiler";
 import { download, element, find } from "../dom";

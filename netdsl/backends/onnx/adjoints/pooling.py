@@ -87,7 +87,7 @@ def _average_pool(g: Adjoint, node: Made, dy: str) -> Sequence[Thunk]:
 def _counts(
     node: Made, geometry: ConvWindow, sizes: Sequence[int], after: Sequence[int]
 ) -> list[int]:
-    """The number of elements of each window of a mean, the last axis first."""
+    """The number of elements of each window of a mean, in row-major order."""
     if node.get("count_include_pad", 0):
         return [prod(geometry.kernel)] * prod(after)
     along = []
