@@ -38,6 +38,7 @@ async function work(): Promise<void> {
 async function obey(order: Order): Promise<void> {
   if (order.kind === "net") {
     const last = lesson;
+    running = false; // until the page has given the data, too
     lesson = await Lesson.of(order.net, order.seed, order.keep ? last : null);
     await last?.release();
     tested = lesson.epoch;
@@ -95,8 +96,8 @@ async function obey(order: Order): Promise<void> {
   }
 }
 
-function stop(): void {
-  if (running) post({ kind: "paused", epochs: lesson?.epoch ?? 0 });
+function stop(isDone = false): void {
+  if (running) post({ kind: "paused", epochs: lesson?.epoch ?? 0, isDone });
   running = false;
 }
 
@@ -127,5 +128,5 @@ async function train(isSingle = false): Promise<void> {
   if (now.epoch === tested) return;
   tested = now.epoch;
   if (now.hasTests) post(await now.testAll());
-  if (now.epoch >= end) stop();
+  if (now.epoch >= end) stop(true);
 }

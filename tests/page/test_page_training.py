@@ -186,6 +186,13 @@ def test_rate_and_batch_while_it_runs(lab: Training) -> None:
     step = int(re.search(r"step (\d+)", lab.until("#lab-state", "step "))[1])  # type: ignore[index]
     assert step > 300
     assert lab.page.inner_text("#test-text").split(": ")[1] == still
+    lab.page.click("#lab-run")
+    lab.until("#lab-state", "samples in a second")
+    lab.set("#lab-batch", "0")
+    lab.until("#lab-state.error", "The batch is a whole number")
+    lab.page.wait_for_timeout(500)
+    assert lab.page.inner_text("#lab-run") == "Go on"
+    lab.until("#lab-state.error", "The batch is a whole number")
 
 
 def test_a_rate_that_is_too_large(lab: Training) -> None:

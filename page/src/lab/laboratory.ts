@@ -43,15 +43,18 @@ export class Laboratory {
   private wantedBatch: number | null = null; // null: that of the text
   private name = ""; // of the net that is shown
   private seed = 0;
-  private running = false;
   private waiting: { resolve: () => void; reject: (error: Error) => void } | null = null;
   private wanted = false; // whether the visitor wants it to run
+  private acts = Promise.resolve(); // the last of what takes time
   private looked = 0;
   private last: Stepped | null = null;
 
   constructor(private compiler: Compiler) {
     this.board = new Board(this.drawings, (order) => this.trainer.send(order), (text) => this.say(text));
-    this.run.addEventListener("click", () => void this.guarded(() => (this.running ? this.pause() : this.begin())));
+    this.run.addEventListener("click", () => {
+      if (this.wanted) this.pause();
+      else this.begin();
+    });
     find("#lab-step").addEventListener("click", () => void this.guarded(() => this.single()));
     find("#lab-reset").addEventListener("click", () => void this.guarded(() => this.restart()));
     this.rate.addEventListener("change", () => this.sendRate());
@@ -72,36 +75,41 @@ export class Laboratory {
 
   // ---- what the visitor does
 
-  private async begin(): Promise<void> {
+  private begin(): void {
     this.wanted = true;
+    this.run.textContent = "Pause";
+    void this.guarded(() => this.go());
+  }
+
+  private async go(): Promise<void> {
     await this.prepare();
     if (!this.wanted) {
       this.say("paused"); // meanwhile
       return;
     }
-    this.running = true;
-    this.run.textContent = "Pause";
     const isPlane = this.source === "points";
     this.trainer.send({ kind: "run", epochs: isPlane ? Infinity : this.net!.recipe.epochs });
   }
 
   private pause(): void {
-    this.wanted = false;
+    this.stopped();
     this.trainer.send({ kind: "pause" });
   }
 
   private async single(): Promise<void> {
+    if (this.wanted) this.pause();
     await this.prepare();
     this.trainer.send({ kind: "step" });
     this.look();
   }
 
   private async restart(): Promise<void> {
+    if (this.wanted) this.pause();
     this.seed += 1;
     this.key = "";
-    this.last = null;
     this.board.clear();
     await this.prepare();
+    this.last = null;
     this.say("The weights are fresh.");
     this.look();
   }
@@ -142,7 +150,7 @@ export class Laboratory {
   // Shows the data that suit the input of the net that is shown. Another net ends the training.
   suit(name: string, input: readonly string[]): void {
     if (name !== this.name) {
-      if (this.running) this.pause();
+      if (this.wanted) this.pause();
       this.wantedBatch = null;
     }
     this.name = name;
@@ -185,7 +193,7 @@ export class Laboratory {
 
   private changedData(): void {
     if (this.data.value === "files") this.files.click();
-    else if (this.running) void this.guarded(() => this.begin());
+    else if (this.wanted) this.begin();
   }
 
   private async takeFiles(given: Given[]): Promise<void> {
@@ -197,7 +205,7 @@ export class Laboratory {
     const { title, classes, train, test } = this.own;
     const counts = `${train.labels.length} for training and ${test.labels.length} for tests`;
     this.say(`${title} in ${classes.length} classes: ${counts}`);
-    if (this.running) await this.begin();
+    if (this.wanted) await this.go();
   }
 
   // Folders are read, too: a class is a folder.
@@ -215,8 +223,9 @@ export class Laboratory {
   private async changedBatch(): Promise<void> {
     const size = Number(this.batch.value);
     if (!Number.isInteger(size) || size < 1) throw new Error("The batch is a whole number from 1 on.");
+    if (size === this.wantedBatch) return;
     this.wantedBatch = size;
-    if (this.running) await this.begin();
+    if (this.wanted) await this.go();
   }
 
   private changedPoints(points: Plane["points"]): void {
@@ -246,6 +255,7 @@ export class Laboratory {
       return;
     }
     find<HTMLSelectElement>("#lab-device").value = "wasm";
+    this.waiting?.reject(new Error("the processor has changed"));
     this.trainer.restart("wasm");
     [this.key, this.net, this.source] = ["", null, null];
     this.say(`The graphics processor is not used: ${share}.`, true);
@@ -276,16 +286,16 @@ export class Laboratory {
       case "stepped":
         this.last = report;
         this.board.stepped(report);
-        this.say(
+        this.tell(
           (this.source === "points" ? "" : `epoch ${Math.floor((report.step - 1) / report.steps) + 1}, `) +
             `step ${report.step}, ${Math.round(report.speed)} samples in a second`,
         );
         if (performance.now() - this.looked > LOOK) this.look();
         break;
       case "paused":
-        this.stopped();
-        if (this.source === "points") this.say(`paused after step ${this.last?.step ?? 0}`);
-        else this.say(`paused; ${report.epochs} ${report.epochs === 1 ? "epoch is" : "epochs are"} complete`);
+        if (report.isDone) this.stopped();
+        if (this.source === "points") this.tell(`paused after step ${this.last?.step ?? 0}`);
+        else this.tell(`paused; ${report.epochs} ${report.epochs === 1 ? "epoch is" : "epochs are"} complete`);
         this.look();
         break;
       case "ready":
@@ -325,8 +335,13 @@ export class Laboratory {
   }
 
   private stopped(): void {
-    this.running = false;
+    this.wanted = false;
     this.run.textContent = this.last ? "Go on" : "Train";
+  }
+
+  // Tells of the training; an error that has stopped it stays.
+  private tell(text: string): void {
+    if (this.wanted || this.state.className !== "error") this.say(text);
   }
 
   private say(text: string, isError = false): void {
@@ -334,14 +349,13 @@ export class Laboratory {
     this.state.className = isError ? "error" : "";
   }
 
-  // An error of the page is shown, and stops the training.
-  private async guarded(act: () => Promise<void> | void): Promise<void> {
-    try {
-      await act();
-    } catch (error) {
-      if (this.running) this.pause();
-      this.say((error as Error).message, true);
-    }
+  // What takes time is done one after the other. An error is shown, and stops the training.
+  private guarded(act: () => Promise<void> | void): Promise<void> {
+    this.acts = this.acts.then(act).catch((error: Error) => {
+      if (this.wanted) this.pause();
+      this.say(error.message, true);
+    });
+    return this.acts;
   }
 }
 

@@ -74,5 +74,5 @@ export type Report =
   | { kind: "weights"; weights: Map<string, Tensor>; constants: Constants | null; classes: string[] }
   | { kind: "compared"; difference: number; times: [number, number] } // milliseconds of a step on each
   | { kind: "ready" }
-  | { kind: "paused"; epochs: number } // so many are complete
+  | { kind: "paused"; epochs: number; isDone: boolean } // so many epochs are complete; all that were asked for
   | { kind: "failed"; message: string };
