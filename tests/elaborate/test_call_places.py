@@ -132,3 +132,20 @@ def test_a_stride_that_is_named() -> None:
     """The help about a stride that is not an input's channels has the declaration."""
     (warning,) = _warnings("net N {\ninput x: 16x9x9\nbasicblock(16, stride = 5)\n}")
     assert str(warning.help).startswith("argument 2 of `basicblock` is the stride; it is declared")
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        ("bottleneck(@a, 64)", "@a -> bottleneck(64)"),
+        ("basicblock(@a, 8, 2)", "@a -> basicblock(8, 2)"),
+        ("se(@a)", "@a -> se"),
+        ("fire(@a, 4, 8, 8)", "@a -> fire(4, 8, 8)"),
+    ],
+)
+def test_a_tensor_before_the_arguments(call: str, meant: str) -> None:
+    """A block of the library that is called like a function of Python gives one error."""
+    (diagnostic,) = _errors(NET.format(f"a: conv(8, 3) -> {call}"))
+    assert diagnostic.span is not None
+    assert (diagnostic.code, diagnostic.span.text) == ("wrong-type", "@a")
+    assert str(diagnostic.help).endswith(f"write `{meant}`")

@@ -218,7 +218,9 @@ def advise_function(
     if "@" in span.text and name in OF_TENSORS:
         diagnostic.help = OF_TENSORS[name]
         return
-    if call is not None and call.name not in (*LAYERS, *JOINS):
+    is_argument = call is not None and call.name not in (*LAYERS, *JOINS)
+    is_named = isinstance(part, ast.Let) and part.value.span == span and find(name) is not None
+    if name not in LAYERS and (is_argument or is_named):
         _misspelt_argument(diagnostic, span, name)
         if diagnostic.fix:
             return
@@ -227,11 +229,6 @@ def advise_function(
         return
     diagnostic.message = f"`{name}` is a layer, and a layer cannot be an argument"
     diagnostic.help = "chain layers with `->`: `conv(8, 3) -> relu`"
-    if isinstance(part, ast.Let):
-        diagnostic.message = f"`{name}` is a layer, and `let` gives names to numbers and lists"
-        diagnostic.help = f"a layer gets its name with a colon: `{part.name}: {span.text}`"
-        if part.value.span == span:
-            set_fix(diagnostic, part.span, f"{part.name}: {span.text}")
     if call is None:
         return
     sum_ = sum_in(call, span, labels)
@@ -250,7 +247,7 @@ def advise_function(
 
 
 def _misspelt_argument(diagnostic: Diagnostic, span: Span, name: str) -> None:
-    """Advice and fix for a layer that a block is given under a name of another tool."""
+    """Advice and fix for a layer that has the name of another tool, as a value."""
     chain = chain_of(span.text)
     near = nearest(name, LAYERS)
     arguments = span.text[len(name) :]
