@@ -31,6 +31,7 @@ import netdsl
 from netdsl.commands import nets
 from netdsl.runtime import measure
 from tests.support.back_ends import randomise
+from tests.support.paths import SLOW
 from tests.support.small_nets import OPEN, TINY
 
 if TYPE_CHECKING:
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
 
 settings.register_profile("house", deadline=None, derandomize=True, max_examples=200)
 settings.load_profile("house")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `slow.txt`, which a run of the whole suite leaves to `pytest -m slow`."""
+    slow = set(SLOW.read_text().splitlines())
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

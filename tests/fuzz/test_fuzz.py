@@ -26,9 +26,9 @@ from tests.fuzz.texts import text
 from tests.fuzz.verdict import compiled, verdict
 from tests.support.paths import ROOT
 
-NETS, NET_CHUNK = 300, 20
+NETS, NET_CHUNK = 160, 20
 COVERING = 800  # nets that use every argument
-TEXTS, TEXT_CHUNK = 3_000, 500
+TEXTS, TEXT_CHUNK = 1_000, 500
 PAIRS = 1_200  # the least number of pairs of adjacent kinds in those nets
 MINIMA = {
     "open_sizes": 40,
