@@ -150,14 +150,14 @@ class Desk:
         graph = self._graph()
         return None if graph is None else model_pieces(graph)
 
-    def training(self, batch: int | None) -> Json:
+    def training(self, batch: int | None, device: str) -> Json:
         """What the page needs to train the picked net, as `trainable` gives it.
 
-        Raises `NetdslError` if it cannot be trained.
+        `device` is where it computes, "wasm" or "webgpu". Raises `NetdslError` if it cannot be trained.
         """
         if self._checked is None or self._checked.compiled is None:
             raise NetdslError("cannot-train", "the text has no net without errors")
-        return trainable(self._checked.compiled, batch)
+        return trainable(self._checked.compiled, batch, on_gpu=device == "webgpu")
 
     # ---- parts of the answers
 

@@ -15,6 +15,7 @@ from netdsl.backends.onnx.graph import skeleton
 from netdsl.backends.onnx.make import make_value_info
 from netdsl.data.catalog import source_of
 from netdsl.errors import NetdslError, SettingError
+from netdsl.page.gpu import for_gpu
 from netdsl.page.model import start_of
 from netdsl.train.recipe.losses import name_of
 from netdsl.train.recipe.optimizers import OPTIMIZERS
@@ -42,10 +43,10 @@ UNUSED = (
 HELP = "`netdsl train` trains such nets"
 
 
-def trainable(compiled: Compiled, batch: int | None) -> Json:
+def trainable(compiled: Compiled, batch: int | None, *, on_gpu: bool = False) -> Json:
     """The models and the recipe of a net; `batch` replaces that of its `train` section.
 
-    Raises `NetdslError` for a net that the page cannot train.
+    With `on_gpu`, the models are those for the graphics processor. Raises `NetdslError` for a net that the page cannot train.
     """
     try:
         config = read_config(compiled)
@@ -61,11 +62,15 @@ def trainable(compiled: Compiled, batch: int | None) -> Json:
         fact = f"`{name_of(recipe.losses[0].loss)}` here takes numbers, but the page has classes"
         raise NetdslError("cannot-train", fact, graph.site.span, help=HELP)
     tensors = _tensors(graph)
+
+    def packed(model: ModelProto) -> str:
+        return b64encode((for_gpu(model) if on_gpu else model).serialized()).decode()
+
     return {
-        "step": _packed(step),
+        "step": packed(step),
         "names": json.loads({e.key: e.value for e in step.metadata_props}[METADATA]),
-        "test": _packed(_forward(graph, TESTED)),
-        "look": _packed(_forward(graph, 1, with_maps=True)),
+        "test": packed(_forward(graph, TESTED)),
+        "look": packed(_forward(graph, 1, with_maps=True)),
         "kinds": {node.name: node.op.kind for node in graph.nodes},
         "starts": [start_of(name, param) for name, param in tensors.items()],
         "input": [*graph.inputs[0].type.shape],
@@ -123,10 +128,6 @@ def _forward(graph: Graph, batch: int, *, with_maps: bool = False) -> ModelProto
     if with_maps:
         inside.output.extend(inside.value_info)
     return built.model
-
-
-def _packed(model: ModelProto) -> str:
-    return b64encode(model.serialized()).decode()
 
 
 def _recipe_words(compiled: Compiled, config: TrainConfig, recipe: Recipe) -> Json:

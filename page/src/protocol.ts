@@ -140,7 +140,7 @@ export interface Desk {
   picture(theme: string, depth: number | null, direction: string): string | null;
   torch_source(): string;
   onnx_model(): ModelPieces | null;
-  training(batch: number | null): Trainable;
+  training(batch: number | null, device: "wasm" | "webgpu"): Trainable;
 }
 
 export interface Request {

@@ -117,7 +117,7 @@ export class Laboratory {
   // Gives the worker the net and the data that are chosen, unless it has them.
   private async prepare(): Promise<void> {
     this.say("Preparing the net ...");
-    const net = await this.compiler.ask("training", this.wantedBatch);
+    const net = await this.compiler.ask("training", this.wantedBatch, this.trainer.device);
     const { step: _, names, recipe: __, ...rest } = net;
     const key = JSON.stringify([rest.test, rest.starts, names.hyper]);
     const isOther = key !== this.key;
