@@ -33,12 +33,6 @@ train Small {
     optimizer = sgd(lr = 0.1, momentum = 0.9)
 }
 """
-DENSE = """net Dense {
-    input image: 1x28x28
-    flatten -> dense(16) -> relu
-    output scores: dense(10)
-}
-"""
 TWO = """net Two {
     input image: 3x16x16
     C1: conv(4, 3) -> relu -> gap -> flatten
@@ -379,17 +373,13 @@ def test_training_offline(browser: Any, address: str) -> None:
 
 
 def test_graphics_processor(browser: Any, address: str) -> None:
-    """A net trains with WebGPU after one step agrees with that on the processor."""
-    path, switches = (
-        which("chromium"),
-        ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
-    )
-    other = browser.browser_type.launch(executable_path=path, args=["--no-sandbox", *switches])
+    """LeNet-5 trains with WebGPU after one step agrees with that on the processor."""
+    switches = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    other = browser.browser_type.launch(executable_path=which("chromium"), args=switches)
     training = Training(other.new_page(), address)
     training.open()
+    assert training.page.input_value("#net") == "LeNet5"
     training.page.click("#tab-train")
-    training.write(DENSE)
-    training.wait("no errors")
     training.page.wait_for_selector("#lab-device", timeout=PATIENCE)
     training.page.select_option("#lab-device", "webgpu")
     state = training.until("#lab-state", "the largest difference of a step is")
