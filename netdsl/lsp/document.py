@@ -21,6 +21,7 @@ from netdsl.source import Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from netdsl.elaborate.loader import Reference
     from netdsl.elaborate.program import Program
     from netdsl.lsp.hints import Hint
     from netdsl.source import SourceFile
@@ -57,8 +58,8 @@ class Document:
     """One version of a text; `previous` is the version before, whose results it uses again.
 
     If it has syntax errors, `program` is None, and `nets` are those of the last version without,
-    whose program is `last`. Otherwise a net is built when it is asked for. `texts` are those that
-    it imports in place of the files at their paths.
+    whose program is `last`. Otherwise a net is built when it is asked for. `defines`, `files` and
+    `texts` are those of `program_of`.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Document:
         previous: Document | None = None,
         *,
         with_hints: bool = False,
+        defines: Mapping[str, str] | None = None,
+        files: Mapping[Reference, SourceFile] | None = None,
         texts: Mapping[str, str] | None = None,
     ) -> None:
         self.source = source
@@ -85,7 +88,7 @@ class Document:
         if previous is not None and previous.with_hints == with_hints:
             self.old = {**previous.old, **(previous.nets if previous.is_sound else {})}
         try:
-            self.program = program_of(source, texts=texts)
+            self.program = program_of(source, defines, files, texts)
             self._parts, self._outside = _parts(self.program), _outside(self.program)
             self._faults += self.program.reporter.diagnostics
             self.names = names_to_check(self.program)

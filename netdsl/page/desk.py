@@ -18,7 +18,7 @@ from netdsl.draw.options import DrawOptions
 from netdsl.draw.rows import Choice, output_text
 from netdsl.draw.tree import tree_lines
 from netdsl.errors import NetdslError
-from netdsl.ir.types import shape_text
+from netdsl.ir.types import shape_text, subs
 from netdsl.library import library_names, open_source
 from netdsl.lsp.completion import completions
 from netdsl.lsp.document import Document
@@ -32,8 +32,12 @@ from netdsl.source import SourceFile
 from netdsl.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.diagnostics import Diagnostic
     from netdsl.draw.rows import ShownRow
+    from netdsl.driver import Compiled
+    from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph
     from netdsl.source import Span
 
@@ -45,11 +49,14 @@ FILE = "playground.net"  # the name of a text that is no file
 class Desk:
     """The text that the page shows, and the net of it that is picked."""
 
-    def __init__(self) -> None:
-        self.name = FILE
-        self.path: str | None = None
-        self.document = Document(SourceFile(FILE, ""))
-        self.offsets = Offsets("")
+    def __init__(self, program: Program | None = None) -> None:
+        """Begin with an empty text, or with the text, the parameters and the files of a program."""
+        source = SourceFile(FILE, "") if program is None else program.source
+        self.name, self.path = source.name, source.path
+        self._defines = {} if program is None else program.defines
+        self._files = {} if program is None else program.loader.files
+        self.document = Document(source, defines=self._defines, files=self._files)
+        self.offsets = Offsets(source.text)
         self.net: str | None = None
         self._checked: Checked | None = None
 
@@ -74,36 +81,58 @@ class Desk:
                 target.write_text(text, encoding="utf-8")
         self.name, self.path = name, str(folder / Path(name).name)
 
-    def update(self, text: str, net: str | None, sizes: dict[str, list[int]]) -> Json:
+    def update(self, text: str, net: str | None, sizes: Mapping[str, int]) -> Json:
         """Take a new text; returns what the page shows of the picked net, and its diagnostics.
 
-        `sizes` are those that the visitor gives for open inputs, by the name of the input.
+        `sizes` are numbers for open sizes. An input gets its sizes if all of them are known.
         """
-        source = SourceFile(self.name, text, self.path)
-        document = self.document = Document(source, self.document)
+        document = self.document = self._document(text)
         self.offsets = Offsets(text)
-        names = document.names
+        names = self._names()
         self.net = net if net in names else next(iter(names), None)
         diagnostics = document.diagnostics(self.net)
         checked = self._checked = None if self.net is None else document.checked(self.net)
-        if checked is not None and sizes and document.program is not None:
-            sized = Checked(checked.name, checked.name)
-            given = {name: tuple(shape) for name, shape in sizes.items()}
-            diagnostics += sized.build(document.program, given)
-            if sized.summary is not None:
-                checked = self._checked = sized
+        table = None
+        if checked is not None and checked.compiled is not None:
+            graph = checked.compiled.graph
+            diagnostics += self._resize(checked.name, shapes_for(graph, sizes))
+            table = {**self._table(self._checked or checked), "symbols": graph.symbols}
         return {
             "names": names,
             "net": self.net,
             "is_stale": document.program is None,
             "diagnostics": [self._diagnostic(d) for d in diagnostics],
-            "table": None if checked is None else self._table(checked),
-            "hints": [] if checked is None else self._hints(checked),
+            "table": table,
+            "hints": [] if self._checked is None else self._hints(self._checked),
         }
+
+    def _resize(self, name: str, shapes: Mapping[str, tuple[int, ...]]) -> list[Diagnostic]:
+        """Build the picked net for these shapes of inputs, too; returns the errors."""
+        if not shapes or self.document.program is None:
+            return []
+        sized = Checked(name, name)
+        found = sized.build(self.document.program, shapes)
+        if sized.summary is not None:
+            self._checked = sized
+        return found
 
     def rest(self) -> list[Json]:
         """The diagnostics of the whole text, with all its nets."""
-        return [self._diagnostic(d) for d in self.document.diagnostics()]
+        return [self._diagnostic(d) for d in self.diagnostics()]
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """Those of the whole text; with parameters, which other nets may lack, those of the net."""
+        return self.document.diagnostics(self.net if self._defines else None)
+
+    def _names(self) -> list[str]:
+        """The nets that can be picked: those that have the parameters that were given."""
+        program, names = self.document.last, self.document.names
+        if not self._defines or program is None:
+            return names
+        definitions = program.module.definitions
+        known = {n: getattr(definitions.get(n), "parameters", ()) for n in names}
+        taken = self._defines.keys()
+        return [n for n, own in known.items() if taken <= {p.name for p in own}] or names
 
     def complete(self, text: str, offset: int) -> Json:
         """What can be written at an offset of a text, which may be newer than the last one."""
@@ -125,7 +154,11 @@ class Desk:
         """A document of the text, which builds no net before it is asked for."""
         if text == self.document.source.text:
             return self.document, self.offsets
-        return Document(SourceFile(self.name, text, self.path), self.document), Offsets(text)
+        return self._document(text), Offsets(text)
+
+    def _document(self, text: str) -> Document:
+        source = SourceFile(self.name, text, self.path)
+        return Document(source, self.document, defines=self._defines, files=self._files)
 
     def picture(self, theme: str, depth: int | None, direction: str) -> str | None:
         """The picture of the picked net as DOT text; links lead to lines of the text."""
@@ -145,6 +178,11 @@ class Desk:
         except NetdslError as error:
             return "".join(f"# {line}\n" for line in str(error).splitlines())
 
+    @property
+    def compiled(self) -> Compiled | None:
+        """The picked net, for the sizes that were given; None if it has errors."""
+        return None if self._checked is None else self._checked.compiled
+
     def onnx_model(self) -> Json | None:
         """The picked net as an ONNX model without its weights, as `model_pieces` gives it."""
         graph = self._graph()
@@ -153,18 +191,17 @@ class Desk:
     def training(self, batch: int | None, device: str) -> Json:
         """What the page needs to train the picked net, as `trainable` gives it.
 
-        `device` is where it computes, "wasm" or "webgpu". Raises `NetdslError` if it cannot be trained.
+        `device` is where it computes, "wasm" or "webgpu". Raises `NetdslError` if it cannot be
+        trained.
         """
-        if self._checked is None or self._checked.compiled is None:
+        if self.compiled is None:
             raise NetdslError("cannot-train", "the text has no net without errors")
-        return trainable(self._checked.compiled, batch, on_gpu=device == "webgpu")
+        return trainable(self.compiled, batch, on_gpu=device == "webgpu")
 
     # ---- parts of the answers
 
     def _graph(self) -> Graph | None:
-        if self._checked is None or self._checked.compiled is None:
-            return None
-        return self._checked.compiled.graph
+        return None if self.compiled is None else self.compiled.graph
 
     def _link(self, span: Span) -> str:
         return f"#L{span.first.line}" if span.file.name == self.name else ""
@@ -208,10 +245,21 @@ class Desk:
                 {"name": o.name, "shape": [str(size) for size in o.value.type.shape]}
                 for o in graph.outputs
             ],
-            "symbols": graph.symbols,
             "rows": [_row(line, self.name) for line in tree_lines(summary, Choice())],
             "totals": [{"label": label, "text": text} for label, text in shown],
         }
+
+
+def shapes_for(graph: Graph, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the inputs whose open sizes are all known."""
+    found = {}
+    for value in graph.inputs:
+        if value.type.symbolic:
+            shape = [subs(size, sizes) for size in value.type.shape]
+            known = [size for size in shape if isinstance(size, int)]
+            if len(known) == len(shape):
+                found[value.name] = tuple(known)
+    return found
 
 
 def _row(line: ShownRow, file: str) -> Json:

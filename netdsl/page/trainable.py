@@ -46,7 +46,8 @@ HELP = "`netdsl train` trains such nets"
 def trainable(compiled: Compiled, batch: int | None, *, on_gpu: bool = False) -> Json:
     """The models and the recipe of a net; `batch` replaces that of its `train` section.
 
-    With `on_gpu`, the models are those for the graphics processor. Raises `NetdslError` for a net that the page cannot train.
+    With `on_gpu`, the models are those for the graphics processor. Raises `NetdslError` for a net
+    that the page cannot train.
     """
     try:
         config = read_config(compiled)

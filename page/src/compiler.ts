@@ -1,12 +1,12 @@
 // The compiler, as promises.
 
-import type { Desk, Reply } from "./protocol";
+import type { Asker, Desk, Reply } from "./protocol";
 
 type Waiting = { resolve: (value: never) => void; reject: (error: Error) => void };
 
 const PATIENCE = 30_000; // milliseconds, after which a request is given up
 
-export class Compiler {
+export class Compiler implements Asker {
   private worker: Worker;
   private waiting = new Map<number, Waiting>();
   private count = 0;

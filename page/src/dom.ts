@@ -43,3 +43,12 @@ export function download(name: string, content: BlobPart, type: string): void {
   link.click();
   URL.revokeObjectURL(address);
 }
+
+// Scrolls a box until a part of it is visible, and nothing around the box.
+export function reveal(part: Element, box: Element): void {
+  const [inner, outer] = [part.getBoundingClientRect(), box.getBoundingClientRect()];
+  const move = (from: number, to: number, least: number, most: number) =>
+    from < least ? from - least : to > most ? Math.min(to - most, from - least) : 0;
+  box.scrollTop += move(inner.top, inner.bottom, outer.top, outer.bottom);
+  box.scrollLeft += move(inner.left, inner.right, outer.left, outer.right);
+}

@@ -22,13 +22,13 @@ import {
   hoverTooltip,
   keymap,
   lineNumbers,
+  tooltips,
   WidgetType,
   type DecorationSet,
 } from "@codemirror/view";
-import type { Compiler } from "./compiler";
 import { paragraphs } from "./dom";
 import { netdsl } from "./language";
-import type { Diagnostic, Edit, Hint } from "./protocol";
+import type { Asker, Diagnostic, Edit, Hint } from "./protocol";
 
 const KINDS: Record<string, string> = {
   layer: "function",
@@ -101,11 +101,12 @@ export class Editor {
   private line = 0;
 
   // The editor is in a shadow tree, because its styles are then adopted style sheets, which the
-  // page's policy allows.
+  // page's policy allows. Lists and tips stay inside the `box`, if there is one.
   constructor(
     host: HTMLElement,
-    compiler: Compiler,
+    compiler: Asker,
     private events: EditorEvents,
+    box: HTMLElement | null = null,
   ) {
     const root = host.attachShadow({ mode: "open" });
     this.view = new EditorView({
@@ -125,6 +126,7 @@ export class Editor {
         highlightSelectionMatches(),
         autocompletion({ override: [(context) => complete(compiler, context)] }),
         hoverTooltip((view, position) => hover(compiler, view.state.doc.toString(), position)),
+        box ? tooltips({ tooltipSpace: () => visible(box) }) : [],
         hintField,
         netdsl,
         keymap.of([
@@ -155,8 +157,8 @@ export class Editor {
     this.view.dispatch({
       changes: { from: 0, to: this.view.state.doc.length, insert: text },
       selection: { anchor: 0 },
-      scrollIntoView: true,
     });
+    this.view.scrollDOM.scrollTop = 0;
   }
 
   show(diagnostics: Diagnostic[], hints: Hint[]): void {
@@ -212,7 +214,16 @@ export class Editor {
   }
 }
 
-async function complete(compiler: Compiler, context: CompletionContext): Promise<CompletionResult | null> {
+// The part of a box that the window shows.
+function visible(box: HTMLElement): { top: number; left: number; bottom: number; right: number } {
+  const { top, left, bottom, right } = box.getBoundingClientRect();
+  return {
+    ...{ top: Math.max(top, 0), left: Math.max(left, 0) },
+    ...{ bottom: Math.min(bottom, innerHeight), right: Math.min(right, innerWidth) },
+  };
+}
+
+async function complete(compiler: Asker, context: CompletionContext): Promise<CompletionResult | null> {
   const before = context.matchBefore(/[\w@]+/);
   if (!before && !context.explicit) return null;
   const { from, items } = await compiler.ask("complete", context.state.doc.toString(), context.pos);
@@ -230,7 +241,7 @@ async function complete(compiler: Compiler, context: CompletionContext): Promise
   };
 }
 
-async function hover(compiler: Compiler, text: string, position: number) {
+async function hover(compiler: Asker, text: string, position: number) {
   const found = await compiler.ask("explain", text, position);
   if (found === null) return null;
   return {

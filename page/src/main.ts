@@ -5,11 +5,14 @@ import { download, element, find } from "./dom";
 import { Editor } from "./editor";
 import { Laboratory } from "./lab/laboratory";
 import { setFamilyColours } from "./language";
+import { laidOut } from "./layout";
+import { messages, summary, type Kind } from "./messages";
 import { Picture } from "./picture";
-import type { Diagnostic, Sizes, Table, Update } from "./protocol";
+import type { Diagnostic, Update } from "./protocol";
 import { Saving } from "./saving";
 import { Server, takeToken } from "./server";
 import { addressOf, textIn } from "./share";
+import { SizeFields } from "./sizes";
 import { LayerTable } from "./table";
 import { TrainingPanel } from "./training-panel";
 import { onnxModel } from "./weights";
@@ -21,7 +24,7 @@ const PAUSE = 120; // milliseconds without a key, after which the text is checke
 const status = find<HTMLOutputElement>("#status");
 const nets = find<HTMLSelectElement>("#net");
 const examples = find<HTMLSelectElement>("#examples");
-const sizes = find<HTMLFormElement>("#sizes");
+const sizes = new SizeFields(find("#sizes"), () => void check());
 
 let compiler: Compiler;
 let laboratory: Laboratory;
@@ -29,7 +32,6 @@ let editor: Editor;
 let saving: Saving | null = null;
 let shown: Update | null = null;
 let tabled: string | null = null; // the net whose table is shown
-let given: Sizes = {};
 let wantedNet: string | null = null;
 let timer = 0;
 let running = false;
@@ -70,7 +72,7 @@ async function check(): Promise<void> {
   try {
     const text = editor.text;
     keep(text);
-    const update = await compiler.ask("update", text, wantedNet, given);
+    const update = await compiler.ask("update", text, wantedNet, sizes.values);
     show(update);
     if (!again) {
       const rest = await compiler.ask("rest");
@@ -107,7 +109,7 @@ function show(update: Update): void {
     tabled = update.net;
     table.show(update.table);
     laboratory.suit(update.table.name, update.table.inputs[0]?.shape ?? []);
-    showSizes(update.table);
+    sizes.show(update.table.symbols);
   } else if (!isStale) {
     tabled = null;
     const text = update.net === null ? "The text has no net yet." : "This net has errors.";
@@ -118,75 +120,15 @@ function show(update: Update): void {
 }
 
 function showMessages(diagnostics: Diagnostic[]): void {
-  const count = (severity: string) => diagnostics.filter((d) => d.severity === severity).length;
-  const [errors, warnings] = [count("error"), count("warning")];
-  const parts = [plural(errors, "error"), plural(warnings, "warning")].filter((part) => part);
-  say(parts.join(", ") || "no errors", errors ? "error" : warnings ? "warning" : "");
-  find("#messages").replaceChildren(...diagnostics.map(message));
+  const { text, kind } = summary(diagnostics);
+  say(text, kind);
+  find("#messages").replaceChildren(...messages(diagnostics, editor));
   editor.showDiagnostics(diagnostics);
 }
 
-function message(diagnostic: Diagnostic): HTMLElement {
-  const { severity, text, fix, from, to } = diagnostic;
-  const made = element("article", { class: severity }, element("pre", {}, text.trimEnd()));
-  if (from !== undefined && to !== undefined) {
-    const show = element("button", { type: "button" }, "Show");
-    show.addEventListener("click", () => editor.selectStretch(from, to));
-    made.append(show);
-  }
-  if (fix.length) {
-    const apply = element("button", { type: "button" }, "Fix");
-    apply.addEventListener("click", () => editor.apply(fix));
-    made.append(apply);
-  }
-  return made;
-}
-
-function plural(count: number, noun: string): string {
-  if (count === 0) return "";
-  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
-}
-
-function say(text: string, kind: "" | "error" | "warning" = ""): void {
+function say(text: string, kind: Kind = ""): void {
   status.textContent = text;
   status.className = kind;
-}
-
-// ---- open sizes
-
-// A field for each open size of the first input, so that the visitor can try numbers.
-function showSizes(net: Table): void {
-  const input = net.inputs[0];
-  const key = JSON.stringify([net.name, net.symbols]);
-  if (Object.keys(given).length) return; // the fields have what the visitor has written
-  if (sizes.dataset["key"] === key) return;
-  sizes.dataset["key"] = key;
-  sizes.replaceChildren();
-  const open = input?.shape.filter((size) => !/^\d+$/.test(size)) ?? [];
-  sizes.hidden = open.length === 0;
-  for (const size of open) {
-    const field = element("input", { type: "number", min: "1", "aria-label": `size ${size}`, placeholder: size });
-    sizes.append(element("label", {}, `${size} `, field));
-  }
-  sizes.dataset["shape"] = JSON.stringify(input?.shape ?? []);
-  sizes.dataset["input"] = input?.name ?? "";
-}
-
-function takeSizes(): void {
-  const fields = [...sizes.querySelectorAll("input")];
-  const values = fields.map((field) => Number(field.value));
-  given = {};
-  if (values.every((value) => Number.isInteger(value) && value > 0)) {
-    const shape = JSON.parse(sizes.dataset["shape"] ?? "[]") as string[];
-    const numbers = shape.map((size) => (/^\d+$/.test(size) ? Number(size) : (values.shift() ?? 1)));
-    given = { [sizes.dataset["input"] ?? ""]: numbers };
-  }
-  void check();
-}
-
-function forgetSizes(): void {
-  given = {};
-  delete sizes.dataset["key"];
 }
 
 // ---- views
@@ -222,7 +164,7 @@ async function draw(): Promise<void> {
   const direction = find<HTMLSelectElement>("#direction").value;
   const dot = await compiler.ask("picture", theme(), depth ? Number(depth) : null, direction);
   if (dot === null) return;
-  await picture.draw(dot, `picture of ${shown?.net}: its layers from input to output`);
+  await picture.draw(laidOut(dot), `picture of ${shown?.net}: its layers from input to output`);
   picture.mark(selected.line, selected.name, false);
 }
 
@@ -240,7 +182,7 @@ function theme(): "light" | "dark" {
 
 function take(text: string, net: string | null): void {
   wantedNet = net;
-  forgetSizes();
+  sizes.clear();
   editor.text = text;
   void check();
 }
@@ -320,11 +262,9 @@ function connect(): void {
   });
   on("#net", "change", () => {
     wantedNet = nets.value;
-    forgetSizes();
+    sizes.clear();
     void check();
   });
-  sizes.addEventListener("input", takeSizes);
-  sizes.addEventListener("submit", (event) => event.preventDefault());
   on("#larger", "click", picture.larger);
   on("#smaller", "click", picture.smaller);
   on("#fit", "click", picture.fit);

@@ -1,6 +1,6 @@
-// The picture of the net. Graphviz lays it out in a worker, and the page takes only known elements.
+// The picture of the net. Graphviz lays it out elsewhere, and the page takes only known elements.
 
-import { element } from "./dom";
+import { element, reveal } from "./dom";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const ELEMENTS = new Set(["svg", "g", "path", "polygon", "polyline", "ellipse", "circle", "rect", "line", "text", "tspan", "title", "a"]);
@@ -16,7 +16,6 @@ export interface PictureEvents {
 }
 
 export class Picture {
-  private worker: Worker | null = null;
   private asked = 0;
   private scale = 1;
   private size = { width: 1, height: 1 };
@@ -29,21 +28,15 @@ export class Picture {
     new ResizeObserver(() => this.isFitted && this.fit()).observe(host);
   }
 
-  // Draws DOT text; a later call replaces an earlier one that has not finished.
-  draw(dot: string, label: string): Promise<void> {
+  // Shows an SVG once it is drawn; a later call replaces an earlier one that has not finished.
+  async draw(drawing: Promise<string>, label: string): Promise<void> {
     const id = ++this.asked;
-    this.worker ??= new Worker("picture-worker.js", { type: "module" });
-    const worker = this.worker;
-    return new Promise((resolve) => {
-      const take = (event: MessageEvent<{ id: number; svg?: string; error?: string }>) => {
-        if (event.data.id !== id) return;
-        worker.removeEventListener("message", take);
-        if (id === this.asked) this.show(event.data, label);
-        resolve();
-      };
-      worker.addEventListener("message", take);
-      worker.postMessage({ id, dot });
-    });
+    try {
+      const svg = await drawing;
+      if (id === this.asked) this.show(svg, label);
+    } catch (error) {
+      if (id === this.asked) this.clear((error as Error).message);
+    }
   }
 
   clear(text: string): void {
@@ -81,7 +74,7 @@ export class Picture {
       group.classList.toggle("selected", isMarked);
       if (isMarked) first ??= group;
     }
-    if (scroll) first?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (scroll && first) reveal(first, this.host);
   }
 
   // The box of a layer, or that of the block that it is folded into.
@@ -93,12 +86,8 @@ export class Picture {
     return null;
   }
 
-  private show(result: { svg?: string; error?: string }, label: string): void {
-    if (result.svg === undefined) {
-      this.clear(result.error ?? "the picture cannot be drawn");
-      return;
-    }
-    const source = new DOMParser().parseFromString(result.svg, "image/svg+xml").documentElement;
+  private show(drawn: string, label: string): void {
+    const source = new DOMParser().parseFromString(drawn, "image/svg+xml").documentElement;
     const svg = copied(source) as SVGSVGElement;
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", label);

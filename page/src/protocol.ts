@@ -43,7 +43,7 @@ export interface Table {
   doc: string;
   inputs: End[];
   outputs: End[];
-  symbols: string[];
+  symbols: string[]; // the sizes that the text leaves open
   rows: Row[];
   totals: { label: string; text: string }[];
 }
@@ -126,7 +126,7 @@ export interface Trainable {
   data: { name: string; pad: number; mean?: number[]; std?: number[] };
 }
 
-export type Sizes = Record<string, number[]>;
+export type Sizes = Record<string, number>; // by their names
 
 // The methods of the desk, by name.
 export interface Desk {
@@ -137,10 +137,16 @@ export interface Desk {
   rest(): Diagnostic[];
   complete(text: string, offset: number): Completions;
   explain(text: string, offset: number): Explanation | null;
-  picture(theme: string, depth: number | null, direction: string): string | null;
+  picture(theme: string, depth: number | null, direction: string): string | null; // as DOT
+  drawing(theme: string, depth: number | null, direction: string): string; // as SVG; only notebooks
   torch_source(): string;
   onnx_model(): ModelPieces | null;
   training(batch: number | null, device: "wasm" | "webgpu"): Trainable;
+}
+
+// Asks a desk: that of the page's worker, or that of a notebook's kernel.
+export interface Asker {
+  ask<Name extends keyof Desk>(method: Name, ...args: Parameters<Desk[Name]>): Promise<ReturnType<Desk[Name]>>;
 }
 
 export interface Request {

@@ -1,12 +1,13 @@
 // The table of layers as a tree, with the totals.
 
-import { element } from "./dom";
+import { element, reveal } from "./dom";
 import type { Row, Table } from "./protocol";
 
 const HEADS = ["layer", "kind", "window", "output", "params", "MACs", "from"];
 
 export class LayerTable {
   private rows: { row: Row; line: HTMLTableRowElement }[] = [];
+  private box: HTMLElement | null = null; // which scrolls
 
   constructor(
     private host: HTMLElement,
@@ -34,7 +35,8 @@ export class LayerTable {
       totals.append(element("div", {}, element("dt", {}, label), element("dd", {}, text)));
     }
     const ends = element("p", { class: "ends" }, ends_of(table));
-    this.host.replaceChildren(ends, totals, element("div", { class: "scroll" }, whole));
+    this.box = element("div", { class: "scroll" }, whole);
+    this.host.replaceChildren(ends, totals, this.box);
   }
 
   // Marks the rows of a line of the text, or of a layer.
@@ -48,7 +50,7 @@ export class LayerTable {
         first ??= shown;
       } else shown.removeAttribute("aria-current");
     }
-    if (scroll) first?.scrollIntoView({ block: "nearest" });
+    if (scroll && first && this.box) reveal(first, this.box);
   }
 
   private line(row: Row): HTMLTableRowElement {

@@ -49,10 +49,23 @@ def test_sizes() -> None:
     desk = Desk()
     rows = desk.update(NET, None, {})["table"]["rows"]
     assert "H" in rows[0]["output"]
-    made = desk.update(NET, None, {"x": [1, 8, 6]})
+    made = desk.update(NET, None, {"H": 8, "W": 6})
     assert made["table"]["rows"][0]["output"] == "2x6x4"
-    wrong = desk.update(NET, None, {"x": [1, 2, 2]})
+    assert made["table"]["symbols"] == ["H", "W"]
+    assert "H" in desk.update(NET, None, {"H": 8})["table"]["rows"][0]["output"]
+    wrong = desk.update(NET, None, {"H": 2, "W": 2})
     assert [d["severity"] for d in wrong["diagnostics"]] == ["error"]
+
+
+def test_sizes_of_several_inputs() -> None:
+    """Every open size has a name, whichever inputs have it."""
+    text = "net A {\n input a: Tx4\n input b: TxM\n output x: @a -> dense(3)\n"
+    text += " output y: @b -> flatten\n}\n"
+    desk = Desk()
+    assert desk.update(text, None, {})["table"]["symbols"] == ["T", "M"]
+    table = desk.update(text, None, {"T": 5, "M": 6})["table"]
+    assert [end["shape"] for end in table["inputs"]] == [["5", "4"], ["5", "6"]]
+    assert [end["shape"] for end in table["outputs"]] == [["5", "3"], ["30"]]
 
 
 def test_a_diagnostic_has_offsets_in_utf16() -> None:

@@ -192,6 +192,8 @@ class TensorProto(Message):
 class DimensionProto(Message):
     """A size: a number, or a name."""
 
+    dim_value: int | None
+    dim_param: str | None
     FIELDS = (("dim_value", 1, _number), ("dim_param", 2, _text))
 
 
