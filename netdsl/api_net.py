@@ -94,7 +94,9 @@ class Net(DrawnNet):
             picture = str(self.draw())
         except NetdslError as error:  # without the program, the table is still useful
             picture = f"<p>{escape(error.message)}</p>"
-        return beside(picture, f"<pre>{escape(self._table(2))}</pre>")
+        # Exported notebooks show plain `<pre>` in letters of different widths.
+        table = f'<pre style="font-family:monospace">{escape(self._table(2))}</pre>'
+        return beside(picture, table)
 
     # ---- back ends
 

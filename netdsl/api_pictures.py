@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from os import fspath
 from typing import TYPE_CHECKING, overload
 
@@ -10,9 +11,12 @@ from netdsl.api_arguments import checked
 from netdsl.api_figures import Figures
 from netdsl.api_parts import Drawing
 from netdsl.draw.options import SCENES, DrawOptions
+from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
     from os import PathLike
+
+    from netdsl.page.widget import NetWidget
 
 
 class DrawnNet(Figures):
@@ -87,3 +91,21 @@ class DrawnNet(Figures):
             raise ValueError("a .mmd file shows layers or blocks, and no field")
         formats.draw(self.graph, path, options)
         return None
+
+    @checked
+    def show(self) -> NetWidget:
+        """An editor for notebooks: the text, the table and the picture, current while one types.
+
+        The `text` of the widget is that of the net, and its `net` is what the text has become:
+        `widget = net.show()` shows this net, and `widget.net` is the one of the edited text. A
+        `text` that is set from Python appears in the editor. Exported notebooks have the table and
+        the picture. Raises `CompileError` if anywidget or the script is not installed; the extra
+        `notebook` has both.
+        """
+        if find_spec("anywidget") is None:
+            message = "`show` needs the package anywidget, which is not installed"
+            help_ = 'install netdsl with it: `pip install "netdsl[notebook]"`'
+            raise NetdslError("missing-package", message, help=help_)
+        module = import_module("netdsl.page.widget")
+        widget: NetWidget = module.NetWidget(self, self._compiled, type(self))
+        return widget

@@ -18,6 +18,7 @@ const FROM_PYODIDE = ["pyodide.asm.mjs", "pyodide.asm.wasm"];
 const LIMIT = 8_000_000; // bytes of the compressed files that every visitor loads
 const SAMPLE = "netdsl/data/fashion_mnist_sample";
 const LATER = /^training[-/]/; // files and scripts that are loaded when the visitor trains a net
+const WIDGET = "widget.js"; // what notebooks load; visitors of the page do not
 
 function python(...words) {
   const environment = { ...process.env, PYTHONPATH: join(HERE, "..") };
@@ -114,7 +115,7 @@ function licences() {
 rmSync(DIST, { recursive: true, force: true });
 mkdirSync(DIST, { recursive: true });
 for (const name of ["index.html", "icon.svg"]) copyFileSync(join(HERE, "src", name), join(DIST, name));
-const styles = [join(HERE, "src/style.css"), join(HERE, "node_modules/uplot/dist/uPlot.min.css")];
+const styles = [join(HERE, "src/parts.css"), join(HERE, "src/style.css"), join(HERE, "node_modules/uplot/dist/uPlot.min.css")];
 writeFileSync(join(DIST, "style.css"), styles.map((path) => readFileSync(path, "utf8")).join("\n"));
 await python_files();
 training_files();
@@ -127,9 +128,10 @@ await bundle(
   { ON_GPU: "true" },
   { outfile: join(DIST, "training-webgpu.js"), alias: { "onnxruntime-web/wasm": "onnxruntime-web/jspi" } },
 );
+await bundle("widget", {}, { loader: { ".css": "text" } });
 licences();
 
-const kept = files().filter((name) => name !== "licences.txt");
+const kept = files().filter((name) => name !== "licences.txt" && name !== WIDGET);
 const sum = createHash("sha256");
 for (const name of kept) sum.update(name).update(readFileSync(join(DIST, name)));
 const version = sum.digest("hex").slice(0, 16);
@@ -139,7 +141,7 @@ let [total, later] = [0, 0];
 for (const name of files()) {
   const size = gzipSync(readFileSync(join(DIST, name)), { level: 9 }).length;
   if (LATER.test(name)) later += size;
-  else total += size;
+  else if (name !== WIDGET) total += size;
   console.log(`${String(statSync(join(DIST, name)).size).padStart(10)} ${String(size).padStart(9)} gzipped  ${name}`);
 }
 console.log(`${total.toLocaleString("en")} bytes gzipped, and ${later.toLocaleString("en")} for training`);

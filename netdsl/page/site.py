@@ -11,6 +11,7 @@ from netdsl.errors import CannotWriteError, NetdslError
 
 FOLDER = "netdsl_page"  # the package of the extra `page`
 MARK = "netdsl.pack"  # a file that only a copy of the playground has
+WIDGET = "widget.js"  # what notebooks load; a web server does not need it
 BUILT = Path(__file__).parents[2] / "page" / "dist"
 
 
@@ -27,6 +28,18 @@ def built() -> Path:
         help='`pip install "netdsl[page]"` installs them; in a checkout of netdsl,'
         " `cd page && npm ci && npm run build` builds them",
     )
+
+
+def widget_source() -> str:
+    """The script of the widget of notebooks; raises `NetdslError` if it is missing."""
+    path = built() / WIDGET
+    if not path.is_file():
+        raise NetdslError(
+            "page-missing",
+            f"the files of the playground in `{path.parent}` are older than the widget",
+            help="build them again: `cd page && npm ci && npm run build`",
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def files(folder: Path) -> list[str]:
@@ -62,7 +75,7 @@ def _replace(target: Path, source: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
         copy = Path(beside) / "new"
-        shutil.copytree(source, copy)
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(WIDGET))
         if target.exists():
             target.rename(Path(beside) / "old")
         copy.rename(target)

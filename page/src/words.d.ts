@@ -8,3 +8,8 @@ declare module "words.json" {
   };
   export default words;
 }
+
+declare module "*.css" {
+  const text: string;
+  export default text;
+}
