@@ -10,6 +10,7 @@ const ATTRIBUTES = new Set(
   font-style text-decoration textLength lengthAdjust`.split(/\s+/),
 );
 const STEP = 1.25;
+const READABLE = 0.8; // a tall picture is not made smaller than this, if it is as wide as a third of its place
 
 export interface PictureEvents {
   onSelect(name: string, line: number | null): void;
@@ -61,7 +62,7 @@ export class Picture {
     if (this.host.clientWidth === 0) return; // it is hidden, and is fitted when it appears
     const wide = (this.host.clientWidth - 24) / this.size.width;
     const high = (this.host.clientHeight - 24) / this.size.height;
-    this.resize(Math.min(wide, Math.max(high, wide / 3), 2));
+    this.resize(Math.min(wide, Math.max(high, Math.min(wide / 3, READABLE)), 2));
   };
 
   // Marks the box of a layer, or the boxes of a line of the text.
