@@ -26,7 +26,7 @@ from netdsl.lsp.hints import hints
 from netdsl.lsp.hover import hover
 from netdsl.lsp.positions import Offsets
 from netdsl.page.model import model_pieces
-from netdsl.page.trainable import trainable
+from netdsl.page.trainable import rates_of, trainable
 from netdsl.render import render_text
 from netdsl.source import SourceFile
 from netdsl.version import __version__
@@ -197,6 +197,13 @@ class Desk:
         if self.compiled is None:
             raise NetdslError("cannot-train", "the text has no net without errors")
         return trainable(self.compiled, batch, on_gpu=device == "webgpu")
+
+    def rates(self, steps: int) -> list[float]:
+        """The factor of the learning rate in each step of a training, as `rates_of` gives it.
+
+        An epoch has so many steps.
+        """
+        return [] if self.compiled is None else rates_of(self.compiled, steps)
 
     # ---- parts of the answers
 

@@ -17,8 +17,10 @@ from netdsl.data.catalog import source_of
 from netdsl.errors import NetdslError, SettingError
 from netdsl.page.gpu import for_gpu
 from netdsl.page.model import start_of
+from netdsl.train.rates import rate_factor
 from netdsl.train.recipe.losses import name_of
 from netdsl.train.recipe.optimizers import OPTIMIZERS
+from netdsl.train.recipe.schedules import Plateau
 from netdsl.train.section import entry_of, placed, read_config
 from netdsl.train.step.assemble import METADATA, build_step
 from netdsl.train.step.from_config import constants_of, recipe_of, with_sizes
@@ -37,10 +39,11 @@ MOST = 10_000_000  # parameters: a browser would need seconds for each step
 TESTED = 100  # samples that are tested at once
 # Entries of a section that the page does not follow.
 UNUSED = (
-    *("schedule", "augment", "metrics", "early_stopping", "accumulate", "ema", "unfreeze"),
-    *("weights", "precision", "train_metrics", "stages"),
+    *("augment", "metrics", "early_stopping", "accumulate", "ema", "unfreeze", "weights"),
+    *("precision", "train_metrics", "stages"),
 )
 HELP = "`netdsl train` trains such nets"
+MOST_STEPS = 300_000  # whose rates the page computes before a training
 
 
 def trainable(compiled: Compiled, batch: int | None, *, on_gpu: bool = False) -> Json:
@@ -79,6 +82,31 @@ def trainable(compiled: Compiled, batch: int | None, *, on_gpu: bool = False) ->
         "recipe": _recipe_words(compiled, config, recipe),
         "data": _data(config),
     }
+
+
+def rates_of(compiled: Compiled, steps: int) -> list[float]:
+    """The factor of the learning rate in each step of a training, by the `schedule` of the section.
+
+    An epoch has so many steps. The list is empty without a schedule, and if `follows_schedule` is
+    false.
+    """
+    config = read_config(compiled)
+    count = steps * config.epochs
+    if entry_of(compiled, "schedule") is None or not follows_schedule(compiled, config):
+        return []
+    if count > MOST_STEPS:
+        fact = f"the schedule has {count:,} steps, but the page trains at most {MOST_STEPS:,}"
+        raise NetdslError("cannot-train", fact, help="train fewer epochs, or with a larger batch")
+    return [rate_factor(config.schedule, i, steps, config.epochs) for i in range(count)]
+
+
+def follows_schedule(compiled: Compiled, config: TrainConfig) -> bool:
+    """Whether the page can follow the schedule: one that needs neither losses nor an end.
+
+    Points of a plane are trained until the visitor stops.
+    """
+    is_plane = len(compiled.graph.inputs[0].type.shape) == 1
+    return not is_plane and not isinstance(config.schedule, Plateau)
 
 
 def _sized(compiled: Compiled, config: TrainConfig) -> Compiled:
@@ -132,13 +160,14 @@ def _forward(graph: Graph, batch: int, *, with_maps: bool = False) -> ModelProto
 
 
 def _recipe_words(compiled: Compiled, config: TrainConfig, recipe: Recipe) -> Json:
+    unused = list(UNUSED if follows_schedule(compiled, config) else ("schedule", *UNUSED))
     optimizer = next(n for n, kind in OPTIMIZERS.items() if kind is type(recipe.optimizer))
     return {
         "loss": name_of(recipe.losses[0].loss),
         "optimizer": optimizer,
         "batch": recipe.batch,
         "epochs": config.epochs,
-        "unused": [name for name in UNUSED if entry_of(compiled, name) is not None],
+        "unused": [name for name in unused if entry_of(compiled, name) is not None],
     }
 
 

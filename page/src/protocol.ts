@@ -142,6 +142,7 @@ export interface Desk {
   torch_source(): string;
   onnx_model(): ModelPieces | null;
   training(batch: number | null, device: "wasm" | "webgpu"): Trainable;
+  rates(steps: number): number[]; // factors of the rate in each step; an epoch has so many steps
 }
 
 // Asks a desk: that of the page's worker, or that of a notebook's kernel.

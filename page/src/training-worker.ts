@@ -42,7 +42,7 @@ async function obey(order: Order): Promise<void> {
     lesson = await Lesson.of(order.net, order.seed, order.keep ? last : null);
     await last?.release();
     tested = lesson.epoch;
-    post({ kind: "ready" });
+    post({ kind: "ready", steps: lesson.stepsOfEpoch });
     return;
   }
   if (lesson === null) return;
@@ -56,14 +56,17 @@ async function obey(order: Order): Promise<void> {
       break;
     case "pictures":
       lesson.takePictures(order.pictures, order.constants);
-      post({ kind: "ready" });
+      post({ kind: "ready", steps: lesson.stepsOfEpoch });
       break;
     case "points":
       lesson.takePoints(order.points);
-      post({ kind: "ready" });
+      post({ kind: "ready", steps: lesson.stepsOfEpoch });
       break;
     case "hyper":
       lesson.setHyper(order.values);
+      break;
+    case "schedule":
+      lesson.setSchedule(order.factors);
       break;
     case "step":
       stop();
@@ -123,6 +126,7 @@ async function train(isSingle = false): Promise<void> {
     ...{ kind: "stepped", step: now.step, epoch: now.epoch, steps: now.stepsOfEpoch },
     ...{ loss: loss / count, accuracy: accuracy / count },
     speed: (1000 * count * now.net.names.batch) / (performance.now() - start),
+    rate: now.rate,
     norms: now.net.names.learned.map((name, i) => ({ name, norm: norms[i] ?? 0 })),
   });
   if (now.epoch === tested) return;

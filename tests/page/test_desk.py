@@ -13,6 +13,7 @@ from onnx import numpy_helper
 import netdsl
 from netdsl.backends.onnx.form import Form
 from netdsl.backends.onnx.graph import skeleton
+from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.lsp.positions import Offsets
 from netdsl.page.desk import Desk
@@ -86,6 +87,43 @@ def test_completion_in_a_newer_text() -> None:
     found = desk.complete(text, text.index("maxp") + 4)
     assert found["items"][0]["label"] == "maxpool"
     assert found["from"] == text.index("maxp")
+
+
+TRAINED = """net A {{
+    input x: {shape}
+    flatten
+    output y: dense(2)
+}}
+train A {{    # allow: default-data
+    epochs   = 4
+    {entry}
+}}
+"""
+
+
+def rates(entry: str, shape: str = "1x8x8", steps: int = 3) -> tuple[list[float], list[str]]:
+    """The factors of the rate in each step, and the entries that the page does not use."""
+    desk = Desk()
+    assert desk.update(TRAINED.format(entry=entry, shape=shape), None, {})["table"] is not None
+    return desk.rates(steps), desk.training(2, "wasm")["recipe"]["unused"]
+
+
+def test_schedule() -> None:
+    """The rate follows the schedule as in `netdsl train`: here, it is halved after 2 epochs."""
+    assert rates("schedule = step(every = 2, gamma = 0.5)") == ([1.0] * 6 + [0.5] * 6, [])
+    factors, _ = rates("schedule = cosine(warmup = 1)")
+    assert factors[:3] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert factors[3] == 1
+    assert factors[-1] < 0.1
+    assert rates("batch = 4") == ([], [])
+
+
+def test_schedules_that_the_page_cannot_follow() -> None:
+    """One by the losses, and one of points, which are trained without an end, are named."""
+    assert rates("schedule = plateau") == ([], ["schedule"])
+    assert rates("schedule = cosine", "2") == ([], ["schedule"])
+    with pytest.raises(NetdslError, match=r"400,000 steps, but the page trains at most 300,000"):
+        rates("schedule = cosine", steps=100_000)
 
 
 def test_imports() -> None:

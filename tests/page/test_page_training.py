@@ -334,6 +334,17 @@ def test_drawings(lab: Training) -> None:
     lab.page.select_option("#lab-data", "sample")
 
 
+def test_schedule(lab: Training) -> None:
+    """The rate follows the schedule of the section; the field has the rate of the optimizer."""
+    lab.begin(SMALL.replace("epochs    = 1", "epochs    = 2\n    schedule  = cosine(warmup = 1)"))
+    lab.page.click("#lab-step")
+    lab.until("#lab-state", "rate 0.00100")
+    lab.page.click("#lab-step")
+    lab.until("#lab-state", "rate 0.00200")
+    assert lab.page.input_value("#lab-rate") == "0.1"
+    assert "schedule" not in lab.page.inner_text("#curve-note")
+
+
 @pytest.mark.parametrize(
     ("example", "net"),
     [("lenet5", "LeNet5"), ("convnetjs", "ConvNetJS"), ("perceptron", "Perceptron")],

@@ -42,6 +42,7 @@ export class Laboratory {
   private own: Pictures | null = null; // pictures of the visitor's files
   private wantedBatch: number | null = null; // null: that of the text
   private name = ""; // of the net that is shown
+  private steps = 1; // of an epoch
   private seed = 0;
   private waiting: { resolve: () => void; reject: (error: Error) => void } | null = null;
   private wanted = false; // whether the visitor wants it to run
@@ -133,6 +134,7 @@ export class Laboratory {
     this.key = key;
     this.sendRate();
     await this.sendData();
+    this.send({ kind: "schedule", factors: await this.compiler.ask("rates", this.steps) });
     this.say("Starting ...");
     this.save.disabled = false;
   }
@@ -288,7 +290,8 @@ export class Laboratory {
         this.board.stepped(report);
         this.tell(
           (this.source === "points" ? "" : `epoch ${Math.floor((report.step - 1) / report.steps) + 1}, `) +
-            `step ${report.step}, ${Math.round(report.speed)} samples in a second`,
+            `step ${report.step}, ${Math.round(report.speed)} samples in a second` +
+            (report.rate === null ? "" : `, rate ${report.rate.toPrecision(3)}`),
         );
         if (performance.now() - this.looked > LOOK) this.look();
         break;
@@ -299,6 +302,7 @@ export class Laboratory {
         this.look();
         break;
       case "ready":
+        this.steps = report.steps;
         this.waiting?.resolve();
         break;
       case "failed":

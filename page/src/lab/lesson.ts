@@ -39,6 +39,7 @@ export class Lesson {
   private random = randomStream(0);
   private stepModel: ort.InferenceSession | null = null;
   private others = new Map<string, Promise<ort.InferenceSession>>();
+  private factors: number[] = []; // of the rate in each step; repeated after the last
   step = 0;
 
   private constructor(readonly net: Trainable) {}
@@ -80,6 +81,23 @@ export class Lesson {
       if (!(name in this.net.names.hyper) || (!isNew && name in this.hyper)) continue;
       this.hyper[name] = new ort.Tensor("float32", new Float32Array([value]), []);
     }
+  }
+
+  setSchedule(factors: number[]): void {
+    this.factors = factors;
+  }
+
+  // The rate in a step, and the name of its input; null if it is constant.
+  private rateIn(step: number): { name: string; rate: number } | null {
+    const name = Object.keys(this.hyper).find((key) => key.startsWith("rate"));
+    const factor = this.factors[step % this.factors.length];
+    if (name === undefined || factor === undefined) return null;
+    return { name, rate: Number(this.hyper[name]!.data[0]) * factor };
+  }
+
+  // The rate of the last step, if it follows a schedule.
+  get rate(): number | null {
+    return this.rateIn(this.step - 1)?.rate ?? null;
   }
 
   async weights(): Promise<Map<string, Tensor>> {
@@ -201,9 +219,11 @@ export class Lesson {
       train.write(sample, inputs, i * size);
       labels[i] = BigInt(train.label(sample));
     }
+    const now = this.rateIn(this.step);
     const feeds = {
       ...this.state,
       ...this.hyper,
+      ...(now && { [now.name]: new ort.Tensor("float32", new Float32Array([now.rate]), []) }),
       [Object.values(net.names.inputs)[0]!]: new ort.Tensor("float32", inputs, [batch, ...net.input]),
       [net.names.labels[0]!]: new ort.Tensor("int64", labels, [batch]),
     };

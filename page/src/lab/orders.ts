@@ -11,6 +11,7 @@ export type Order =
   | { kind: "pictures"; pictures: Pictures; constants: Constants | null } // null: those of the pictures
   | { kind: "points"; points: Points }
   | { kind: "hyper"; values: Record<string, number> } // the rate and others, from the next step on
+  | { kind: "schedule"; factors: number[] } // of the rate in each step; none for a constant rate
   | { kind: "run"; epochs: number } // stops after so many epochs
   | { kind: "pause" }
   | { kind: "step" }
@@ -29,6 +30,7 @@ export interface Stepped {
   loss: number; // means since the last report
   accuracy: number;
   speed: number; // samples in a second
+  rate: number | null; // of the last step, if it follows a schedule
   norms: { name: string; norm: number }[];
 }
 
@@ -73,6 +75,6 @@ export type Report =
   | { kind: "filters"; name: string; tensor: Tensor }
   | { kind: "weights"; weights: Map<string, Tensor>; constants: Constants | null; classes: string[] }
   | { kind: "compared"; difference: number; times: [number, number] } // milliseconds of a step on each
-  | { kind: "ready" }
+  | { kind: "ready"; steps: number } // of an epoch
   | { kind: "paused"; epochs: number; isDone: boolean } // so many epochs are complete; all that were asked for
   | { kind: "failed"; message: string };
