@@ -101,6 +101,12 @@ class DrawnNet(Figures):
         `text` that is set from Python appears in the editor. Exported notebooks have the table and
         the picture. Raises `CompileError` if anywidget or the script is not installed; the extra
         `notebook` has both.
+
+        >>> import netdsl
+        >>> widget = netdsl.loads("net A { input x: 4 \\n dense(3) }").show()
+        >>> widget.text = widget.text.replace("dense(3)", "dense(5)")
+        >>> widget.net
+        <Net A: 25 params>
         """
         if find_spec("anywidget") is None:
             message = "`show` needs the package anywidget, which is not installed"

@@ -7,18 +7,28 @@ import inspect
 import subprocess
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
 import netdsl
-from netdsl import api, api_figures, api_net, errors
+from netdsl import api, api_figures, api_net, api_pictures, errors
+from tests.support.widget import replace_script
 
-MODULES = [netdsl, api, api_figures, api_net, errors]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("anywidget", reason="needs the extra `dev`")
+
+MODULES = [netdsl, api, api_figures, api_net, api_pictures, errors]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_examples_give_what_they_show(module: ModuleType) -> None:
+def test_examples_give_what_they_show(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each example gives the result below it."""
+    replace_script(tmp_path, monkeypatch)
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
     result = doctest.testmod(module, optionflags=flags)
     assert result.attempted > 0

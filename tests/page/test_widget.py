@@ -11,6 +11,7 @@ import pytest
 import netdsl
 from netdsl import api_pictures
 from netdsl.page import site
+from tests.support.widget import replace_script
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +29,7 @@ NET = """net Small {
 @pytest.fixture(autouse=True)
 def _script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A small file in place of the script that npm builds."""
-    monkeypatch.setattr(site, "BUILT", tmp_path)
-    for name in (site.MARK, site.WIDGET):
-        (tmp_path / name).write_text(name)
+    replace_script(tmp_path, monkeypatch)
 
 
 def shown(widget: Any) -> dict[str, Any]:
