@@ -20,6 +20,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "pyodide").mkdir(parents=True)
     (folder / site.MARK).write_text("first")
     (folder / "pyodide" / "a.wasm").write_text("wasm")
+    (folder / site.WIDGET).write_text("only for notebooks")
     monkeypatch.setattr(site, "BUILT", folder)
     return folder
 
