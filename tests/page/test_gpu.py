@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NET = """net A {{
     input x: {channels}x12x12
-    conv({units}, 3) -> gap -> flatten
+    conv({units}, 3{more}) -> gap -> flatten
     output y: dense(3)
 }}
 """
@@ -72,8 +72,15 @@ def test_the_models_compute_the_same() -> None:
 def test_only_what_is_at_fault_changes(channels: int, units: int, *, is_widened: bool) -> None:
     """More than 3 channels, a multiple of 3 but not of 4, to a multiple of 4."""
     desk = Desk()
-    desk.update(NET.format(channels=channels, units=units), None, {})
+    desk.update(NET.format(channels=channels, units=units, more=""), None, {})
     assert bool(widths(models(desk, "webgpu")["test"])) == is_widened
+
+
+def test_groups_stay() -> None:
+    """Convolutions in groups are computed by other programs there, which are right."""
+    desk = Desk()
+    desk.update(NET.format(channels=12, units=8, more=", groups = 2"), None, {})
+    assert widths(models(desk, "webgpu")["test"]) == 0
 
 
 def test_the_kinds_of_layers_stay() -> None:
