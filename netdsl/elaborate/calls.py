@@ -27,7 +27,6 @@ from netdsl.elaborate.module import (
 )
 from netdsl.elaborate.notes import Use
 from netdsl.elaborate.scope import Namespace
-from netdsl.elaborate.tensor_arguments import refuse_tensor
 from netdsl.elaborate.used_again import as_reference, reusable, used_again, with_tensors
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Site, Value
@@ -166,7 +165,10 @@ class Calls:
         net = self.net
         call, label, env, x = invocation
         refuse_body(call)
-        refuse_tensor(call, block.definition)
+        if call.arguments and isinstance(call.arguments[0].value, ast.Reference):
+            from netdsl.elaborate import tensor_arguments  # few texts need it
+
+            tensor_arguments.refuse_tensor(call, block.definition)
         self._refuse_recursion(block.definition, call)
         if block.definition.is_net:
             check_callable(block.definition, call)
