@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 def _import(add: Add) -> None:
     command = add(
         "import",
-        "turn an ONNX model into a .net text, and prove that they are equal",
+        "turn a model of another tool into a .net text, and prove that they are equal",
         "[options] MODEL -o FILE",
-        "Write the text of a net that another tool exported as an ONNX model. Repeated parts become"
-        " blocks and loops, and layers get the names that their tensors have in the model.\n\n"
+        "Write the text of a net of another tool: an ONNX model, or a .cfg of Darknet. Repeated"
+        " parts become blocks and loops, and layers get the names that their tensors have in the"
+        " model.\n\n"
         "Before anything is written, the model runs in onnxruntime on random inputs, and every"
         " layer of the text must give the same values. A node that the language cannot express is"
         " an error.",
         """
         netdsl import resnet50.onnx -o resnet50.net --weights resnet50.safetensors
         netdsl import model.onnx -o -
+        netdsl import yolov3.cfg -o yolov3.net
         netdsl import fcn.onnx -o fcn.net --input image=3x256x256
         """,
     )
-    command.add_argument("model", metavar="MODEL", help="a .onnx model")
+    command.add_argument("model", metavar="MODEL", help="a .onnx model or a .cfg")
     command.add_argument(
         "-o",
         "--output",
@@ -40,6 +42,11 @@ def _import(add: Add) -> None:
         "--weights",
         metavar="FILE",
         help="write the weights to this .safetensors file, under the names of the text",
+    )
+    command.add_argument(
+        "--from-weights",
+        metavar="FILE",
+        help="the .weights of a .cfg; without it, the net has random weights",
     )
     command.add_argument(
         "--partial",

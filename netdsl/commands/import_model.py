@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     from netdsl.importers.importing import Imported
     from netdsl.verify import Report
 
+SUFFIXES = (".onnx", ".cfg")  # of the models that can be imported
+
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the text, and the weights if `--weights` names a file for them."""
     _check(arguments)
-    from netdsl.importers.importing import import_onnx
     from netdsl.verify.imported import prove
 
-    sizes = parse_inputs(arguments.input)
-    name, partial = _name(arguments.output), arguments.partial
-    imported = import_onnx(Path(arguments.model), name, sizes, partial=partial)
+    imported = _imported(arguments)
     report = prove(imported)
     if arguments.weights:
         _write_weights(imported, Path(arguments.weights))
@@ -36,10 +35,27 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _imported(arguments: argparse.Namespace) -> Imported:
+    """The text of the model, which its suffix tells how to read."""
+    from netdsl.importers import importing
+
+    path, sizes = Path(arguments.model), parse_inputs(arguments.input)
+    name, partial = _name(arguments.output), arguments.partial
+    if path.suffix.lower() == ".cfg":
+        given = Path(arguments.from_weights) if arguments.from_weights else None
+        return importing.import_darknet(path, name, sizes, weights=given, partial=partial)
+    return importing.import_onnx(path, name, sizes, partial=partial)
+
+
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse wrong names of files before the work begins; raises `UsageError` and `OSError`."""
-    if suffix_of(arguments.model) != ".onnx":
-        raise UsageError(f"import reads .onnx models, found `{arguments.model}`")
+    suffix = suffix_of(arguments.model)
+    if suffix not in SUFFIXES:
+        raise UsageError(f"import reads .onnx and .cfg, found `{arguments.model}`")
+    if arguments.from_weights and suffix != ".cfg":
+        raise UsageError("--from-weights is for a .cfg, whose weights are another file")
+    if arguments.weights and suffix == ".cfg" and not arguments.from_weights:
+        raise UsageError("a .cfg has no weights: name their file with --from-weights")
     if arguments.output != STANDARD_OUTPUT:
         if suffix_of(arguments.output) != ".net":
             raise UsageError(f"-o takes a name that ends in .net, found `{arguments.output}`")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
+from netdsl.importers.darknet import read_darknet
 from netdsl.importers.folded import folded_text
 from netdsl.importers.matching import MismatchError, in_order, matched
 from netdsl.importers.onnx_reader import OnnxModel
@@ -67,10 +68,34 @@ def import_onnx(
     whose sizes the model leaves open, by their names; an empty name is the first input. With
     `partial`, nodes that cannot be imported become comments.
     """
-    model = OnnxModel(path)
+    return imported(OnnxModel(path), name, inputs, partial=partial)
+
+
+def import_darknet(
+    path: Path,
+    name: str,
+    inputs: Mapping[str, tuple[int, ...]],
+    *,
+    weights: Path | None = None,
+    partial: bool = False,
+) -> Imported:
+    """The text of a net of Darknet; raises `NetdslError`.
+
+    `path` is the `.cfg`. Without a file of `weights`, the original has random ones. `inputs` are
+    sizes in place of those in the `.cfg`.
+    """
+    return imported(read_darknet(path, weights, inputs, partial=partial), name, {}, partial=partial)
+
+
+def imported(
+    model: OnnxModel, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool
+) -> Imported:
+    """The text of a model that has been read; see `import_onnx`."""
     graph, flat, sizes = translated(model, inputs, partial=partial)
+    for value, notes in model.notes.items():
+        flat.notes.setdefault(value, []).extend(notes)
     if not flat.layers:
-        raise NetdslError("unsupported-operator", f"no node of {path} can be imported")
+        raise NetdslError("unsupported-operator", f"no node of {model.path} can be imported")
     plain = compiled_text(plain_text(flat), name)
     text, compiled, layers = _written(model, flat, plain, name)
     return Imported(text, compiled, flat, layers, model, graph, sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import onnx
@@ -28,22 +28,36 @@ BATCH = 3  # samples, if the model takes any number of them
 STANDARD = ("", "ai.onnx")
 
 
+class BuiltModel(NamedTuple):
+    """A model that was built in memory. Its tensors are beside it, because they may be large."""
+
+    model: onnx.ModelProto
+    stored: dict[str, StoredTensor]
+
+
 class OnnxModel:
-    """An ONNX model whose file is safe to read.
+    """An ONNX model whose file is safe to read, or one that was built from another file.
 
     `inputs` are its inputs with their sizes; a text is the name of an open one, and axis 0 is the
-    batch. `outputs` are the names of its outputs.
+    batch. `outputs` are the names of its outputs. `notes` are about layers that were left out, by
+    a value before them.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, built: BuiltModel | None = None) -> None:
         self.path = path
-        self.model = _loaded(path)
-        _check_versions(self.model, path)
+        self.notes: dict[str, list[str]] = {}
+        if built is not None:
+            self.model, self.stored = built
+        else:
+            self.model = _loaded(path)
+            _check_versions(self.model, path)
+            tensors = self.model.graph.initializer
+            self.stored = {t.name: _stored(t, path.parent) for t in tensors}
         graph = self.model.graph
-        tensors = {t.name: t for t in graph.initializer}
-        self.stored = {name: _stored(tensor, path.parent) for name, tensor in tensors.items()}
         self.inputs = {
-            value.name: _sizes(value, path) for value in graph.input if value.name not in tensors
+            value.name: _sizes(value, path)
+            for value in graph.input
+            if value.name not in self.stored
         }
         self.outputs = [value.name for value in graph.output]
 

@@ -40,6 +40,15 @@ def same(node: ForeignNode, graph: Foreign) -> str:
     return node.input(0)
 
 
+def dropout(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
+    """`Dropout`, which has no effect at inference; a share that is not known is left out."""
+    require(not any(node.outputs[1:]), "its mask is used")
+    share = constant(node, graph, 1, "ratio")
+    if not share:
+        return node.input(0)
+    return single(node, "dropout", p=share)
+
+
 def cast(node: ForeignNode, graph: Foreign) -> str:
     """`Cast` between types of integers, or to the type that the value has."""
     before, after = graph.types.get(node.input(0)), graph.types.get(node.output)

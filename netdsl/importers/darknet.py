@@ -1,0 +1,132 @@
+"""Reads nets of Darknet: a `.cfg` that lists the layers, and a `.weights` with their numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.errors import NetdslError
+from netdsl.importers.built import Builder
+from netdsl.importers.darknet_layers import DETECTORS, REFUSED, RULES, Layers, check_detector
+from netdsl.importers.darknet_text import read_sections
+from netdsl.importers.darknet_weights import DarknetWeights
+from netdsl.importers.described import read_text, refused, sizes_text, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from netdsl.importers.built import Value
+    from netdsl.importers.darknet_text import Section
+    from netdsl.importers.onnx_reader import OnnxModel
+
+INPUT = "image"
+
+
+def read_darknet(
+    path: Path,
+    weights: Path | None,
+    given: Mapping[str, tuple[int, ...]],
+    *,
+    partial: bool = False,
+) -> OnnxModel:
+    """The net of a `.cfg`; raises `NetdslError`.
+
+    Without a file of weights, they are random. `given` has the sizes of the input if others than
+    those of the `.cfg` are wanted. With `partial`, layers that cannot be imported are left out.
+    The outputs are what detectors take, and otherwise the result of the last layer.
+    """
+    head, *sections = read_sections(read_text(path))
+    if head.kind not in ("net", "network"):
+        raise wrong(f"the first section is [{head.kind}]", head.span, "begin with `[net]`")
+    if not sections:
+        raise wrong("the net has no layers", head.span)
+    numbers = DarknetWeights(weights)
+    builder = Builder(path.stem)
+    first = builder.input(INPUT, _size(head, given))
+    net = _Net(builder, numbers, first)
+    for section in sections:
+        net.add(section)
+    if net.errors and not partial:
+        raise NetdslError.of([error.diagnostic for error in net.errors])
+    if not net.errors:
+        numbers.finish()
+    net.finish()
+    return builder.model(path, net.notes)
+
+
+def _size(head: Section, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The sizes of the input: channels, height and width, or the length of a vector."""
+    keys = ("channels", "height", "width")
+    if not any(key in head.options for key in keys) and "inputs" in head.options:
+        sizes: tuple[int, ...] = (head.integer("inputs", least=1),)
+    else:
+        sizes = tuple(head.integer(key, least=1) for key in keys)
+    unknown = [name for name in given if name not in ("", INPUT)]
+    if unknown:
+        raise NetdslError("unknown-input", f"the net has no input `{unknown[0]}`")
+    wanted = given.get("") or given.get(INPUT)
+    if wanted is None:
+        return sizes
+    if len(wanted) != len(sizes) or wanted[0] != sizes[0]:
+        message = f"the input has the sizes {sizes_text(sizes)}, --input has {sizes_text(wanted)}"
+        raise NetdslError("shape-mismatch", message, head.span)
+    return wanted
+
+
+class _Net:
+    """A net that grows section by section. `errors` are about layers that were left out."""
+
+    def __init__(self, builder: Builder, weights: DarknetWeights, first: Value) -> None:
+        self.layers = Layers(builder, weights)
+        self.errors: list[NetdslError] = []
+        self.notes: dict[str, list[str]] = {}
+        self._builder = builder
+        self._value: Value | None = first
+        self._last: Value = first
+        self._ends: list[tuple[str, Value]] = []
+
+    def add(self, section: Section) -> None:
+        """Add the layer of a section; raises `NetdslError` unless only the language lacks it."""
+        number = len(self.layers.made)
+        self._builder.layer = f"{section.kind}_{number}"
+        value = self._value
+        try:
+            if section.kind in DETECTORS:
+                self._end(section)
+            elif value is not None or section.kind == "route":
+                value = self._made(section, value or self._last)
+        except NetdslError as error:
+            if error.code == "too-large":
+                raise wrong(error.message, section.span) from None
+            if error.code != "unsupported-operator":
+                raise
+            self.errors.append(error)
+            self.notes.setdefault(self._last.name, []).append(
+                f"not imported: line {section.span.first.line}, {error.message}"
+            )
+            value = None
+        self._value = value
+        self._last = value or self._last
+        self.layers.made.append(value)
+
+    def _made(self, section: Section, x: Value) -> Value | None:
+        fact = REFUSED.get(section.kind)
+        if fact is not None:
+            raise refused(f"[{section.kind}]", fact, section.span)
+        rule = RULES.get(section.kind)
+        if rule is None:
+            raise refused(f"[{section.kind}]", "it is no section that netdsl knows", section.span)
+        return rule(self.layers, section, x)
+
+    def _end(self, section: Section) -> None:
+        """Make what a detector takes an output of the net."""
+        if self._value is not None:
+            check_detector(section, self._value)
+            self._ends.append((section.kind.lower(), self._value))
+
+    def finish(self) -> None:
+        """Add the outputs."""
+        if not self._ends:
+            self._builder.output("output", self._last)
+        for i, (name, value) in enumerate(self._ends, start=1):
+            self._builder.output(name if len(self._ends) == 1 else f"{name}{i}", value)
