@@ -17,9 +17,9 @@ def _import(add: Add) -> None:
         "import",
         "turn a model of another tool into a .net text, and prove that they are equal",
         "[options] MODEL -o FILE",
-        "Write the text of a net of another tool: an ONNX model, or a .cfg of Darknet. Repeated"
-        " parts become blocks and loops, and layers get the names that their tensors have in the"
-        " model.\n\n"
+        "Write the text of a net of another tool: an ONNX model, a .cfg of Darknet or a .prototxt"
+        " of Caffe. Repeated parts become blocks and loops, and layers get the names that their"
+        " tensors have in the model.\n\n"
         "Before anything is written, the model runs in onnxruntime on random inputs, and every"
         " layer of the text must give the same values. A node that the language cannot express is"
         " an error.",
@@ -30,7 +30,7 @@ def _import(add: Add) -> None:
         netdsl import fcn.onnx -o fcn.net --input image=3x256x256
         """,
     )
-    command.add_argument("model", metavar="MODEL", help="a .onnx model or a .cfg")
+    command.add_argument("model", metavar="MODEL", help="a .onnx model, a .cfg or a .prototxt")
     command.add_argument(
         "-o",
         "--output",

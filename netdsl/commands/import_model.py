@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.importers.importing import Imported
     from netdsl.verify import Report
 
-SUFFIXES = (".onnx", ".cfg")  # of the models that can be imported
+SUFFIXES = (".onnx", ".cfg", ".prototxt")  # of the models that can be imported
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,6 +44,8 @@ def _imported(arguments: argparse.Namespace) -> Imported:
     if path.suffix.lower() == ".cfg":
         given = Path(arguments.from_weights) if arguments.from_weights else None
         return importing.import_darknet(path, name, sizes, weights=given, partial=partial)
+    if path.suffix.lower() == ".prototxt":
+        return importing.import_caffe(path, name, sizes, partial=partial)
     return importing.import_onnx(path, name, sizes, partial=partial)
 
 
@@ -51,9 +53,11 @@ def _check(arguments: argparse.Namespace) -> None:
     """Refuse wrong names of files before the work begins; raises `UsageError` and `OSError`."""
     suffix = suffix_of(arguments.model)
     if suffix not in SUFFIXES:
-        raise UsageError(f"import reads .onnx and .cfg, found `{arguments.model}`")
+        raise UsageError(f"import reads .onnx, .cfg and .prototxt, found `{arguments.model}`")
     if arguments.from_weights and suffix != ".cfg":
         raise UsageError("--from-weights is for a .cfg, whose weights are another file")
+    if arguments.weights and suffix == ".prototxt":
+        raise UsageError("a .prototxt has no weights, and those of a .caffemodel are not read")
     if arguments.weights and suffix == ".cfg" and not arguments.from_weights:
         raise UsageError("a .cfg has no weights: name their file with --from-weights")
     if arguments.output != STANDARD_OUTPUT:

@@ -60,6 +60,7 @@ class Builder:
         self._nodes: list[NodeProto] = []
         self._inputs: list[Value] = []
         self._names: set[str] = set()
+        self._reshaped: dict[str, Value] = {}
 
     def input(self, name: str, shape: Shape) -> Value:
         """Add an input of the net."""
@@ -71,7 +72,7 @@ class Builder:
         self, kind: str, inputs: Sequence[Value | str], shape: Shape, **attributes: object
     ) -> Value:
         """Add a node whose result has this shape; a text in `inputs` names a tensor."""
-        result = Value(self._free(self.layer or kind), _checked(shape))
+        result = Value(self._free(f"{self.layer}/{kind}"), _checked(shape))
         names = [i if isinstance(i, str) else i.name for i in inputs]
         node = helper.make_node(kind, names, [result.name], name=result.name)
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
@@ -87,12 +88,16 @@ class Builder:
         return self.op(kind, [x, self.number(number)], x.shape)
 
     def reshaped(self, x: Value, shape: Shape) -> Value:
-        """Add a change of the shape."""
-        if x.shape == shape:
-            return x
+        """Add a change of the shape; one that undoes the change before it gives the first value."""
+        before = self._reshaped.get(x.name, x)
+        if shape in (x.shape, before.shape):
+            return x if x.shape == shape else before
         if len(shape) == 1:
-            return self.op("Flatten", [x], shape, axis=1)
-        return self.op("Reshape", [x, self.integers((BATCH, *shape))], shape)
+            made = self.op("Flatten", [before], shape, axis=1)
+        else:
+            made = self.op("Reshape", [before, self.integers((BATCH, *shape))], shape)
+        self._reshaped[made.name] = before
+        return made
 
     def sliced(self, x: Value, axis: int, start: int, end: int) -> Value:
         """Add a slice; `axis` does not count the batch."""
@@ -131,6 +136,10 @@ class Builder:
     def zeros(self, shape: Shape) -> str:
         """Add a tensor of zeros, and return its name."""
         return self.tensor("zeros", shape, lambda: np.zeros(shape, np.float32))
+
+    def ones(self, shape: Shape) -> str:
+        """Add a tensor of ones, and return its name."""
+        return self.tensor("ones", shape, lambda: np.ones(shape, np.float32))
 
     def number(self, value: float) -> str:
         """Add a constant number, and return its name."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
+from netdsl.importers.caffe import read_caffe
 from netdsl.importers.darknet import read_darknet
 from netdsl.importers.folded import folded_text
 from netdsl.importers.matching import MismatchError, in_order, matched
@@ -85,6 +86,17 @@ def import_darknet(
     sizes in place of those in the `.cfg`.
     """
     return imported(read_darknet(path, weights, inputs, partial=partial), name, {}, partial=partial)
+
+
+def import_caffe(
+    path: Path, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool = False
+) -> Imported:
+    """The text of a net of Caffe; raises `NetdslError`.
+
+    `path` is the `.prototxt`, and `inputs` are sizes that it does not have. The original has random
+    weights.
+    """
+    return imported(read_caffe(path, inputs, partial=partial), name, {}, partial=partial)
 
 
 def imported(

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from functools import cache
-from math import ceil, prod
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import netdsl
 from netdsl.api import Net
 from netdsl.driver import Compiled, compile_net, open_program, program_of
 from netdsl.source import SourceFile
+from tests.support.caffe import Caffe
 from tests.support.paths import ROOT
 
 SHARED = ROOT.parent / "shared"
@@ -398,128 +398,6 @@ def test_totals_that_keras_publishes() -> None:
 # ---- Caffe's descriptions
 
 
-def read_prototxt(text: str) -> dict[str, list[Any]]:
-    """A prototxt as nested dicts of lists."""
-    tokens = re.findall(r"#[^\n]*|\"[^\"]*\"|'(?:\\.|[^'\\])*'|[{}:]|[^\s{}:#\"']+", text)
-    rest = iter([t.strip("\"'") for t in tokens if not t.startswith("#") and t != ":"] + ["}"])
-
-    def message() -> dict[str, list[Any]]:
-        fields: dict[str, list[Any]] = {}
-        for key in rest:
-            if key == "}":
-                break
-            value = next(rest)
-            fields.setdefault(key, []).append(message() if value == "{" else value)
-        return fields
-
-    return message()
-
-
-class Caffe:
-    """The shapes of blobs and the parameters of layers, computed as Caffe computes them."""
-
-    def __init__(self, path: str, **inputs: tuple[int, ...]) -> None:
-        text = (CORPORA / path).read_text(encoding="utf-8")
-        net = read_prototxt(re.sub(r"param_str: *\".*\"", "", text))
-        self.blobs: dict[str, tuple[int, ...]] = dict(inputs)
-        self.params: dict[str, int] = {}
-        self.rows: list[tuple[tuple[int, ...], int]] = []
-        self.sums: list[tuple[int, ...]] = []
-        for layer in net["layer"]:
-            if layer["top"][0] not in inputs and "label" not in layer.get("bottom", []):
-                self._add(layer, layer["type"][0])
-
-    def _add(self, layer: dict[str, list[Any]], kind: str) -> None:
-        inputs = [self.blobs[b] for b in layer["bottom"]]
-        options = {
-            k: v
-            for key, value in layer.items()
-            if key.endswith("_param")
-            for k, v in value[0].items()
-        }
-        rule = getattr(self, f"_{kind.lower()}", None)
-        shape, params = rule(options, *inputs) if rule else (inputs[0], 0)
-        self.blobs[layer["top"][0]] = shape
-        if params:
-            self.rows.append((shape, params))
-            self.params[layer["name"][0]] = params
-
-    @staticmethod
-    def _convolution(o: dict[str, list[Any]], x: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        out, k, stride, pad, groups = (
-            int(o.get(n, [d])[0])
-            for n, d in [
-                ("num_output", 0),
-                ("kernel_size", 1),
-                ("stride", 1),
-                ("pad", 0),
-                ("group", 1),
-            ]
-        )
-        bias = o.get("bias_term") != ["false"]
-        return (out, *((d + 2 * pad - k) // stride + 1 for d in x[1:])), out * (
-            x[0] // groups * k * k + bias
-        )
-
-    @staticmethod
-    def _deconvolution(o: dict[str, list[Any]], x: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        out, k, stride = (int(o[n][0]) for n in ("num_output", "kernel_size", "stride"))
-        return (out, *((d - 1) * stride + k for d in x[1:])), x[0] * out * k * k
-
-    @staticmethod
-    def _pooling(o: dict[str, list[Any]], x: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        if "global_pooling" in o:
-            return (x[0], 1, 1), 0
-        k, stride, pad = (
-            int(o.get(n, [d])[0]) for n, d in [("kernel_size", 1), ("stride", 1), ("pad", 0)]
-        )
-        return (x[0], *(ceil((d + 2 * pad - k) / stride) + 1 for d in x[1:])), 0
-
-    @staticmethod
-    def _innerproduct(o: dict[str, list[Any]], x: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        out = int(o["num_output"][0])
-        return (out,), out * (prod(x) + 1)
-
-    @staticmethod
-    def _scale(
-        _: dict[str, list[Any]], x: tuple[int, ...], *by: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], int]:
-        return x, 0 if by else 2 * x[0]
-
-    @staticmethod
-    def _concat(_: dict[str, list[Any]], *xs: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
-        return (sum(x[0] for x in xs), *xs[0][1:]), 0
-
-    @staticmethod
-    def _crop(
-        _: dict[str, list[Any]], x: tuple[int, ...], to: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], int]:
-        return (x[0], *to[1:]), 0
-
-    @staticmethod
-    def _roipooling(
-        o: dict[str, list[Any]], x: tuple[int, ...], _: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], int]:
-        return (x[0], int(o["pooled_h"][0]), int(o["pooled_w"][0])), 0
-
-    def _eltwise(
-        self, _: dict[str, list[Any]], x: tuple[int, ...], *xs: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], int]:
-        assert {x} == {*xs}
-        self.sums.append(x)
-        return x, 0
-
-    def _axpy(
-        self,
-        _: dict[str, list[Any]],
-        scale: tuple[int, ...],
-        x: tuple[int, ...],
-        y: tuple[int, ...],
-    ) -> tuple[tuple[int, ...], int]:
-        assert (x[0], 1, 1) == scale
-        return self._eltwise(_, x, y)
-
-
 ZOO, FCN = "BVLC__caffe/models/", "shelhamer__fcn.berkeleyvision.org/"
 IMAGE, REGION, SCENE = (3, 224, 224), (3, 227, 227), (3, 600, 800)
 SAME_LAYERS = [
@@ -545,7 +423,7 @@ def test_same_layers_as_caffes(name: str, path: str, size: tuple[int, ...]) -> N
 
     The layers have the same order, and blobs with the name of a label have its shape.
     """
-    theirs = Caffe(path, data=size, rois=(5,))
+    theirs = Caffe(CORPORA / path, data=size, rois=(5,))
     ours = [
         (s[-1:] if len(s) == 2 else s, p)
         for _, s, p, _ in rows_with_weights(name, size, WITH_WEIGHTS)
@@ -578,7 +456,7 @@ def test_same_blocks_as_caffes(name: str, path: str) -> None:
 
     The outputs of layers differ, since Caffe's bottlenecks have their stride in another layer.
     """
-    theirs = Caffe(path, data=IMAGE)
+    theirs = Caffe(CORPORA / path, data=IMAGE)
     ours = sorted(p for _, _, p, _ in rows_with_weights(name, IMAGE, WITH_WEIGHTS))
     # The first convolution of Caffe's ResNet-50 has a bias.
     conv1 = [
