@@ -201,10 +201,10 @@ def pooling(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
         if pad >= k:
             raise layer.wrong(f"`pad` is {pad}, it must be below `kernel_size`, {k}", param, "pad")
         count = -(-(size + 2 * pad - k) // step) + 1
-        if pad and (count - 1) * step >= size + pad:
+        if (count - 1) * step >= size + pad:  # the last window begins after the picture
+            if not pad:
+                raise layer.refuse("its last windows are empty", param, "stride")
             count -= 1
-        elif (count - 1) * step >= size:
-            raise layer.refuse("its last windows are empty", param, "stride")
         is_ceil |= count != (size + 2 * pad - k) // step + 1
         sizes.append(count)
     attributes = window.attributes()
