@@ -25,6 +25,7 @@ DEFAULTS = {
     "model_steps": 100_000_000,  # nodes that an ONNX model runs, including repeats in loops
     "model_bytes": 1 << 33,  # of the file of an ONNX model to import
     "model_depth": 100,  # nested functions and bodies of an ONNX model
+    "module_seconds": 600,  # that the export of a PyTorch module may take
 }
 MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be set above this
 PREFIX = "NETDSL_MAX_"  # of the environment variables that set limits

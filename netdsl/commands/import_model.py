@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say
-from netdsl.files import check_replaceable, replacing
+from netdsl.files import check_replaceable, replacing, scratch_folder
+from netdsl.importers.modules import export_module, is_module, parsed_call
 from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
 
     from netdsl.importers.importing import Imported
+    from netdsl.importers.modules import ModuleCall
     from netdsl.verify import Report
 
+MODULE = "module"  # in the place of a suffix
 SUFFIXES = (".onnx", ".cfg", ".prototxt")  # of the models that can be imported
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the text, and the weights if `--weights` names a file for them."""
     _check(arguments)
-    from netdsl.verify.imported import prove
+    with ExitStack() as stack:
+        imported = _imported(arguments, stack)
+        from netdsl.verify.imported import prove  # after a module has run: it starts threads
 
-    imported = _imported(arguments)
-    report = prove(imported)
-    if arguments.weights:
-        _write_weights(imported, Path(arguments.weights))
+        report = prove(imported)
+        if arguments.weights:
+            _write_weights(imported, Path(arguments.weights))
     with destination(arguments.output, ".net") as path, replacing(path) as temporary:
         temporary.write_text(imported.text, encoding="utf-8")
     _print(arguments, imported, report)
     return 0
 
 
-def _imported(arguments: argparse.Namespace) -> Imported:
-    """The text of the model, which its suffix tells how to read."""
+def _imported(arguments: argparse.Namespace, stack: ExitStack) -> Imported:
+    """The text of the model, which its suffix tells how to read; `stack` keeps files for it."""
     from netdsl.importers import importing
 
     path, sizes = Path(arguments.model), parse_inputs(arguments.input)
     name, partial = _name(arguments.output), arguments.partial
+    if is_module(arguments.model):
+        call = _call(arguments.model)
+        folder = stack.enter_context(scratch_folder())
+        exported = Path(folder) / "module.onnx"
+        note(f"running the code of {call.module} in another process")
+        export_module(call, sizes, exported)
+        return importing.import_exported(exported, call, name, {}, partial=partial)
     if path.suffix.lower() == ".cfg":
         given = Path(arguments.from_weights) if arguments.from_weights else None
         return importing.import_darknet(path, name, sizes, weights=given, partial=partial)
@@ -52,8 +64,14 @@ def _imported(arguments: argparse.Namespace) -> Imported:
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse wrong names of files before the work begins; raises `UsageError` and `OSError`."""
     suffix = suffix_of(arguments.model)
-    if suffix not in SUFFIXES:
-        raise UsageError(f"import reads .onnx, .cfg and .prototxt, found `{arguments.model}`")
+    if is_module(arguments.model):
+        _call(arguments.model)
+        if not arguments.input:
+            raise UsageError("a module needs the sizes of its input: --input 3x224x224")
+        suffix = MODULE
+    elif suffix not in SUFFIXES:
+        found = f"found `{arguments.model}`"
+        raise UsageError(f"import reads .onnx, .cfg, .prototxt and package.file:Class(), {found}")
     if arguments.from_weights and suffix != ".cfg":
         raise UsageError("--from-weights is for a .cfg, whose weights are another file")
     if arguments.weights and suffix == ".prototxt":
@@ -69,6 +87,13 @@ def _check(arguments: argparse.Namespace) -> None:
             found = arguments.weights
             raise UsageError(f"--weights takes a name that ends in .safetensors, found `{found}`")
         check_replaceable(Path(arguments.weights))
+
+
+def _call(text: str) -> ModuleCall:
+    try:
+        return parsed_call(text)
+    except ValueError as error:
+        raise UsageError(f"import cannot run `{text[:80]}`: {error}") from None
 
 
 def _name(output: str) -> str:

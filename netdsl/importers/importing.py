@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.importers.flat import Flat, FlatLayer
     from netdsl.importers.foreign import Foreign, StoredTensor
+    from netdsl.importers.modules import ModuleCall
 
 
 class Imported(NamedTuple):
@@ -72,6 +73,16 @@ def import_onnx(
     return imported(OnnxModel(path), name, inputs, partial=partial)
 
 
+def import_exported(
+    path: Path, call: ModuleCall, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool
+) -> Imported:
+    """The text of a module of PyTorch that was exported to `path`; see `import_onnx`."""
+    model = OnnxModel(path)
+    model.title = call.text
+    model.model.graph.name = call.name.rpartition(".")[2]
+    return imported(model, name, inputs, partial=partial)
+
+
 def import_darknet(
     path: Path,
     name: str,
@@ -117,7 +128,7 @@ def _written(
     model: OnnxModel, flat: Flat, plain: Compiled, name: str
 ) -> tuple[str, Compiled, dict[str, FlatLayer]]:
     """The text that reads best among those that describe the same net as `plain`."""
-    comment = f"Imported from {printable(model.path.name)}."
+    comment = f"Imported from {printable(model.title)}."
     expects = [f"expect params == {plain.costs.totals().params:_}"]
     for blocks in (True, False):
         try:

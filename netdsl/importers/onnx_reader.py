@@ -40,11 +40,12 @@ class OnnxModel:
 
     `inputs` are its inputs with their sizes; a text is the name of an open one, and axis 0 is the
     batch. `outputs` are the names of its outputs. `notes` are about layers that were left out, by
-    a value before them.
+    a value before them. `title` is what the text calls the original.
     """
 
     def __init__(self, path: Path, built: BuiltModel | None = None) -> None:
         self.path = path
+        self.title = path.name
         self.notes: dict[str, list[str]] = {}
         if built is not None:
             self.model, self.stored = built
