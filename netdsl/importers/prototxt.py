@@ -194,7 +194,7 @@ class _Reader:
             if name.kind != "word":
                 wanted = f"or `{closing}` " if closing else ""
                 raise wrong(
-                    f"the name of a field {wanted}is expected, found `{_shown(name)}`", name.span
+                    f"the name of a field {wanted}is expected, found {_shown(name)}", name.span
                 )
             values = message.fields.setdefault(name.text, [])
             is_value = self._next.text == ":"
@@ -207,7 +207,7 @@ class _Reader:
             elif is_value:
                 values += self._values(name)
             else:
-                raise wrong(f"`:` is expected, found `{_shown(self._next)}`", self._next.span)
+                raise wrong(f"`:` is expected, found {_shown(self._next)}", self._next.span)
             if self._next.text in (",", ";"):
                 self._take()
 
@@ -221,7 +221,7 @@ class _Reader:
             if values:
                 comma = self._take()
                 if comma.text != ",":
-                    raise wrong(f"`,` is expected, found `{_shown(comma)}`", comma.span)
+                    raise wrong(f"`,` is expected, found {_shown(comma)}", comma.span)
             values.append(self._scalar())
         self._take()
         return values
@@ -229,7 +229,7 @@ class _Reader:
     def _scalar(self) -> Scalar:
         token = self._take()
         if token.kind not in ("word", "number", "string"):
-            raise wrong(f"a value is expected, found `{_shown(token)}`", token.span)
+            raise wrong(f"a value is expected, found {_shown(token)}", token.span)
         if token.kind != "string":
             return Scalar(token.kind, token.text, token.span)
         text, end = _unquoted(token.text), token.span.end
@@ -240,7 +240,8 @@ class _Reader:
 
 
 def _shown(token: Token) -> str:
-    return printable(token.text)[:40]
+    """A token for a message."""
+    return f"`{printable(token.text)[:40]}`" if token.kind else token.text
 
 
 def _unquoted(text: str) -> str:
