@@ -15,6 +15,7 @@ from onnx import NodeProto, TensorProto, helper
 from netdsl.errors import NetdslError
 from netdsl.importers.foreign import StoredTensor
 from netdsl.importers.onnx_reader import BuiltModel, OnnxModel
+from netdsl.limits import limit, raise_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 OPSET = 21
 IR_VERSION = 10
 BATCH = 1  # samples that the model takes; no layer of a described net depends on their number
-MOST_ELEMENTS = 1 << 31  # of one tensor of a described net, and of one of its values
+MOST_ELEMENTS = 1 << 29  # of one value of a described net, and of all of its weights
 
 
-class Value(NamedTuple):
+class BuiltValue(NamedTuple):
     """A value of the net: its name in the model, and its shape without the batch."""
 
     name: str
@@ -45,7 +46,7 @@ class Value(NamedTuple):
         return self.shape[1:]
 
 
-class Builder:
+class ModelBuilder:
     """A model that grows node by node.
 
     `layer` is the name of the layer that the next nodes belong to. Axes of ONNX operators count the
@@ -58,36 +59,40 @@ class Builder:
         self.stored: dict[str, StoredTensor] = {}
         self.outputs: list[str] = []
         self._nodes: list[NodeProto] = []
-        self._inputs: list[Value] = []
+        self._inputs: list[BuiltValue] = []
         self._names: set[str] = set()
-        self._reshaped: dict[str, Value] = {}
+        self._elements = 0  # of all weights
+        self._reshaped: dict[str, BuiltValue] = {}
 
-    def input(self, name: str, shape: Shape) -> Value:
+    def input(self, name: str, shape: Shape) -> BuiltValue:
         """Add an input of the net."""
-        value = Value(self._free(name), _checked(shape))
+        value = BuiltValue(self._free(name), _checked(shape))
         self._inputs.append(value)
         return value
 
     def op(
-        self, kind: str, inputs: Sequence[Value | str], shape: Shape, **attributes: object
-    ) -> Value:
+        self, kind: str, inputs: Sequence[BuiltValue | str], shape: Shape, **attributes: object
+    ) -> BuiltValue:
         """Add a node whose result has this shape; a text in `inputs` names a tensor."""
-        result = Value(self._free(f"{self.layer}/{kind}"), _checked(shape))
+        result = BuiltValue(self._free(f"{self.layer}/{kind}"), _checked(shape))
+        if len(self._nodes) >= limit("model_nodes"):
+            message = f"the net has more than {limit('model_nodes'):,} nodes"
+            raise NetdslError("model-too-large", message, help=raise_help("model_nodes"))
         names = [i if isinstance(i, str) else i.name for i in inputs]
         node = helper.make_node(kind, names, [result.name], name=result.name)
         node.attribute.extend(helper.make_attribute(k, v) for k, v in attributes.items())
         self._nodes.append(node)
         return result
 
-    def same(self, kind: str, x: Value, **attributes: object) -> Value:
+    def same(self, kind: str, x: BuiltValue, **attributes: object) -> BuiltValue:
         """Add a node with one input, whose result has the shape of the input."""
         return self.op(kind, [x], x.shape, **attributes)
 
-    def scaled(self, kind: str, x: Value, number: float) -> Value:
+    def scaled(self, kind: str, x: BuiltValue, number: float) -> BuiltValue:
         """Add arithmetic with a number, such as `Mul`."""
         return self.op(kind, [x, self.number(number)], x.shape)
 
-    def reshaped(self, x: Value, shape: Shape) -> Value:
+    def reshaped(self, x: BuiltValue, shape: Shape) -> BuiltValue:
         """Add a change of the shape; one that undoes the change before it gives the first value."""
         before = self._reshaped.get(x.name, x)
         if shape in (x.shape, before.shape):
@@ -99,7 +104,7 @@ class Builder:
         self._reshaped[made.name] = before
         return made
 
-    def sliced(self, x: Value, axis: int, start: int, end: int) -> Value:
+    def sliced(self, x: BuiltValue, axis: int, start: int, end: int) -> BuiltValue:
         """Add a slice; `axis` does not count the batch."""
         shape = (*x.shape[:axis], end - start, *x.shape[axis + 1 :])
         if shape == x.shape:
@@ -107,7 +112,7 @@ class Builder:
         bounds = [self.integers((i,)) for i in (start, end, axis + 1)]
         return self.op("Slice", [x, *bounds], shape)
 
-    def output(self, name: str, value: Value) -> None:
+    def output(self, name: str, value: BuiltValue) -> None:
         """Make a value an output of the net."""
         free = self._free(name)
         self._nodes.append(helper.make_node("Identity", [value.name], [free], name=free))
@@ -119,6 +124,9 @@ class Builder:
         """Add a tensor, and return its name. Labels follow from `path`, such as `conv1.weight`."""
         free = self._free(name)
         self.stored[free] = StoredTensor(path, _checked(shape), "float32", read)
+        self._elements += prod(shape)
+        if self._elements > MOST_ELEMENTS:
+            raise NetdslError("too-large", "the weights have more than 2^29 elements")
         return free
 
     def integers(self, values: tuple[int, ...]) -> str:
@@ -197,5 +205,5 @@ def _checked(shape: Shape) -> Shape:
     """The shape; raises `NetdslError` if it has more elements than fit into memory."""
     if prod(shape) > MOST_ELEMENTS:
         text = "x".join(map(str, shape))
-        raise NetdslError("too-large", f"the shape {text} has more than 2^31 elements")
+        raise NetdslError("too-large", f"the shape {text} has more than 2^29 elements")
     return shape

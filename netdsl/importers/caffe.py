@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
-from netdsl.importers.built import Builder
+from netdsl.importers.built import ModelBuilder
 from netdsl.importers.caffe_inputs import input_shapes
 from netdsl.importers.caffe_joins import JOINS, SINGLE
 from netdsl.importers.caffe_layers import CaffeLayer, batch_norm
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from netdsl.importers.built import Value
-    from netdsl.importers.caffe_text import Described
+    from netdsl.importers.built import BuiltValue
+    from netdsl.importers.caffe_text import CaffeText
     from netdsl.importers.onnx_reader import OnnxModel
 
 REFUSED: Mapping[str, str] = MappingProxyType(
@@ -46,8 +46,8 @@ def read_caffe(
     """
     message = read_message(read_text(path))
     layers = layers_of(message)
-    builder = Builder(message.text("name") or path.stem)
-    net = _Net(builder, layers)
+    builder = ModelBuilder(message.text("name") or path.stem)
+    net = _CaffeNet(builder, layers)
     for name, shape in input_shapes(message, layers, given).items():
         net.blobs[name] = builder.input(name, shape)
     for layer in layers:
@@ -59,15 +59,15 @@ def read_caffe(
     return builder.model(path, net.notes)
 
 
-class _Net:
+class _CaffeNet:
     """A net that grows layer by layer.
 
     `blobs` has the present value of each name, and None for one that was left out. `errors` are
     about the layers that were left out.
     """
 
-    def __init__(self, builder: Builder, layers: list[Described]) -> None:
-        self.blobs: dict[str, Value | None] = {}
+    def __init__(self, builder: ModelBuilder, layers: list[CaffeText]) -> None:
+        self.blobs: dict[str, BuiltValue | None] = {}
         self.errors: list[NetdslError] = []
         self.notes: dict[str, list[str]] = {}
         self._builder = builder
@@ -77,7 +77,7 @@ class _Net:
         self._unused: dict[str, None] = {}
         self._merged: set[int] = set()
 
-    def add(self, layer: Described) -> None:
+    def add(self, layer: CaffeText) -> None:
         """Add a layer; raises `NetdslError` unless only the language lacks it."""
         if id(layer) in self._merged:
             return
@@ -85,7 +85,7 @@ class _Net:
         if not layer.bottoms:
             raise wrong(f"`{printable(layer.name)}` has no `bottom`", layer.message.span)
         values = [value for value in inputs if value is not None]
-        made: list[Value | None] = [None] * len(layer.tops)
+        made: list[BuiltValue | None] = [None] * len(layer.tops)
         if len(values) == len(inputs):
             try:
                 made = list(self._made(layer, values))
@@ -93,6 +93,7 @@ class _Net:
                 if error.code == "too-large":
                     raise wrong(error.message, layer.message.span) from None
                 if error.code != "unsupported-operator":
+                    error.diagnostic.span = error.diagnostic.span or layer.message.span
                     raise
                 self.errors.append(error)
                 note = f"not imported: line {error.line}, {error.message}"
@@ -106,14 +107,14 @@ class _Net:
             self.blobs[name] = value
             self._unused[name] = None
 
-    def _taken(self, layer: Described, name: str) -> Value | None:
+    def _taken(self, layer: CaffeText, name: str) -> BuiltValue | None:
         if name not in self.blobs:
             shown = f"`{printable(layer.name)}` takes `{printable(name)}`"
             raise wrong(f"{shown}, which no layer before it makes", layer.message.at("bottom"))
         self._unused.pop(name, None)
         return self.blobs[name]
 
-    def _made(self, layer: Described, values: list[Value]) -> list[Value]:
+    def _made(self, layer: CaffeText, values: list[BuiltValue]) -> list[BuiltValue]:
         self._builder.layer = layer.name
         own = self._own(layer)
         fact = REFUSED.get(layer.kind)
@@ -129,12 +130,12 @@ class _Net:
             raise own.wrong(f"it has {len(values)} inputs, and takes 1", key="bottom")
         return rule(own, values)
 
-    def _own(self, layer: Described) -> CaffeLayer:
+    def _own(self, layer: CaffeText) -> CaffeLayer:
         name = printable(layer.name)[:60]
         path = self._paths[layer.name]
         return CaffeLayer(layer.kind, name, layer.message, path, self._builder, self._shared)
 
-    def _scale_after(self, layer: Described) -> Described | None:
+    def _scale_after(self, layer: CaffeText) -> CaffeText | None:
         """The layer that scales the result of a batch norm, which becomes a part of it."""
         top = layer.tops[0]
         after = self._layers[self._layers.index(layer) + 1 :]
@@ -144,7 +145,7 @@ class _Net:
                 takers.append(other)
             if top in other.tops:
                 break
-        if len(takers) != 1 and not (takers and top in takers[0].tops):
+        if len(takers) != 1:
             return None
         scale = takers[0]
         param = scale.message.message("scale_param")

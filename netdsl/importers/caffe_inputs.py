@@ -13,8 +13,8 @@ from netdsl.words import listed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.importers.caffe_text import Described
-    from netdsl.importers.prototxt import Message
+    from netdsl.importers.caffe_text import CaffeText
+    from netdsl.importers.prototxt import ProtoMessage
 
     Shape = tuple[int, ...]
 
@@ -23,7 +23,7 @@ COLOURS = 3  # channels of the pictures that a layer crops, unless `--input` say
 
 
 def input_shapes(
-    message: Message, layers: list[Described], given: Mapping[str, Shape]
+    message: ProtoMessage, layers: list[CaffeText], given: Mapping[str, Shape]
 ) -> dict[str, Shape]:
     """The shapes of the inputs that layers take, without the batch; raises `NetdslError`.
 
@@ -62,10 +62,10 @@ def input_shapes(
 
 
 def _described(
-    message: Message, layers: list[Described]
-) -> dict[str, tuple[Shape | None, Message]]:
+    message: ProtoMessage, layers: list[CaffeText]
+) -> dict[str, tuple[Shape | None, ProtoMessage]]:
     """The shape of each input, or None if the file does not have it, and where it is."""
-    found: dict[str, tuple[Shape | None, Message]] = {}
+    found: dict[str, tuple[Shape | None, ProtoMessage]] = {}
     names, dims = message.texts("input"), message.integers("input_dim", 1)
     shapes = [m.integers("dim", 1) for m in message.messages("input_shape")]
     if names and dims:
@@ -82,7 +82,7 @@ def _described(
     return found
 
 
-def _made(layer: Described, index: int) -> Shape | None:
+def _made(layer: CaffeText, index: int) -> Shape | None:
     """The shape of a value that a layer for data makes, without the batch."""
     message = layer.message
     for name in ("input_param", "dummy_data_param"):

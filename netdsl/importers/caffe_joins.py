@@ -13,14 +13,14 @@ from netdsl.importers.described import sizes_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netdsl.importers.built import Value
+    from netdsl.importers.built import BuiltValue
     from netdsl.importers.caffe_layers import CaffeLayer
-    from netdsl.importers.prototxt import Message
+    from netdsl.importers.prototxt import ProtoMessage
 
-    CaffeRule = Callable[[CaffeLayer, Sequence[Value]], list[Value]]
+    CaffeRule = Callable[[CaffeLayer, Sequence[BuiltValue]], list[BuiltValue]]
 
 
-def axis_of(layer: CaffeLayer, param: Message, key: str, default: int, rank: int) -> int:
+def axis_of(layer: CaffeLayer, param: ProtoMessage, key: str, default: int, rank: int) -> int:
     """An axis as an index of a shape without the batch; `rank` counts the batch."""
     axis = param.integer(key, default, -rank)
     axis = axis + rank if axis < 0 else axis
@@ -31,7 +31,7 @@ def axis_of(layer: CaffeLayer, param: Message, key: str, default: int, rank: int
     return axis - 1
 
 
-def eltwise(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def eltwise(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A sum with coefficients, a product or a maximum of values of one shape."""
     param, builder = layer.param("eltwise_param"), layer.builder
     operation = param.text("operation", "SUM")
@@ -58,7 +58,7 @@ def eltwise(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [result]
 
 
-def same_shapes(layer: CaffeLayer, inputs: Sequence[Value]) -> None:
+def same_shapes(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> None:
     """Raise `NetdslError` for inputs of different shapes, and for a single one."""
     if len(inputs) < 2:
         raise layer.wrong("it has one input, and takes two or more", key="bottom")
@@ -67,7 +67,7 @@ def same_shapes(layer: CaffeLayer, inputs: Sequence[Value]) -> None:
         raise layer.wrong(f"its inputs have different shapes: {listed}", key="bottom")
 
 
-def concat(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def concat(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """The inputs one after another along an axis."""
     param = layer.param("concat_param")
     key = "concat_dim" if "concat_dim" in param.fields else "axis"
@@ -83,7 +83,7 @@ def concat(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("Concat", inputs, shape, axis=axis + 1)]
 
 
-def slices(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def slices(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """Parts of the input along an axis: equal ones, or from one `slice_point` to the next."""
     (x,) = inputs
     param = layer.param("slice_param")
@@ -101,7 +101,7 @@ def slices(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.sliced(x, axis, start, end) for start, end in pairwise(ends)]
 
 
-def crop(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def crop(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """The part of the first input that has the sizes of the second, from `offset` on."""
     x, like = two(layer, inputs)
     param = layer.param("crop_param")
@@ -121,7 +121,7 @@ def crop(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [x]
 
 
-def scale(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def scale(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """Learned factors along an axis, or those of the second input; then a learned shift."""
     param, builder = layer.param("scale_param"), layer.builder
     x = inputs[0]
@@ -149,12 +149,12 @@ def scale(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [x]
 
 
-def along(x: Value, axis: int) -> tuple[int, ...]:
+def along(x: BuiltValue, axis: int) -> tuple[int, ...]:
     """The shape of numbers that differ only along one axis."""
     return tuple(size if i == axis else 1 for i, size in enumerate(x.shape))
 
 
-def bias(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def bias(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A learned shift of each channel."""
     (x,) = inputs
     axis = axis_of(layer, layer.param("bias_param"), "axis", 1, len(x.shape) + 1)
@@ -162,7 +162,7 @@ def bias(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("Add", [x, shift], x.shape)]
 
 
-def axpy(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def axpy(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`a x + y` with a factor for each channel, a layer of SENet's version of Caffe."""
     if len(inputs) != 3:
         raise layer.wrong(f"it has {len(inputs)} inputs, and takes 3", key="bottom")
@@ -175,7 +175,7 @@ def axpy(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("Add", [product, y], x.shape)]
 
 
-def flatten(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def flatten(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """All numbers of a sample as a vector."""
     (x,) = inputs
     param = layer.param("flatten_param")
@@ -185,7 +185,7 @@ def flatten(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.reshaped(x, (prod(x.shape),))]
 
 
-def reshape(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def reshape(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """The same numbers with other sizes: 0 keeps a size, and -1 is what remains."""
     (x,) = inputs
     param = layer.param("reshape_param")
@@ -208,19 +208,19 @@ def reshape(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.reshaped(x, tuple(sizes[1:]))]
 
 
-def softmax(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def softmax(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """The softmax along an axis."""
     (x,) = inputs
     axis = axis_of(layer, layer.param("softmax_param"), "axis", 1, len(x.shape) + 1)
     return [layer.builder.same("Softmax", x, axis=axis + 1)]
 
 
-def copies(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def copies(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """The input as often as it has tops."""
     return [inputs[0]] * len(layer.message.texts("top"))
 
 
-def two(layer: CaffeLayer, inputs: Sequence[Value]) -> Sequence[Value]:
+def two(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> Sequence[BuiltValue]:
     """The two inputs of a layer; raises `NetdslError` for another number."""
     if len(inputs) != 2:
         raise layer.wrong(f"it has {len(inputs)} inputs, and takes 2", key="bottom")

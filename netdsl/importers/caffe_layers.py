@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.importers.built import random_numbers
 from netdsl.importers.described import refused, sizes_text, wrong
+from netdsl.importers.prototxt import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from netdsl.importers.built import Builder, Value
-    from netdsl.importers.prototxt import Message
+    from netdsl.importers.built import BuiltValue, ModelBuilder
+    from netdsl.importers.prototxt import ProtoMessage
 
 EPS = 1e-5  # of a batch norm
 IMAGE = 3  # axes of a picture with channels
@@ -31,18 +32,19 @@ class CaffeLayer(NamedTuple):
 
     kind: str
     name: str
-    message: Message
+    message: ProtoMessage
     path: str
-    builder: Builder
+    builder: ModelBuilder
     shared: dict[str, tuple[str, tuple[int, ...]]]
 
-    def param(self, name: str) -> Message:
+    def param(self, name: str) -> ProtoMessage:
         """The message with the parameters of the layer."""
         return self.message.message(name)
 
     def tensor(self, index: int, key: str, shape: tuple[int, ...], role: str) -> str:
         """A weight, as a name in the model: the same for layers that share it by a name."""
-        names = [m.text("name") for m in self.message.messages("param")]
+        given = self.message.fields.get("param", [])  # texts in the older version of the format
+        names = [p.text if isinstance(p, Scalar) else p.text("name") for p in given]
         shared = names[index] if index < len(names) else ""
         if shared in self.shared and shared:
             name, known = self.shared[shared]
@@ -58,12 +60,12 @@ class CaffeLayer(NamedTuple):
             self.shared[shared] = made, shape
         return made
 
-    def refuse(self, fact: str, where: Message | None = None, key: str = "") -> Exception:
+    def refuse(self, fact: str, where: ProtoMessage | None = None, key: str = "") -> Exception:
         """The error of a layer that the language cannot express."""
         place = (where or self.message).at(key or "type")
         return refused(f"the layer `{self.name}` ({self.kind})", fact, place)
 
-    def wrong(self, fact: str, where: Message | None = None, key: str = "") -> Exception:
+    def wrong(self, fact: str, where: ProtoMessage | None = None, key: str = "") -> Exception:
         """The error of a layer that breaks a rule of Caffe."""
         return wrong(f"`{self.name}`: {fact}", (where or self.message).at(key or "type"))
 
@@ -71,7 +73,7 @@ class CaffeLayer(NamedTuple):
 # ---- windows
 
 
-def pair(param: Message, name: str, default: int, least: int) -> tuple[int, int]:
+def pair(param: ProtoMessage, name: str, default: int, least: int) -> tuple[int, int]:
     """A size along both axes: `pad` once or twice, or `pad_h` and `pad_w`."""
     short = name.removesuffix("_size")
     if f"{short}_h" in param.fields or f"{short}_w" in param.fields:
@@ -83,7 +85,7 @@ def pair(param: Message, name: str, default: int, least: int) -> tuple[int, int]
     return values[0], values[-1]
 
 
-class Window(NamedTuple):
+class CaffeWindow(NamedTuple):
     """The window of a layer along both axes."""
 
     kernel: tuple[int, int]
@@ -108,11 +110,11 @@ class Window(NamedTuple):
         return found
 
 
-def window_of(layer: CaffeLayer, param: Message) -> Window:
+def window_of(layer: CaffeLayer, param: ProtoMessage) -> CaffeWindow:
     """The window that a layer gives; raises `NetdslError` if it has none."""
     if not any(key in param.fields for key in ("kernel_size", "kernel_h", "kernel_w")):
         raise layer.wrong("it has no `kernel_size`", param)
-    return Window(
+    return CaffeWindow(
         pair(param, "kernel_size", 1, 1),
         pair(param, "stride", 1, 1),
         pair(param, "pad", 0, 0),
@@ -120,14 +122,14 @@ def window_of(layer: CaffeLayer, param: Message) -> Window:
     )
 
 
-def fits(layer: CaffeLayer, x: Value, window: Window) -> None:
+def fits(layer: CaffeLayer, x: BuiltValue, window: CaffeWindow) -> None:
     """Raise `NetdslError` if a window is larger than the picture with its padding."""
     for size, pad, span in zip(x.spatial, window.pad, window.span, strict=True):
         if size + 2 * pad < span:
             raise layer.wrong(f"a window of {span} does not fit into {sizes_text(x.shape)}")
 
 
-def convolution(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def convolution(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`out = (size + 2 * pad - k) / stride + 1` (conv_layer.cpp); one weight for all inputs."""
     param = layer.param("convolution_param")
     window = window_of(layer, param)
@@ -153,7 +155,7 @@ def convolution(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return results
 
 
-def deconvolution(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def deconvolution(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`out = stride * (size - 1) + k - 2 * pad` (deconv_layer.cpp)."""
     (x,) = inputs
     param = layer.param("convolution_param")
@@ -179,7 +181,7 @@ def deconvolution(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     ]
 
 
-def pooling(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def pooling(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`out = ceil((size + 2 * pad - k) / stride) + 1`, without windows that begin in the padding.
 
     See pooling_layer.cpp. A mean counts the padding.
@@ -215,7 +217,7 @@ def pooling(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op(f"{kind}Pool", [x], (x.channels, *sizes), **attributes)]
 
 
-def inner_product(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def inner_product(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A dense layer of all numbers of a sample."""
     (x,) = inputs
     param = layer.param("inner_product_param")
@@ -231,28 +233,28 @@ def inner_product(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("Gemm", [flat, kernel, *bias], (out,), transB=transposed)]
 
 
-def outputs_of(layer: CaffeLayer, param: Message) -> int:
+def outputs_of(layer: CaffeLayer, param: ProtoMessage) -> int:
     """The required `num_output`."""
     if "num_output" not in param.fields:
         raise layer.wrong("it has no `num_output`", param)
     return param.integer("num_output", 1, 1)
 
 
-def bias_of(layer: CaffeLayer, param: Message, out: int) -> list[str]:
+def bias_of(layer: CaffeLayer, param: ProtoMessage, out: int) -> list[str]:
     """The bias, unless the layer has none."""
     if not param.flag("bias_term", default=True):
         return []
     return [layer.tensor(1, "bias", (out,), "shift")]
 
 
-def divides(layer: CaffeLayer, param: Message, channels: int, out: int, groups: int) -> None:
+def divides(layer: CaffeLayer, param: ProtoMessage, channels: int, out: int, groups: int) -> None:
     """Raise `NetdslError` if the groups do not divide the channels."""
     if channels % groups or out % groups:
         fact = f"`group` is {groups}, which does not divide both {channels} and {out}"
         raise layer.wrong(fact, param, "group")
 
 
-def image(layer: CaffeLayer, x: Value) -> None:
+def image(layer: CaffeLayer, x: BuiltValue) -> None:
     """Raise `NetdslError` for a value without two spatial axes."""
     if len(x.shape) != IMAGE:
         raise layer.wrong(f"it takes a picture, not {sizes_text(x.shape)}")
@@ -261,7 +263,7 @@ def image(layer: CaffeLayer, x: Value) -> None:
 # ---- norms
 
 
-def local_norm(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def local_norm(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """LRN across channels, or within a channel: `x (1 + alpha mean(x^2))^-beta` (lrn_layer.cpp)."""
     (x,) = inputs
     param = layer.param("lrn_param")
@@ -285,8 +287,8 @@ def local_norm(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
 
 
 def batch_norm(
-    layer: CaffeLayer, inputs: Sequence[Value], scale: CaffeLayer | None = None
-) -> list[Value]:
+    layer: CaffeLayer, inputs: Sequence[BuiltValue], scale: CaffeLayer | None = None
+) -> list[BuiltValue]:
     """A batch norm with running statistics, with the scale and shift of the layer after it."""
     (x,) = inputs
     n, builder = x.channels, layer.builder
@@ -305,7 +307,7 @@ def batch_norm(
 # ---- layers without windows
 
 
-def relu(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def relu(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`max(x, 0) + negative_slope min(x, 0)`."""
     slope = layer.param("relu_param").number("negative_slope", 0.0)
     if slope == 0:
@@ -313,7 +315,7 @@ def relu(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.same("LeakyRelu", inputs[0], alpha=slope)]
 
 
-def prelu(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def prelu(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A leaky ReLU with a learned slope for each channel, or for all of them."""
     (x,) = inputs
     shared = layer.param("prelu_param").flag("channel_shared", default=False)
@@ -322,13 +324,13 @@ def prelu(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("PRelu", [x, slope], x.shape)]
 
 
-def elu(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def elu(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`x` above 0, `alpha (exp(x) - 1)` below."""
     alpha = layer.param("elu_param").number("alpha", 1.0)
     return [layer.builder.same("Elu", inputs[0], alpha=alpha)]
 
 
-def power(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def power(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`(shift + scale x) ^ power`."""
     (x,) = inputs
     param, builder = layer.param("power_param"), layer.builder
@@ -337,7 +339,7 @@ def power(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [builder.scaled("Pow", y, param.number("power", 1.0))]
 
 
-def dropout(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
+def dropout(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A dropout."""
     (x,) = inputs
     param = layer.param("dropout_param")
@@ -347,28 +349,28 @@ def dropout(layer: CaffeLayer, inputs: Sequence[Value]) -> list[Value]:
     return [layer.builder.op("Dropout", [x, layer.builder.number(share)], x.shape)]
 
 
-def plain(kind: str) -> Callable[[CaffeLayer, Sequence[Value]], list[Value]]:
+def plain(kind: str) -> Callable[[CaffeLayer, Sequence[BuiltValue]], list[BuiltValue]]:
     """A layer that is one operator of ONNX without attributes."""
     return lambda layer, inputs: [layer.builder.same(kind, inputs[0])]
 
 
-LAYERS_OF_ONE_INPUT: Mapping[str, Callable[[CaffeLayer, Sequence[Value]], list[Value]]] = (
-    MappingProxyType(
-        {
-            "Deconvolution": deconvolution,
-            "Pooling": pooling,
-            "InnerProduct": inner_product,
-            "LRN": local_norm,
-            "BatchNorm": batch_norm,
-            "ReLU": relu,
-            "PReLU": prelu,
-            "ELU": elu,
-            "Power": power,
-            "Dropout": dropout,
-            "Sigmoid": plain("Sigmoid"),
-            "TanH": plain("Tanh"),
-            "AbsVal": plain("Abs"),
-            "BNLL": plain("Softplus"),
-        }
-    )
+LAYERS_OF_ONE_INPUT: Mapping[
+    str, Callable[[CaffeLayer, Sequence[BuiltValue]], list[BuiltValue]]
+] = MappingProxyType(
+    {
+        "Deconvolution": deconvolution,
+        "Pooling": pooling,
+        "InnerProduct": inner_product,
+        "LRN": local_norm,
+        "BatchNorm": batch_norm,
+        "ReLU": relu,
+        "PReLU": prelu,
+        "ELU": elu,
+        "Power": power,
+        "Dropout": dropout,
+        "Sigmoid": plain("Sigmoid"),
+        "TanH": plain("Tanh"),
+        "AbsVal": plain("Abs"),
+        "BNLL": plain("Softplus"),
+    }
 )

@@ -14,7 +14,7 @@ UNIT = re.compile(
 )
 
 
-class Place(NamedTuple):
+class UnitPlace(NamedTuple):
     """The place of a layer in a unit of a stage, which counts from 0."""
 
     kind: str
@@ -71,7 +71,7 @@ def _parts(name: str, own: set[str]) -> list[str]:
     return parts
 
 
-def _place(name: str) -> Place | None:
+def _place(name: str) -> UnitPlace | None:
     match = UNIT.fullmatch(name)
     if match is None:
         return None
@@ -81,4 +81,4 @@ def _place(name: str) -> Place | None:
         index = int(match["number"][:6])
     else:
         index = ord(match["letter"]) - ord("a")
-    return Place(match["kind"], match["stage"], index, match["rest"])
+    return UnitPlace(match["kind"], match["stage"], index, match["rest"])

@@ -11,7 +11,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.importers.prototxt import Message
+    from netdsl.importers.prototxt import ProtoMessage
 
 PHASE = "TEST"
 # The kinds of `layers { type: ... }`, whose names differ from those of `layer`.
@@ -68,17 +68,17 @@ LOSSES |= {"SmoothL1Loss", "SoftmaxWithLoss"}
 TARGETS = LOSSES - {"ContrastiveLoss"}  # losses whose inputs after the first are what is wanted
 
 
-class Described(NamedTuple):
+class CaffeText(NamedTuple):
     """A layer: its kind, such as `Convolution`, and the names of the values it takes and makes."""
 
     kind: str
     name: str
     bottoms: list[str]
     tops: list[str]
-    message: Message
+    message: ProtoMessage
 
 
-def layers_of(message: Message) -> list[Described]:
+def layers_of(message: ProtoMessage) -> list[CaffeText]:
     """The layers of a net in the phase TEST; raises `NetdslError`."""
     both = [name for name in ("layer", "layers") if name in message.fields]
     if not both:
@@ -92,7 +92,7 @@ def layers_of(message: Message) -> list[Described]:
     return kept
 
 
-def _no_net(message: Message) -> Exception:
+def _no_net(message: ProtoMessage) -> Exception:
     """The error of a file without layers, which may be the settings of a training."""
     for name in ("net", "train_net", "net_param", "base_lr"):
         if name in message.fields:
@@ -103,7 +103,7 @@ def _no_net(message: Message) -> Exception:
     return wrong("the file has no `layer`", message.span)
 
 
-def _layer(message: Message) -> Described:
+def _layer(message: ProtoMessage) -> CaffeText:
     if "layer" in message.fields:
         raise wrong(
             "this is the first version of the format",
@@ -119,10 +119,10 @@ def _layer(message: Message) -> Described:
         kind = "PythonData"
     if kind not in SOURCES | LOSSES and not tops:
         raise wrong(f"`{printable(message.text('name'))[:60]}` has no `top`", message.span)
-    return Described(kind, message.text("name") or kind, bottoms, tops, message)
+    return CaffeText(kind, message.text("name") or kind, bottoms, tops, message)
 
 
-def _is_kept(layer: Described) -> bool:
+def _is_kept(layer: CaffeText) -> bool:
     """Whether a layer is part of the phase, by its rules of `include` and `exclude`."""
     include, exclude = layer.message.messages("include"), layer.message.messages("exclude")
     if include:
@@ -130,7 +130,7 @@ def _is_kept(layer: Described) -> bool:
     return not any(_is_met(rule, staged=False) for rule in exclude)
 
 
-def _is_met(rule: Message, *, staged: bool) -> bool:
+def _is_met(rule: ProtoMessage, *, staged: bool) -> bool:
     """Whether a rule holds for the phase, at level 0 and without stages.
 
     With `staged`, any stage is accepted: the data of all stages have the same sizes.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
-from netdsl.importers.built import Builder
-from netdsl.importers.darknet_layers import DETECTORS, REFUSED, RULES, Layers, check_detector
+from netdsl.importers.built import ModelBuilder
+from netdsl.importers.darknet_layers import DarknetLayers
+from netdsl.importers.darknet_rules import DETECTORS, REFUSED, RULES, check_detector
 from netdsl.importers.darknet_text import read_sections
 from netdsl.importers.darknet_weights import DarknetWeights
 from netdsl.importers.described import read_text, refused, sizes_text, wrong
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from netdsl.importers.built import Value
-    from netdsl.importers.darknet_text import Section
+    from netdsl.importers.built import BuiltValue
+    from netdsl.importers.darknet_text import CfgSection
     from netdsl.importers.onnx_reader import OnnxModel
 
 INPUT = "image"
@@ -41,9 +42,9 @@ def read_darknet(
     if not sections:
         raise wrong("the net has no layers", head.span)
     numbers = DarknetWeights(weights)
-    builder = Builder(path.stem)
+    builder = ModelBuilder(path.stem)
     first = builder.input(INPUT, _size(head, given))
-    net = _Net(builder, numbers, first)
+    net = _DarknetNet(builder, numbers, first)
     for section in sections:
         net.add(section)
     if net.errors and not partial:
@@ -54,7 +55,7 @@ def read_darknet(
     return builder.model(path, net.notes)
 
 
-def _size(head: Section, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+def _size(head: CfgSection, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
     """The sizes of the input: channels, height and width, or the length of a vector."""
     keys = ("channels", "height", "width")
     if not any(key in head.options for key in keys) and "inputs" in head.options:
@@ -73,19 +74,19 @@ def _size(head: Section, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...
     return wanted
 
 
-class _Net:
+class _DarknetNet:
     """A net that grows section by section. `errors` are about layers that were left out."""
 
-    def __init__(self, builder: Builder, weights: DarknetWeights, first: Value) -> None:
-        self.layers = Layers(builder, weights)
+    def __init__(self, builder: ModelBuilder, weights: DarknetWeights, first: BuiltValue) -> None:
+        self.layers = DarknetLayers(builder, weights)
         self.errors: list[NetdslError] = []
         self.notes: dict[str, list[str]] = {}
         self._builder = builder
-        self._value: Value | None = first
-        self._last: Value = first
-        self._ends: list[tuple[str, Value]] = []
+        self._value: BuiltValue | None = first
+        self._last: BuiltValue = first
+        self._ends: list[tuple[str, BuiltValue]] = []
 
-    def add(self, section: Section) -> None:
+    def add(self, section: CfgSection) -> None:
         """Add the layer of a section; raises `NetdslError` unless only the language lacks it."""
         number = len(self.layers.made)
         self._builder.layer = f"{section.kind}_{number}"
@@ -99,6 +100,7 @@ class _Net:
             if error.code == "too-large":
                 raise wrong(error.message, section.span) from None
             if error.code != "unsupported-operator":
+                error.diagnostic.span = error.diagnostic.span or section.span
                 raise
             self.errors.append(error)
             self.notes.setdefault(self._last.name, []).append(
@@ -109,7 +111,7 @@ class _Net:
         self._last = value or self._last
         self.layers.made.append(value)
 
-    def _made(self, section: Section, x: Value) -> Value | None:
+    def _made(self, section: CfgSection, x: BuiltValue) -> BuiltValue | None:
         fact = REFUSED.get(section.kind)
         if fact is not None:
             raise refused(f"[{section.kind}]", fact, section.span)
@@ -118,7 +120,7 @@ class _Net:
             raise refused(f"[{section.kind}]", "it is no section that netdsl knows", section.span)
         return rule(self.layers, section, x)
 
-    def _end(self, section: Section) -> None:
+    def _end(self, section: CfgSection) -> None:
         """Make what a detector takes an output of the net."""
         if self._value is not None:
             check_detector(section, self._value)

@@ -11,44 +11,44 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from netdsl.importers.built import Builder, Value
-    from netdsl.importers.darknet_text import Section
+    from netdsl.importers.built import BuiltValue, ModelBuilder
+    from netdsl.importers.darknet_text import CfgSection
 
 LEAK = 0.1  # the slope of `leaky` and of `ramp` below 0
 
 
-def _same(kind: str, **attributes: float) -> Callable[[Builder, Value], Value]:
+def _same(kind: str, **attributes: float) -> Callable[[ModelBuilder, BuiltValue], BuiltValue]:
     return lambda builder, x: builder.same(kind, x, **attributes)
 
 
-def _linear(builder: Builder, x: Value) -> Value:
+def _linear(builder: ModelBuilder, x: BuiltValue) -> BuiltValue:
     return x
 
 
-def _ramp(builder: Builder, x: Value) -> Value:
+def _ramp(builder: ModelBuilder, x: BuiltValue) -> BuiltValue:
     """`relu(x) + 0.1 x`."""
     positive = builder.same("Relu", x)
     return builder.op("Add", [positive, builder.scaled("Mul", x, LEAK)], x.shape)
 
 
-def _loggy(builder: Builder, x: Value) -> Value:
+def _loggy(builder: ModelBuilder, x: BuiltValue) -> BuiltValue:
     """`2 sigmoid(x) - 1`."""
     return builder.scaled("Add", builder.scaled("Mul", builder.same("Sigmoid", x), 2), -1)
 
 
-def _clipped(low: float, high: float) -> Callable[[Builder, Value], Value]:
-    def clip(builder: Builder, x: Value) -> Value:
+def _clipped(low: float, high: float) -> Callable[[ModelBuilder, BuiltValue], BuiltValue]:
+    def clip(builder: ModelBuilder, x: BuiltValue) -> BuiltValue:
         return builder.op("Clip", [x, builder.number(low), builder.number(high)], x.shape)
 
     return clip
 
 
-def _swish(builder: Builder, x: Value) -> Value:
+def _swish(builder: ModelBuilder, x: BuiltValue) -> BuiltValue:
     """`x sigmoid(x)`."""
     return builder.op("Mul", [x, builder.same("Sigmoid", x)], x.shape)
 
 
-ACTIVATIONS: Mapping[str, Callable[[Builder, Value], Value]] = MappingProxyType(
+ACTIVATIONS: Mapping[str, Callable[[ModelBuilder, BuiltValue], BuiltValue]] = MappingProxyType(
     {
         "linear": _linear,
         "logistic": _same("Sigmoid"),
@@ -69,7 +69,7 @@ ACTIVATIONS: Mapping[str, Callable[[Builder, Value], Value]] = MappingProxyType(
 OTHERS = ("plse", "stair", "lhtan", "gelu", "hard_mish")  # Darknet has them, the language has not
 
 
-def activate(builder: Builder, section: Section, x: Value, default: str) -> Value:
+def activate(builder: ModelBuilder, section: CfgSection, x: BuiltValue, default: str) -> BuiltValue:
     """The value after the activation that a section names; raises `NetdslError`."""
     name = section.word("activation", default)
     rule = ACTIVATIONS.get(name)

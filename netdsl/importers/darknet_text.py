@@ -27,7 +27,7 @@ class Option(NamedTuple):
     span: Span
 
 
-class Section(NamedTuple):
+class CfgSection(NamedTuple):
     """A section with its options; `span` is the place of its head."""
 
     kind: str
@@ -85,9 +85,9 @@ class Section(NamedTuple):
         return option.text if option is not None else default
 
 
-def read_sections(source: SourceFile) -> list[Section]:
+def read_sections(source: SourceFile) -> list[CfgSection]:
     """The sections of a file in their order; raises `NetdslError` at the first wrong line."""
-    sections: list[Section] = []
+    sections: list[CfgSection] = []
     start = 0
     for raw in source.text.splitlines(keepends=True):
         body = raw.rstrip("\r\n")
@@ -100,7 +100,7 @@ def read_sections(source: SourceFile) -> list[Section]:
         if line[0] == "[":
             if not line.endswith("]") or len(line) < len("[x]"):
                 raise wrong(f"`{printable(line)[:40]}` is not a section such as `[net]`", span)
-            sections.append(Section(printable(line[1:-1])[:40], {}, span))
+            sections.append(CfgSection(printable(line[1:-1])[:40], {}, span))
             continue
         key, equals, value = line.partition("=")
         if not (key and equals and value):

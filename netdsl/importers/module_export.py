@@ -29,7 +29,7 @@ BATCH = 3  # samples of the example
 CLOSE = 1e-3  # of the largest number of an output, by which module and model may differ
 
 
-class Example:
+class ModuleInputs:
     """Random inputs of a module: the first by its position, the others by their names."""
 
     def __init__(self, module: torch.nn.Module, sizes: Mapping[str, Sequence[int]]) -> None:
@@ -73,11 +73,11 @@ def run(request: str) -> None:
         raise TypeError(f"{module}:{name} makes a {type(made).__name__}, not a torch.nn.Module")
     made = made.float().eval()
     with torch.no_grad():
-        export(made, Example(made, sizes), path)
-        compare(made, Example(made, sizes), path)
+        export(made, ModuleInputs(made, sizes), path)
+        compare(made, ModuleInputs(made, sizes), path)
 
 
-def export(module: torch.nn.Module, example: Example, path: str) -> None:
+def export(module: torch.nn.Module, example: ModuleInputs, path: str) -> None:
     """Write a module as an ONNX model, with its batch norms and the names of its weights.
 
     The model comes from a trace, which keeps these names. `torch.export` fails for a module that
@@ -97,7 +97,7 @@ def export(module: torch.nn.Module, example: Example, path: str) -> None:
     )
 
 
-def compare(module: torch.nn.Module, example: Example, path: str) -> None:
+def compare(module: torch.nn.Module, example: ModuleInputs, path: str) -> None:
     """Raise `ValueError` if the model gives other values than the module."""
     session = onnxruntime.InferenceSession(path, quiet_options(), ["CPUExecutionProvider"])
     taken = {each.name for each in session.get_inputs()}

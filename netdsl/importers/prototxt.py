@@ -33,7 +33,7 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 LARGEST = 10**9  # of an integer
 
 
-class Token(NamedTuple):
+class ProtoToken(NamedTuple):
     """A word, number, string or symbol; `kind` is empty at the end of the file."""
 
     kind: str
@@ -55,28 +55,28 @@ class Scalar(NamedTuple):
 
 
 @dataclass
-class Message:
+class ProtoMessage:
     """Fields by their names, in their order. `span` is the place of the name before it."""
 
     span: Span
-    fields: dict[str, list[Scalar | Message]] = field(default_factory=dict)
+    fields: dict[str, list[Scalar | ProtoMessage]] = field(default_factory=dict)
 
     def at(self, name: str) -> Span:
         """The place of a field, or of the message if the field is missing."""
         found = self.fields.get(name)
         return found[0].span if found else self.span
 
-    def messages(self, name: str) -> list[Message]:
+    def messages(self, name: str) -> list[ProtoMessage]:
         """The messages of a field; raises `NetdslError` for other values."""
         found = self.fields.get(name, [])
         for value in found:
-            if not isinstance(value, Message):
+            if not isinstance(value, ProtoMessage):
                 raise wrong(f"`{name}` takes fields in braces, found `{value.shown}`", value.span)
-        return [value for value in found if isinstance(value, Message)]
+        return [value for value in found if isinstance(value, ProtoMessage)]
 
-    def message(self, name: str) -> Message:
+    def message(self, name: str) -> ProtoMessage:
         """The fields of a message; empty if it is missing. Several are merged."""
-        merged = Message(self.at(name))
+        merged = ProtoMessage(self.at(name))
         for each in self.messages(name):
             for key, values in each.fields.items():
                 merged.fields.setdefault(key, []).extend(values)
@@ -144,12 +144,12 @@ def _number(name: str, value: Scalar) -> float:
     return number
 
 
-def read_message(source: SourceFile) -> Message:
+def read_message(source: SourceFile) -> ProtoMessage:
     """The message of a file; raises `NetdslError` at the first wrong place."""
-    return _Reader(source).whole()
+    return _ProtoReader(source).whole()
 
 
-class _Reader:
+class _ProtoReader:
     """Reads the tokens of a file one after another."""
 
     def __init__(self, source: SourceFile) -> None:
@@ -157,13 +157,13 @@ class _Reader:
         self._tokens = self._scan()
         self._next = next(self._tokens)
 
-    def whole(self) -> Message:
+    def whole(self) -> ProtoMessage:
         """All fields of the file."""
-        message = Message(Span(self._source, 0, 0))
+        message = ProtoMessage(Span(self._source, 0, 0))
         self._fields(message, "", 0)
         return message
 
-    def _scan(self) -> Iterator[Token]:
+    def _scan(self) -> Iterator[ProtoToken]:
         source, at = self._source, 0
         while at < len(source.text):
             match = TOKEN.match(source.text, at)
@@ -173,16 +173,16 @@ class _Reader:
             at = match.end()
             kind = match.lastgroup or ""
             if kind != "space":
-                yield Token(kind, match[0], Span(source, match.start(), at))
+                yield ProtoToken(kind, match[0], Span(source, match.start(), at))
         end = len(source.text)
         while True:
-            yield Token("", "the end of the file", Span(source, end, end))
+            yield ProtoToken("", "the end of the file", Span(source, end, end))
 
-    def _take(self) -> Token:
+    def _take(self) -> ProtoToken:
         token, self._next = self._next, next(self._tokens)
         return token
 
-    def _fields(self, message: Message, closing: str, depth: int) -> None:
+    def _fields(self, message: ProtoMessage, closing: str, depth: int) -> None:
         """Read fields until the closing bracket, or until the end of the file."""
         if depth > limit("nesting"):
             text = f"messages are nested more than {limit('nesting')} levels deep"
@@ -201,7 +201,7 @@ class _Reader:
             if is_value:
                 self._take()
             if self._next.text in CLOSING:
-                inner = Message(name.span)
+                inner = ProtoMessage(name.span)
                 self._fields(inner, CLOSING[self._take().text], depth + 1)
                 values.append(inner)
             elif is_value:
@@ -211,12 +211,12 @@ class _Reader:
             if self._next.text in (",", ";"):
                 self._take()
 
-    def _values(self, name: Token) -> list[Scalar | Message]:
+    def _values(self, name: ProtoToken) -> list[Scalar | ProtoMessage]:
         """One value, or a list in square brackets."""
         if self._next.text != "[":
             return [self._scalar()]
         self._take()
-        values: list[Scalar | Message] = []
+        values: list[Scalar | ProtoMessage] = []
         while self._next.text != "]":
             if values:
                 comma = self._take()
@@ -239,7 +239,7 @@ class _Reader:
         return Scalar("string", text, token.span._replace(end=end))
 
 
-def _shown(token: Token) -> str:
+def _shown(token: ProtoToken) -> str:
     """A token for a message."""
     return f"`{printable(token.text)[:40]}`" if token.kind else token.text
 

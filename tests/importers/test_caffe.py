@@ -199,11 +199,13 @@ def test_sizes_that_the_file_does_not_have(tmp_path: Path) -> None:
 
 OLD = """
 input: "data" input_dim: 10 input_dim: 1 input_dim: 8 input_dim: 8
-layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 weight_decay: 0
+layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 param: "w"
+  convolution_param { num_output: 4 kernel_size: 3 } }
+layers { name: "twin" type: CONVOLUTION bottom: "data" top: "twin" param: "w"
   convolution_param { num_output: 4 kernel_size: 3 } }
 layers { name: "relu" type: RELU bottom: "conv" top: "conv" }
 layers { name: "norm" type: LRN bottom: "conv" top: "norm" }
-layers { name: "join" type: CONCAT bottom: "norm" bottom: "conv" top: "join"
+layers { name: "join" type: CONCAT bottom: "norm" bottom: "twin" top: "join"
   concat_param { concat_dim: 1 } }
 """
 
@@ -212,7 +214,8 @@ def test_the_older_version(tmp_path: Path) -> None:
     """`layers` with kinds in capitals, and `input_dim`."""
     result = described(OLD, tmp_path)
     assert prove(result).ok
-    assert "conv: conv(4, 3) -> relu" in result.text
+    assert "conv: conv(4, 3)" in result.text
+    assert "weight = @conv.weight" in result.text
     assert "input data: 1x8x8" in result.text
 
 
@@ -284,7 +287,7 @@ WRONG = [
         HEAD + layer("InnerProduct", "data", "y", "inner_product_param { num_output: 999999999 }"),
         "bad-description",
         2,
-        "more than 2^31",
+        "more than 2^29",
     ),
     (HEAD + layer("Eltwise", "data", "y"), "bad-description", 2, "takes two or more"),
     (

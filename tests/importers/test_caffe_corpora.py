@@ -59,7 +59,7 @@ def marked(name: str) -> object:
 @needs_corpora
 @pytest.mark.parametrize("name", [marked(n) for n in FILES])
 def test_files_of_the_authors(name: str) -> None:
-    """Layers have the shapes and weights that Caffe computes, or there is a reason at a line."""
+    """Layers have the shapes and weights that Caffe computes, or a line is refused."""
     sizes = next(value for part, value in SIZES.items() if part in name)
     expected = refusal(name)
     if expected is not None:

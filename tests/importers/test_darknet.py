@@ -324,7 +324,7 @@ def test_weights_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str
             HEAD.format(3, 8, 8) + "[convolutional]\nfilters=999999999\nsize=999\npad=1\n",
             "bad-description",
             5,
-            "more than 2^31",
+            "more than 2^29",
         ),
         (HEAD.format(3, 8, 8) + "[avgpool]\n[softmax]\n[crop]\n", "bad-description", 7, "picture"),
     ],
@@ -356,6 +356,16 @@ def test_a_file_of_ten_gigabytes(tmp_path: Path) -> None:
     with pytest.raises(NetdslError) as caught:
         import_darknet(tmp_path / "b.cfg", "b.net", {})
     assert "file-too-large" == caught.value.code
+
+
+def test_a_net_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of nodes has a limit, and so has the number of all weights."""
+    monkeypatch.setenv("NETDSL_MAX_MODEL_NODES", "50")
+    with pytest.raises(NetdslError, match="model-too-large"):
+        described(HEAD.format(3, 8, 8) + "[dropout]\n" * 60, tmp_path)
+    wide = "[connected]\noutput=20000\n" * 4
+    with pytest.raises(NetdslError, match="the weights have more than 2\\^29 elements"):
+        described(HEAD.format(1, 1, 1) + wide, tmp_path)
 
 
 def test_partial(tmp_path: Path) -> None:

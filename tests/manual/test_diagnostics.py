@@ -50,6 +50,12 @@ def of_kind(kind: str) -> list[Section]:
     return [s for s in SECTIONS.values() if s.wrong and s.wrong[-1].info.split()[0] == kind]
 
 
+def marked(section: Section) -> object:
+    """A section, which is slow if its examples start another process."""
+    marks = [pytest.mark.slow] if section.code == "module-fails" else []
+    return pytest.param(section, marks=marks)
+
+
 def code_of(section: Section) -> str:
     """A name for a test."""
     return section.code
@@ -164,7 +170,7 @@ def is_shown(shown: str, line: str) -> bool:
     return line == shown
 
 
-@pytest.mark.parametrize("section", of_kind("console"), ids=code_of)
+@pytest.mark.parametrize("section", [marked(s) for s in of_kind("console")], ids=code_of)
 def test_wrong_command(
     section: Section,
     example_folder: Path,
@@ -191,7 +197,7 @@ def test_wrong_command(
     assert [s for s, line in zip(last.shown, there, strict=True) if not is_shown(s, line)] == []
 
 
-@pytest.mark.parametrize("section", of_kind("console"), ids=code_of)
+@pytest.mark.parametrize("section", [marked(s) for s in of_kind("console")], ids=code_of)
 def test_right_command(
     section: Section,
     example_folder: Path,

@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = (ROOT / "docs" / "importing.md").read_text(encoding="utf-8")
+FILES = re.findall(r"```(?:ini|protobuf|python)\n(# (\S+)\n.*?)```", PAGE, re.DOTALL)
 BLOCKS = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
+def marked(block: str) -> object:
+    """An example, which is slow if it starts another process."""
+    return pytest.param(block, marks=[pytest.mark.slow] if "small_module" in block else [])
+
+
+@pytest.mark.parametrize("block", [marked(block) for block in BLOCKS])
 def test_examples(block: str, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
     """Each command succeeds, and prints the lines below it, up to three dots."""
+    for text, name in FILES:
+        (folder / name).write_text(text, encoding="utf-8")
     for part in block.split("$ netdsl ")[1:]:
         command, _, shown = part.partition("\n")
         assert run(shlex.split(command)) == 0

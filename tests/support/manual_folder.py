@@ -113,6 +113,8 @@ net Head {
 }
 """,
 }
+DARKNET = "[net]\nchannels=3\nheight=8\nwidth=8\n\n[convolutional]\nfilters=4\nsize={}\n"
+TEXTS |= {"small.cfg": DARKNET.format(3), "wide.cfg": DARKNET.format(9)}
 MANY = 101
 UNITS = "\n".join(f"let units{i} = 32" for i in range(MANY))
 LAYERS = "\n".join(f"    dense(units{i}) -> relu" for i in range(MANY))
