@@ -59,6 +59,9 @@ def test_standard_output(model: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ["small.net", "-o", "a.net"],
         ["small.onnx", "-o", "a.txt"],
         ["small.onnx", "-o", "a.net", "--weights", "a.pt"],
+        ["small.onnx", "-o", "a.net", "--from-weights", "a.weights"],
+        ["a.cfg", "-o", "a.net", "--weights", "a.safetensors"],
+        ["a.prototxt", "-o", "a.net", "--weights", "a.safetensors"],
     ],
 )
 def test_wrong_names(arguments: list[str], model: Path, folder: Path) -> None:
