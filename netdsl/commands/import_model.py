@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _imported(arguments: argparse.Namespace, stack: ExitStack) -> Imported:
     """The text of the model, which its suffix tells how to read; `stack` keeps files for it."""
-    from netdsl.importers import importing
+    from netdsl.importers import descriptions
+    from netdsl.importers.importing import import_onnx
 
     path, sizes = Path(arguments.model), parse_inputs(arguments.input)
     name, partial = _name(arguments.output), arguments.partial
@@ -52,13 +53,13 @@ def _imported(arguments: argparse.Namespace, stack: ExitStack) -> Imported:
         exported = Path(folder) / "module.onnx"
         note(f"running the code of {call.module} in another process")
         export_module(call, sizes, exported)
-        return importing.import_exported(exported, call, name, {}, partial=partial)
+        return descriptions.import_exported(exported, call, name, partial=partial)
     if path.suffix.lower() == ".cfg":
         given = Path(arguments.from_weights) if arguments.from_weights else None
-        return importing.import_darknet(path, name, sizes, weights=given, partial=partial)
+        return descriptions.import_darknet(path, name, sizes, weights=given, partial=partial)
     if path.suffix.lower() == ".prototxt":
-        return importing.import_caffe(path, name, sizes, partial=partial)
-    return importing.import_onnx(path, name, sizes, partial=partial)
+        return descriptions.import_caffe(path, name, sizes, partial=partial)
+    return import_onnx(path, name, sizes, partial=partial)
 
 
 def _check(arguments: argparse.Namespace) -> None:

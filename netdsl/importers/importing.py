@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
-from netdsl.importers.caffe import read_caffe
-from netdsl.importers.darknet import read_darknet
 from netdsl.importers.folded import folded_text
 from netdsl.importers.matching import MismatchError, in_order, matched
 from netdsl.importers.onnx_reader import OnnxModel
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.importers.flat import Flat, FlatLayer
     from netdsl.importers.foreign import Foreign, StoredTensor
-    from netdsl.importers.modules import ModuleCall
+    from netdsl.importers.settings import Translated
 
 
 class Imported(NamedTuple):
@@ -70,53 +68,16 @@ def import_onnx(
     whose sizes the model leaves open, by their names; an empty name is the first input. With
     `partial`, nodes that cannot be imported become comments.
     """
-    return imported(OnnxModel(path), name, inputs, partial=partial)
-
-
-def import_exported(
-    path: Path, call: ModuleCall, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool
-) -> Imported:
-    """The text of a module of PyTorch that was exported to `path`; see `import_onnx`."""
     model = OnnxModel(path)
-    model.title = call.text
-    model.model.graph.name = call.name.rpartition(".")[2]
-    return imported(model, name, inputs, partial=partial)
+    return imported_of(model, translated(model, inputs, partial=partial), name)
 
 
-def import_darknet(
-    path: Path,
-    name: str,
-    inputs: Mapping[str, tuple[int, ...]],
-    *,
-    weights: Path | None = None,
-    partial: bool = False,
-) -> Imported:
-    """The text of a net of Darknet; raises `NetdslError`.
+def imported_of(model: OnnxModel, made: Translated, name: str) -> Imported:
+    """The text of a net; raises `NetdslError`.
 
-    `path` is the `.cfg`. Without a file of `weights`, the original has random ones. `inputs` are
-    sizes in place of those in the `.cfg`.
+    `name` is the file that the text is for.
     """
-    return imported(read_darknet(path, weights, inputs, partial=partial), name, {}, partial=partial)
-
-
-def import_caffe(
-    path: Path, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool = False
-) -> Imported:
-    """The text of a net of Caffe; raises `NetdslError`.
-
-    `path` is the `.prototxt`, and `inputs` are sizes that it does not have. The original has random
-    weights.
-    """
-    return imported(read_caffe(path, inputs, partial=partial), name, {}, partial=partial)
-
-
-def imported(
-    model: OnnxModel, name: str, inputs: Mapping[str, tuple[int, ...]], *, partial: bool
-) -> Imported:
-    """The text of a model that has been read; see `import_onnx`."""
-    graph, flat, sizes = translated(model, inputs, partial=partial)
-    for value, notes in model.notes.items():
-        flat.notes.setdefault(value, []).extend(notes)
+    graph, flat, sizes = made
     if not flat.layers:
         raise NetdslError("unsupported-operator", f"no node of {model.path} can be imported")
     plain = compiled_text(plain_text(flat), name)

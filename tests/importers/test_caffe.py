@@ -13,7 +13,7 @@ from netdsl.cli import run
 from netdsl.errors import NetdslError
 from netdsl.importers.caffe import read_caffe
 from netdsl.importers.caffe_names import layer_paths
-from netdsl.importers.importing import import_caffe
+from netdsl.importers.descriptions import import_caffe
 from netdsl.importers.prototxt import read_message
 from netdsl.source import SourceFile
 from netdsl.verify.imported import prove

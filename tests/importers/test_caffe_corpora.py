@@ -8,7 +8,7 @@ from math import prod
 import pytest
 
 from netdsl.errors import NetdslError
-from netdsl.importers.importing import import_caffe
+from netdsl.importers.descriptions import import_caffe
 from tests.support.caffe import Caffe
 from tests.support.paths import ROOT
 

@@ -13,7 +13,7 @@ import pytest
 from netdsl.cli import run
 from netdsl.errors import NetdslError
 from netdsl.importers.darknet import read_darknet
-from netdsl.importers.importing import import_darknet
+from netdsl.importers.descriptions import import_darknet
 from netdsl.verify.imported import prove
 from tests.support.darknet import darknet_layers, weights_bytes
 from tests.support.paths import ROOT
