@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.evaluate import Env
     from netdsl.elaborate.loader import Reference
     from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.op import Op
     from netdsl.source import SourceFile
 
 # The errors that a mended syntax error cannot cause.
@@ -77,12 +78,16 @@ def program_of(
     defines: Mapping[str, str] | None = None,
     files: Mapping[Reference, SourceFile] | None = None,
     texts: Mapping[str, str] | None = None,
+    kinds: Mapping[str, type[Op]] | None = None,
 ) -> Program:
-    """The program of a text; raises `NetdslError`. `files` and `texts` are those of `Loader`."""
+    """The program of a text; raises `NetdslError`.
+
+    `files`, `texts` and `kinds` are those of `Loader`.
+    """
     reporter = Reporter()
     with _collecting(reporter):
         try:
-            loader, module = load_program(source, reporter, files, texts)
+            loader, module = load_program(source, reporter, files, texts, kinds)
         except UnreadableError as error:
             other = library.other_language(source)
             if other is not None:

@@ -17,7 +17,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.ir.op import COUNTER
-from netdsl.ir.types import ITEM_BYTES
+from netdsl.ir.types import STORED_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -201,7 +201,7 @@ def _last_uses(graph: Graph) -> dict[int, int]:
 
 
 def _bytes(type_: TensorType) -> int | Sym:
-    return type_.size * ITEM_BYTES[type_.dtype]
+    return type_.size * STORED_BYTES[type_.dtype]
 
 
 def _at(value: int | Sym, sizes: dict[str, int]) -> int:

@@ -37,6 +37,8 @@ def totals(
     lines = [("params", f"{t.params:,}{frozen}")]
     if t.buffers:
         lines.append(("buffers", f"{t.buffers:,} stored, not learned"))
+    if summary.uncounted:
+        macs = f"at least {macs}; not known for {', '.join(summary.uncounted)}"
     lines.append(("MACs", macs))
     if summary.aux_params:
         heads = f"{summary.aux_params:,} params of {' and '.join(summary.aux_heads)}"

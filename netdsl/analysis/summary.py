@@ -27,7 +27,8 @@ class Row(NamedTuple):
     one sample. `field` is the receptive field along each spatial axis. `file` and `line` are the
     place in the text: a block can be in another file than the net. `aux` tells whether the row
     belongs to an auxiliary head. `results` are the names and shapes of the further results that the
-    net uses, such as the final states of an `lstm`.
+    net uses, such as the final states of an `lstm`. `at_least` tells whether it has more MACs than
+    are known.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     line: int
     aux: bool
     results: tuple[tuple[str, tuple[int | Sym, ...]], ...] = ()
+    at_least: bool = False
 
 
 class Layer(NamedTuple):
@@ -70,6 +72,9 @@ class Summary:
         heads = [(node.aux, cost) for node, cost in costs.rows() if node.aux is not None]
         self.aux_params = sum(cost.params for _, cost in heads)
         self.aux_heads = list(dict.fromkeys(head for head, _ in heads))
+        self.uncounted = list(
+            dict.fromkeys(node.op.kind for node in graph.nodes if not node.op.is_counted)
+        )
 
     def rows(
         self, depth: int | None = None, only: tuple[str, ...] = (), *, field: bool = True
@@ -138,6 +143,7 @@ class Summary:
             weights=sum(r.weights for r in rows),
             units=units(name, [(layer.node, layer.cost) for layer in layers]),
             bytes=total(r.bytes for r in rows),
+            at_least=any(r.at_least for r in rows),
         )
 
     def macs_of_multiples(self) -> str:
@@ -179,7 +185,7 @@ class Summary:
                 "window": r.window,
                 "output": _shape(r.shape),
                 "params": r.params,
-                "macs": _plain(r.macs),
+                "macs": None if r.at_least and not r.macs else _plain(r.macs),
                 "from": r.sources,
                 "buffers": r.buffers,
                 "weights": r.weights,
@@ -190,6 +196,7 @@ class Summary:
                 "activation_bytes": _plain(r.bytes),
                 "training_only": r.aux,
                 **({"results": {k: _shape(shape) for k, shape in r.results}} if r.results else {}),
+                **({"macs_at_least": True} if r.at_least else {}),
             }
             for r in self.rows(depth, only)
         ]
@@ -201,6 +208,7 @@ class Summary:
             "outputs": [_tensor(o.name, o.value) for o in graph.outputs],
             "layers": layers,
             "totals": {**totals, "auxiliary_params": self.aux_params},
+            **({"not_counted": self.uncounted} if self.uncounted else {}),
         }
 
 
@@ -241,6 +249,7 @@ def _row(node: Node, cost: Cost, field: Field) -> Row:
         node.span.first.line,
         node.aux is not None,
         tuple((name, value.type.shape) for name, value in node.results.items()),
+        not node.op.is_counted,
     )
 
 

@@ -18,11 +18,12 @@ from netdsl.commands.common import (
     print_diagnostics,
     split_name,
 )
+from netdsl.commands.foreign import LINES, is_model, open_file
 from netdsl.commands.output import note, say, say_always, say_json
 from netdsl.commands.parallel_options import check_parallel_options
 from netdsl.commands.table_options import TABLE_OPTIONS, check_table_options, is_given
 from netdsl.diagnostics import MAX_ERRORS, Diagnostic, nearest
-from netdsl.driver import open_program, program_of
+from netdsl.driver import program_of
 from netdsl.errors import NetdslError
 from netdsl.library import library_file, library_names, open_source, source_path
 from netdsl.render import as_github, as_json, as_sarif
@@ -162,9 +163,9 @@ def _check_file(
     wanted: Wanted, arguments: argparse.Namespace, results: Results
 ) -> Iterator[Checked]:
     """Check the nets of a file, until it has too many errors; raises `NetdslError`."""
-    if arguments.fix:
+    if arguments.fix and not is_model(wanted.file):
         _fix(wanted, arguments)
-    program = open_program(wanted.file, parse_defines(arguments.define))
+    program = open_file(wanted.file, arguments)
     yield from _check_program(program, wanted, arguments, results)
 
 
@@ -173,6 +174,8 @@ def _check_program(
 ) -> Iterator[Checked]:
     findings = results.findings
     before = findings.count("error")
+    # A model is opened with the sizes that the user gives.
+    sizes = {} if is_model(wanted.file) else parse_inputs(arguments.input)
     findings.add(wanted.file, program.reporter.diagnostics)
     results.used.update(_used_of_imports(program))
     nets: list[Checked] = []
@@ -180,7 +183,7 @@ def _check_program(
         label = f"{wanted.file}:{name}" if results.several else name
         nets.append(Checked(name, label))
         yield nets[-1]
-        _check(nets[-1], program, arguments, findings)
+        findings.add(program.source.name, nets[-1].build(program, sizes))
         if findings.count("error") - before >= MAX_ERRORS:
             findings.add(wanted.file, [stopped()])
             return
@@ -230,13 +233,6 @@ def _fix(wanted: Wanted, arguments: argparse.Namespace) -> None:
         print_difference(source.path, source, fixed.source.text)
     write_text(source.path, fixed.source.text)
     note(f"fixed {counted(fixed.applied, 'error')} in {source.name}")
-
-
-def _check(
-    checked: Checked, program: Program, arguments: argparse.Namespace, findings: Findings
-) -> None:
-    diagnostics = checked.build(program, parse_inputs(arguments.input))
-    findings.add(program.source.name, diagnostics)
 
 
 def _warnings(
@@ -301,6 +297,10 @@ def _report_text(arguments: argparse.Namespace, results: Results) -> None:
     if arguments.quiet:
         shown = [d for d in shown if d.severity in (*_DENIED[arguments.deny], "note")]
     print_diagnostics(shown)
+    for file in dict.fromkeys(d.span.file.name for d in shown if d.span is not None):
+        if is_model(file):
+            note("")
+            note(LINES.format(file))
     _point_to_explanations(results.findings.diagnostics)
     if results.several and not for_programs:
         if any(checked.summary for checked in results.checked):

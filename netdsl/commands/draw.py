@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netdsl.commands.common import UsageError, load_one
+from netdsl.commands.common import UsageError
 from netdsl.commands.destinations import destination, format_of
+from netdsl.commands.foreign import load_net_or_model
 from netdsl.commands.output import note, say
 from netdsl.draw.dot import folding_of
 from netdsl.draw.formats import SUFFIXES, draw
@@ -25,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"Mermaid cannot draw `--style {arguments.style}`: write .svg or .png")
     if arguments.field and (suffix == ".mmd" or arguments.style == "neurons"):
         raise UsageError("--field shades pixels, which Mermaid and `--style neurons` do not draw")
-    compiled = load_one(arguments)
+    compiled = load_net_or_model(arguments)
     options = DrawOptions(
         depth=arguments.depth,
         style=arguments.style,

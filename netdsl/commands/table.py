@@ -142,6 +142,8 @@ def _figures(summary: Summary, most: int | None) -> list[str]:
     macs = summary.macs_of_multiples()
     if not macs or (most is not None and len(macs) > most):
         macs = figure(t.macs, most)
+    if summary.uncounted:
+        macs = f"≥ {macs}"
     return [outputs_of(summary), figure(t.params), macs, figure(t.depth)]
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
+from netdsl.commands.foreign import open_model
 from netdsl.commands.output import say, say_json
 from netdsl.driver import values_claims
 from netdsl.render import as_json
@@ -45,12 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _verify_model(arguments: argparse.Namespace) -> int:
-    if arguments.weights or arguments.define or arguments.input:
-        raise UsageError(
-            "--weights, --input and -D apply only to nets: a model is compared with its manifest"
-        )
-    from netdsl.backends.onnx.manifest import verify_model
+    if arguments.weights or arguments.define:
+        raise UsageError("--weights and -D apply only to nets: a model contains its weights")
+    from netdsl.backends.onnx.manifest import manifest_path, verify_model
 
+    if not manifest_path(Path(arguments.file)).is_file():
+        return _compare_model(arguments)
+    if arguments.input:
+        raise UsageError("--input does not apply to a model that is compared with its manifest")
     verified = verify_model(arguments.file)
     if arguments.format == "json":
         files = [str(f) for f in verified.files]
@@ -60,6 +64,27 @@ def _verify_model(arguments: argparse.Namespace) -> int:
         say(f"note: {note}")
     names = ", ".join(f.name for f in verified.files)
     say(f"{arguments.file} matches its manifest: checked {names}")
+    return 0
+
+
+def _compare_model(arguments: argparse.Namespace) -> int:
+    """Compare the layers of a model of another tool with what onnxruntime computes."""
+    from netdsl.importers.kept import is_kept
+    from netdsl.verify.imported import prove
+
+    imported = open_model(arguments.file, arguments)
+    report = prove(imported, arguments.seed)
+    kept = [node for node in imported.compiled.graph.nodes if is_kept(node)]
+    if arguments.format == "json":
+        entry = {**_as_json(report, arguments.file), "operators": [node.name for node in kept]}
+        say_json({"nets": [entry], "diagnostics": []}, indent=2)
+        return 0
+    layers = counted(report.comparisons, "layer")
+    agree = "agrees" if report.comparisons == 1 else "agree"
+    say(f"{arguments.file}: {layers} of {report.net} {agree} with onnxruntime; {_worst(report)}")
+    if kept:
+        kinds = ", ".join(dict.fromkeys(node.op.kind for node in kept))
+        say(f"not compared: {counted(len(kept), 'operator')} without a layer: {kinds}")
     return 0
 
 
@@ -119,14 +144,21 @@ def _title(report: Report, weights: str | None) -> str:
 
 
 def _compared(report: Report) -> str:
-    from netdsl.verify import LIMIT
-
     compared = counted(report.comparisons, "value") + " compared"
     if not report.worst_node:
         return compared
+    return f"{compared}; {_worst(report)}"
+
+
+def _worst(report: Report) -> str:
+    """The largest error."""
+    from netdsl.verify import LIMIT
+
+    if not report.worst_node:
+        return "no rounding errors"
     layer = f"layer `{report.worst_node}` ({report.worst_kind})"
     share = f"{report.worst:.2g} of the {LIMIT:g} units of rounding allowed"
-    return f"{compared}; largest error: {layer}, {share}"
+    return f"largest error: {layer}, {share}"
 
 
 def _not_compared(report: Report) -> str:

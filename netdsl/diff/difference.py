@@ -10,6 +10,7 @@ from netdsl.diff.effects import effects_of
 from netdsl.diff.loading import loading_of
 from netdsl.diff.matching import Matching
 from netdsl.diff.statements import words_of
+from netdsl.diff.words import is_model
 
 if TYPE_CHECKING:
     from netdsl.diff.causes import Cause
@@ -70,6 +71,12 @@ class NetDifference:
         self.asides = _asides(before, after)
 
     @property
+    def uncounted(self) -> list[str]:
+        """The kinds of layers whose MACs are not known: operators of a model."""
+        nodes = [node for net in self.nets for node in net.graph.nodes]
+        return list(dict.fromkeys(node.op.kind for node in nodes if not node.op.is_counted))
+
+    @property
     def is_empty(self) -> bool:
         """Whether the two networks are the same, with the same names."""
         return not (self.causes or self.followed or self.reshaped or self.renumbered)
@@ -96,6 +103,8 @@ def _figures(before: Compiled, after: Compiled) -> list[Figure]:
 
 
 def _asides(before: Compiled, after: Compiled) -> list[Aside]:
+    if any(is_model(compiled.program.source.name) for compiled in (before, after)):
+        return []  # a model has no such lines
     asides: list[Aside] = []
     entries = [_entries(compiled) for compiled in (before, after)]
     for name in {**entries[0], **entries[1]}:

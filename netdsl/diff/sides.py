@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diff.parts import NetParts
-from netdsl.diff.words import is_committed
+from netdsl.diff.words import is_committed, is_model
 from netdsl.driver import compile_net, open_program, program_of
 from netdsl.errors import NetdslError
 
@@ -44,12 +43,17 @@ def open_side(
     inputs: Mapping[str, tuple[int, ...]],
 ) -> Side:
     """The file that a user names; raises `NetdslError`."""
-    if os.path.splitext(file)[1].lower() == ".onnx":
+    if is_committed(file) and is_model(file):
         raise NetdslError(
             "wrong-format",
-            f"`{file}` is an ONNX model, not a .net text",
-            help="compare the texts that the models were made from",
+            f"`{file}` is an ONNX model in git, and only texts are read from there",
+            help="write the model into a file: `git show REVISION:FILE > old.onnx`",
         )
+    if is_model(file):
+        from netdsl.importers.whole import whole_model  # it needs onnx
+
+        # `-D` is for the net on the other side.
+        return Side(file, whole_model(file, inputs).compiled.program, net, {})
     if is_committed(file):
         from netdsl.diff.revisions import open_committed  # few runs need git
 

@@ -56,6 +56,9 @@ def report_of(difference: NetDifference) -> list[ReportLine]:
         hint = hint_of(difference)
         if hint is not None:
             lines.append(ReportLine(1, "", hint, "dim"))
+        if difference.uncounted:
+            unknown = f"the MACs of {', '.join(difference.uncounted)} are not known"
+            lines.append(ReportLine(1, "", unknown, "dim"))
         lines += [ReportLine(0, "", ""), *loading_lines(difference.loading)]
     if difference.asides:
         lines += [ReportLine(0, "", ""), ReportLine(0, "", "outside of the network", "dim")]

@@ -13,6 +13,11 @@ def is_committed(word: str) -> bool:
     return word.startswith(PREFIX) and not os.path.exists(word)
 
 
+def is_model(word: str) -> bool:
+    """Whether a word names an ONNX model."""
+    return os.path.splitext(word)[1].lower() == ".onnx"
+
+
 def split_committed(word: str) -> tuple[str, str | None]:
     """Split `git:REVISION:FILE:NET` into what names the file, and the net if there is one."""
     revision, colon, path = word.removeprefix(PREFIX).partition(":")

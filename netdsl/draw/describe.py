@@ -36,6 +36,8 @@ def describe(op: Op, axes: int) -> str:
     if not op.kind.isidentifier():
         left, right = ("" if side is None else f"{side:g}" for side in op.given.values())
         return f"{left} {op.kind} {right}".strip()
+    if not op.shows_arguments:
+        return op.kind
     shown = [
         argument
         for argument in op.args

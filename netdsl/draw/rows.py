@@ -82,7 +82,10 @@ def cell(row: Row, column: str, most: int | None) -> str:
             return memory(row.bytes, most)
         case "field":
             return shape_text(row.field) if row.field else "-"
-    return figure(number_in(row, column), most)
+    text = figure(number_in(row, column), most)
+    if column == "macs" and row.at_least:
+        return f"≥ {text}" if row.macs else "?"
+    return text
 
 
 def output_text(row: Row) -> str:
@@ -99,6 +102,8 @@ def number_in(row: Row, column: str) -> int | Sym:
 
 def raw_cell(row: Row, column: str) -> str:
     """The text of a cell for programs: numbers without commas, whole formulas, bytes."""
+    if column == "macs" and row.at_least and not row.macs:
+        return ""
     if column in FIGURES:
         return str(number_in(row, column))
     return cell(row, column, None)

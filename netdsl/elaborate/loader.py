@@ -29,6 +29,7 @@ from netdsl.syntax.parser import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from netdsl.ir.op import Op
     from netdsl.source import Span
 
 _KINDS = frozenset(LAYERS)  # layers of installed packages are added only to `LAYERS`
@@ -44,7 +45,8 @@ class Loader:
 
     `files` has the file behind each import. Those that it has at first are not read again, so that
     a program that is stored with its files means the same elsewhere. `texts` are read in place of
-    the files at their paths: an editor has versions that are not saved.
+    the files at their paths: an editor has versions that are not saved. `kinds` are layers that
+    only this program has.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Loader:
         reporter: Reporter,
         files: Mapping[Reference, SourceFile] | None = None,
         texts: Mapping[str, str] | None = None,
+        kinds: Mapping[str, type[Op]] | None = None,
     ) -> None:
         self.reporter = reporter
+        self.kinds = kinds or {}
         self._texts = texts or {}
         self.files: dict[Reference, SourceFile] = dict(files or {})
         self._modules: dict[str, Module] = {}
@@ -162,12 +166,13 @@ def load_program(
     reporter: Reporter,
     files: Mapping[Reference, SourceFile] | None = None,
     texts: Mapping[str, str] | None = None,
+    kinds: Mapping[str, type[Op]] | None = None,
 ) -> tuple[Loader, Module]:
     """Load a file and everything that it imports; raises `NetdslError` if a text cannot be read.
 
-    `files` and `texts` are those of `Loader`.
+    `files`, `texts` and `kinds` are those of `Loader`.
     """
-    loader = Loader(reporter, files, texts)
+    loader = Loader(reporter, files, texts, kinds)
     return loader, loader.load(source)
 
 
@@ -320,7 +325,7 @@ def resolve(
         return _block_value(definition, module.homes[name], span)
     if name == "identity":
         return IDENTITY
-    cls = LAYERS.get(name)
+    cls = LAYERS.get(name) or loader.kinds.get(name)
     if cls is not None:
         return KindValue(cls)
     shipped = loader.block_of_library(name)

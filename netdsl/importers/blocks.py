@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from netdsl.importers.plain import tied_of
+from netdsl.importers.plain import declared, tied_of
 from netdsl.importers.tree import (
     CallItem,
     FoldedBlock,
@@ -202,9 +202,10 @@ def outside(group: GroupItem) -> Iterator[tuple[LeafItem | JoinItem, str, str]]:
 
 def full(kind: str, args: dict[str, object]) -> dict[str, object]:
     """The arguments of a layer with the defaults of those that are left out."""
-    if kind not in LAYERS:
+    known = declared(kind)
+    if not known:
         return args
-    return {a.name: args.get(a.name, a.default) for a in LAYERS[kind].args if not a.dtypes}
+    return {a.name: args.get(a.name, a.default) for a in known if not a.dtypes}
 
 
 class SkeletonLabel(str):

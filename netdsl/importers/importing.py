@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, FlatLayer
     from netdsl.importers.foreign import Foreign, StoredTensor
     from netdsl.importers.settings import Translated
+    from netdsl.ir.op import Op
+
+    Kinds = Mapping[str, type[Op]]
 
 
 class Imported(NamedTuple):
@@ -72,38 +76,54 @@ def import_onnx(
     return imported_of(model, translated(model, inputs, partial=partial), name)
 
 
-def imported_of(model: OnnxModel, made: Translated, name: str) -> Imported:
+def imported_of(
+    model: OnnxModel,
+    made: Translated,
+    name: str,
+    *,
+    expects: bool = True,
+    kinds: Kinds = MappingProxyType({}),
+) -> Imported:
     """The text of a net; raises `NetdslError`.
 
-    `name` is the file that the text is for.
+    `name` is the file that the text is for. With `expects`, the text states its parameters. `kinds`
+    are layers that only this text has.
     """
     graph, flat, sizes = made
     if not flat.layers:
         raise NetdslError("unsupported-operator", f"no node of {model.path} can be imported")
-    plain = compiled_text(plain_text(flat), name)
-    text, compiled, layers = _written(model, flat, plain, name)
+    plain = compiled_text(plain_text(flat), name, kinds)
+    lines = [f"expect params == {plain.costs.totals().params:_}"] * expects
+    text, compiled, layers = _written(model, flat, plain, _Form(name, lines, kinds))
     return Imported(text, compiled, flat, layers, model, graph, sizes)
 
 
+class _Form(NamedTuple):
+    """What a text contains besides its net: its name, its last lines, and its own kinds."""
+
+    name: str
+    expects: list[str]
+    kinds: Kinds
+
+
 def _written(
-    model: OnnxModel, flat: Flat, plain: Compiled, name: str
+    model: OnnxModel, flat: Flat, plain: Compiled, form: _Form
 ) -> tuple[str, Compiled, dict[str, FlatLayer]]:
     """The text that reads best among those that describe the same net as `plain`."""
     comment = f"Imported from {printable(model.title)}."
-    expects = [f"expect params == {plain.costs.totals().params:_}"]
     for blocks in (True, False):
         try:
-            raw = folded_text(flat, comment, expects, blocks=blocks)
-            text = format_source(SourceFile(name, raw))
-            compiled = compiled_text(text, name)
+            raw = folded_text(flat, comment, form.expects, blocks=blocks)
+            text = format_source(SourceFile(form.name, raw))
+            compiled = compiled_text(text, form.name, form.kinds)
             return text, compiled, matched(compiled.graph, plain.graph, flat)
         except (NetdslError, MismatchError):
             continue  # the next text has fewer constructs, and the last one has none
-    text = format_source(SourceFile(name, plain_text(flat)))
-    compiled = compiled_text(text, name)
+    text = format_source(SourceFile(form.name, plain_text(flat)))
+    compiled = compiled_text(text, form.name, form.kinds)
     return text, compiled, in_order(compiled.graph, flat)
 
 
-def compiled_text(text: str, name: str) -> Compiled:
+def compiled_text(text: str, name: str, kinds: Kinds = MappingProxyType({})) -> Compiled:
     """The net of a text that the importer wrote; raises `NetdslError`."""
-    return compile_picked(program_of(SourceFile(name, text)), None)
+    return compile_picked(program_of(SourceFile(name, text), kinds=kinds), None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.importers.flat import Tied
+from netdsl.importers.opaque import Opaque
 from netdsl.ops.registry import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.importers.flat import Flat, FlatInput, FlatLayer
+    from netdsl.ir.op import Arg
 
 JOINS = ("add", "mul", "max", "sub", "concat")
 OPERATORS = ("+", "-", "*", "/", "**")
@@ -86,17 +88,26 @@ def call(
     return layer.kind
 
 
+def declared(kind: str) -> tuple[Arg, ...]:
+    """The arguments that a kind takes; an operator of the model begins with a capital letter."""
+    if kind in LAYERS:
+        return LAYERS[kind].args
+    if kind[:1].isupper():
+        return Opaque.args
+    return ()
+
+
 def arguments(kind: str, args: dict[str, object]) -> list[str]:
     """The arguments of a call: those that are required by position, the others by name."""
     words: list[str] = []
-    for declared in LAYERS[kind].args:
-        if declared.name not in args:
+    for each in declared(kind):
+        if each.name not in args:
             continue
-        value = args[declared.name]
-        if not declared.required and value == declared.default:
+        value = args[each.name]
+        if not each.required and value == each.default:
             continue
         text = value_text(value)
-        words.append(text if declared.required else f"{declared.name} = {text}")
+        words.append(text if each.required else f"{each.name} = {text}")
     return words
 
 

@@ -14,6 +14,7 @@ from netdsl.errors import NetdslError
 from netdsl.importers.onnx_reader import BATCH
 from netdsl.importers.patterns import recognise
 from netdsl.importers.plain import plain_text
+from netdsl.importers.running import add_types
 from netdsl.importers.translate import translate
 from netdsl.words import listed
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from netdsl.importers.flat import Flat
     from netdsl.importers.foreign import Foreign
+    from netdsl.importers.kept import Kept
     from netdsl.importers.onnx_reader import OnnxModel
 
     Sizes = dict[str, int]
@@ -41,24 +43,28 @@ class Translated(NamedTuple):
 
 
 def translated(
-    model: OnnxModel, given: Mapping[str, tuple[int, ...]], *, partial: bool = False
+    model: OnnxModel,
+    given: Mapping[str, tuple[int, ...]],
+    *,
+    partial: bool = False,
+    kept: Kept | None = None,
 ) -> Translated:
     """The net of a model; raises `NetdslError`.
 
     `given` are sizes of inputs without the batch, by their names; the empty name is the first.
-    `partial` is that of `translate`.
+    `partial` and `kept` are those of `translate`.
     """
+    making = _Making(model, partial, kept)
     inputs = _with_given(model, given)
     names = _symbols(inputs)
     if not names:
-        return _at(model, inputs, {}, {}, partial=partial)
+        return making.at(inputs, {}, {})
     failure: NetdslError | None = None
     pictures = any(len(sizes) >= PICTURE_AXES for sizes in inputs.values())
     for first, second, step in PICTURES if pictures else SEQUENCES:
         try:
             one, other = (
-                _at(model, inputs, _numbers(names, base, step), names, partial=partial)
-                for base in (first, second)
+                making.at(inputs, _numbers(names, base, step), names) for base in (first, second)
             )
         except NetdslError as error:
             failure = failure or error
@@ -70,33 +76,39 @@ def translated(
     raise _open(inputs)
 
 
-def _at(
-    model: OnnxModel,
-    inputs: Mapping[str, tuple[int | str, ...]],
-    sizes: Sizes,
-    names: Mapping[str, str],
-    *,
-    partial: bool,
-) -> Translated:
-    """The net with numbers for the open sizes, by their names in the model."""
+class _Making(NamedTuple):
+    """Makes the nets of a model."""
 
-    def fixed(axis: int, size: int | str) -> int:
-        if isinstance(size, int):
-            return size
-        if axis == 0:
-            return BATCH
-        return sizes[size]
+    model: OnnxModel
+    partial: bool
+    kept: Kept | None
 
-    shapes = {k: tuple(fixed(i, s) for i, s in enumerate(v)) for k, v in inputs.items()}
-    graph = model.foreign(shapes)
-    graph.open = {
-        k: {i: names[s] for i, s in enumerate(v) if i and isinstance(s, str)}
-        for k, v in inputs.items()
-    }
-    recognise(graph)
-    return Translated(
-        graph, translate(graph, partial=partial), {names[n]: size for n, size in sizes.items()}
-    )
+    def at(
+        self,
+        inputs: Mapping[str, tuple[int | str, ...]],
+        sizes: Sizes,
+        names: Mapping[str, str],
+    ) -> Translated:
+        """The net with numbers for the open sizes, by their names in the model."""
+
+        def fixed(axis: int, size: int | str) -> int:
+            if isinstance(size, int):
+                return size
+            if axis == 0:
+                return BATCH
+            return sizes[size]
+
+        shapes = {k: tuple(fixed(i, s) for i, s in enumerate(v)) for k, v in inputs.items()}
+        graph = self.model.foreign(shapes)
+        if self.kept is not None:
+            add_types(graph, self.model)
+        graph.open = {
+            k: {i: names[s] for i, s in enumerate(v) if i and isinstance(s, str)}
+            for k, v in inputs.items()
+        }
+        recognise(graph)
+        flat = translate(graph, partial=self.partial, kept=self.kept)
+        return Translated(graph, flat, {names[n]: size for n, size in sizes.items()})
 
 
 def _numbers(names: Mapping[str, str], base: int, step: int) -> Sizes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import NetdslError
 from netdsl.importers import pointwise, recurrent, shaping, windows
 from netdsl.importers.flat import Flat, FlatInput, FlatLayer, Tied
+from netdsl.importers.kept import count_once
 from netdsl.importers.naming import path_of
 from netdsl.importers.plain import JOINS, OPERATORS
 from netdsl.importers.rules import Refusal
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.importers.foreign import Foreign, ForeignNode, Shape
+    from netdsl.importers.kept import Kept
     from netdsl.importers.rules import Rule
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -73,14 +76,14 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 TYING = ("conv", "depthwise", "deconv", "dense", "embedding", "bn", "layernorm", "rmsnorm", "prelu")
 
 
-def translate(graph: Foreign, *, partial: bool = False) -> Flat:
+def translate(graph: Foreign, *, partial: bool = False, kept: Kept | None = None) -> Flat:
     """The net of a foreign graph.
 
     Raises `NetdslError` with the code `unsupported-operator` and one diagnostic for each node that
     the language cannot express. With `partial`, the net has the layers that do not depend on such
-    nodes, and notes about the nodes.
+    nodes, and notes about the nodes. With `kept`, these nodes become layers that stand for them.
     """
-    work = _Translation(graph)
+    work = _Translation(graph, kept)
     for node in graph.nodes:
         work.add(node)
     if work.refused and not partial:
@@ -90,6 +93,8 @@ def translate(graph: Foreign, *, partial: bool = False) -> Flat:
     for layer in layers:
         layer.path = path_of(layer)
     layers = _beside(layers)
+    if kept is not None:
+        count_once(layers)
     flat = Flat(_net_name(graph.name), _inputs(graph), layers, work.outputs())
     flat.shapes = {name: typed.shape for name, typed in graph.types.items()}
     for node, fact in work.refused:
@@ -102,8 +107,9 @@ def translate(graph: Foreign, *, partial: bool = False) -> Flat:
 class _Translation:
     """The layers of a graph so far. `refused` are the nodes that cannot be imported, and why."""
 
-    def __init__(self, graph: Foreign) -> None:
+    def __init__(self, graph: Foreign, kept: Kept | None = None) -> None:
         self.graph = graph
+        self.kept = kept
         self.layers: list[FlatLayer] = []
         self.refused: list[tuple[ForeignNode, str]] = []
         self.made = set(graph.inputs)
@@ -117,7 +123,7 @@ class _Translation:
             self._lost.update(node.outputs)
             return
         try:
-            made = layers_of(node, self.graph)
+            made = self._made(node)
         except Refusal as refusal:
             self.refused.append((node, str(refusal)))
             self._lost.update(node.outputs)
@@ -127,6 +133,15 @@ class _Translation:
         else:
             self.layers += made
             self.made.update(value for layer in made for value in (layer.output, *layer.results))
+
+    def _made(self, node: ForeignNode) -> list[FlatLayer] | str:
+        """The layers of a node, or the one that stands for it; raises `Refusal`."""
+        if self.kept is None:
+            return layers_of(node, self.graph)
+        if not self.kept.forced.intersection(node.outputs):
+            with suppress(Refusal):
+                return layers_of(node, self.graph)
+        return [self.kept.layer(node, self.graph)]
 
     def outputs(self) -> list[tuple[str, str]]:
         """The outputs by name; in a part of a net, the values that nothing takes are outputs."""
@@ -222,7 +237,7 @@ def _inputs(graph: Foreign) -> list[FlatInput]:
         typed = graph.types[value]
         opened = {i: s for i, s in graph.open.get(value, {}).items() if i > 0}
         sizes = tuple(opened.get(i, size) for i, size in enumerate(typed.shape) if i > 0)
-        inputs.append(FlatInput(_identifier(value), value, sizes, typed.dtype))
+        inputs.append(FlatInput(identifier(value), value, sizes, typed.dtype))
     names = [each.name for each in inputs]
     if len(set(names)) < len(names):
         for i, each in enumerate(inputs):
@@ -230,7 +245,7 @@ def _inputs(graph: Foreign) -> list[FlatInput]:
     return inputs
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """A name of the language that resembles a name of the model."""
     last = name.rpartition("/")[2].partition(":")[0]
     words = re.sub(r"\W+", "_", last, flags=re.ASCII).strip("_")
@@ -241,7 +256,7 @@ def _identifier(name: str) -> str:
 
 def _output_name(name: str, number: int, count: int) -> str:
     """The name of an output; a number that an exporter gave is no name."""
-    plain = _identifier(name)
+    plain = identifier(name)
     if plain.startswith("x_") or "/" in name:
         if count == 1:
             return "output"
@@ -251,7 +266,7 @@ def _output_name(name: str, number: int, count: int) -> str:
 
 def _net_name(name: str) -> str:
     """The name of the net: `main_graph` and other names that exporters give are no names."""
-    plain = _identifier(name)
+    plain = identifier(name)
     if plain.lower() in ("main_graph", "torch_jit", "torch_jit_export", "graph", "main", "tf2onnx"):
         return "Imported"
     return plain[0].upper() + plain[1:]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.importers.blocks import entry
 from netdsl.importers.flat import Tied
-from netdsl.importers.plain import JOINS, OPERATORS, comments, input_line, value_text
+from netdsl.importers.plain import JOINS, OPERATORS, comments, declared, input_line, value_text
 from netdsl.importers.scopes import quoted
 from netdsl.importers.tree import (
     CallItem,
@@ -170,16 +170,14 @@ class Writer:
 
     def _arguments(self, item: LeafItem | JoinItem, layer: FlatLayer) -> list[str]:
         """The arguments that differ from their defaults, those that are required by position."""
-        if layer.kind not in LAYERS:
-            return []
         words = []
-        for declared in LAYERS[layer.kind].args:
-            value = layer.args.get(declared.name, declared.default)
-            is_expression = (id(item), declared.name) in self._expressions
-            if declared.dtypes or (value == declared.default and not is_expression):
+        for each in declared(layer.kind):
+            value = layer.args.get(each.name, each.default)
+            is_expression = (id(item), each.name) in self._expressions
+            if each.dtypes or (value == each.default and not is_expression):
                 continue
-            text = self._value(item, declared.name, value)
-            words.append(text if declared.required else f"{declared.name} = {text}")
+            text = self._value(item, each.name, value)
+            words.append(text if each.required else f"{each.name} = {text}")
         return words
 
     def _value(self, item: LeafItem | JoinItem | CallItem, name: str, value: object) -> str:

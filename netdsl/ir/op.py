@@ -204,6 +204,8 @@ class Op:
     squares: ClassVar[bool] = False  # whether its MACs are squares of differences
     fused: ClassVar[bool] = False  # whether one operator of PyTorch computes all products
 
+    shows_arguments: ClassVar[bool] = True  # whether pictures describe its arguments
+
     _needs: Needs | None = None  # `infer` adds what it requires of open sizes
 
     def __init__(self, values: Mapping[str, object]) -> None:
@@ -221,6 +223,11 @@ class Op:
         """
         names = [a.name for a in self.args if a.dtypes and getattr(self, a.name)]
         return dict(zip(names, xs[len(xs) - len(names) :], strict=True))
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its MACs are known."""
+        return True
 
     # ---- the questions that a kind answers
 

@@ -113,14 +113,14 @@ def layer(
 
     def register(cls: type[Op]) -> type[Op]:
         cls.kind, cls.family, cls.examples = kind, family, tuple(examples)
-        cls.args = _declared(cls)
+        cls.args = declared_arguments(cls)
         LAYERS.add(kind, cls)
         return cls
 
     return register
 
 
-def _declared(cls: type[Op]) -> tuple[Arg, ...]:
+def declared_arguments(cls: type[Op]) -> tuple[Arg, ...]:
     """The arguments of a class and its bases; overriding one with another value removes it."""
     declared: dict[str, Arg] = {}
     for base in reversed(cls.__mro__):

@@ -12,8 +12,10 @@ import torch
 from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.errors import NetdslError
 from netdsl.importers.foreign import SMALL
+from netdsl.importers.kept import is_kept
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
+from netdsl.source import printable
 from netdsl.verify.bounds import witnesses
 from netdsl.verify.numbers import inputs_for
 from netdsl.verify.report import Difference, Report
@@ -22,7 +24,9 @@ from netdsl.verify.values import Executor, compare_values
 
 if TYPE_CHECKING:
     from netdsl.backends.torch.steps import Step
+    from netdsl.importers.flat import FlatLayer
     from netdsl.importers.importing import Imported
+    from netdsl.ir.graph import Node
 
 Arrays = dict[str, np.ndarray]
 CLOSE = 1e-5  # of the largest number, for layers that are only a part of an operator
@@ -34,7 +38,8 @@ def prove(imported: Imported, seed: int = 0) -> Report:
 
     Each layer runs in double precision on the values that the original in onnxruntime gives to it,
     and the original's result must be within the bounds of `verify`. Raises `NetdslError` with the
-    code `values-differ` and the first layer that differs, or if the original cannot run.
+    code `values-differ` and the first layer that differs, or if the original cannot run. Operators
+    that stay as they are have the original's results, and are not compared.
     """
     graph = imported.compiled.graph
     first = imported.graph.types[imported.graph.inputs[0]]
@@ -61,6 +66,9 @@ def _compare(
     """Compare one layer; its results are added to `values`."""
     node = step.node
     layer = imported.layers[node.name]
+    if is_kept(node):
+        values |= _taken(node, layer, arrays)
+        return None
     xs = [values[id(v)] for v in node.taken]
     theirs = [layer.output, *(layer.results.get(name, "") for name in node.results)]
     if not all(name in arrays for name in theirs):
@@ -73,6 +81,22 @@ def _compare(
     if found is not None and (layer.is_part or layer.node.is_pattern) and _is_close(step, xs, ys):
         return None
     return found
+
+
+def _taken(node: Node, layer: FlatLayer, arrays: Arrays) -> dict[int, torch.Tensor]:
+    """The results of an operator that stays as it is, from the original; raises `NetdslError`."""
+    names = [layer.output, *(layer.results[name] for name in node.results)]
+    lost = [name for name in names if name not in arrays]
+    if lost:
+        raise NetdslError(
+            "unsupported-operator",
+            f"the result `{printable(lost[0])[:80]}` of {node.op.kind} is inside of another"
+            " operator, where it cannot be read",
+        )
+    return {
+        id(value): torch.from_numpy(np.array(arrays[name]))
+        for value, name in zip(node.outputs, names, strict=True)
+    }
 
 
 def _is_close(step: Step, xs: list[torch.Tensor], ys: list[torch.Tensor]) -> bool:

@@ -364,7 +364,7 @@ def test_check_loads_only_what_it_uses() -> None:
     declaring = {"model_arguments", "training_arguments", "table_options", "parallel_options"}
     declaring |= {"arguments", "diff_arguments", "import_arguments", "look_arguments"}
     declaring |= {"page_arguments", "options", "parser"}
-    assert declaring | {"check", "common", "output", "table"} == commands
+    assert declaring | {"check", "common", "foreign", "output", "table"} == commands
     assert {"table", "rows", "columns", "options"} == {
         m[1] for m in modules if m[0] == "draw" and m[1:]
     }
