@@ -131,8 +131,8 @@ class Constants:
         if results is None:
             return None
         name = self._source(node)
-        named = zip(node.output, results, strict=False)
-        return {n: _ready(a, name) for n, a in named if n}
+        named = zip([n for n in node.output if n], results, strict=False)
+        return {n: _ready(a, name) for n, a in named}
 
     def _renamed(self, node: onnx.NodeProto) -> StoredTensor:
         """A copy of a tensor, which may have the name of another weight with equal numbers."""
@@ -204,7 +204,8 @@ def _bare(
     model: onnx.ModelProto, stored: Mapping[str, StoredTensor], sizes: Mapping[str, Sequence[int]]
 ) -> onnx.ModelProto:
     """A copy without large numbers, in which the inputs have these shapes."""
-    bare = onnx.ModelProto(ir_version=model.ir_version)
+    # In versions before 4, every initialiser had to be an input too.
+    bare = onnx.ModelProto(ir_version=max(4, model.ir_version))
     bare.opset_import.extend(model.opset_import)
     bare.graph.name = model.graph.name
     bare.graph.node.extend(model.graph.node)
@@ -240,7 +241,16 @@ def _evaluate(
     """The results of one node in ONNX's reference implementation, or None if that fails."""
     try:
         with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(node, opsets=opsets).run(None, dict(arrays))
+            results = ReferenceEvaluator(_alone(node, opsets)).run(None, dict(arrays))
     except Exception:  # the reference raises any error of Python and NumPy
         return None
     return [np.asarray(result) for result in results]
+
+
+def _alone(node: onnx.NodeProto, opsets: dict[str, int]) -> onnx.ModelProto:
+    """A model of one node. For a node alone, the reference would take the newest version."""
+    inputs = [onnx.ValueInfoProto(name=name) for name in dict.fromkeys(node.input) if name]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+    graph = helper.make_graph([node], "alone", inputs, outputs)
+    versions = [helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    return helper.make_model(graph, opset_imports=versions)

@@ -27,14 +27,32 @@ class Kept:
     """The operators of one model for which no layer of the language is used.
 
     `forced` are the outputs of operators whose layers did not compile, `kinds` the kinds so far.
+    `undone` are the results of groups of operators that are no layer of the language either: each
+    operator of such a group stays by itself. With `all_stay`, there is no layer of the language.
     """
 
     def __init__(self) -> None:
         self.forced: set[str] = set()
+        self.undone: set[str] = set()
+        self.all_stay = False
         self.kinds: dict[str, type[Op]] = {}
+
+    def stays(self, node: ForeignNode, graph: Foreign) -> bool:
+        """Whether no layer is tried for an operator.
+
+        Layers work on samples, so all values must have the batch as their first axis.
+        """
+        if self.all_stay or self.forced.intersection(node.outputs):
+            return True
+        values = [v for v in node.inputs if v and v not in graph.stored]
+        values += [v for v in node.outputs if v and _is_used(v, graph)]
+        batch = (batch_of(graph),)
+        return any(v in graph.types and graph.types[v].shape[:1] != batch for v in values)
 
     def layer(self, node: ForeignNode, graph: Foreign) -> FlatLayer:
         """The layer that stands for an operator; raises `NetdslError` if its shape is not known."""
+        if node.is_pattern:
+            self.undone.add(node.output)
         kind = kind_name(node.kind)
         self.kinds.setdefault(kind, kind_of(kind))
         first, *others = [name for name in node.outputs if name and _is_used(name, graph)]

@@ -26,7 +26,7 @@ from netdsl.importers.norms import layer_norm, local_norm, rms_norm, scaled_norm
 from netdsl.importers.recurrent import recurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from netdsl.importers.foreign import Foreign, ForeignNode
 
@@ -58,15 +58,18 @@ ROUNDS: tuple[dict[str, tuple[Pattern, ...]], ...] = (
 )
 
 
-def recognise(graph: Foreign) -> None:
-    """Replace the nodes of each pattern by one node, and remove nodes without a use."""
+def recognise(graph: Foreign, but: Collection[str] = ()) -> None:
+    """Replace the nodes of each pattern by one node, and remove nodes without a use.
+
+    Patterns that make a value among `but` are left as they are.
+    """
     remove_unused(graph)
     for patterns in ROUNDS:
         replaced: dict[str, ForeignNode] = {}
         for node in graph.nodes:
             for pattern in patterns.get(node.kind, ()):
                 made = pattern(graph, node)
-                if made is not None:
+                if made is not None and made.output not in but:
                     made.is_pattern = True
                     replaced[made.output] = made
                     break

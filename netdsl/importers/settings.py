@@ -106,7 +106,7 @@ class _Making(NamedTuple):
             k: {i: names[s] for i, s in enumerate(v) if i and isinstance(s, str)}
             for k, v in inputs.items()
         }
-        recognise(graph)
+        recognise(graph, self.kept.undone if self.kept is not None else ())
         flat = translate(graph, partial=self.partial, kept=self.kept)
         return Translated(graph, flat, {names[n]: size for n, size in sizes.items()})
 

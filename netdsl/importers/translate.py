@@ -138,10 +138,16 @@ class _Translation:
         """The layers of a node, or the one that stands for it; raises `Refusal`."""
         if self.kept is None:
             return layers_of(node, self.graph)
-        if not self.kept.forced.intersection(node.outputs):
+        if not self.kept.stays(node, self.graph):
             with suppress(Refusal):
-                return layers_of(node, self.graph)
+                made = layers_of(node, self.graph)
+                if isinstance(made, str) or not self._takes_constants(made):
+                    return made
         return [self.kept.layer(node, self.graph)]
+
+    def _takes_constants(self, layers: list[FlatLayer]) -> bool:
+        """Whether layers take a tensor of the model, which no layer makes."""
+        return any(value in self.graph.stored for layer in layers for value in layer.taken)
 
     def outputs(self) -> list[tuple[str, str]]:
         """The outputs by name; in a part of a net, the values that nothing takes are outputs."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.importers.settings import Translated
 
-ATTEMPTS = 20  # each keeps the operators whose layers did not compile in the one before
+ATTEMPTS = 12  # each keeps the operators whose layers did not compile in the one before
 # Errors of the model or of the sizes that the user gives, which keeping an operator cannot mend.
 FINAL = ("bad-model", "corrupt-model", "open-size", "unknown-input", "model-too-large")
 
@@ -54,8 +54,12 @@ def whole_model(name: str | os.PathLike[str], inputs: Mapping[str, tuple[int, ..
 def _with_operators(model: OnnxModel, inputs: Mapping[str, tuple[int, ...]], name: str) -> Imported:
     """The net of a model in which some operators stay as they are."""
     kept = Kept()
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        kept.all_stay = attempt >= ATTEMPTS - 2  # of which one may undo groups of operators
+        undone = len(kept.undone)
         made = translated(model, inputs, kept=kept)
+        if len(kept.undone) > undone:
+            continue
         wrong = _wrong(made, kept, name)
         if not wrong:
             return imported_of(model, made, name, expects=False, kinds=kept.kinds)
