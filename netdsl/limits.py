@@ -10,6 +10,7 @@ import sys
 
 from netdsl.errors import NetdslError
 
+MESSAGE_BYTES = 2**31 - 1  # protobuf, the format of ONNX, has no larger messages
 DEFAULTS = {
     "source_bytes": 1 << 20,  # of one file
     "tokens": 100_000,  # words, numbers and symbols of one file
@@ -23,11 +24,12 @@ DEFAULTS = {
     "decoded_bytes": 1 << 30,  # of the pictures of a dataset that stay in memory
     "model_nodes": 20_000,  # of an ONNX model, with its function calls expanded
     "model_steps": 100_000_000,  # nodes that an ONNX model runs, including repeats in loops
-    "model_bytes": 1 << 33,  # of the file of an ONNX model to import
+    "model_bytes": MESSAGE_BYTES,  # of the file of an ONNX model, without its data in other files
     "model_depth": 100,  # nested functions and bodies of an ONNX model
     "module_seconds": 600,  # that the export of a PyTorch module may take
 }
-MOST = {"nesting": 500, "depth": 500, "model_depth": 500}  # they cannot be set above this
+# These cannot be set above this.
+MOST = {"nesting": 500, "depth": 500, "model_depth": 500, "model_bytes": MESSAGE_BYTES}
 PREFIX = "NETDSL_MAX_"  # of the environment variables that set limits
 FRAMES = 10_000  # Python's recursion limit
 INTEGER_DIGITS = 18

@@ -69,10 +69,11 @@ def _verify_model(arguments: argparse.Namespace) -> int:
 
 def _compare_model(arguments: argparse.Namespace) -> int:
     """Compare the layers of a model of another tool with what onnxruntime computes."""
+    imported = open_model(arguments.file, arguments)
+    # PyTorch is slow to import, so errors in the model come first.
     from netdsl.importers.kept import is_kept
     from netdsl.verify.imported import prove
 
-    imported = open_model(arguments.file, arguments)
     report = prove(imported, arguments.seed)
     kept = [node for node in imported.compiled.graph.nodes if is_kept(node)]
     if arguments.format == "json":

@@ -123,8 +123,12 @@ def binary_kind(name: str, data: bytes) -> FileKind | None:
     for kind in BINARY:
         if kind.start is not None and re.match(kind.start, start, re.DOTALL):
             return kind
-    is_text = b"\x00" not in start and _is_utf8(start)
-    return None if is_text else _of_suffix(BINARY, name)
+    return None if is_text(start) else _of_suffix(BINARY, name)
+
+
+def is_text(start: bytes) -> bool:
+    """Whether a file that begins with these bytes is text."""
+    return b"\x00" not in start and _is_utf8(start)
 
 
 def text_kind(name: str, text: str) -> FileKind | None:

@@ -8,6 +8,7 @@ from onnx import defs
 
 from netdsl.errors import NetdslError
 from netdsl.importers.flat import FlatLayer
+from netdsl.importers.foreign import Typed
 from netdsl.importers.naming import path_of
 from netdsl.importers.opaque import FAMILY, kind_name, kind_of
 from netdsl.importers.products import macs_of
@@ -15,7 +16,7 @@ from netdsl.importers.rules import batch_of
 from netdsl.source import printable
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor, Typed
+    from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor
     from netdsl.ir.graph import Node
     from netdsl.ir.op import Op
 
@@ -56,7 +57,7 @@ class Kept:
         kind = kind_name(node.kind)
         self.kinds.setdefault(kind, kind_of(kind))
         first, *others = [name for name in node.outputs if name and _is_used(name, graph)]
-        types = [sample_type(_typed(node, name, graph), graph) for name in (first, *others)]
+        types = [_typed(node, name, graph) for name in (first, *others)]
         macs = macs_of(node, graph)
         weights = {f"tensor{i}": t for i, t in enumerate(_weights(node, graph))}
         return FlatLayer(
@@ -108,6 +109,9 @@ def _is_used(name: str, graph: Foreign) -> bool:
 
 
 def _typed(node: ForeignNode, name: str, graph: Foreign) -> Typed:
+    """The type of a result for one sample; raises `NetdslError` if it is not known."""
+    if name in graph.stored:
+        return Typed(graph.stored[name].shape, graph.stored[name].dtype)
     typed = graph.types.get(name)
     if typed is None:
         operator = printable(node.kind)[:80]
@@ -117,7 +121,7 @@ def _typed(node: ForeignNode, name: str, graph: Foreign) -> Typed:
             " not known: neither ONNX nor onnxruntime can compute it",
             help="infer the shapes with the tool that wrote the model, and save them in it",
         )
-    return typed
+    return sample_type(typed, graph)
 
 
 def _weights(node: ForeignNode, graph: Foreign) -> list[StoredTensor]:

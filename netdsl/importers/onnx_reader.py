@@ -13,9 +13,9 @@ from onnx import AttributeProto, numpy_helper
 from onnx.inliner import inline_local_functions
 
 from netdsl.errors import NetdslError
+from netdsl.habits.files import is_text
 from netdsl.importers.constants import Constants, dtype_name
 from netdsl.importers.foreign import Foreign, ForeignNode, StoredTensor
-from netdsl.limits import limit, raise_help
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.source import printable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 3  # samples, if the model takes any number of them
+START = 1024  # bytes of a file that tell whether it is text
 STANDARD = ("", "ai.onnx")
 
 
@@ -61,6 +62,10 @@ class OnnxModel:
             if value.name not in self.stored
         }
         self.outputs = [value.name for value in graph.output]
+        if not self.inputs:
+            raise NetdslError(
+                "unsupported-operator", f"{printable(str(path))} has no inputs, and a net has some"
+            )
 
     def foreign(self, sizes: Mapping[str, tuple[int, ...]]) -> Foreign:
         """The graph with these shapes of the inputs; raises `NetdslError`."""
@@ -80,29 +85,36 @@ class OnnxModel:
 
 def _loaded(path: Path) -> onnx.ModelProto:
     """The model without the data in other files; raises `NetdslError`."""
+    shown = printable(str(path))
     try:
-        size = path.stat().st_size
+        path.stat()
     except OSError as error:
-        raise NetdslError("file-not-found", f"{path}: {error.strerror}") from None
+        raise NetdslError("file-not-found", f"{shown}: {error.strerror}") from None
     if not path.is_file():
-        raise NetdslError("not-a-file", f"{path} is not a file")
-    if size > limit("model_bytes"):
-        raise NetdslError(
-            "model-too-large", f"{path} has {size:,} bytes", help=raise_help("model_bytes")
-        )
-    check_work(path)
-    check_external(path)
+        raise NetdslError("not-a-file", f"{shown} is not a file")
     try:
+        check_work(path)
+        check_external(path)
         model = onnx.load(path, load_external_data=False)
+    except OSError as error:
+        raise NetdslError("cannot-read", f"cannot read {shown}: {error.strerror}") from None
     except DecodeError as error:
-        raise NetdslError(
-            "corrupt-model", f"{path} is not a complete ONNX model: {error}", help="copy it again"
-        ) from None
+        raise _no_model(path, f"is not a complete ONNX model: {error}") from None
     if not model.HasField("graph") or not model.graph.node:
-        raise NetdslError("corrupt-model", f"{path} is not an ONNX model: it has no nodes")
+        raise _no_model(path, "is not an ONNX model: it has no nodes")
     if model.functions:
         model = inline_local_functions(model)
     return model
+
+
+def _no_model(path: Path, fact: str) -> NetdslError:
+    """The error of a file that is no model, or only a part of one."""
+    with open(path, "rb") as file:
+        start = file.read(START)
+    help_ = "copy it again"
+    if start.strip() and is_text(start):
+        help_ = "it is text: does it describe nets? then its name ends in .net"
+    return NetdslError("corrupt-model", f"{path} {fact}", help=help_)
 
 
 def _check_versions(model: onnx.ModelProto, path: Path) -> None:
@@ -122,7 +134,8 @@ def _check_versions(model: onnx.ModelProto, path: Path) -> None:
     for node in model.graph.node:
         missing = [name for name in node.input if name and name not in made]
         if missing:
-            where = f"the node `{printable(node.name)}` ({printable(node.op_type)}) takes"
+            named = printable(node.name or next(iter(node.output), ""))[:80]
+            where = f"the node `{named}` ({printable(node.op_type)[:40]}) takes"
             raise _bad(path, f"{where} `{printable(missing[0])}`, which no node before it makes")
         made.update(node.output)
     lost = [value.name for value in model.graph.output if value.name not in made]

@@ -8,6 +8,7 @@ memory, to print and draw them. No back end can run it.
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import TYPE_CHECKING
 
 from netdsl.ir.op import Op, Param
@@ -16,6 +17,8 @@ from netdsl.ops.args import WrongType, integer, integers, text
 from netdsl.ops.base import arg, declared_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.ir.lowering import Lowered, Recorder
 
 FAMILY = "operator"
@@ -54,6 +57,10 @@ class Opaque(Op):
     more = arg(shapes, (), doc="the shapes of further results")
     more_types = arg(words, (), doc="the element types of further results")
 
+    def __init__(self, values: Mapping[str, object]) -> None:
+        super().__init__(values)
+        self.__dict__["multiplies"] = self.macs_known > 0 and bool(self.tensors)
+
     @property
     def is_counted(self) -> bool:
         """Whether its MACs are known."""
@@ -75,6 +82,12 @@ class Opaque(Op):
     def macs(self, y: TensorType, *xs: TensorType) -> int:
         """The MACs, or 0 if they are not known."""
         return max(0, self.macs_known)
+
+    def weights(self, *xs: TensorType) -> int:
+        """The numbers of its matrices and kernels; a vector is a bias."""
+        if not self.multiplies:
+            return 0
+        return sum(prod(shape) for shape in self.tensors if len(shape) > 1)
 
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         """A value that stands for the result; the operator itself never runs in PyTorch."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import NetdslError
 from netdsl.importers import pointwise, recurrent, shaping, windows
 from netdsl.importers.flat import Flat, FlatInput, FlatLayer, Tied
+from netdsl.importers.foreign import ForeignNode
 from netdsl.importers.kept import count_once
 from netdsl.importers.naming import path_of
 from netdsl.importers.plain import JOINS, OPERATORS
@@ -20,7 +21,7 @@ from netdsl.source import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from netdsl.importers.foreign import Foreign, ForeignNode, Shape
+    from netdsl.importers.foreign import Foreign, Shape
     from netdsl.importers.kept import Kept
     from netdsl.importers.rules import Rule
 
@@ -86,6 +87,7 @@ def translate(graph: Foreign, *, partial: bool = False, kept: Kept | None = None
     work = _Translation(graph, kept)
     for node in graph.nodes:
         work.add(node)
+    work.add_constant_outputs()
     if work.refused and not partial:
         raise NetdslError.of([_refused(node, fact).diagnostic for node, fact in work.refused])
     layers = work.layers
@@ -134,6 +136,20 @@ class _Translation:
             self.layers += made
             self.made.update(value for layer in made for value in (layer.output, *layer.results))
 
+    def add_constant_outputs(self) -> None:
+        """Add a layer for each output that no input changes; raises `NetdslError` without `kept`."""
+        for name in self.graph.outputs:
+            value = self._renamed.get(name, name)
+            if value in self.made or value not in self.graph.stored or name in self._lost:
+                continue
+            node = ForeignNode("Constant", "", [], [value])
+            fact = "no input changes it, and a net has no such outputs"
+            if self.kept is None:
+                self.refused.append((node, fact))
+                self._lost.add(name)
+            else:
+                self.layers.append(self.kept.layer(node, self.graph))
+
     def _made(self, node: ForeignNode) -> list[FlatLayer] | str:
         """The layers of a node, or the one that stands for it; raises `Refusal`."""
         if self.kept is None:
@@ -152,11 +168,12 @@ class _Translation:
     def outputs(self) -> list[tuple[str, str]]:
         """The outputs by name; in a part of a net, the values that nothing takes are outputs."""
         names = self.graph.outputs
-        found = [
-            (_output_name(name, i, len(names)), self._renamed.get(name, name))
-            for i, name in enumerate(names)
-            if name not in self._lost
-        ]
+        inputs = {each.name for each in _inputs(self.graph)}
+        found = []
+        for i, name in enumerate(names):
+            if name not in self._lost:
+                own = _output_name(name, i, len(names))
+                found.append((f"{own}_out" * (own in inputs) or own, self._renamed.get(name, name)))
         if self._lost:
             taken = {v for layer in self.layers for v in layer.taken} | {v for _, v in found}
             ends = [x.output for x in self.layers if x.output not in taken]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST = 10**18  # larger numbers count as this one
 _FUNCTIONS_FIELD = 25  # the number of the field in ModelProto, in onnx.proto
+_MOST_FIELDS = 100_000
 _FIXED = {1: 8, 5: 4}  # bytes of a field by its wire type, in the encoding of protobuf
 
 SMALL = 64  # the most elements of a constant that is evaluated here
@@ -68,6 +69,11 @@ def check_work(path: Path) -> None:
 
     The codes are `model-too-large` and `recursive-function`.
     """
+    size = os.stat(path).st_size
+    if size > limit("model_bytes"):
+        raise NetdslError(
+            "model-too-large", f"{path} has {size:,} bytes", help=raise_help("model_bytes")
+        )
     if not _can_expand(path):
         return
     try:
@@ -226,10 +232,20 @@ def _can_expand(path: Path) -> bool:
 
 
 def _fields(data: mmap.mmap) -> Iterator[int]:
-    """The numbers of a message's fields, up to the first that cannot be read."""
-    offset = 0
+    """The numbers of a message's fields, up to the first that cannot be read.
+
+    After very many fields, which no tool writes, the last number is that of the functions, so that
+    the model is read as a whole.
+    """
+    offset = count = 0
     while offset < len(data):
         key, offset = _varint(data, offset)
+        count += 1
+        if not key >> 3:
+            return  # there is no field 0
+        if count > _MOST_FIELDS:
+            yield _FUNCTIONS_FIELD
+            return
         yield key >> 3
         length = _FIXED.get(key & 7, 0)
         if key & 7 == 0:
