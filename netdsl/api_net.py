@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
+    from netdsl.api_diff import Changes
     from netdsl.backends.onnx.form import Form
+    from netdsl.driver import Compiled
     from netdsl.elaborate.loader import Reference
     from netdsl.source import SourceFile
     from netdsl.train.loop import Result
@@ -97,6 +99,25 @@ class Net(DrawnNet):
         # Exported notebooks show plain `<pre>` in letters of different widths.
         table = f'<pre style="font-family:monospace">{escape(self._table(2))}</pre>'
         return beside(picture, table)
+
+    @checked
+    def diff(self, other: Net | str | PathLike[str], /) -> Changes:
+        """What changes from this net to another one, as `netdsl diff` reports it.
+
+        `other` is a net, or names one: a file, `file:Net`, a net of the library, an ONNX model, or
+        `git:REVISION:FILE`. Raises `CompileError` if there is no such net.
+
+        >>> import netdsl
+        >>> netdsl.load("resnet:ResNet18").diff("resnet:ResNet34").figures["params"]
+        Change(old=11689512, new=21797672)
+        """
+        api = import_module("netdsl.api_diff")
+        match other:
+            case Net(_compiled=after):
+                changes: Changes = api.changes_of(self._compiled, after)
+            case _:
+                changes = api.changes_of(self._compiled, _named(other))
+        return changes
 
     # ---- back ends
 
@@ -360,6 +381,13 @@ def _restored(
 ) -> Net:
     """The net of a pickle, which has the texts of all files."""
     return Net(compile_net(program_of(source, defines, files), name, inputs))
+
+
+@checked  # a wrong type is a `TypeError`
+def _named(name: str | PathLike[str], /) -> Compiled:
+    """The net that a user names; raises `CompileError`."""
+    compiled: Compiled = import_module("netdsl.api_diff").named_net(name)
+    return compiled
 
 
 def _form(opset: int | None, dtype: str, batch: int | None, *, fold: bool) -> Form:

@@ -33,6 +33,7 @@ FUNCTIONS: list[Callable[..., Any]] = [
     netdsl.Net.verify,
     netdsl.Net.train,
     netdsl.Net.figure,
+    netdsl.Net.diff,
 ]
 LOAD: Any = netdsl.load  # so that a call may have an argument of a wrong type
 LOADS: Any = netdsl.loads
@@ -45,6 +46,7 @@ OTHER = {  # parameters with their own checks
     "arrays",
     "entries",
     "sizes",
+    "other",
 }
 
 

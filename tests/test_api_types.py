@@ -43,6 +43,7 @@ reveal_type(net.outputs[0].dtype)  # str
 reveal_type([expect.holds for expect in net.expects])  # list[bool | None]
 reveal_type(net.warnings[0].code)  # str
 reveal_type(net.valid_for)  # str
+reveal_type(net.diff("other.net").figures["params"].old)  # int | netdsl.ir.types.Sym
 reveal_type(net.torch(weights="w.pt"))  # torch.nn.modules.module.Module
 reveal_type(net.onnx(opset=18))  # onnx.onnx_ml_pb2.ModelProto
 reveal_type(net.save_onnx("n.onnx"))  # list[pathlib.Path]

@@ -44,7 +44,10 @@ def run(arguments: Namespace) -> int:
         for batch in batches:
             inputs = random_inputs(session, batch, sizes)
             measured = _measure(session, inputs, rival, arguments.rounds)
-            added = _results(session, inputs, batch, measured, top)
+            macs = macs_of(session, inputs)
+            if macs is None and compiled is None:
+                macs = _macs_of_model(arguments.model, inputs)
+            added = _results(macs, batch, measured, top)
             if arguments.format == "text":
                 if not results:
                     print_head(session, threads, top)
@@ -137,17 +140,26 @@ def _check_agreement(ours: list[np.ndarray], theirs: list[np.ndarray], rival: st
             )
 
 
+def _macs_of_model(name: str, inputs: Mapping[str, np.ndarray]) -> int | None:
+    """The MACs of one sample of a model of another tool, or None if they are not all known."""
+    from netdsl.importers.whole import whole_model  # few models need it
+
+    try:
+        compiled = whole_model(name, {k: a.shape[1:] for k, a in inputs.items()}).compiled
+    except NetdslError:
+        return None  # onnxruntime runs more models than can be described as a net
+    macs = compiled.costs.totals().macs
+    if not isinstance(macs, int) or not all(n.op.is_counted for n in compiled.graph.nodes):
+        return None
+    return macs
+
+
 def _results(
-    session: Session,
-    inputs: dict[str, np.ndarray],
-    batch: int,
-    measured: dict[str, Times],
-    top: Peak,
+    macs: int | None, batch: int, measured: dict[str, Times], top: Peak
 ) -> list[EngineResult]:
     """The results of one batch size; that of onnxruntime has its ratio to the other engine."""
     ours, *others = measured
     ratios = {other: ratio(measured[other], measured[ours]) for other in others}
-    macs = macs_of(session, inputs)
     return [
         EngineResult.of(engine, batch, times, macs, top, ratios if engine == ours else {})
         for engine, times in measured.items()

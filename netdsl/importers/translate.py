@@ -137,7 +137,7 @@ class _Translation:
             self.made.update(value for layer in made for value in (layer.output, *layer.results))
 
     def add_constant_outputs(self) -> None:
-        """Add a layer for each output that no input changes; raises `NetdslError` without `kept`."""
+        """Add a layer for each output that no input changes, or refuse it."""
         for name in self.graph.outputs:
             value = self._renamed.get(name, name)
             if value in self.made or value not in self.graph.stored or name in self._lost:

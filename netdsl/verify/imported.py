@@ -43,6 +43,9 @@ def prove(imported: Imported, seed: int = 0) -> Report:
     """
     graph = imported.compiled.graph
     first = imported.graph.types[imported.graph.inputs[0]]
+    if not first.shape:
+        name = printable(imported.graph.inputs[0])
+        raise NetdslError("bad-model", f"the input `{name}` is a single number, without a batch")
     side = TorchSide(graph)
     side.load({n: torch.from_numpy(_float(s.read())) for n, s in imported.weights().items()})
     tensors = inputs_for(graph, first.shape[0], imported.sizes, seed)

@@ -7,29 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from netdsl.cli import run
 from netdsl.errors import NetdslError
 from netdsl.importers.importing import import_onnx
+from tests.support.onnx_models import model_of
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def model_of(
-    nodes: list[onnx.NodeProto],
-    sizes: list[int | str] | None = None,
-    opset: int = 20,
-    **constants: np.ndarray,
-) -> onnx.ModelProto:
-    """A model from `x` to `y`, by default of batches of 3x8x8 pictures."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, sizes or ["N", 3, 8, 8])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    tensors = [numpy_helper.from_array(array, name) for name, array in constants.items()]
-    graph = helper.make_graph(nodes, "g", [x], [y], tensors)
-    opsets = [helper.make_opsetid("", opset)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
 
 
 def refused(model: onnx.ModelProto, path: Path) -> NetdslError:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from netdsl.importers.importing import import_onnx
 from netdsl.verify.imported import prove
@@ -54,11 +56,27 @@ def count(module: nn.Module) -> int:
     return own - sum(norm.num_features for norm in norms)
 
 
+def products(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> int:
+    """The MACs that PyTorch counts, where each product is an operator that it counts."""
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about settings of GPUs
+            plain = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
+            with FlopCounterMode(display=False) as counter, torch.no_grad(), plain[0], plain[1]:
+                module(*inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    flops: int = counter.get_total_flops()
+    return flops // 2
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_export_by_tracing(name: str, tmp_path: Path) -> None:
-    """The text has as many parameters as the module; it is folded, and all layers agree."""
+    """The text has the parameters and MACs of the module; it is folded, and all layers agree."""
     module, result = imported(name, tmp_path)
     assert count(module) == result.compiled.costs.totals().params
+    assert products(module, CASES[name].inputs()) == result.compiled.costs.totals().macs
     assert " v1: " not in result.text
     assert not result.missing()
 
@@ -70,6 +88,7 @@ def test_export_by_dynamo(name: str, tmp_path: Path) -> None:
         pytest.skip("the exporter needs onnxscript")
     module, result = imported(name, tmp_path, dynamo=True)
     assert count(module) == result.compiled.costs.totals().params
+    assert products(module, CASES[name].inputs()) == result.compiled.costs.totals().macs
 
 
 def test_weights_have_the_names_of_the_module(tmp_path: Path) -> None:
