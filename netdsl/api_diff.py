@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLUMN = 13  # where the texts of the report begin
 
 
-class Change(NamedTuple):
+class FigureChange(NamedTuple):
     """A total before and after."""
 
     old: int | Sym
@@ -39,7 +39,7 @@ class Changes:
     def __init__(self, difference: NetDifference) -> None:
         self._difference = difference
         self.equal = difference.is_empty
-        self.figures = {f.name: Change(f.old, f.new) for f in difference.figures}
+        self.figures = {f.name: FigureChange(f.old, f.new) for f in difference.figures}
         self.loaded = difference.loading.share
         self.renamed = dict(difference.loading.renamed)
 

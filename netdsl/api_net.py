@@ -109,7 +109,7 @@ class Net(DrawnNet):
 
         >>> import netdsl
         >>> netdsl.load("resnet:ResNet18").diff("resnet:ResNet34").figures["params"]
-        Change(old=11689512, new=21797672)
+        FigureChange(old=11689512, new=21797672)
         """
         api = import_module("netdsl.api_diff")
         match other:

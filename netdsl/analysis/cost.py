@@ -17,13 +17,25 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.ir.op import COUNTER
-from netdsl.ir.types import STORED_BYTES
+from netdsl.ir.types import ITEM_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import Sym, TensorType
+
+
+# The same with the types that only models of other tools have.
+STORED_BYTES = {
+    **ITEM_BYTES,
+    "int8": 1,
+    "int16": 2,
+    "uint16": 2,
+    "bfloat16": 2,
+    "uint32": 4,
+    "uint64": 8,
+}
 
 
 class Cost(NamedTuple):

@@ -44,22 +44,26 @@ def _check(add: Add) -> None:
         "check",
         "check nets; print their layers, parameters and MACs",
         "[options] FILE[:NET]...",
-        "Check a net, or all nets of a file. Prints the layers with their output shapes, parameters"
-        " and multiply-accumulates (MACs), the totals, and the input sizes for which the net is"
-        " valid. Verifies every `expect` line.\n\n"
+        "Check a net, all nets of a file, or a .onnx model. Prints the layers with their output"
+        " shapes, parameters and multiply-accumulates (MACs), the totals, and the input sizes for"
+        " which the net is valid. Verifies every `expect` line.\n\n"
         "Given a folder or several files, check all of them, and print one line for each net,"
         " unless an option asks for tables.",
         """
         netdsl check lenet5
         netdsl check nets/ other.net --format sarif
         netdsl check resnet:ResNet50 -D classes=10 --depth 2
+        netdsl check model.onnx
         netdsl check vgg --depth 0
         netdsl check vgg:VGG16 --sort params
         netdsl check alexnet:AlexNet --columns units,weights --only conv,dense
         netdsl check vgg:VGG16 --show parallel --devices 8,64 --bandwidth 100Gbit/s
         """,
     )
-    what = "a .net file, a folder with .net files, a name from the library such as lenet5, or -"
+    what = (
+        "a .net file, a folder with .net files, a .onnx model, a name from the library such as"
+        " lenet5, or -"
+    )
     add_nets(command, what)
     add_input(command)
     add_table_options(command)
@@ -100,8 +104,9 @@ def _draw(add: Add) -> None:
         "draw",
         "draw a net as .svg, .png, .pdf, .tex, .dot, .mmd or .html",
         "[options] FILE[:NET] -o FILE",
-        "Draw a net. A .mmd file is for Mermaid, .tex is TikZ for LaTeX, and .html is one page with"
-        " the picture, the table and the text. A .pdf file needs the program `dot` of Graphviz.",
+        "Draw a net or a .onnx model. A .mmd file is for Mermaid, .tex is TikZ for LaTeX, and .html"
+        " is one page with the picture, the table and the text. A .pdf file needs the program `dot`"
+        " of Graphviz.",
         """
         netdsl draw lenet5 -o lenet5.svg
         netdsl draw resnet:ResNet50 -o resnet50.png --style blocks --direction right

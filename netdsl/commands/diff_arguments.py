@@ -19,7 +19,8 @@ def _diff(add: Add) -> None:
         "[options] A B",
         "Compare two nets, or all nets of two files. Prints what was written differently, which"
         " layers, shapes and figures follow from it, and which weights still load.\n\n"
-        "A and B are each FILE[:NET], or git:REVISION:FILE[:NET] for a file as it was committed.",
+        "A and B are each FILE[:NET], a .onnx model, or git:REVISION:FILE[:NET] for a file as it"
+        " was committed.",
         """
         netdsl diff old.net new.net
         netdsl diff git:HEAD~1:nets/vgg.net nets/vgg.net

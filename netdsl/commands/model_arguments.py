@@ -166,7 +166,8 @@ def _verify(add: Add) -> None:
         "[options] FILE[:NET] | MODEL.onnx",
         "Compare every shape, count and value of a net in PyTorch, ONNX and onnxruntime. If they"
         " disagree, the report names the first layer that differs, and its line.\n\n"
-        "Given a .onnx file, compare it with the manifest that `netdsl export` wrote beside it.",
+        "Given a .onnx file, compare it with the manifest that `netdsl export` wrote beside it. If"
+        " it has none, compare each of its layers with what onnxruntime computes.",
         """
         netdsl verify resnet:ResNet50
         netdsl verify lenet5 --weights runs/LeNet5

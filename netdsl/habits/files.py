@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_MODEL = "`netdsl verify`, `netdsl run` and `netdsl bench` read ONNX models"
+_MODEL = (
+    "`netdsl import` turns a model into a text; commands that take models need a name that ends in"
+    " .onnx"
+)
 _WEIGHTS = "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`"
 _PICTURE = "`netdsl run` reads pictures, after the model: `netdsl run model.onnx FILE`"
 _ARRAY = "`netdsl run` reads arrays, after the model: `netdsl run model.onnx FILE`"

@@ -376,16 +376,6 @@ ITEM_BYTES = {  # of one element
     "bool": 1,
     "uint8": 1,
 }
-# The same with the types that only models of other tools have.
-STORED_BYTES = {
-    **ITEM_BYTES,
-    "int8": 1,
-    "int16": 2,
-    "uint16": 2,
-    "bfloat16": 2,
-    "uint32": 4,
-    "uint64": 8,
-}
 
 
 def shape_text(shape: Iterable[int | Sym]) -> str:

@@ -65,9 +65,9 @@ def test_files_of_libraries(tmp_path: Path) -> None:
         "d.npz": ("an archive of arrays", "`netdsl run`"),
         "e.npy": ("an array", "`netdsl run`"),
         "f.png": ("a picture", "`netdsl run`"),
-        "g.onnx": ("an ONNX model", "`netdsl verify`, `netdsl run` and `netdsl bench`"),
+        "g.onnx": ("an ONNX model", "`netdsl import` turns a model into a text"),
         "h.keras": ("a Keras model", "`--weights`"),
-        "renamed.net": ("an ONNX model", "`netdsl verify`"),
+        "renamed.net": ("an ONNX model", "a name that ends in .onnx"),
     }
     for name, (kind, advice) in kinds.items():
         code, message, help_ = refused(tmp_path / name)

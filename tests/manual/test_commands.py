@@ -36,6 +36,7 @@ SMALL = (
 def small_folder(folder: Path) -> Path:
     """A folder with a small net, which is the current folder."""
     (folder / "net.net").write_text(SMALL, encoding="utf-8")
+    assert run(["export", "net.net", "-o", "model.onnx", "-q"]) == 0
     return folder
 
 

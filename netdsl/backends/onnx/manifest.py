@@ -129,12 +129,6 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
             help="`netdsl export NET -o model.onnx` makes one",
         )
     manifest = manifest_path(model)
-    if not os.path.isfile(manifest):
-        raise NetdslError(
-            "no-manifest",
-            f"{model} has no manifest: there is no file {manifest}",
-            help="`netdsl export` writes one beside the model; keep the two together",
-        )
     contents = _read(manifest)
     listed = contents["files"]
     files = [_check(model.parent, name, entry) for name, entry in listed.items()]
