@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from netdsl.cli import run
 from netdsl.runtime.int8 import decibels, wilson
+from netdsl.runtime.measure import Peak
 from tests.support.commands import run_command
 
 if TYPE_CHECKING:
@@ -97,6 +98,27 @@ def test_model(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_command(capsys, "verify", "small8.onnx")
     np.save("digits.npy", np.random.default_rng(0).random((3, 1, 28, 28), np.float32))
     run_command(capsys, "run", "small8.onnx", "digits.npy", "--device", "cpu")
+    assert here.samefile(".")
+
+
+def test_the_table_and_the_speed(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The layers of the model have the MACs of the net; `bench` counts them too."""
+    run_command(capsys, *EXPORT, "-o", "table8.onnx")
+    nets = []
+    for name in ("small.net", "table8.onnx"):
+        words = ["check", name, "--format", "json"]
+        (net,) = json.loads(run_command(capsys, *words)[0])["nets"]
+        nets.append(net)
+    kinds = [layer["kind"] for layer in nets[1]["layers"]]
+    assert {"QuantizeLinear", "DequantizeLinear", "conv", "dense", "add"} <= set(kinds)
+    assert nets[0]["totals"]["macs"] == nets[1]["totals"]["macs"]
+    # Measuring the peak of the machine takes seconds.
+    monkeypatch.setattr("netdsl.commands.bench.peak", lambda *_: Peak(1e9, 1e9))
+    words = ["bench", "table8.onnx", "--batch", "1", "--rounds", "1", "--format", "json"]
+    (result,) = json.loads(run_command(capsys, *words, "--device", "cpu")[0])["results"]
+    assert result["flops"] > 0
     assert here.samefile(".")
 
 
