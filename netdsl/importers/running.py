@@ -63,7 +63,8 @@ def _results(
             "unsupported-operator",
             f"the shapes in {model.path} cannot be inferred, and onnxruntime cannot run it:"
             f" {reason}",
-            help="infer the shapes with the tool that wrote the model, and save them in it",
+            help="give the open sizes of its inputs with `--input`, or infer the shapes with the"
+            " tool that wrote the model, and save them in it",
         ) from None
     return dict(zip(names, results, strict=True))
 
