@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +52,7 @@ def _verify_model(arguments: argparse.Namespace) -> int:
         raise UsageError("--weights and -D apply only to nets: a model contains its weights")
     from netdsl.backends.onnx.manifest import manifest_path, verify_model
 
-    if not manifest_path(Path(arguments.file)).is_file():
+    if not os.path.isfile(manifest_path(Path(arguments.file))):
         return _compare_model(arguments)
     if arguments.input:
         raise UsageError("--input does not apply to a model that is compared with its manifest")

@@ -90,6 +90,8 @@ def _loaded(path: Path) -> onnx.ModelProto:
         path.stat()
     except OSError as error:
         raise NetdslError("file-not-found", f"{shown}: {error.strerror}") from None
+    except ValueError:  # a zero byte
+        raise NetdslError("file-not-found", f"{shown} is not a file name") from None
     if not path.is_file():
         raise NetdslError("not-a-file", f"{shown} is not a file")
     try:
