@@ -383,6 +383,7 @@ def test_training_offline(browser: Any, address: str) -> None:
     context.close()
 
 
+@pytest.mark.slow  # SwiftShader computes on the processor, and compiles each operator
 def test_graphics_processor(browser: Any, address: str) -> None:
     """LeNet-5 trains with WebGPU after one step agrees with that on the processor."""
     switches = ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
