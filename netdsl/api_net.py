@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, cast, overload
 
 from netdsl.api_arguments import by_path, checked, texts_of
 from netdsl.api_parts import beside
@@ -386,8 +386,7 @@ def _restored(
 @checked  # a wrong type is a `TypeError`
 def _named(name: str | PathLike[str], /) -> Compiled:
     """The net that a user names; raises `CompileError`."""
-    compiled: Compiled = import_module("netdsl.api_diff").named_net(name)
-    return compiled
+    return cast("Compiled", import_module("netdsl.api_diff").named_net(name))
 
 
 def _form(opset: int | None, dtype: str, batch: int | None, *, fold: bool) -> Form:
