@@ -166,14 +166,14 @@ def test_a_wrong_shape_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("error", [ValueError("no"), RecursionError("deep"), KeyError("key")])
 def test_a_traceback_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """An exception in `check` is a failure, and shrinking keeps only the text that causes it."""
-    right = vars(netdsl.commands.check)["open_program"]
+    right = vars(netdsl.commands.check)["open_file"]
 
     def wrong(file: str, *rest: Any) -> Any:
         if b"@@" in Path(file).read_bytes():
             raise error
         return right(file, *rest)
 
-    monkeypatch.setattr(netdsl.commands.check, "open_program", wrong)
+    monkeypatch.setattr(netdsl.commands.check, "open_file", wrong)
     assert check.verdict(b"net A { input x: 3\nrelu }") is None
     failure = check.verdict(b"net A { @@ }")
     assert failure is not None
