@@ -92,6 +92,7 @@ def without_spaces(words: Sequence[str]) -> str | None:
 OUTPUTS = {
     "draw": (".svg", ".png", ".pdf", ".html"),
     "export": (".onnx", ".py"),
+    "import": (".net",),
     "look": (".html", ".png", ".svg", ".pdf"),
 }
 
@@ -106,7 +107,8 @@ def missing_output(program: str, words: Sequence[str]) -> str:
     if files:
         return f"the file to write follows `-o`: write `-o {files[0]}`"
     nets = [word for word in words[1:] if not word.startswith("-")]
-    stem = os.path.basename(nets[0].partition(":")[0]).removesuffix(".net") if nets else "net"
+    file = os.path.basename(nets[0].partition(":")[0]) if nets else "net"
+    stem = re.sub(r"\.(net|onnx|cfg|prototxt)$", "", file)
     return f"`-o` names the file to write: write for example `-o {stem}{suffixes[0]}`"
 
 

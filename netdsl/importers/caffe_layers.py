@@ -10,7 +10,9 @@ from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import did_you_mean
 from netdsl.importers.built import random_numbers
+from netdsl.importers.caffe_fields import FIELDS
 from netdsl.importers.described import refused, sizes_text, wrong
 from netdsl.importers.prototxt import Scalar
 
@@ -38,8 +40,13 @@ class CaffeLayer(NamedTuple):
     shared: dict[str, tuple[str, tuple[int, ...]]]
 
     def param(self, name: str) -> ProtoMessage:
-        """The message with the parameters of the layer."""
-        return self.message.message(name)
+        """The message with the parameters of the layer; raises `NetdslError` for unknown fields."""
+        found = self.message.message(name)
+        for key in found.fields:
+            if key not in FIELDS[name]:
+                advice = did_you_mean(key, FIELDS[name])
+                raise wrong(f"`{name}` has no field `{key}`", found.at(key), advice)
+        return found
 
     def tensor(self, index: int, key: str, shape: tuple[int, ...], role: str) -> str:
         """A weight, as a name in the model: the same for layers that share it by a name."""
@@ -74,13 +81,19 @@ class CaffeLayer(NamedTuple):
 
 
 def pair(param: ProtoMessage, name: str, default: int, least: int) -> tuple[int, int]:
-    """A size along both axes: `pad` once or twice, or `pad_h` and `pad_w`."""
+    """A size along both axes: `pad` once or twice, or `pad_h` and `pad_w`.
+
+    One of `kernel_h` and `kernel_w`, or of `stride_h` and `stride_w`, is an error: Caffe takes the
+    other to be 0.
+    """
     short = name.removesuffix("_size")
-    if f"{short}_h" in param.fields or f"{short}_w" in param.fields:
-        return (
-            param.integer(f"{short}_h", default, least),
-            param.integer(f"{short}_w", default, least),
-        )
+    keys = (f"{short}_h", f"{short}_w")
+    given = [key for key in keys if key in param.fields]
+    if len(given) == 1 and least > 0:
+        missing = keys[given[0] == keys[0]]
+        raise wrong(f"`{given[0]}` is set, and `{missing}` is not", param.at(given[0]))
+    if given:
+        return param.integer(keys[0], default, least), param.integer(keys[1], default, least)
     values = param.integers(name, least) or [default]
     return values[0], values[-1]
 
@@ -184,7 +197,8 @@ def deconvolution(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[Built
 def pooling(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`out = ceil((size + 2 * pad - k) / stride) + 1`, without windows that begin in the padding.
 
-    See pooling_layer.cpp. A mean counts the padding.
+    See pooling_layer.cpp. A mean counts the padding. `round_mode: FLOOR` rounds down, as does
+    `ceil_mode: false` in copies of Caffe.
     """
     (x,) = inputs
     image(layer, x)
@@ -198,16 +212,20 @@ def pooling(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]
         return [layer.builder.op(f"Global{kind}Pool", [x], (x.channels, 1, 1))]
     window = window_of(layer, param)
     fits(layer, x, window)
+    is_floor = param.text("round_mode") in ("FLOOR", "1") or not param.flag(
+        "ceil_mode", default=True
+    )
     sizes, is_ceil = [], False
     for size, k, step, pad in zip(x.spatial, window.kernel, window.stride, window.pad, strict=True):
         if pad >= k:
             raise layer.wrong(f"`pad` is {pad}, it must be below `kernel_size`, {k}", param, "pad")
-        count = -(-(size + 2 * pad - k) // step) + 1
+        free = size + 2 * pad - k
+        count = (free // step if is_floor else -(-free // step)) + 1
         if (count - 1) * step >= size + pad:  # the last window begins after the picture
             if not pad:
                 raise layer.refuse("its last windows are empty", param, "stride")
             count -= 1
-        is_ceil |= count != (size + 2 * pad - k) // step + 1
+        is_ceil |= count != free // step + 1
         sizes.append(count)
     attributes = window.attributes()
     if is_ceil:

@@ -182,6 +182,10 @@ WRONG = {
         "netdsl export: `-o` names the file to write: write for example `-o a.onnx`\n"
         "usage: netdsl export [options] FILE[:NET] -o FILE\n"
     ),
+    "import models/a.onnx": (
+        "netdsl import: `-o` names the file to write: write for example `-o a.net`\n"
+        "usage: netdsl import [options] MODEL -o FILE\n"
+    ),
     "draw lenet5:LeNet5 a.pdf": (
         "netdsl draw: the file to write follows `-o`: write `-o a.pdf`\n"
         "usage: netdsl draw [options] FILE[:NET] -o FILE\n"

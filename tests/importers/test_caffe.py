@@ -137,6 +137,15 @@ def test_pooling(pool: str, k: int, s: int, p: int, tmp_path: Path) -> None:
             assert np.allclose(wanted, y[:, i, j], atol=1e-4)
 
 
+@pytest.mark.parametrize("mode", ["round_mode: FLOOR", "ceil_mode: false"])
+def test_pooling_that_rounds_down(mode: str, tmp_path: Path) -> None:
+    """A window that does not fit is left out: 7 becomes 3, and not 4."""
+    rest = f"pooling_param {{ pool: MAX kernel_size: 2 stride: 2 {mode} }}"
+    result = described(HEAD + layer("Pooling", "data", "y", rest), tmp_path)
+    assert "maxpool(2)" in result.text
+    assert result.compiled.graph.outputs[0].value.type.shape == (4, 3, 3)
+
+
 def test_local_norms(tmp_path: Path) -> None:
     """`alpha` is divided by the number of values, as in lrn_layer.cpp."""
     across = "lrn_param { local_size: 3 alpha: 2 beta: 0.5 k: 3 }"
@@ -296,6 +305,18 @@ WRONG = [
         "bad-description",
         2,
         "more than 2^29",
+    ),
+    (
+        HEAD + layer("Pooling", "data", "y", "pooling_param { kernel_size: 2 strid: 2 }"),
+        "bad-description",
+        2,
+        "`pooling_param` has no field `strid`",
+    ),
+    (
+        HEAD + layer("Pooling", "data", "y", "pooling_param { kernel_h: 2 }"),
+        "bad-description",
+        2,
+        "`kernel_h` is set, and `kernel_w` is not",
     ),
     (HEAD + layer("Eltwise", "data", "y"), "bad-description", 2, "takes two or more"),
     (
