@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from netdsl.source import SourceFile
 from netdsl.verify.imported import prove
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from netdsl.importers.importing import Imported
@@ -34,11 +36,17 @@ def layer(kind: str, bottom: str, top: str, rest: str = "", name: str = "") -> s
     return f'layer {{ name: "{name or top}" type: "{kind}" {bottoms} {tops} {rest} }}\n'
 
 
-def described(text: str, folder: Path, **options: object) -> Imported:
+def described(
+    text: str,
+    folder: Path,
+    *,
+    inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    partial: bool = False,
+) -> Imported:
     """The import of a `.prototxt` with this text."""
     path = folder / "small.prototxt"
     path.write_text(text, encoding="utf-8")
-    return import_caffe(path, "small.net", options.pop("inputs", {}), **options)  # type: ignore[arg-type]
+    return import_caffe(path, "small.net", inputs, partial=partial)
 
 
 def computed(text: str, folder: Path, x: np.ndarray = PICTURE) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.importers.importing import Imported
+    from netdsl.importers.onnx_reader import OnnxModel
 
 CORPUS = ROOT.parent / "shared" / "reference" / "corpora" / "pjreddie__darknet" / "cfg"
 FILES = sorted(path.name for path in CORPUS.glob("*.cfg")) if CORPUS.is_dir() else ["none"]
@@ -81,11 +83,11 @@ def test_published_sizes_of_weights() -> None:
     assert published == {name: weights_bytes((CORPUS / name).read_text()) for name in published}
 
 
-def described(text: str, folder: Path, **options: object) -> Imported:
+def described(text: str, folder: Path, *, partial: bool = False) -> Imported:
     """The import of a `.cfg` with this text."""
     path = folder / "small.cfg"
     path.write_text(text, encoding="utf-8")
-    return import_darknet(path, "small.net", {}, **options)  # type: ignore[arg-type]
+    return import_darknet(path, "small.net", {}, partial=partial)
 
 
 EVERY = (
@@ -185,12 +187,11 @@ def computed(text: str, folder: Path, x: np.ndarray) -> np.ndarray:
     return session.run(None, {"image": x[None]})[0][0]  # type: ignore[no-any-return]
 
 
-def _whole(model: object) -> bytes:
-    import onnx
-
-    for name, stored in model.stored.items():  # type: ignore[attr-defined]
-        model.model.graph.initializer.append(onnx.numpy_helper.from_array(stored.read(), name))  # type: ignore[attr-defined]
-    return model.model.SerializeToString()  # type: ignore[attr-defined,no-any-return]
+def _whole(model: OnnxModel) -> bytes:
+    """The model with the numbers of its weights."""
+    for name, stored in model.stored.items():
+        model.model.graph.initializer.append(onnx.numpy_helper.from_array(stored.read(), name))
+    return bytes(model.model.SerializeToString())
 
 
 PICTURE = np.random.default_rng(0).standard_normal((4, 6, 6), np.float32)

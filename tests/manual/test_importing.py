@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
-from netdsl.cli import run
+from tests.support.commands import assert_commands
 from tests.support.paths import ROOT
 
 if TYPE_CHECKING:
@@ -29,16 +28,7 @@ def test_examples(block: str, capsys: pytest.CaptureFixture[str], folder: Path) 
     """Each command succeeds, and prints the lines below it, up to three dots."""
     for text, name in FILES:
         (folder / name).write_text(text, encoding="utf-8")
-    for part in block.split("$ netdsl ")[1:]:
-        command, _, shown = part.partition("\n")
-        assert run(shlex.split(command)) == 0
-        printed = capsys.readouterr().out
-        if shown:
-            pattern = "".join(
-                ".*" if piece == "..." else re.escape(piece)
-                for piece in re.split(r"(\.\.\.)", shown.rstrip("\n"))
-            )
-            assert re.match(pattern, printed, re.DOTALL), printed
+    assert_commands(block, capsys)
     if "resnet20.net" in block:
         (text,) = re.findall(r"```net\n(.*?)```", PAGE, re.DOTALL)
         assert text == (folder / "resnet20.net").read_text(encoding="utf-8")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 from onnx import helper
 
-from netdsl.cli import run
+from tests.support.commands import assert_commands
 from tests.support.onnx_models import model_of, saved
 from tests.support.paths import ROOT
 
@@ -39,13 +38,4 @@ def test_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command succeeds, and prints the lines below it, up to three dots."""
     _mixed(folder / "mixed.onnx")
     assert len(BLOCKS) > 2
-    for part in "".join(BLOCKS).split("$ netdsl ")[1:]:
-        command, _, shown = part.partition("\n")
-        assert run(shlex.split(command)) == 0
-        printed = capsys.readouterr().out
-        if shown:
-            pattern = "".join(
-                ".*" if piece == "..." else re.escape(piece)
-                for piece in re.split(r"(\.\.\.)", shown.rstrip("\n"))
-            )
-            assert re.match(pattern, printed, re.DOTALL), printed
+    assert_commands("".join(BLOCKS), capsys)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -39,3 +41,17 @@ def shell(command: str, folder: Path, **environment: str) -> subprocess.Complete
     )
     assert "Traceback" not in done.stdout + done.stderr
     return done
+
+
+def assert_commands(block: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Check that each command of a page succeeds and prints the lines below it, up to three dots.
+
+    Before each command stands `$ netdsl `.
+    """
+    for part in block.split("$ netdsl ")[1:]:
+        command, _, shown = part.partition("\n")
+        assert run(shlex.split(command)) == 0
+        printed = capsys.readouterr().out
+        if shown:
+            pieces = [re.escape(piece) for piece in shown.rstrip("\n").split("...")]
+            assert re.match(".*".join(pieces), printed, re.DOTALL), printed
