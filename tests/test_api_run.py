@@ -174,7 +174,8 @@ def test_train_returns_its_result(tmp_path: Path, capfd: pytest.CaptureFixture[s
 def test_train_writes_logs(tmp_path: Path) -> None:
     """`log` names other logs than JSON lines."""
     net = netdsl.loads("net A { input image: 1x28x28\nflatten\noutput logits: dense(10) }")
-    net.train(tmp_path, epochs=1, batch=1000, log=["csv"], quiet=True)
+    data = "fashion_mnist_sample(limit = 200)"
+    net.train(tmp_path, data=data, epochs=1, batch=100, log=["csv"], quiet=True)
     assert (tmp_path / "log.csv").read_text().startswith("epoch,train_loss,train_accuracy,")
     with pytest.raises(ValueError, match="log must be a list"):
         net.train(tmp_path, log=["wandb"])
@@ -184,7 +185,7 @@ def test_train_continues_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     """`resume` trains only the epochs that are missing, and the progress is printed."""
     net = netdsl.load("lenet5")
     entries: dict[str, Any] = {"batch": 1000, "optimizer": "adam(lr = 0.001)", "augment": ["hflip"]}
-    data = "fashion_mnist_sample(pad = 2)"
+    data = "fashion_mnist_sample(pad = 2, limit = 200)"
     net.train(tmp_path, data=data, epochs=1, quiet=True, **entries)
     result = net.train(tmp_path, data=data, epochs=2, resume=True, allow_changes=True, **entries)
     assert 2 == len(result.history)

@@ -28,7 +28,7 @@ from tests.support.paths import ROOT
 
 NETS, NET_CHUNK = 160, 20
 COVERING = 800  # nets that use every argument
-TEXTS, TEXT_CHUNK = 1_000, 500
+TEXTS, TEXT_CHUNK = 500, 250
 PAIRS = 1_200  # the least number of pairs of adjacent kinds in those nets
 MINIMA = {
     "open_sizes": 40,

@@ -219,7 +219,7 @@ def test_an_ignored_signal_stays_ignored(heavy: Path) -> None:
 )
 def test_training_saves_first(number: signal.Signals, heavy: Path) -> None:
     """A signal during training writes weights, checkpoint and reports; `--resume` continues."""
-    data = "fashion_mnist_sample(pad = 2, limit = 500)"
+    data = "fashion_mnist_sample(pad = 2, limit = 100)"
     arguments = ["train", "lenet5", "--out", "t", "--data", data, "--set", "train.epochs=1000"]
     running = start(arguments, heavy)
     while not (heavy / "t" / "checkpoint.safetensors").exists():
