@@ -242,6 +242,7 @@ class LayerArguments(NamedTuple):
 
     If they are given as one list, `is_list`, a join takes them only, and not the current value.
     `named` are the tensors that named arguments give, in the order in which the kind declares them.
+    `errors` are those of the arguments without a value.
     """
 
     positional: tuple[object, ...]
@@ -249,6 +250,7 @@ class LayerArguments(NamedTuple):
     tensors: tuple[Value, ...]
     named: tuple[Value, ...] = ()
     is_list: bool = False
+    errors: tuple[Diagnostic, ...] = ()
 
     @property
     def unknown(self) -> bool:
@@ -257,7 +259,7 @@ class LayerArguments(NamedTuple):
 
 
 def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> LayerArguments:
-    """Evaluate the arguments of a layer; raises `NetdslError` with every one that has no value."""
+    """Evaluate the arguments of a layer; raises `NetdslError` if their order is wrong."""
     if not call.arguments:
         return LayerArguments((), {}, ())
     positional: list[object] = []
@@ -294,12 +296,12 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             raise _misplaced(argument, fix)
         else:
             positional.append(value)
-    if errors:
-        raise NetdslError.of(errors)
     if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
         raise _beside_list(cls, lists[0])
     in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
-    return LayerArguments(tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists))
+    return LayerArguments(
+        tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists), tuple(errors)
+    )
 
 
 def _beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:

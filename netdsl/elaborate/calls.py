@@ -15,7 +15,7 @@ from netdsl.elaborate.invocation import (
     refuse_condition,
 )
 from netdsl.elaborate.joins import join, only_tensor, residual
-from netdsl.elaborate.layers import add_layer
+from netdsl.elaborate.layers import add_layer, check_values
 from netdsl.elaborate.loader import is_known, layer_names, resolve
 from netdsl.elaborate.module import (
     IDENTITY,
@@ -152,6 +152,7 @@ class Calls:
         if call.body is not None:
             return join(self.net, self.bodies, invocation, cls)
         arguments = layer_arguments(call, env, cls, self.net.meter)
+        check_values(invocation, cls, arguments)
         xs = arguments.tensors
         if not arguments.is_list:
             xs = (self.net.need(x, call.span), *xs)

@@ -9,7 +9,7 @@ from netdsl.diagnostics import Edit
 from netdsl.elaborate.arguments import layer_arguments
 from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
-from netdsl.elaborate.layers import add_layer, add_operator
+from netdsl.elaborate.layers import add_layer, add_operator, check_values
 from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.elaborate.weights import not_a_value
 from netdsl.errors import NetdslError
@@ -183,9 +183,11 @@ def applied(
     if not cls.is_function:
         raise _no_function(expr, arguments, cls)
     call = ast.Call(expr.span, None, cls.kind, name_span(expr), arguments[1:], None, None)
+    invocation = Invocation(call, None, env, x)
     try:
         given = layer_arguments(call, env, cls, net.meter)
-        return add_layer(net, Invocation(call, None, env, x), cls, given, (x, *given.tensors))
+        check_values(invocation, cls, given)
+        return add_layer(net, invocation, cls, given, (x, *given.tensors))
     except NetdslError as fault:
         for diagnostic in fault.diagnostics:
             diagnostic.fix = ()  # fixes are for calls without the first argument

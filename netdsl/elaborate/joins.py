@@ -10,7 +10,7 @@ from netdsl.elaborate.arguments import layer_arguments
 from netdsl.elaborate.conditions import truth
 from netdsl.elaborate.evaluate import CURRENT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.invocation import refuse_body
-from netdsl.elaborate.layers import add_layer
+from netdsl.elaborate.layers import add_layer, check_values
 from netdsl.elaborate.loops import UnknownRoundsError, rounds
 from netdsl.elaborate.scope import Namespace
 from netdsl.errors import NetdslError
@@ -174,6 +174,7 @@ def _join(net: NetBuilder, bodies: Bodies, invocation: Invocation, cls: type[Op]
         raise _residual_with_arguments(call, env)
     env.values[CURRENT] = source
     arguments = layer_arguments(call, env, cls, net.meter)
+    check_values(invocation, cls, arguments)
     xs += arguments.tensors
     if len(xs) == 1 and any(map(maker_of, invocation.arms)):
         value = only_tensor(net, invocation, xs[0])

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
 
 
+def check_values(invocation: Invocation, cls: type[Op], arguments: LayerArguments) -> None:
+    """Raise `NetdslError` if an argument has no value, with what else is wrong with the call."""
+    if arguments.errors:
+        from netdsl.elaborate.wrong_arguments import without_values  # only errors need it
+
+        raise without_values(invocation, cls, arguments)
+
+
 def add_layer(
     net: NetBuilder,
     invocation: Invocation,

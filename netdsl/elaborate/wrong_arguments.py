@@ -5,10 +5,10 @@ Names that other tools give to arguments are corrected where there is no doubt.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
+from netdsl.elaborate.argument_slips import as_list, positions_in_a_row, without_channels
 from netdsl.elaborate.corrections import (
     after,
     inserted,
@@ -21,55 +21,27 @@ from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
-from netdsl.errors import OpError
-from netdsl.habits.arguments import RENAMED
+from netdsl.errors import NetdslError, OpError
+from netdsl.habits.arguments import ELSEWHERE, QUERIES, REMOVED, RENAMED, SEQUENCES
+from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ir.graph import Value
 from netdsl.ops import LAYERS
 from netdsl.ops.args import integers, sizes
 from netdsl.ops.base import check
-from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.arguments import LayerArguments
     from netdsl.elaborate.invocation import Invocation
     from netdsl.errors import Correction
     from netdsl.ir.op import Arg, Op
 
-FROM_INPUT = "leave it out: it is known from the input"
-# Arguments that have no counterpart here, and what to do instead.
-REMOVED = {
-    "in_channels": FROM_INPUT,
-    "in_planes": FROM_INPUT,
-    "in_features": FROM_INPUT,
-    "input_dim": FROM_INPUT,
-    "input_size": FROM_INPUT,
-    "num_features": FROM_INPUT,
-    "normalized_shape": FROM_INPUT,
-    "embed_dim": FROM_INPUT,
-    "input_shape": "it is in the net's `input`: `input image: 3x224x224`",
-    "inplace": "leave it out: layers never change their input",
-    "data_format": "leave it out: channels always come first",
-    "batch_first": "leave it out: the batch always comes first",
-}
-# Arguments whose counterpart is outside of the call.
-ELSEWHERE = {
-    "activation": "an activation is a layer of its own: write `-> relu` after this one",
-    "name": "write the name before the layer: `name: conv(8, 3)`",
-    "trainable": "write `-> frozen` after a layer that does not learn",
-}
-STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
-ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
-_TRANSPOSE = re.compile(r"\s*->\s*permute\(\[2, 1\]\)")
-QUERIES = (
-    "the current value is the queries; the keys, and then the values if they differ, are references"
-    " without names: `attention(8, @memory)`"
-)
-SEQUENCES = ("key", "keys", "value", "values", "query", "queries", "memory", "context")
 NO_ACTIVATION = ("linear", "none", "identity")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
+OF_BIAS = ("bias", *(name for name, ours in RENAMED.items() if "bias" in ours))
 
 
 class _Correction(NamedTuple):
@@ -83,11 +55,25 @@ class _Correction(NamedTuple):
     label: str = ""
 
 
+def without_values(invocation: Invocation, cls: type[Op], arguments: LayerArguments) -> NetdslError:
+    """The errors of a call with arguments that have no value, and those of its other arguments."""
+    wrong = WrongArguments(invocation, cls, arguments)
+    return NetdslError.of(wrong.diagnostics)
+
+
 class WrongArguments:
-    """The errors of one call. `errors` has them in the order of the text."""
+    """The errors of one call. `errors` has them in the order of the text.
+
+    `first` is an error that is known already. `diagnostics` also has the errors of the arguments
+    without a value.
+    """
 
     def __init__(
-        self, invocation: Invocation, cls: type[Op], arguments: LayerArguments, first: OpError
+        self,
+        invocation: Invocation,
+        cls: type[Op],
+        arguments: LayerArguments,
+        first: OpError | None = None,
     ) -> None:
         self.call = invocation.call
         self._x = None if invocation.x is None else invocation.x.type
@@ -97,12 +83,17 @@ class WrongArguments:
         self._given: dict[str, object] = {}
         self._corrections: dict[int, _Correction] = {}  # by the number of the argument
         self._is_certain = True
+        self._valueless: list[Diagnostic] = []
+        for diagnostic in arguments.errors:
+            self._without_value(diagnostic)
         self._examine(arguments)
         if not self.errors:
+            if first is None:
+                return
             first.diagnostic.fix = self._without_any()
             if first.code == "too-many-arguments" and not first.diagnostic.fix:
                 first.diagnostic.help = for_surplus(cls, self.call, arguments.positional)
-                self._positions_in_a_row(first, arguments.positional)
+                positions_in_a_row(self.call, self.cls, self._x, first, arguments.positional)
                 meant = certain_join(cls, self.call, arguments.positional, self._x)
                 if meant is not None:
                     first.diagnostic.fix = (Edit(self.call.span, meant),)
@@ -110,20 +101,36 @@ class WrongArguments:
             return
         self._suggest_call()
 
-    def _positions_in_a_row(self, error: OpError, given: Sequence[object]) -> None:
-        """Advice for PyTorch's `flatten(2)` of a map, and for the transpose after it."""
-        if self.cls.kind != "flatten" or list(given) != [2] or self._x is None:
+    @property
+    def diagnostics(self) -> list[Diagnostic]:
+        """All errors with their places, in the order of the text."""
+        found = [error.diagnostic for error in self.errors]
+        for diagnostic in found:
+            diagnostic.span = diagnostic.span or self.call.span
+        return sorted([*self._valueless, *found], key=_place)
+
+    def _without_value(self, diagnostic: Diagnostic) -> None:
+        """Add the error of an argument without a value, with a correction of Python's words.
+
+        An argument that has no counterpart here goes, whatever its value.
+        """
+        for number, argument in enumerate(self.call.arguments):
+            if diagnostic.span != argument.value.span:
+                continue
+            if argument.name in REMOVED and argument.name not in self._known:
+                return
+            self._valueless.append(diagnostic)
+            word = argument.value.span.text
+            if word in NOTHING and argument.name in OF_BIAS:
+                word = "False"  # no bias
+            if word in VALUES:
+                name = "" if argument.name is None else f"{argument.name} = "
+                self._corrections[number] = _Correction(name + VALUES[word])
+                return
+            self._is_certain = False
             return
-        if len(self._x.shape) > 2:
-            error.diagnostic.help = (
-                "`flatten` leaves one axis: for the sequence of the positions of a map, write"
-                " `tokens` in place of `flatten(2)` and of the transpose after it"
-            )
-            span = self.call.span
-            then = _TRANSPOSE.match(span.file.text, span.end)
-            if then is not None:
-                place = Span(span.file, span.start, then.end())
-                error.diagnostic.fix = (Edit(place, "tokens"),)
+        self._valueless.append(diagnostic)
+        self._is_certain = False
 
     def _examine(self, arguments: LayerArguments) -> None:
         positional = iter(zip(arguments.positional, self.cls.args, strict=False))
@@ -134,10 +141,12 @@ class WrongArguments:
             if isinstance(argument.value, ast.Reference):
                 continue
             value, declared = next(positional, (UNKNOWN, None))
+            if arguments.errors:
+                value = UNKNOWN  # a part of a formula may be taken for an argument
             if declared is not None:
                 self._value(declared, value, number)
         missing = [a for a in self.cls.args if a.required and a.name not in self._given]
-        if missing:
+        if missing and not arguments.errors:
             self._missing(missing)
 
     def _named(self, number: int, argument: ast.Argument, value: object) -> None:
@@ -147,7 +156,7 @@ class WrongArguments:
             return
         ours = next((n for n in RENAMED.get(name, ()) if n in self._known), None)
         if ours is not None and ours not in self._given:
-            text = f"{ours} = {argument.value.span.text}"
+            text = f"{ours} = {self._text(number)}"
             if value == "same":
                 text = f"{ours} = same"  # Keras has it in quotes
             self._unknown(number, name, f"it is called `{ours}` here", _Correction(text))
@@ -185,14 +194,23 @@ class WrongArguments:
         near = respelled(argument.span, name, self._known.keys() - self._given.keys())
         correction = None
         if name not in ELSEWHERE and near:
-            correction = _Correction(f"{near[0].text} = {argument.value.span.text}")
+            correction = _Correction(f"{near[0].text} = {self._text(number)}")
             self._given[near[0].text] = UNKNOWN
         self._unknown(number, name, help_ or for_unknown(self.cls), correction)
+
+    def _text(self, number: int) -> str:
+        """The value of an argument as it is to be written."""
+        known = self._corrections.get(number)
+        if known is not None and known.text is not None:
+            return known.text.rpartition(" = ")[2]
+        return self.call.arguments[number].value.span.text
 
     def _unknown(self, number: int, name: str, help_: str, correction: _Correction | None) -> None:
         """Add the error of a name that the layer does not have."""
         message = f"`{self.cls.kind}` has no argument `{name}`"
-        self._add(OpError("unknown-argument", message, name, help_), number, correction)
+        error = OpError("unknown-argument", message, name, help_)
+        error.diagnostic.span = self.call.arguments[number].span
+        self._add(error, number, correction)
 
     def _value(self, declared: Arg, value: object, number: int) -> None:
         """Check the value of an argument, which may have another name in the text."""
@@ -203,7 +221,7 @@ class WrongArguments:
             help_ = "the value is the same: remove this one" if repetition else None
             surplus = self.cls.kind == "depthwise" and self.call.arguments[0].name is None
             if surplus:
-                repetition, help_ = None, self._without_channels()
+                repetition, help_ = None, without_channels(self.call)
             error = OpError("duplicate-argument", message, help=help_)
             error.diagnostic.span = argument.span
             self._add(error, number, repetition)
@@ -230,27 +248,9 @@ class WrongArguments:
         if repair is not None:
             wrong.diagnostic.help, wrong.diagnostic.fix = repair
         if declared is self.cls.args[0] and declared.convert in (sizes, integers):
-            self._as_list(wrong)
+            as_list(self.call, wrong)
         if declared.name == "bias" and number == 1 and argument.name is None:
             self._take_for_inputs(wrong, value)
-
-    def _without_channels(self) -> str:
-        """Advice for `depthwise(64, 3, 1, pad = 1)`, which takes no output channels."""
-        kept = ", ".join(argument.span.text for argument in self.call.arguments[1:])
-        names = ", ".join(declared.name for declared in self.cls.args[:3])
-        return f"`depthwise` keeps the channels, and takes ({names}): write `depthwise({kept})`"
-
-    def _as_list(self, wrong: OpError) -> None:
-        """Advice for loose numbers where one list is wanted; `permute` leaves the batch out."""
-        texts = [a.span.text for a in self.call.arguments]
-        if len(texts) < 2 or not all(text.removeprefix("-").isdigit() for text in texts):
-            return
-        if self.cls.kind == "permute" and texts[0] == "0":
-            texts = texts[1:]
-        listed = f"[{', '.join(texts)}]"
-        first, last = self.call.arguments[0].span, self.call.arguments[-1].span
-        wrong.diagnostic.help = f"write one list: `{self.call.name}({listed})`"
-        wrong.diagnostic.fix = (Edit(Span(first.file, first.start, last.end), listed),)
 
     def _take_for_inputs(self, wrong: OpError, value: object) -> None:
         """Advice for `dense(784, 128)`, in PyTorch's order; a fix if the input has that length."""
@@ -353,7 +353,8 @@ class WrongArguments:
 
     def _suggest_call(self) -> None:
         """Add the whole corrected call to the first advice, if every argument is certain."""
-        if not self._is_certain or len(self.errors) < 2 or self.call.body is not None:
+        count = len(self.errors) + len(self._valueless)
+        if not self._is_certain or count < 2 or self.call.body is not None:
             return
         texts = []
         before = following = ""
@@ -369,6 +370,11 @@ class WrongArguments:
         first.help = (
             f"{first.help}; write `{before}{self.call.name}({', '.join(texts)}){following}`"
         )
+
+
+def _place(diagnostic: Diagnostic) -> int:
+    """Where a diagnostic is in its text."""
+    return 0 if diagnostic.span is None else diagnostic.span.start
 
 
 def _activation(value: ast.Expr) -> _Correction | None:

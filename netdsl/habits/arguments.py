@@ -19,6 +19,13 @@ RENAMED = {
     "num_output": ("out", "units"),
     "channels": ("out",),
     "features": ("out", "units"),
+    "f": ("out",),
+    "n": ("out", "units"),
+    "ks": ("k",),
+    "s": ("stride",),
+    "p": ("pad",),
+    "d": ("dilation",),
+    "g": ("groups",),
     "strides": ("stride",),
     "subsampling": ("stride",),
     "padding": ("pad",),
@@ -73,3 +80,36 @@ RENAMED = {
     "gamma": ("weight",),
     "beta": ("bias",),
 }
+
+FROM_INPUT = "leave it out: it is known from the input"
+# Arguments that have no counterpart here, and what to do instead.
+REMOVED = {
+    "in_channels": FROM_INPUT,
+    "in_planes": FROM_INPUT,
+    "in_features": FROM_INPUT,
+    "input_dim": FROM_INPUT,
+    "input_size": FROM_INPUT,
+    "num_features": FROM_INPUT,
+    "normalized_shape": FROM_INPUT,
+    "embed_dim": FROM_INPUT,
+    "input_shape": "it is in the net's `input`: `input image: 3x224x224`",
+    "track_running_stats": "leave it out: the running statistics are always kept",
+    "device": "leave it out: a net has no device until it runs",
+    "dtype": "leave it out: the element type is that of the input",
+    "inplace": "leave it out: layers never change their input",
+    "data_format": "leave it out: channels always come first",
+    "batch_first": "leave it out: the batch always comes first",
+}
+# Arguments whose counterpart is outside of the call.
+ELSEWHERE = {
+    "activation": "an activation is a layer of its own: write `-> relu` after this one",
+    "name": "write the name before the layer: `name: conv(8, 3)`",
+    "trainable": "write `-> frozen` after a layer that does not learn",
+}
+STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, c = @enc.c`"
+ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
+QUERIES = (
+    "the current value is the queries; the keys, and then the values if they differ, are references"
+    " without names: `attention(8, @memory)`"
+)
+SEQUENCES = ("key", "keys", "value", "values", "query", "queries", "memory", "context")

@@ -1,0 +1,58 @@
+"""Advice for arguments that are meant for a layer of another tool, by their number or order."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Edit
+from netdsl.ops import LAYERS
+from netdsl.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netdsl.errors import OpError
+    from netdsl.ir.op import Op
+    from netdsl.ir.types import TensorType
+    from netdsl.syntax import ast
+
+_TRANSPOSE = re.compile(r"\s*->\s*permute\(\[2, 1\]\)")
+
+
+def positions_in_a_row(
+    call: ast.Call, cls: type[Op], x: TensorType | None, error: OpError, given: Sequence[object]
+) -> None:
+    """Advice for PyTorch's `flatten(2)` of a map, and for the transpose after it."""
+    if cls.kind != "flatten" or list(given) != [2] or x is None:
+        return
+    if len(x.shape) > 2:
+        error.diagnostic.help = (
+            "`flatten` leaves one axis: for the sequence of the positions of a map, write"
+            " `tokens` in place of `flatten(2)` and of the transpose after it"
+        )
+        span = call.span
+        then = _TRANSPOSE.match(span.file.text, span.end)
+        if then is not None:
+            place = Span(span.file, span.start, then.end())
+            error.diagnostic.fix = (Edit(place, "tokens"),)
+
+
+def as_list(call: ast.Call, wrong: OpError) -> None:
+    """Advice for loose numbers where one list is wanted; `permute` leaves the batch out."""
+    texts = [a.span.text for a in call.arguments]
+    if len(texts) < 2 or not all(text.removeprefix("-").isdigit() for text in texts):
+        return
+    if call.name == "permute" and texts[0] == "0":
+        texts = texts[1:]
+    listed = f"[{', '.join(texts)}]"
+    first, last = call.arguments[0].span, call.arguments[-1].span
+    wrong.diagnostic.help = f"write one list: `{call.name}({listed})`"
+    wrong.diagnostic.fix = (Edit(Span(first.file, first.start, last.end), listed),)
+
+
+def without_channels(call: ast.Call) -> str:
+    """Advice for `depthwise(64, 3, 1, pad = 1)`, which takes no output channels."""
+    kept = ", ".join(argument.span.text for argument in call.arguments[1:])
+    names = ", ".join(declared.name for declared in LAYERS["depthwise"].args[:3])
+    return f"`depthwise` keeps the channels, and takes ({names}): write `depthwise({kept})`"
