@@ -18,6 +18,7 @@ from netdsl.ops import args
 from netdsl.words import are, counted
 
 T = TypeVar("T")
+Meant = tuple[str | None, tuple[str, str] | None]  # help, and a wrong text with the right one
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,8 @@ PositiveNumbers = Annotated[
     tuple[float, ...], Constraint("a list of numbers above 0", lambda v: v and min(v) > 0)
 ]
 Share = Annotated[float, Constraint("a number of at least 0 and below 1", lambda v: 0 <= v < 1)]
-MaybeShare = Annotated[
-    float | None, Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
-]
+Fraction = Constraint("a number above 0 and below 1", lambda v: 0 < v < 1)
+MaybeShare = Annotated[float | None, Fraction]
 MaybeCount = Annotated[
     int | None, Constraint(f"an integer from 1 to {MOST:,}", lambda v: 1 <= v <= MOST)
 ]
@@ -167,9 +167,8 @@ def convert(
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
-        help_, respelling = _meant(value, base)
-        help_ = help_ or _example(label)
-        raise SettingError("wrong-type", message, key, help_, respelling, part)
+        help_, respelling = _meant(value, base, constraint)
+        raise SettingError("wrong-type", message, key, help_ or _example(label), respelling, part)
     if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key, _example(label), part=part)
     if any(isinstance(n, float) and abs(n) > LARGEST for n in _leaves(result)):
@@ -200,7 +199,7 @@ def _leaves(value: object) -> Iterator[object]:
         yield value
 
 
-def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | None]:
+def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
     """Help and respelling for a value of the wrong type, if there is no doubt what was meant."""
 
     def as_base(candidate: object) -> object:
@@ -217,6 +216,7 @@ def _meant(value: object, base: object) -> tuple[str | None, tuple[str, str] | N
         value = tuple(value)
     text = args.meant(as_base, value)
     is_list = _list_of(base) in (tuple[int, ...], tuple[float, ...])
+    is_list = is_list and (constraint is None or constraint.allows((value,)))
     if text is None and is_list and args.is_integer(value):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
@@ -322,9 +322,10 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
 
 def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> SettingError:
     """The error for more arguments without a name than the `most` that a call takes."""
-    found = len(call.args)
-    takes = f"takes at most {counted(most, 'argument')}"
-    help_ = f"they are {', '.join(f'`{name}`' for name in names)}" if names else None
+    found, takes = len(call.args), f"takes at most {counted(most, 'argument')}"
+    help_ = f"they are {', '.join(f'`{name}`' for name in names)}"
+    if not names:
+        takes, help_ = "takes no argument", f"leave it out: write `{call.name}`"
     if most < len(names):
         takes += " without a name"
         help_ = f"write the names of the others: {', '.join(f'`{n}`' for n in names[most:])}"

@@ -90,6 +90,11 @@ def _check_several(dataset: "Dataset", source: DataSource) -> None:
         help_ = "add samples of other classes"
         if isinstance(source, PictureTable):
             help_ += ", or predict the numbers of that column: `numbers = true`"
+        elif isinstance(source, Segments):
+            help_ += (
+                "; a mask has the number of a class in each pixel, and pixels of"
+                f" {source.ignored} are ignored"
+            )
         elif isinstance(source, Arrays):
             help_ += "; store numbers to predict as floats"
         message += "; training needs at least two classes"

@@ -208,6 +208,10 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("divfactor",), ("start_divisor",)),
     **dict.fromkeys(("finaldivfactor",), ("end_divisor",)),
     **dict.fromkeys(("etamin", "minlr", "lrf"), ("end",)),
+    **dict.fromkeys(("valsplit", "validationsplit", "validation", "valfraction"), ("val",)),
+    **dict.fromkeys(("testsplit", "testsize", "testfraction"), ("test",)),
+    **dict.fromkeys(("imagesize", "imgsize", "targetsize", "resize"), ("size",)),
+    **dict.fromkeys(("nclasses", "numclasses"), ("classes",)),
 }
 _OF_ADAM = "leave it out: `adam` and `adamw` have `betas` and `eps`, and `rmsprop` has `eps`"
 # Arguments that have no counterpart here, and what to do instead.
@@ -215,6 +219,7 @@ REMOVED_ARGUMENTS = {
     **dict.fromkeys(("betas", "eps", "epsilon"), _OF_ADAM),
     **dict.fromkeys(("beta1", "beta2"), "write both in a list: `betas = [0.9, 0.999]`"),
     "amsgrad": "leave it out: netdsl has Adam without this variant",
+    "maxlr": "leave it out: the highest rate is the `lr` of the optimizer",
     **dict.fromkeys(("params", "parameters", "model"), "leave it out: all weights are trained"),
     **dict.fromkeys(
         ("tmax", "totalepochs", "lastepoch", "optimizer"),
@@ -290,6 +295,8 @@ EXAMPLES = {
     "unreadable": "0.05",
     "epochs": "10",
     "batch": "128",
+    "train_metrics": "true",
+    "scale": "[0.3, 1]",
     "seed": "0",
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeGuard, cast
 
 from netdsl.config import BareWord, SettingCall
 from netdsl.data.arguments import Names, Pairs, Positive, convert, invoke, respelled, show
-from netdsl.data.catalog import DATASETS, source_of
+from netdsl.data.catalog import DATASETS, call_for, source_of
 from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
@@ -113,7 +113,7 @@ class TrainConfig:
         `classes` is None for a target of numbers, and `data` is the name of the data. The default,
         the accuracy, is left out for numbers.
         """
-        if classes is None and self.metrics == DEFAULT_METRICS:
+        if classes is None and self.metrics is DEFAULT_METRICS:
             return
         for metric in self.metrics:
             if classes is not None:
@@ -249,7 +249,8 @@ def _call(key: str, value: object) -> SettingCall:
         return value
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
     if key == "data" and isinstance(value, str) and value not in DATASETS:
-        help_ = f'for your own pictures write `data = folder("{value}", size = 64)`'
+        own = call_for(value) or f'folder("{value}", size = 64)'
+        help_ = f"for your own data write `data = {own}`"
         raise SettingError("wrong-type", message, key, help_)
     if isinstance(value, str) and value.isidentifier():
         help_ = f"leave out the quotes: `{value}`"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
+from netdsl.analysis.integers import accepted_integers
 from netdsl.analysis.lint.recipe import batch_warning
 from netdsl.analysis.lint.schedules import ARGUMENTS, EPOCH, STEP, late_arguments
 from netdsl.data.catalog import describe_dataset
@@ -17,6 +18,7 @@ from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 from netdsl.train.freezing import frozen_until
+from netdsl.train.monitor import check_split
 from netdsl.train.permitted import check_kind, expected_kind
 from netdsl.train.recipe.losses import ONE_SCORE, name_of, parts_of, targets_of
 from netdsl.train.recipe.optimizers import weight_values
@@ -60,6 +62,7 @@ def check_recipe(graph: Graph, config: TrainConfig, data: Described | None) -> N
     selection = Selection(kinds_of(graph))
     frozen_until(config, selection)
     weight_values(config.optimizer, selection)
+    check_split(config)
     if config.batch == 1:
         check_statistics(graph, "`batch` is 1")
     if config.stages:
@@ -155,6 +158,7 @@ def fitted(compiled: Compiled, dataset: Dataset) -> tuple[Compiled, Dataset]:
         raise SettingError("data-mismatch", f"{has}, but the net takes {takes}", "data", help_)
     for value in inputs:
         _check_type(dataset, names[value.name], value)
+        _check_integers(dataset, names[value.name], value, compiled.graph)
     ordered = {names[value.name]: dataset.inputs[names[value.name]] for value in inputs}
     dataset = replace(dataset, inputs=ordered)
     if len(inputs) == 1:
@@ -194,6 +198,28 @@ def _check_type(dataset: Dataset, name: str, value: Value) -> None:
         if column.dtype == "uint8" and len(column.shape) == 3 and column.shape[-1] in (1, 3):
             help_ = f"images have their channels first: store `{name}.transpose(0, 3, 1, 2)`"
     raise SettingError("data-mismatch", message, "data", help_)
+
+
+def _check_integers(dataset: Dataset, name: str, value: Value, graph: Graph) -> None:
+    """Raise SettingError for an integer that a layer such as `embedding` has nothing for."""
+    accepted = accepted_integers(graph, value)
+    if accepted is None:
+        return
+    kind, count = accepted.node.op.kind, accepted.count
+    least, most = 0, 0
+    for split in dataset.splits.values():
+        column = split.inputs[name]
+        for piece in column.pieces():
+            values = column.read(piece)
+            least, most = min(least, int(values.min())), max(most, int(values.max()))
+    has = f"`{name}` of {dataset.name} contains"
+    takes = f"but `{kind}` takes integers from 0 to {count - 1}"
+    if least < 0:
+        help_ = "store integers that count from 0"
+        raise SettingError("data-mismatch", f"{has} {least}, {takes}", "data", help_)
+    if most >= count:
+        help_ = f"write `{kind}({most + 1}, ...)` or more"
+        raise SettingError("data-mismatch", f"{has} {most}, {takes}", "data", help_)
 
 
 def errors_of_section(compiled: Compiled) -> list[Diagnostic]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.data.catalog import Published, source_of
 from netdsl.errors import SettingError
 from netdsl.train.records import best_of
 
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 def check_monitored(config: TrainConfig, dataset: Dataset) -> None:
     """Raise SettingError `bad-argument` for early stopping without a validation set."""
     if config.early_stopping is not None and dataset.val is None:
-        message = f"`early_stopping` needs a validation set, but {dataset.name} has none"
-        split = config.data._replace(kwargs={**config.data.kwargs, "val": 0.1})
-        help_ = f"split one off: `data = {split}`"
-        raise SettingError("bad-argument", message, "early_stopping", help_)
+        raise _needs_validation(config, dataset.name)
+
+
+def check_split(config: TrainConfig) -> None:
+    """The same for published data, of which it is known before they are read."""
+    source = source_of(config.data)
+    if config.early_stopping is not None and isinstance(source, Published) and not source.val:
+        raise _needs_validation(config, config.data.name)
+
+
+def _needs_validation(config: TrainConfig, data: str) -> SettingError:
+    message = f"`early_stopping` needs a validation set, but {data} has none"
+    split = config.data._replace(kwargs={**config.data.kwargs, "val": 0.1})
+    help_ = f"split one off: `data = {split}`"
+    return SettingError("bad-argument", message, "early_stopping", help_)
 
 
 def best_epoch(history: Sequence[Record], metrics: Sequence[str]) -> int | None:

@@ -242,6 +242,8 @@ class _Reader:
 
     def _entry_value(self, key: str, exprs: tuple[ast.Expr, ...]) -> object:
         """The value before its check: several values, or one item for a list, form a list."""
+        if key == "loss" and isinstance(exprs[0], ast.Operation):
+            _refuse_formula(exprs[0], self.env)
         values = [_value(expr, self.env) for expr in exprs]
         if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)):
             return values
@@ -353,6 +355,16 @@ def _value(expr: ast.Expr, env: Env) -> object:
     if _is_hyphenated(expr, env):
         return SettingCall(expr.span.text)
     return evaluate(expr, env)
+
+
+def _refuse_formula(expr: ast.Operation, env: Env) -> None:
+    """Raise SettingError for `cross_entropy + 0.5 * mse`."""
+    if not _is_hyphenated(expr, env):
+        message = f"`loss` is `{expr.span.text}`; it must be a name with its arguments"
+        help_ = (
+            "each output has one loss, with a weight: `loss = [(a, cross_entropy), (b, mse, 0.5)]`"
+        )
+        raise SettingError("wrong-type", message, "loss", help_)
 
 
 def _is_hyphenated(expr: ast.Expr, env: Env) -> bool:

@@ -5,19 +5,17 @@ Inputs are of the sort that the layers need, and weights keep the scale of the v
 
 from __future__ import annotations
 
-from itertools import chain, repeat
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from netdsl.ir.op import CONSTANT, COUNTER, NUMBERS, POSITIVE, Param
+from netdsl.analysis.integers import accepted_integers, reached, sorted_inputs
+from netdsl.ir.op import CONSTANT, COUNTER, POSITIVE, Param
 from netdsl.ir.rounding import NEAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.op import Sort
 
@@ -60,36 +58,22 @@ def _input(
     if set(users) & EDGES:
         return _edges(set(users), shape, stream).astype(dtype)
     numbers = stream.standard_normal(shape)
-    if any(sort is POSITIVE for _, sort in _reached(graph, value)):
+    if any(sort is POSITIVE for _, sort in reached(graph, value)):
         numbers = np.abs(numbers)
     return np.asarray(numbers, dtype)
 
 
-def _sorted_inputs(node: Node) -> Iterator[tuple[Value, Sort]]:
-    """Each input of a node, with the sort of numbers that the node takes there."""
-    return zip(node.inputs, chain(node.op.sorts(), repeat(NUMBERS)), strict=False)
-
-
 def _uses(graph: Graph, value: Value) -> list[tuple[Node, Sort]]:
     """The nodes that take a value, each with the sort of numbers that it takes there."""
-    return [(n, sort) for n in graph.nodes for taken, sort in _sorted_inputs(n) if taken is value]
+    return [(n, sort) for n in graph.nodes for taken, sort in sorted_inputs(n) if taken is value]
 
 
 def _vocabulary(graph: Graph, value: Value) -> int:
     """How many different integers the layers that take the value, or parts of it, all accept."""
-    extents = [int(sort.extent) for _, sort in _reached(graph, value) if sort.name == "indices"]
-    return min(extents, default=256 if value.type.dtype == "uint8" else 1000)
-
-
-def _reached(graph: Graph, value: Value) -> Iterator[tuple[Node, Sort]]:
-    """The nodes that take the value, or parts of it, each with the sort of numbers it takes."""
-    reached = {id(value)}
-    for node in graph.nodes:
-        for taken, sort in _sorted_inputs(node):
-            if id(taken) in reached:
-                yield node, sort
-                if node.op.any_dtype and sort is NUMBERS:
-                    reached.update(id(made) for made in node.outputs)
+    accepted = accepted_integers(graph, value)
+    if accepted is not None:
+        return accepted.count
+    return 256 if value.type.dtype == "uint8" else 1000
 
 
 def _boxes(

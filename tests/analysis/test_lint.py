@@ -137,6 +137,8 @@ WRONG = [
         SET.format("data = mnist", "augment = normalize([0.1], [0.2]) -> color_jitter(0.1)"),
     ),
     ("augment-order", [6], SET.format("data = mnist", "augment = [cutmix, shift(0.1)]")),
+    ("large-setting", [6], SET.format("data = mnist", "augment = normalize([33.3], [0.3])")),
+    ("large-setting", [6], SET.format("data = mnist", "augment = [hflip, rotation(0.2)]")),
     ("frozen-untrained", [6], SET.format("data = mnist", "freeze = [dense]")),
     ("frozen-untrained", [3], FROZEN.format("dense(4) -> frozen", "")),
     ("unused-let", [3], "net A {\n input x: 4\n let w = 3\n dense(2)\n}"),

@@ -35,6 +35,12 @@ TWO = """net Two {
     output y: dense(2)
 }
 """
+WORDS = """net Words {
+    input x: 5 int64
+    embedding(10, 4) -> lstm(4, last = true)
+    output y: dense(3)
+}
+"""
 SMALL, RESUMED = "train small.net --out new", "train small.net --out done --resume"
 # The words of a command, and what its error or its warning has.
 MISTAKES = {
@@ -181,7 +187,7 @@ OTHERS = {
     "masks of one class": (
         ["train", "small.net", "--data", 'segments("photos", "masks", size = 16)'],
         1,
-        ["the target `mask` of photos has only the class `0`"],
+        ["the target `mask` of photos has only the class `0`", "pixels of 255 are ignored"],
     ),
     "classes of samples that are no images": (
         ["train", "vec.net", "--data", 'npz("from0.npz")', "--set", "train.loss=cross_entropy"],
@@ -236,6 +242,46 @@ OTHERS = {
         1,
         ["`Two` has 2 inputs, but", '`data = npz("FILE", inputs = ["left", "right"])`'],
     ),
+    "words without a vector": (
+        ["train", "words.net", "--data", 'npz("words.npz")'],
+        1,
+        ["`x` of words.npz contains 19, but `embedding` takes", "0 to 9", "`embedding(20, ...)`"],
+    ),
+    "words below 0": (
+        ["train", "words.net", "--data", 'npz("below.npz")'],
+        1,
+        ["`x` of below.npz contains -1, but `embedding` takes", "store integers that count from 0"],
+    ),
+    "a sum of losses": (
+        ["train", "vec.net", "--set", "train.loss=mse + 0.5 * l1"],
+        1,
+        ["`loss` is `mse + 0.5 * l1`; it must be a name", "`loss = [(a, cross_entropy), "],
+    ),
+    "the accuracy of numbers": (
+        ["train", "vec.net", "--set", "train.metrics=accuracy"],
+        1,
+        ["`accuracy` is about classes, but the targets of reg.npz are numbers"],
+    ),
+    "an argument of other tools": (
+        ["train", "vec.net", "--data", 'npz("reg.npz", val_split = 0.2)'],
+        1,
+        ["`npz` has no argument `val_split`", "it is called `val` here"],
+    ),
+    "a mirror with a number": (
+        ["train", "small.net", "--out", "new", "--set", "train.augment=[hflip(0.5)]"],
+        1,
+        ["`hflip` takes no argument, but 1 is given", "leave it out: write `hflip`"],
+    ),
+    "a crop with a size": (
+        ["train", "small.net", "--set", "train.augment=[random_resized_crop(16)]"],
+        1,
+        ["`scale` of `random_resized_crop` is 16", "for example `scale = [0.3, 1]`"],
+    ),
+    "stopping early without a validation set": (
+        ["train", "lenet5", "--data", "cifar10", "--set", "train.early_stopping=3"],
+        1,
+        ["`early_stopping` needs a validation set", "`data = cifar10(pad = 2, val = 0.1)`"],
+    ),
     "the weights of another net": (
         ["test", "vec.net", "--weights", "done", "--data", 'npz("reg.npz")'],
         1,
@@ -270,6 +316,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.savez("single.npz", x=x, y=np.zeros(40, int))
         (folder / "cats.csv").write_text("file,label\n" + 6 * rows[0])
         write_masks(folder / "photos", folder / "masks")
+        words = rng.integers(0, 20, (40, 5))
+        np.savez("words.npz", x=np.maximum(words, 19 * (words > 17)), y=words[:, 0] % 3)
+        np.savez("below.npz", x=words % 10 - 1, y=words[:, 0] % 3)
+        (folder / "words.net").write_text(WORDS)
         (folder / "vec.net").write_text(VECTORS)
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')

@@ -56,6 +56,7 @@ def recipe_warnings(entries: Entries) -> Iterator[Diagnostic]:
         yield from _small_decay(entries["ema"])
     if "augment" in entries:
         yield from _augment_order(entries["augment"])
+        yield from _other_units(entries["augment"])
 
 
 def number_of(expr: ast.Expr) -> float | None:
@@ -138,6 +139,26 @@ def _broken(name: str, before: Mapping[str, ast.Expr]) -> tuple[str, str, str] |
         message += ", which has mixed the classes by these shares"
         return "cutmix", message, f"move `cutmix` behind `{name}`"
     return None
+
+
+def _other_units(entry: ast.Entry) -> Iterator[Diagnostic]:
+    """`normalize` with constants for pixels from 0 to 255, and a `rotation` in radians."""
+    for call in _items(entry.values):
+        if not isinstance(call, ast.Function) or call.name not in ("normalize", "rotation"):
+            continue
+        for argument in call.arguments:
+            text = argument.value.span.text
+            numbers = [number_of(item) or 0 for item in _items((argument.value,))]
+            largest = max(map(abs, numbers), default=0)
+            if call.name == "normalize" and largest > 1:
+                message = f"`normalize` has {text}, but pixels are from 0 to 1"
+                help_ = "divide the numbers by 255"
+            elif call.name == "rotation" and 0 < largest < 1:
+                message = f"`rotation` turns by at most {text} degrees"
+                help_ = "angles are in degrees: write for example `rotation(10)`"
+            else:
+                continue
+            yield Diagnostic("large-setting", message, argument.span, "warning", help=help_)
 
 
 def _items(values: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:

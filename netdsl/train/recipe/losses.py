@@ -162,7 +162,10 @@ def _check_classes(loss: Loss, classes: int | None, data: str) -> None:
         raise SettingError("bad-argument", message, "loss", "leave it out", part=part)
     if classes is None and isinstance(loss, CrossEntropy | Dice):
         message = f"the loss is `{name}`, but the targets of {data} are numbers, not classes"
-        help_ = "take a loss for numbers, such as `mse`; classes are integers from 0"
+        help_ = (
+            "classes are integers from 0: of one-hot rows, store `y.argmax(1)`; for numbers, take a"
+            " loss such as `mse`"
+        )
         raise SettingError("data-mismatch", message, "loss", help_)
     if not weights or weights == BALANCED or classes is None or len(weights) == classes:
         return
