@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Accepted(NamedTuple):
-    """The layer that accepts the fewest integers of an input: 0 to `count` - 1."""
+    """The layer that accepts the fewest integers of an input: 0 to `extent` - 1."""
 
     node: Node
-    count: int
+    extent: int
 
 
 def accepted_integers(graph: Graph, value: Value) -> Accepted | None:
@@ -28,7 +28,7 @@ def accepted_integers(graph: Graph, value: Value) -> Accepted | None:
         for node, sort in reached(graph, value)
         if sort.name == "indices"
     ]
-    return min(found, key=lambda accepted: accepted.count, default=None)
+    return min(found, key=lambda accepted: accepted.extent, default=None)
 
 
 def reached(graph: Graph, value: Value) -> Iterator[tuple[Node, Sort]]:

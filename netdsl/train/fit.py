@@ -205,7 +205,7 @@ def _check_integers(dataset: Dataset, name: str, value: Value, graph: Graph) -> 
     accepted = accepted_integers(graph, value)
     if accepted is None:
         return
-    kind, count = accepted.node.op.kind, accepted.count
+    kind, count = accepted.node.op.kind, accepted.extent
     least, most = 0, 0
     for split in dataset.splits.values():
         column = split.inputs[name]

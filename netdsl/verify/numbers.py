@@ -72,7 +72,7 @@ def _vocabulary(graph: Graph, value: Value) -> int:
     """How many different integers the layers that take the value, or parts of it, all accept."""
     accepted = accepted_integers(graph, value)
     if accepted is not None:
-        return accepted.count
+        return accepted.extent
     return 256 if value.type.dtype == "uint8" else 1000
 
 
