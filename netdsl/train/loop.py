@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
@@ -146,7 +146,8 @@ def train(
         if processes.is_first:
             journal = Journal(out, run, subject, name, identity["data"])
         files = _Files(out, run, identity, about, console or Console(), journal)
-        with locked(out) if processes.is_first else nullcontext(), StopRequest() as stop:
+        lock = locked(out) if processes.is_first else nullcontext()
+        with closing(run), lock, StopRequest() as stop:
             if processes.is_first:
                 check_foreign(out, subject.texts)
             progress = _begin(files, start)

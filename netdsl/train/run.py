@@ -177,6 +177,11 @@ class Run:
             return f"the gradients overflow fp16 in every step of epoch {progress.epoch + 1}"
         return None
 
+    def close(self) -> None:
+        """End the processes that read samples."""
+        self.feed.close()
+        self.tester.close()
+
     def _set_rate(self, progress: Progress, index: int, count: int) -> None:
         config, step = self.config, progress.epoch * count + index
         losses = [record.get("val_loss", record["train_loss"]) for record in progress.history]

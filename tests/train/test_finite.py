@@ -49,7 +49,7 @@ def test_the_gradient_nearest_to_the_loss_is_named() -> None:
         layer.weight.grad = torch.full((2, 2), math.nan)
         layer.weight.data.fill_(math.nan)
     module[2].weight.grad = torch.ones(2, 2)
-    with pytest.raises(SettingError, match="the gradient of `1.weight` has numbers"):
+    with pytest.raises(SettingError, match="the gradient of `1\\.weight` has numbers"):
         Watch(module, 1.0).check(torch.tensor(1.0), "in step 1", lambda: None)
 
 
