@@ -28,7 +28,7 @@ from netdsl.train.fit import (
     fitted,
     late_steps,
 )
-from netdsl.train.folder import CHECKPOINT, TEXT
+from netdsl.train.folder import CHECKPOINT, TEXT, check_free
 from netdsl.train.freezing import decides_frozen, frozen_untrained
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
@@ -37,6 +37,7 @@ from netdsl.train.loop import Result, StartMode, train
 from netdsl.train.order import steps_of
 from netdsl.train.pretrained import load_pretrained
 from netdsl.train.processes import ALONE, TIMEOUT, Processes, joined
+from netdsl.train.run import torch_device
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.train.staged import module_of
@@ -98,6 +99,10 @@ def train_net(
     try:
         check_processes(config, processes.count)
         check_recipe(compiled.graph, config, describe_dataset(config.data))
+        out = Path(wishes.out or f"runs/{name}")
+        torch_device(wishes.device, processes.on_machine_rank)
+        if wishes.start is StartMode.NEW and processes.is_first:
+            check_free(out)  # reading the data can take minutes
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
@@ -118,7 +123,6 @@ def train_net(
         warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
-        out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
         [goes_on] = map(bool, processes.most(goes_on))
         if not goes_on:

@@ -97,6 +97,16 @@ MISTAKES = {
     ),
 }
 OTHERS = {
+    "a net that has a parameter for the classes": (
+        ["train", "lenet5", "--data", 'folder("photos", size=32, channels=1)', "--out", "new"],
+        1,
+        ["the net gives 10 numbers per image, but photos has 3 classes", "`-D classes=3`"],
+    ),
+    "a folder with a run, before the data is read": (
+        ["train", "small.net", "--data", 'folder("nowhere", size=16)', "--out", "done"],
+        1,
+        ["done has the files of another run"],
+    ),
     "a setting of the resumed run": (
         [*RESUMED.split(), "--set", "train.optimizer.lr=0.5"],
         1,
