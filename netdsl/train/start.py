@@ -42,6 +42,7 @@ from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.train.staged import module_of
 from netdsl.train.stages import said_of, stages_of
+from netdsl.train.written import texts_of_config
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
 from netdsl.words import counted
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from netdsl.train.stages import Stage
 
 
+METRICS = "metrics"  # which do not change a run, but belong to what its weights are good for
 Warn = Callable[[list[Diagnostic]], None]
 
 
@@ -236,7 +238,7 @@ def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:
         "text": program.source.text,
         "defines": json.dumps(dict(program.defines)),
         "layers": json.dumps(layers_of(compiled.graph)),
-        "settings": json.dumps(settings_of(config)),
+        "settings": json.dumps({**settings_of(config), METRICS: texts_of_config(config)[METRICS]}),
         "versions": json.dumps(versions),
     }
 
