@@ -10,7 +10,7 @@ from netdsl.commands.output import printing, say
 from netdsl.data.catalog import describe_dataset, open_dataset
 from netdsl.errors import SettingError
 from netdsl.train.fit import check_ends, check_scores, fitted
-from netdsl.train.section import placed, read_config
+from netdsl.train.section import entry_of, placed, read_config
 from netdsl.weights.checkpoints import fit, read_weights, report, tensors_of
 from netdsl.weights.record import record_of
 
@@ -50,11 +50,24 @@ def open_trained(arguments: argparse.Namespace) -> NetWithWeights:
     data = arguments.data
     if data is None and record is not None:
         data = record.data
-    config = read_config(compiled, data)
+    config = read_config(compiled, data, _recorded(compiled, record))
     params = tensors_of(compiled.graph)
     weights = fit(params, read, allow_nonfinite=arguments.allow_nonfinite)
     say(f"{arguments.weights}: {report(params, read)}")
     return NetWithWeights(compiled, weights, record, config, data)
+
+
+def _recorded(compiled: Compiled, record: RunRecord | None) -> dict[str, str]:
+    """The settings of the training that a test needs: the loss, which has the outputs and targets.
+
+    The metrics are those of the text, if it has any: the user may want others than in training.
+    """
+    if record is None:
+        return {}
+    names = ["loss"]
+    if entry_of(compiled, "metrics") is None:
+        names.append("metrics")
+    return {name: record.settings[name] for name in names if name in record.settings}
 
 
 @contextmanager

@@ -130,6 +130,8 @@ def source_of(call: SettingCall) -> DataSource:
 def call_for(path: str) -> str | None:
     """The data that a file or a folder of the user probably is, as a section names it, or None."""
     if os.path.isdir(path):
+        if any(name.endswith(".npy") for name in os.listdir(path)):
+            return f'npy("{path}")'
         return f'folder("{path}", size = 64)'
     if path.endswith(".csv"):
         return f'csv("{path}", images = "DIR", size = 64)'

@@ -14,6 +14,7 @@ from netdsl.data.folder import PARTS, existing_folder, missing_help, split_numbe
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import SettingError
+from netdsl.pictures import SUFFIXES
 from netdsl.pipes import refuse_pipe
 from netdsl.words import counted, listed
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from netdsl.data.own import PictureTable
 
 SPLIT = "split"
-MOST_ROW = 1 << 16  # characters in a field
+SIGNS = (";", "\t", "|")  # which other programs write in place of commas
 
 
 def read_table(source: PictureTable) -> Dataset:
@@ -71,6 +72,7 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"{path} is not a CSV file in UTF-8: {error}"
         raise SettingError("corrupt-data", message, "data") from None
+    _check_first(path, names)
     if len(names) < 2 or not rows:
         found = f"{counted(len(names), 'column')} and {counted(len(rows), 'row')}"
         message = f"{path} has {found}, but needs at least 2 columns and 1 row"
@@ -83,6 +85,19 @@ def _rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
             help_ = 'write a text that contains a comma in quotes: `"a, b"`'
             raise SettingError("corrupt-data", message, "data", help_)
     return names, rows
+
+
+def _check_first(path: Path, names: list[str]) -> None:
+    """Raise SettingError `corrupt-data` for a first row that is no list of the columns' names."""
+    first = names[0] if names else ""
+    if len(names) == 1 and any(sign in first for sign in SIGNS):
+        message = f"{path} has no commas between its fields: its first row is `{first}`"
+        help_ = "separate the fields by commas; a spreadsheet can save the table in this form"
+        raise SettingError("corrupt-data", message, "data", help_)
+    if first.lower().endswith(SUFFIXES):
+        message = f"the first row of {path} has the picture `{first}`, not the names of columns"
+        help_ = "insert a first row such as `file,label`"
+        raise SettingError("corrupt-data", message, "data", help_)
 
 
 def _fields(row: dict[str | None, object]) -> int:

@@ -59,8 +59,27 @@ def ignore_stops() -> None:
     on_stop(_go_on)
 
 
+class _Raised:
+    """The handler after `Stopped` was raised for a signal: the process is already ending."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        pass
+
+
+def raised_stop() -> int:
+    """The number of the signal for which `Stopped` was raised in this process, or 0.
+
+    A library can swallow it, for example where Python calls back from C.
+    """
+    handlers = map(signal.getsignal, STOPS)
+    return next((h.number for h in handlers if isinstance(h, _Raised)), 0)
+
+
 def _raise(number: int, _: object) -> NoReturn:
-    ignore_stops()
+    on_stop(_Raised(number))
     raise Stopped(number)
 
 

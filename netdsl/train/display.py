@@ -133,8 +133,8 @@ def epoch_line(record: Record, epochs: int, metrics: Sequence[str]) -> str:
         prefix, name, loss = "val_", "validation", record["val_loss"]
     parts = [
         f"epoch {int(record['epoch']):{width}}/{epochs}",
-        f"train loss {record['train_loss']:.4f}",
-        f"{name} loss {loss:.4f}",
+        f"train loss {shown('loss', record['train_loss'])}",
+        f"{name} loss {shown('loss', loss)}",
         *(f"{key} {shown(key, record[prefix + key])}" for key in metrics),
         f"{record['seconds']:.1f} s",
         f"{record['images_per_second']:,.0f} images/s",

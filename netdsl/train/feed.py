@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,6 +60,7 @@ class Feed:
         self._order = _Order()
         read = {name: column for name, column in columns.items() if name not in self._stored}
         self._loader = None
+        self._reading: Any = None
         if read:
             with warnings.catch_warnings(action="ignore"):
                 self._loader = _loader(read, self._order, workers)
@@ -72,10 +73,24 @@ class Feed:
             return
         self._order.batches = order
         with warnings.catch_warnings(action="ignore"):  # the user may want more than the cores
-            batches = iter(self._loader)
-        for indices, read in zip(order, batches, strict=True):
+            self._reading = iter(self._loader)
+        for indices, read in zip(order, self._reading, strict=True):
             moved = {name: value.to(self.device) for name, value in read.items()}
             yield self._batch({**self._chosen(indices), **moved})
+
+    def close(self) -> None:
+        """End the workers; the feed cannot be used any more.
+
+        An error refers to what is read, which would keep them, and Python would wait for them
+        forever at its end: they ignore its signal.
+        """
+        end = getattr(self._reading, "_shutdown_workers", None)  # which PyTorch calls on deletion
+        if end is None:
+            return
+        end()
+        for worker in vars(self._reading)["_workers"]:
+            if worker.is_alive():  # it was in the middle of a long read
+                worker.kill()
 
     def _chosen(self, indices: Indices) -> dict[str, Tensor]:
         chosen = torch.from_numpy(indices).to(self.device)

@@ -25,6 +25,7 @@ AT_ONCE = (
     "no step was taken before, so the cause is not `lr`: look for numbers in the data, and for"
     " weights, that are far larger than 1"
 )
+TRAINING = "training"
 MOST = 1e10  # a loss that is so many times the first one has diverged, although it is finite
 
 
@@ -46,7 +47,8 @@ class Watch:
         """Raise SettingError `diverged` if a number is not finite, or the loss is far too large.
 
         `place` is the step in words, and `again` repeats the forward pass of the step. A gradient
-        that is not finite makes its weight so in the same step.
+        that is not finite makes its weight so in the same step. It also makes those of the layers
+        before it so, to which it is passed back: the last one is named.
         """
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
         norm = whole(total_norm(self._learned, self._processes))
@@ -57,25 +59,59 @@ class Watch:
         if not math.isfinite(value):
             layer = self._agreed(self._where(again))
             raise _diverged(f"the training loss is {value} {place}", layer, advice)
-        if value > MOST * max(1.0, abs(self.first)):
-            fact = f"the training loss is {value:.3g} {place}, and was {self.first:.3g} at first"
-            raise _diverged(fact)
+        self._check_size(TRAINING, value, place)
         if math.isfinite(length):
             return
-        for what, tensors, own_advice in (
-            ("the gradient of ", {n: p.grad for n, p in self.module.named_parameters()}, advice),
-            ("", dict(self.module.named_parameters()), CALMER),
-        ):
-            name = self._agreed(_first_wrong(tensors))
-            if name is not None:
-                fact = f"{what}`{name}` has numbers that are not finite {place}"
-                raise _diverged(fact, advice=own_advice)
+        name = self._wrong_gradient()
+        if name is not None:
+            fact = f"the gradient of `{name}` has numbers that are not finite {place}"
+            raise _diverged(fact, advice=advice)
+        name = self._agreed(_first_wrong(dict(self.module.named_parameters())))
+        if name is not None:
+            raise _diverged(f"`{name}` has numbers that are not finite {place}")
+
+    def overflow_error(self, fact: str, again: Callable[[], object]) -> SettingError:
+        """The error `diverged` about gradients that overflow fp16, with the layer that begins it.
+
+        `fact` says how often, and `again` repeats the forward pass of the last step.
+        """
+        layer = self._agreed(self._where(again))
+        if layer is None and (name := self._wrong_gradient()) is not None:
+            fact += f"; backwards, the first one that is not finite is that of `{name}`"
+        elif layer is not None:
+            fact += f"; the first numbers that are not finite come from layer `{layer}`"
+        help_ = "lower `lr` of the optimizer, or write `precision = bf16`"
+        return SettingError("diverged", fact, "precision", help_)
+
+    def check_tested(self, record: Mapping[str, float], place: str) -> None:
+        """Raise SettingError `diverged` unless the losses of a test are finite, and not too large.
+
+        `place` is the epoch in words.
+        """
+        for key, data in (("val_loss", "validation"), ("test_loss", "test")):
+            value = record.get(key, 0.0)
+            if not math.isfinite(value):
+                raise _diverged(f"the {data} loss is {value} {place}")
+            self._check_size(data, value, place)
+
+    def _check_size(self, data: str, value: float, place: str) -> None:
+        """Raise SettingError `diverged` for a loss far above that of the first step."""
+        if self.first is not None and value > MOST * max(1.0, abs(self.first)):
+            was = "was" if data == TRAINING else "the training loss was"
+            fact = f"the {data} loss is {value:.3g} {place}, and {was} {self.first:.3g} at first"
+            raise _diverged(fact)
 
     def check_stored(self, place: str) -> None:
         """Raise SettingError `diverged` if a stored tensor is not finite."""
         name = self._agreed(_first_wrong(self.module.state_dict()))
         if name is not None:
             raise _diverged(f"`{name}` has numbers that are not finite {place}")
+
+    def _wrong_gradient(self) -> str | None:
+        """The weight nearest to the loss whose gradient is not finite, if there is one."""
+        last_first = reversed(list(self.module.named_parameters()))
+        found = _first_wrong({name: p.grad for name, p in last_first})
+        return next(filter(None, reversed(self._processes.texts(found or ""))), None)
 
     def _agreed(self, found: str | None) -> str | None:
         """What the first of the processes has found that has found anything."""

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from netdsl.train.recipe.losses import OutputLoss
 
 
+CLASSES = "classes"  # the usual parameter of a net for the number of its scores
+
+
 def check_input(graph: Graph, command: str, data: Described | None) -> None:
     """Raise `NetdslError` unless the net takes one tensor of float32 for images."""
     image = graph.inputs[0]
@@ -106,13 +109,24 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
     targets = targets_of(parts, data.target_classes, data.name)
     for part, target in zip(parts, targets, strict=True):
         one_score = isinstance(part.loss, ONE_SCORE)
-        check_outputs(data, shapes[part.output], target, one_score=one_score)
+        try:
+            check_outputs(data, shapes[part.output], target, one_score=one_score)
+        except SettingError as error:
+            _advise_parameter(error, graph, data.target_classes[target])
+            raise
         if data.target_classes[target] is None:
             _check_weights(part, shapes[part.output])
     for head in graph.aux:
         check_outputs(data, head.value.type.shape, targets[0], head.name)
     config.check_metrics(data.target_classes[targets[0]], data.name)
     return list(shapes).index(parts[0].output), targets[0]
+
+
+def _advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> None:
+    """Add to an error that the net has a parameter for the number of classes, if it has one."""
+    if classes is not None and graph.arguments.get(CLASSES, classes) != classes:
+        advice = f"give the net this number: `-D {CLASSES}={classes}`"
+        error.diagnostic.help = f"{advice}; or {error.help}"
 
 
 def _check_weights(part: OutputLoss, shape: tuple[int | Sym, ...]) -> None:

@@ -76,6 +76,13 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
+def check_free(folder: Path) -> None:
+    """Raise SettingError `run-exists` or `folder-in-use` for a folder that a new run cannot use."""
+    if folder.is_dir():
+        with locked(folder):
+            prepare(folder, resume=False, overwrite=False)
+
+
 def prepare(folder: Path, *, resume: bool, overwrite: bool) -> bool:
     """Whether there is a checkpoint to resume from; with `overwrite`, remove the files of a run.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, cast
@@ -16,7 +15,7 @@ from netdsl.process.stops import Stopped, stop_word
 from netdsl.train import checkpoint
 from netdsl.train.checkpoint import Progress
 from netdsl.train.display import Display, epoch_line
-from netdsl.train.finite import CALMER, Watch
+from netdsl.train.finite import AT_ONCE, CALMER, Watch
 from netdsl.train.folder import BEST, EPOCH, WEIGHTS, locked, prepare
 from netdsl.train.identity import RunIdentity, check_equal, settings_of
 from netdsl.train.journal import Journal, Subject, check_foreign
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from netdsl.train.stages import Stage
 
 
+LARGE = 1e6  # a loss in the first step that is worth a warning
 RISEN = 1.1  # a loss that is so many times that of the first step at the end is too large
 
 
@@ -146,7 +146,8 @@ def train(
         if processes.is_first:
             journal = Journal(out, run, subject, name, identity["data"])
         files = _Files(out, run, identity, about, console or Console(), journal)
-        with locked(out) if processes.is_first else nullcontext(), StopRequest() as stop:
+        lock = locked(out) if processes.is_first else nullcontext()
+        with closing(run), lock, StopRequest() as stop:
             if processes.is_first:
                 check_foreign(out, subject.texts)
             progress = _begin(files, start)
@@ -210,7 +211,9 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: 
             raise Stopped(number)
 
     def after_step() -> None:
-        progress.first = watch.first
+        if progress.first is None and watch.first is not None:
+            progress.first = watch.first
+            files.warn_of_large(watch.first)
         display.after_step(progress)
         number, is_due = run.processes.most(stop.number, files.is_due())
         if number:
@@ -220,9 +223,7 @@ def _train_epoch(files: _Files, progress: Progress, stop: StopRequest, display: 
 
     run.train_epoch(progress, watch, after_step)
     record = run.record(progress, check_stop)
-    if not math.isfinite(record["test_loss"]):
-        message = f"the test loss is {record['test_loss']} in epoch {number}"
-        raise SettingError("diverged", message, "optimizer", CALMER)
+    watch.check_tested(record, f"in epoch {number}")
     watch.check_stored(f"after epoch {number}")
     progress.end_epoch(record)
     display.end_epoch()
@@ -288,6 +289,12 @@ class _Files:
         best = cast("int", best_epoch(progress.history, self._keys))
         self.say(f"stopped early: {waited} without a better result than in epoch {best + 1}")
         return True
+
+    def warn_of_large(self, first: float) -> None:
+        """Print that the loss of the first step is far larger than 1, if it is."""
+        if first > LARGE:
+            fact = f"the training loss is {first:.3g} in the first step"
+            self.say(f"warning: {fact}: {AT_ONCE}")
 
     def warn_of_rise(self, progress: Progress) -> None:
         """Print that the loss has risen during the run: it has learned nothing."""

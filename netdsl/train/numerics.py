@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from netdsl.errors import SettingError
 from netdsl.train.recipe.options import BF16, FP16, TF32
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from netdsl.train.config import TrainConfig
 
 CHANNELS_LAST_AXES = 4  # of the images that PyTorch can store with their channels last
-MOST_OVERFLOWS = 20  # in a row; the scale is then below 0.1
 _CUBLAS = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS is deterministic only with a fixed workspace
 
 
@@ -97,13 +95,6 @@ class Scaler:
         if is_taken:
             self.overflows = 0
         return is_taken
-
-    def check(self, place: str) -> None:
-        """Raise SettingError `diverged` after too many overflows in a row."""
-        if self.overflows >= MOST_OVERFLOWS:
-            message = f"the gradients overflow fp16 in {self.overflows} steps in a row, {place}"
-            help_ = "lower `lr` of the optimizer, or write `precision = bf16`"
-            raise SettingError("diverged", message, "precision", help_)
 
     def state(self) -> dict[str, float]:
         """The numbers that the next steps depend on."""

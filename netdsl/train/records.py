@@ -13,6 +13,7 @@ Record = dict[str, float]
 # test data.
 SPLITS = {"train_": "training", "val_": "validation", "test_": "test"}
 NORM = "gradient_norm."  # and the name of a layer
+SMALL, LARGE = 1e-3, 1e6  # numbers outside are shown with an exponent, or with more digits
 UNBOUNDED = ("loss", "mse", "mae", "rmse")  # numbers that are no share, and better if lower
 
 
@@ -56,6 +57,8 @@ def shown(key: str, value: float) -> str:
     """A number for people: `85.70 %`, or `0.4120`."""
     if is_share(quantity_of(key)):
         return f"{100 * value:.2f} %"
+    if value and not SMALL <= abs(value) < LARGE:
+        return f"{value:.4g}"
     return f"{value:.4f}"
 
 

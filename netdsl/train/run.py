@@ -36,6 +36,8 @@ from netdsl.train.selection import ANY, NetNames, Selection
 from netdsl.train.testing import Tester
 from netdsl.words import counted
 
+MOST_OVERFLOWS = 20  # in a row; the scale of the loss is then below 0.1
+
 AfterStep = Callable[[], None]
 Forward = Callable[..., Any]  # from the inputs to a tensor, or a tuple of tensors
 
@@ -150,10 +152,13 @@ class Run:
             is_last = index + 1 == len(steps)
             loss, hits = self._step(step, batch, progress if is_last else None)
             place = f"in step {index + 1} of epoch {epoch + 1}"
+            again = partial(self._repeat, step, batch)
             if self.scaler.overflows:
-                self.scaler.check(place)
+                fact = self._overflows(progress, place, is_last=is_last)
+                if fact is not None:
+                    raise watch.overflow_error(fact, again)
             else:
-                watch.check(loss, place, partial(self._repeat, step, batch))
+                watch.check(loss, place, again)
                 progress.total += loss * len(step.indices)
                 progress.correct += hits
                 progress.seen += len(step.indices)
@@ -162,6 +167,20 @@ class Run:
             self.processes.has_done_step()
             progress.seconds = time.perf_counter() - start
             after_step()
+
+    def _overflows(self, progress: Progress, place: str, *, is_last: bool) -> str | None:
+        """How often gradients have overflowed fp16, if that is too often for the run to go on."""
+        if self.scaler.overflows >= MOST_OVERFLOWS:
+            count = self.scaler.overflows
+            return f"the gradients overflow fp16 in {count} steps in a row, {place}"
+        if is_last and not progress.seen:
+            return f"the gradients overflow fp16 in every step of epoch {progress.epoch + 1}"
+        return None
+
+    def close(self) -> None:
+        """End the processes that read samples."""
+        self.feed.close()
+        self.tester.close()
 
     def _set_rate(self, progress: Progress, index: int, count: int) -> None:
         config, step = self.config, progress.epoch * count + index
@@ -273,9 +292,6 @@ class Run:
         `check_stop` is called before each batch; what it raises ends the test.
         """
         start = time.perf_counter()
-        if not progress.seen:
-            message = f"the gradients overflow fp16 in every step of epoch {progress.epoch + 1}"
-            raise SettingError("diverged", message, "precision", "write `precision = bf16`")
         count = len(self.steps(progress.epoch))
         self._set_rate(progress, count - 1, count)  # a resumed run may have no step left
         tested: Record = {}

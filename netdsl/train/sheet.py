@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
+from matplotlib import color_sequences
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
 from netdsl.data.findings import class_counts
 from netdsl.files import replacing
@@ -24,19 +26,22 @@ ROWS, COLUMNS = 12, 9  # samples, and versions of each; the first is the stored 
 LEAST = 64  # pixels of the side of a small image
 GAP, LABEL = 2, 12  # pixels between images, and for the name above each row
 WHITE = 255
+MIXED = 0.5  # the part of the colour of a class where a mask has it
 
 
 def draw_samples(dataset: Dataset, config: TrainConfig, path: Path) -> bool:
     """Write a PNG with samples of all classes in turn; false if the data has no images.
 
     The first image of a row is the stored one; the others are augmented with the seed of the run.
+    Masks are drawn over the images.
     """
     name = next((n for n, given in dataset.inputs.items() if given.is_image), None)
     if name is None:
         return False
     chosen = _chosen(dataset)
-    stored = dataset.train.inputs[name].read(chosen)
-    versions = [stored / WHITE, *_augmented(dataset, config, name, chosen)]
+    stored = dataset.train.inputs[name].read(chosen) / WHITE
+    masks = next(iter(dataset.train.targets.values())).read(chosen)
+    versions = [_masked(dataset, stored, masks), *_augmented(dataset, config, name, chosen)]
     images = np.stack(versions, 1).clip(0, 1)
     with replacing(path) as temporary:
         _sheet(images, _titles(dataset, chosen)).save(temporary, "PNG")
@@ -72,9 +77,23 @@ def _augmented(
         (batch,) = Feed(dataset.train, CPU, 0).batches([chosen])
         seed_draws(config.seed + number, CPU)
         with torch.inference_mode():
-            inputs, _ = prepare(batch)
-        versions.append(inputs[place].numpy() * std + mean)
+            inputs, targets = prepare(batch)
+        masks = next(iter(targets.values())).numpy()
+        versions.append(_masked(dataset, inputs[place].numpy() * std + mean, masks))
     return versions
+
+
+def _masked(dataset: Dataset, images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Images N x C x H x W with the classes of their masks N x H x W in colours, if they have any.
+
+    Class 0, which is the background, and pixels of no class stay as they are.
+    """
+    if not dataset.classes or masks.shape[1:] != images.shape[2:]:
+        return images
+    shown = (masks > 0) & (masks != dataset.target.ignored)
+    colours = np.array(color_sequences["tab10"], images.dtype)[(masks - 1) % 10]
+    mixed = MIXED * colours.transpose(0, 3, 1, 2) + (1 - MIXED) * images
+    return np.where(shown[:, None], mixed, images)
 
 
 def _titles(dataset: Dataset, chosen: np.ndarray) -> list[str]:
@@ -90,10 +109,10 @@ def _sheet(images: np.ndarray, titles: list[str]) -> Image.Image:
     step_y, step_x = height * factor + GAP + LABEL, width * factor + GAP
     sheet = Image.new("RGB", (columns * step_x, rows * step_y), "white")
     draw = ImageDraw.Draw(sheet)
+    font = ImageFont.truetype(findfont("DejaVu Sans"), LABEL - 2)  # which Matplotlib has
     pixels = (images * WHITE).round().astype(np.uint8).transpose(0, 1, 3, 4, 2)
     for row in range(rows):
-        title = titles[row].encode("latin-1", "replace").decode("latin-1")  # Pillow's own font
-        draw.text((1, row * step_y), title, fill="black")
+        draw.text((1, row * step_y - 1), titles[row], fill="black", font=font)
         for column in range(columns):
             image = Image.fromarray(np.broadcast_to(pixels[row, column], (height, width, 3)).copy())
             image = image.resize((width * factor, height * factor), Image.Resampling.NEAREST)

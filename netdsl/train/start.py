@@ -28,7 +28,7 @@ from netdsl.train.fit import (
     fitted,
     late_steps,
 )
-from netdsl.train.folder import CHECKPOINT, TEXT
+from netdsl.train.folder import CHECKPOINT, TEXT, check_free
 from netdsl.train.freezing import decides_frozen, frozen_untrained
 from netdsl.train.identity import settings_of
 from netdsl.train.journal import Subject
@@ -37,10 +37,12 @@ from netdsl.train.loop import Result, StartMode, train
 from netdsl.train.order import steps_of
 from netdsl.train.pretrained import load_pretrained
 from netdsl.train.processes import ALONE, TIMEOUT, Processes, joined
+from netdsl.train.run import torch_device
 from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.train.staged import module_of
 from netdsl.train.stages import said_of, stages_of
+from netdsl.train.written import texts_of_config
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
 from netdsl.words import counted
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from netdsl.train.stages import Stage
 
 
+METRICS = "metrics"  # which do not change a run, but belong to what its weights are good for
 Warn = Callable[[list[Diagnostic]], None]
 
 
@@ -98,6 +101,10 @@ def train_net(
     try:
         check_processes(config, processes.count)
         check_recipe(compiled.graph, config, describe_dataset(config.data))
+        out = Path(wishes.out or f"runs/{name}")
+        torch_device(wishes.device, processes.on_machine_rank)
+        if wishes.start is StartMode.NEW and processes.is_first:
+            check_free(out)  # reading the data can take minutes
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
         dataset = open_dataset(config.data, progress=not console.quiet)
@@ -118,7 +125,6 @@ def train_net(
         warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
-        out = Path(wishes.out or f"runs/{name}")
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
         [goes_on] = map(bool, processes.most(goes_on))
         if not goes_on:
@@ -232,7 +238,7 @@ def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:
         "text": program.source.text,
         "defines": json.dumps(dict(program.defines)),
         "layers": json.dumps(layers_of(compiled.graph)),
-        "settings": json.dumps(settings_of(config)),
+        "settings": json.dumps({**settings_of(config), METRICS: texts_of_config(config)[METRICS]}),
         "versions": json.dumps(versions),
     }
 

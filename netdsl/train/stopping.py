@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from netdsl.process.stops import STOPS, Stopped
+from netdsl.process.stops import STOPS, Stopped, raised_stop
 from netdsl.process.watch import PAUSE
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ class StopRequest:
     """While it is entered, the first signal to stop is remembered instead of ending the process.
 
     More than `PAUSE` seconds later, another signal has its usual effect. Earlier ones do not: a
-    signal to a group of processes comes twice, itself and from the parent that passes it on. Only
+    signal to a group of processes comes twice, itself and from the parent that passes it on. A
+    signal before counts too, if a library has swallowed what it raised. Only
     the main thread can receive signals; in other threads, nothing is changed.
     """
 
@@ -29,6 +30,7 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
+            self.number, self.since = raised_stop(), time.monotonic()
             for number in STOPS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._remember)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import time
+from io import BytesIO
 from typing import TYPE_CHECKING
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
 
+from netdsl.errors import CannotWriteError
+from netdsl.files import make_folder, replacing
 from netdsl.train.folder import TENSORBOARD, events_of
 from netdsl.train.records import NORM, SPLITS, quantity_of
 
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.train.records import Record
 
 COSTS = ("seconds", "images_per_second")
+VERSION = "brain.Event:2"  # of the format, with which each file begins
 
 
 class TensorBoard:
@@ -23,36 +32,64 @@ class TensorBoard:
 
     Events cannot be replaced, so the files of earlier processes are removed when a run goes on, and
     all epochs are written again. The time of an event is that of training, without pauses, after
-    `started`.
+    `started`. The writer of the package tensorboard is not used: its thread ends if the disk is
+    full, and then the process waits for it forever.
     """
 
     def __init__(self, out: Path, started: float) -> None:
-        self._out = out
+        name = f"events.out.tfevents.{int(time.time())}.{platform.node()}.{os.getpid()}"
+        self._out, self._path = out, out / TENSORBOARD / name
         self._time = started
 
     def begin(self, history: Sequence[Record]) -> None:
-        """Write the epochs that are done, in place of what is there."""
-        for path in events_of(self._out):
-            path.unlink()
-        self._writer = SummaryWriter(self._out / TENSORBOARD)
+        """Write the epochs that are done, in place of what is there.
+
+        Raises OSError if that is not possible; then the old files stay.
+        """
+        make_folder(self._path.parent)
+        events = [Event(wall_time=self._time, file_version=VERSION)]
         for record in history:
-            self._write(record)
-        self._writer.flush()
+            events += self._events(record)
+        with replacing(self._path) as temporary:
+            temporary.write_bytes(_encoded(events))
+        for path in events_of(self._out):
+            if path != self._path:
+                path.unlink()
 
     def add(self, history: Sequence[Record]) -> None:
-        """Write an epoch, the last record."""
-        self._write(history[-1])
-        self._writer.flush()
+        """Write an epoch, the last record; raises OSError if that is not possible."""
+        data = _encoded(self._events(history[-1]))
+        try:
+            with self._path.open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            name = str(self._path)
+            raise CannotWriteError(error.errno, error.strerror or str(error), name) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._writer.close()
+        """End the log; the file is open only while it is written."""
 
-    def _write(self, record: Record) -> None:
+    def _events(self, record: Record) -> list[Event]:
+        """The numbers of an epoch."""
         self._time += record["seconds"]
-        for key, value in record.items():
-            if key != "epoch":
-                self._writer.add_scalar(_tag(key), value, int(record["epoch"]), self._time)
+        return [
+            Event(
+                wall_time=self._time,
+                step=int(record["epoch"]),
+                summary=Summary(value=[Summary.Value(tag=_tag(key), simple_value=value)]),
+            )
+            for key, value in record.items()
+            if key != "epoch"
+        ]
+
+
+def _encoded(events: Sequence[Event]) -> bytes:
+    """Events as the bytes of a file."""
+    buffer = BytesIO()
+    writer = RecordWriter(buffer)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return buffer.getvalue()
 
 
 def _tag(key: str) -> str:

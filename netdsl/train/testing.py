@@ -65,6 +65,11 @@ class Tester:
             record |= self._test(module, split, prefix, check_stop)
         return record
 
+    def close(self) -> None:
+        """End the processes that read the splits."""
+        for feed in self._feeds.values():
+            feed.close()
+
     def _splits(self) -> Iterator[tuple[str, Split]]:
         """The splits that are tested after an epoch, each with the prefix of its keys."""
         if self.config.train_metrics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError, SettingError
@@ -26,7 +27,8 @@ class RunRecord(NamedTuple):
 
     `data` is the data set as a `train` section names it, `defines` are the values of the net's
     parameters as texts, and `layers` describes its layers by name. `constants` are the mean and the
-    deviation of the images, by the name of the input.
+    deviation of the images, by the name of the input. `settings` are entries of the `train` section
+    as texts, if the file has them.
     """
 
     source: str
@@ -35,6 +37,7 @@ class RunRecord(NamedTuple):
     constants: dict[str, Constants]
     defines: dict[str, str]
     layers: dict[str, str]
+    settings: Mapping[str, str] = MappingProxyType({})
 
     def applied_to(self, dataset: Dataset) -> Dataset:
         """A data set with the normalisation of the training.
@@ -77,7 +80,10 @@ def record_of(weights: Weights) -> RunRecord | None:
         names = ("classes", "constants", "defines", "layers")
         classes, constants, defines, layers = (json.loads(metadata[name]) for name in names)
         pairs = {name: (tuple(mean), tuple(std)) for name, (mean, std) in constants.items()}
-        return RunRecord(weights.name, metadata["data"], tuple(classes), pairs, defines, layers)
+        settings = dict(json.loads(metadata.get("settings", "{}")))
+        return RunRecord(
+            weights.name, metadata["data"], tuple(classes), pairs, defines, layers, settings
+        )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"the metadata of {weights.name} do not describe a training run: {error}"
         raise NetdslError("bad-metadata", message) from None

@@ -53,6 +53,28 @@ def test_the_sheet_has_augmented_samples(photos: Path) -> None:
         assert (np.abs(first - second).max() <= 1) == is_same
 
 
+def test_the_sheet_shows_masks_and_any_letters(folder: Path) -> None:
+    """A class of a mask has a colour where the mask has it; names need not be Latin."""
+    for name in ("ножницы", "камень"):
+        (folder / "tools" / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (16, 16), 20 * number).save(folder / "tools" / name / f"{number}.png")
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, 8:] = 1
+    (folder / "masks").mkdir()
+    for number in range(5):
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+    write_net(folder, 'folder("tools", size = 16)')
+    assert run(["data", "small.net", "-q", "-o", "names.png"]) == 0
+    data = 'segments("tools/камень", "masks", size = 16)'
+    assert run(["data", "small.net", "-q", "-o", "masks.png", "--data", data]) == 0
+    with Image.open("names.png") as names, Image.open("masks.png") as masks:
+        titles = [np.asarray(names.crop((0, 78 * row, 60, 78 * row + 12))) for row in (0, 1)]
+        grey, coloured = masks.getpixel((8, 40)), masks.getpixel((56, 40))
+    assert (titles[0] != titles[1]).any()  # signs for unknown letters would be equal
+    assert len(set(grey)) == 1 < len(set(coloured))
+
+
 def test_the_data_as_json(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same figures, with the warnings as diagnostics."""
     assert run(["data", "small.net", "--format", "json", "-o", "s.png"]) == 0

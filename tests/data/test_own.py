@@ -96,6 +96,9 @@ def test_a_number_of_a_table_is_predicted(folder: Path) -> None:
             "has 1 column and 1 row, but needs at",
         ),
         ("file,label\n", {}, "corrupt-data", "0 rows"),
+        ("file;label\na.png;x\n", {}, "corrupt-data", "no commas between its fields"),
+        ("file\tlabel\na.png\tx\n", {}, "corrupt-data", "no commas between its fields"),
+        ("b/a.JPG,x\na.png,y\n", {}, "corrupt-data", "has the picture `b/a.JPG`, not the names"),
         ("file,label\na.png\n", {}, "corrupt-data", "has 1 field, but the first row has 2"),
         ("file,label\na.png,b,c\n", {}, "corrupt-data", "has 3 fields, but the first row has 2"),
         (

@@ -40,3 +40,24 @@ def test_a_weight_that_is_not_finite_is_named(value: float) -> None:
     """The error has the name of the weight and the place."""
     with pytest.raises(SettingError, match="`weight` has numbers that are not finite in step 1"):
         checked(value)
+
+
+def test_the_gradient_nearest_to_the_loss_is_named() -> None:
+    """A gradient that is not finite makes those of the layers before it so: it began there."""
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
+    for layer in list(module)[:2]:
+        layer.weight.grad = torch.full((2, 2), math.nan)
+        layer.weight.data.fill_(math.nan)
+    module[2].weight.grad = torch.ones(2, 2)
+    with pytest.raises(SettingError, match="the gradient of `1\\.weight` has numbers"):
+        Watch(module, 1.0).check(torch.tensor(1.0), "in step 1", lambda: None)
+
+
+@pytest.mark.parametrize(("key", "data"), [("test_loss", "test"), ("val_loss", "validation")])
+@pytest.mark.parametrize("value", [7e27, math.inf, math.nan])
+def test_a_test_that_is_out_of_bounds_stops_the_run(key: str, data: str, value: float) -> None:
+    """The last step of a run has no step after it whose loss could tell."""
+    watch = Watch(nn.Linear(2, 2), 2.3)
+    with pytest.raises(SettingError, match=f"the {data} loss is .* in epoch 1"):
+        watch.check_tested({"test_loss": 2.0, key: value}, "in epoch 1")
+    watch.check_tested({"test_loss": 2e9}, "in epoch 1")

@@ -89,3 +89,30 @@ def test_each_write_can_fail(
     load_file(out / "weights.safetensors")
     assert run(train(3, "--resume")) == 0
     assert len((out / "log.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_log_for_tensorboard_that_cannot_grow_ends_the_run(
+    folder: Path, limit: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing waits for the writer of the log, and the run goes on once there is space."""
+    from netdsl.train.tensorboard import TensorBoard
+
+    largest = resource.getrlimit(resource.RLIMIT_FSIZE)
+    write = TensorBoard.add
+
+    def limited(board: TensorBoard, history: list[dict[str, float]]) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, largest[1]))
+        try:
+            write(board, history)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, largest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TensorBoard, "add", limited)
+        capsys.readouterr()
+        assert run(train(2, "--resume", "--log", "tensorboard")) == 1
+    [name] = (folder / "t" / "tensorboard").iterdir()
+    message = f"error[cannot-write]: t/tensorboard/{name.name}: File too large\n"
+    assert capsys.readouterr().err == message
+    assert run(train(2, "--resume")) == 0
+    assert read_run(folder / "t")["state"] == "finished"

@@ -103,6 +103,21 @@ MISTAKES = {
     ),
 }
 OTHERS = {
+    "a folder of arrays without its kind": (
+        ["train", "vec.net", "--data", "arrays", "--out", "new"],
+        1,
+        ["there is no dataset named `arrays`", '`npy("arrays")`'],
+    ),
+    "a net that has a parameter for the classes": (
+        ["train", "lenet5", "--data", 'folder("photos", size=32, channels=1)', "--out", "new"],
+        1,
+        ["the net gives 10 numbers per image, but photos has 3 classes", "`-D classes=3`"],
+    ),
+    "a folder with a run, before the data is read": (
+        ["train", "small.net", "--data", 'folder("nowhere", size=16)', "--out", "done"],
+        1,
+        ["done has the files of another run"],
+    ),
     "a setting of the resumed run": (
         [*RESUMED.split(), "--set", "train.optimizer.lr=0.5"],
         1,
@@ -305,6 +320,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         rng = np.random.default_rng(0)
         x = rng.normal(size=(40, 6)).astype(np.float32)
         np.savez("reg.npz", x=x, y=x[:, :1])
+        (folder / "arrays").mkdir()
+        np.save("arrays/x.npy", x)
         np.savez("from1.npz", x=x, y=1 + (x[:, 0] > 0))
         np.savez("two.npz", left=x, right=x[:, :3], y=(x[:, 0] > 0).astype(int))
         np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])

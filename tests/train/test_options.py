@@ -300,8 +300,25 @@ def test_an_overflow_in_fp16_is_left_out(tmp_path: Path) -> None:
     """A few steps that overflow are no fault and do not count; many in a row are one."""
     result = run(Overflowing(3), tmp_path / "few", config(epochs=2, precision="fp16", batch=16))
     assert np.isfinite(result.final["train_loss"])
-    with pytest.raises(SettingError, match="overflow fp16 in 20 steps in a row, in step 20"):
+    fact = (
+        "overflow fp16 in 20 steps in a row, in step 20 of epoch 1; backwards, the first one that"
+        " is not finite is that of `main"
+    )
+    with pytest.raises(SettingError, match=fact):
         run(Overflowing(99), tmp_path / "many", config(epochs=9, precision="fp16", batch=4))
+
+
+def test_overflows_in_all_steps_of_an_epoch_name_the_layer(tmp_path: Path) -> None:
+    """An epoch without a step that was taken ends the run; the first wrong layer is named."""
+
+    class Large(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * 1e38 * 1e38
+
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Large(8, 8), nn.Linear(8, 3))
+    fact = "in every step of epoch 1; the first numbers that are not finite come from layer `2`"
+    with pytest.raises(SettingError, match=fact):
+        run(module, tmp_path, config(epochs=2, precision="fp16", batch=16))
 
 
 def test_options_of_pytorch_are_restored(tmp_path: Path) -> None:

@@ -32,3 +32,20 @@ def test_a_signal_that_comes_twice_stops_after_the_step(monkeypatch: pytest.Monk
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_a_signal_that_a_library_swallowed_stops_the_run() -> None:
+    """What the handler raises while libraries load can be lost; the run asks whether it was."""
+    before = {number: signal.getsignal(number) for number in STOPS}
+    raise_on_stop()
+    try:
+        with pytest.raises(Stopped):
+            signal.raise_signal(signal.SIGINT)
+        with StopRequest() as stop, pytest.raises(Stopped) as caught:
+            stop.check()
+        assert caught.value.number == signal.SIGINT
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    with StopRequest() as stop:
+        stop.check()

@@ -65,6 +65,21 @@ def test_two_outputs_have_their_own_targets(two: Path, capsys: pytest.CaptureFix
         assert f"accuracy {100 * accuracy:.2f} %" in capsys.readouterr().out
 
 
+def test_weights_record_what_was_trained(two: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A test takes loss and metrics from the weights if the command gave them in training."""
+    two.write_text(NET)
+    data = 'npz("two.npz", targets = ["kind", "size"])'
+    loss = "train.loss=[(size, mse), (kind, cross_entropy)]"
+    words = ["--set", loss, "--set", "train.metrics=[mae]", "--set", "train.epochs=1"]
+    assert run(["train", "two.net", "--data", data, *words]) == 0
+    capsys.readouterr()
+    assert run(["test", "two.net", "--weights", "runs/Two"]) == 0
+    assert f"in torch: mae {records()[-1]['mae']:.4f}\n" in capsys.readouterr().out
+    two.write_text(f"{NET}train Two {{\n    metrics = mse\n}}\n")
+    assert run(["test", "two.net", "--weights", "runs/Two"]) == 0
+    assert "in torch: mse " in capsys.readouterr().out
+
+
 def test_the_first_pair_decides_what_the_metrics_are_about(
     two: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

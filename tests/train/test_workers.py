@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,8 +10,11 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+import netdsl
+from netdsl.train import checkpoint
 from tests.support.paths import ROOT
 from tests.support.photos import write_net, write_photos
 
@@ -92,3 +96,22 @@ def test_a_run_with_workers_resumes_to_the_bit(whole: Path, number: signal.Signa
     assert process.returncode == 0, errors
     expected = (whole / "whole" / "weights.safetensors").read_bytes()
     assert (whole / out / "weights.safetensors").read_bytes() == expected
+
+
+def test_an_error_ends_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would wait for them forever at its end, for they ignore its signal."""
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    np.save(tmp_path / "x.npy", np.zeros((8, 3), np.float32))
+    np.save(tmp_path / "y.npy", np.arange(8) % 2)
+    text = "net Small {\n    input x: 3\n    output y: dense(2)\n}\n"
+    monkeypatch.setattr(checkpoint, "save", fail)
+    before = multiprocessing.active_children()
+    with pytest.raises(OSError, match="no space left") as caught:
+        netdsl.loads(text).train(
+            tmp_path / "run", data=f'npy("{tmp_path}")', workers=1, epochs=1, quiet=True
+        )
+    assert caught.tb is not None  # which refers to the readers
+    assert multiprocessing.active_children() == before
