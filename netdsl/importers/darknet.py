@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.importers.built import ModelBuilder
+from netdsl.importers.darknet_keys import check_keys, check_plain
 from netdsl.importers.darknet_layers import DarknetLayers
 from netdsl.importers.darknet_rules import DETECTORS, REFUSED, RULES, check_detector
 from netdsl.importers.darknet_text import read_sections
@@ -13,7 +15,7 @@ from netdsl.importers.darknet_weights import DarknetWeights
 from netdsl.importers.described import read_text, refused, sizes_text, wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from netdsl.importers.built import BuiltValue
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.importers.onnx_reader import OnnxModel
 
 INPUT = "image"
+HEADS = ("net", "network")  # names of the first section
 
 
 def read_darknet(
@@ -37,10 +40,11 @@ def read_darknet(
     The outputs are what detectors take, and otherwise the result of the last layer.
     """
     head, *sections = read_sections(read_text(path))
-    if head.kind not in ("net", "network"):
+    if head.kind not in HEADS:
         raise wrong(f"the first section is [{head.kind}]", head.span, "begin with `[net]`")
     if not sections:
         raise wrong("the net has no layers", head.span)
+    _check(head, sections)
     numbers = DarknetWeights(weights)
     builder = ModelBuilder(path.stem)
     first = builder.input(INPUT, _size(head, given))
@@ -53,6 +57,18 @@ def read_darknet(
         numbers.finish()
     net.finish()
     return builder.model(path, net.notes)
+
+
+def _check(head: CfgSection, sections: Sequence[CfgSection]) -> None:
+    """Raise `NetdslError` for sections and keys that Darknet does not have."""
+    known = [*RULES, *REFUSED, *DETECTORS]
+    for section in sections:
+        if section.kind in HEADS:
+            raise wrong(f"[{section.kind}] is only the first section", section.span)
+        if section.kind not in known:
+            advice = did_you_mean(section.kind, known)
+            raise wrong(f"Darknet has no section [{section.kind}]", section.span, advice)
+    check_keys([head, *sections])
 
 
 def _size(head: CfgSection, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
@@ -115,10 +131,8 @@ class _DarknetNet:
         fact = REFUSED.get(section.kind)
         if fact is not None:
             raise refused(f"[{section.kind}]", fact, section.span)
-        rule = RULES.get(section.kind)
-        if rule is None:
-            raise refused(f"[{section.kind}]", "it is no section that netdsl knows", section.span)
-        return rule(self.layers, section, x)
+        check_plain(section)
+        return RULES[section.kind](self.layers, section, x)
 
     def _end(self, section: CfgSection) -> None:
         """Make what a detector takes an output of the net."""

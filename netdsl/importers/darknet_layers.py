@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from netdsl.importers.darknet_activations import activate
-from netdsl.importers.described import refused, sizes_text, wrong
+from netdsl.importers.described import sizes_text, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,8 +55,6 @@ class DarknetLayers:
 def convolutional(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltValue:
     """`out = (size + 2 * padding - k) / stride + 1`; `pad=1` is a padding of `k / 2`."""
     image(section, x)
-    for key in ("binary", "xnor", "flipped"):
-        only(section, key, 0)
     out, k = section.integer("filters", least=1), section.integer("size", 1, 1)
     stride = section.integer("stride", 1, 1)
     strides = [section.integer(f"stride_{axis}", stride, 1) for axis in "yx"]
@@ -110,7 +108,7 @@ def batchnorm(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltVa
 
 def _statistics(net: DarknetLayers, section: CfgSection, out: int, bias: str) -> list[str]:
     """The tensors of a batch norm in the order of ONNX; the shift is the bias of the layer."""
-    if not section.integer("batch_normalize", 0):
+    if not (section.integer("batch_normalize", 0) or section.integer("cbn", 0)):
         return []
     scale = net.tensor("scales", (out,), "scale")
     mean, variance = net.tensor("mean", (out,), "shift"), net.tensor("variance", (out,), "variance")
@@ -132,8 +130,6 @@ def maxpool(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltValu
     The first window begins `padding / 2` before the picture.
     """
     image(section, x)
-    for key in ("maxpool_depth", "antialiasing"):
-        only(section, key, 0)
     stride = section.integer("stride", 1, 1)
     strides = [section.integer(f"stride_{axis}", stride, 1) for axis in "yx"]
     k = section.integer("size", stride, 1)
@@ -205,12 +201,6 @@ def image(section: CfgSection, x: BuiltValue) -> None:
             f"[{section.kind}] takes a picture, the layer before it gives {x.channels} numbers"
         )
         raise wrong(message, section.span)
-
-
-def only(section: CfgSection, key: str, value: int) -> None:
-    """Refuse an option with any other value."""
-    if section.number(key, value) != value:
-        raise refused(f"[{section.kind}]", f"it has `{key}`", section.at(key))
 
 
 def windows(

@@ -16,7 +16,6 @@ from netdsl.importers.darknet_layers import (
     crop,
     image,
     maxpool,
-    only,
     upsample,
 )
 from netdsl.importers.described import refused, sizes_text, wrong
@@ -45,8 +44,6 @@ def reorg(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltValue:
             (flat.shape[0] + extra,),
         )
     image(section, x)
-    for key in ("reverse", "flatten"):
-        only(section, key, 0)
     c, h, w = x.shape
     if c % (s * s) or h % s or w % s:
         message = f"`stride` is {s}, which does not divide {sizes_text(x.shape)} evenly"
@@ -97,12 +94,13 @@ def shortcut(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltVal
     If that is larger by a factor, every such position of it is taken. Channels that only one of
     the two has are unchanged, or left out.
     """
-    other = net.earlier(section.integer("from", least=-(10**9)), section, "from")
+    first, *more = section.integers("from")
+    if more:
+        raise refused("[shortcut]", "it adds several layers", section.at("from"))
+    other = net.earlier(first, section, "from")
     if other is None:
         return None
     builder = net.builder
-    for key in ("alpha", "beta"):
-        only(section, key, 1)
     if len(other.shape) != len(x.shape):
         shapes = f"{sizes_text(other.shape)} and {sizes_text(x.shape)}"
         raise wrong(f"the shapes {shapes} cannot be added", section.at("from"))
@@ -199,8 +197,8 @@ RULES: Mapping[str, Callable[[DarknetLayers, CfgSection, BuiltValue], BuiltValue
             "shortcut": shortcut,
             "dropout": dropout,
             "activation": activation,
-            "logistic": logistic,
-            "cost": unchanged,
+            **dict.fromkeys(("logistic", "logxent"), logistic),
+            **dict.fromkeys(("cost", "empty", "silence"), unchanged),
         }
     )
 )
@@ -214,6 +212,13 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "lstm": "recurrent layers of Darknet cannot be imported",
         **dict.fromkeys(
             ("normalization", "lrn"), "its sums leave out a channel, unlike those of `lrn`"
+        ),
+        **dict.fromkeys(
+            (
+                *("contrastive", "deconv", "deconvolutional", "history", "implicit", "l2norm"),
+                *("local_avg", "local_avgpool", "reorg3d", "sam", "scale_channels"),
+            ),
+            "netdsl has no rule for this section of Darknet",
         ),
     }
 )

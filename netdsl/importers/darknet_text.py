@@ -1,8 +1,7 @@
 """Reads the sections of Darknet's `.cfg` files.
 
 A section is `[kind]` and lines `key=value`. As in Darknet's `read_cfg` and `read_option` (parser.c,
-option_list.c), white space has no meaning, a line that begins with `#` or `;` is a comment, and of
-a key that is given twice the first value counts.
+option_list.c), white space has no meaning, and a line that begins with `#` or `;` is a comment.
 """
 
 from __future__ import annotations
@@ -28,10 +27,14 @@ class Option(NamedTuple):
 
 
 class CfgSection(NamedTuple):
-    """A section with its options; `span` is the place of its head."""
+    """A section with its options; `span` is the place of its head.
+
+    `again` are the further values of keys that are given more than once.
+    """
 
     kind: str
     options: dict[str, Option]
+    again: list[tuple[str, Option]]
     span: Span
 
     def at(self, key: str) -> Span:
@@ -100,14 +103,17 @@ def read_sections(source: SourceFile) -> list[CfgSection]:
         if line[0] == "[":
             if not line.endswith("]") or len(line) < len("[x]"):
                 raise wrong(f"`{printable(line)[:40]}` is not a section such as `[net]`", span)
-            sections.append(CfgSection(printable(line[1:-1])[:40], {}, span))
+            sections.append(CfgSection(printable(line[1:-1])[:40], {}, [], span))
             continue
         key, equals, value = line.partition("=")
         if not (key and equals and value):
             raise wrong(f"`{printable(line)[:40]}` is neither a section nor `key=value`", span)
         if not sections:
             raise wrong(f"`{printable(line)[:40]}` is in no section", span, "begin with `[net]`")
-        sections[-1].options.setdefault(key, Option(value, span))
+        if key in sections[-1].options:
+            sections[-1].again.append((key, Option(value, span)))
+        else:
+            sections[-1].options[key] = Option(value, span)
     if not sections:
         raise wrong("the file has no section", Span(source, 0, 0), "begin with `[net]`")
     return sections

@@ -299,7 +299,9 @@ def test_weights_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str
         ("[net]\nwidth=0\n[cost]\n", "bad-description", 1, "has no `channels`"),
         (HEAD.format(3, 8, 8), "bad-description", 1, "no layers"),
         (HEAD.format(3, 8, "a") + "[cost]\n", "bad-description", 4, "takes an integer, found `a`"),
-        (HEAD.format(3, 8, 8) + "[sharpen]\n", "unsupported-operator", 5, "no section that"),
+        (HEAD.format(3, 8, 8) + "[sharpen]\n", "bad-description", 5, "no section [sharpen]"),
+        (HEAD.format(3, 8, 8) + "[sam]\n", "unsupported-operator", 5, "[sam] cannot be imported"),
+        (HEAD.format(3, 8, 8) + "[net]\n", "bad-description", 5, "only the first section"),
         (HEAD.format(3, 8, 8) + "[convolutional]\n", "bad-description", 5, "has no `filters`"),
         (
             HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\nsize=9\n",
@@ -337,6 +339,62 @@ def test_wrong_files(text: str, code: str, line: int, part: str, tmp_path: Path)
     error = caught.value
     assert (code, line, 1) == (error.code, error.line, len(error.diagnostics))
     assert part in error.message
+
+
+CONVOLUTION = HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "advice"),
+    [
+        ("strid = 2", "[convolutional] of Darknet has no key `strid`", "did you mean `stride`?"),
+        ("Filters=4", "has no key `Filters`", "did you mean `filters`?"),
+        ("colour=4", "has no key `colour`", None),
+        ("pad=yes", "`pad` takes an integer, found `yes`", None),
+        ("size=nan", "`size` takes an integer, found `nan`", None),
+        ("xnor=no", "`xnor` takes an integer, found `no`", None),
+        ("[route]\nlayers=a,1", "`layers` takes integers, found `a,1`", None),
+        ("filters=8", "`filters` is given twice, first in line 6", "the first"),
+        ("[convolutonal]", "no section [convolutonal]", "did you mean `convolutional`"),
+        ("rotate=1", "[convolutional] cannot be imported: it has `rotate=1`", "--partial"),
+        ("share_index=0", "cannot be imported: it has `share_index=0`", "--partial"),
+        ("[shortcut]\nfrom=-1,-2", "[shortcut] cannot be imported: it adds several", "--partial"),
+        ("[shortcut]\nfrom=-1\nweights_type=per_channel", "`weights_type=per_channel`", ""),
+    ],
+)
+def test_lines_that_are_not_those_of_darknet(
+    line: str, message: str, advice: str | None, tmp_path: Path
+) -> None:
+    """Each is one diagnostic at the last line."""
+    with pytest.raises(NetdslError) as caught:
+        described(CONVOLUTION + line + "\n", tmp_path)
+    error = caught.value
+    assert 1 == len(error.diagnostics)
+    assert CONVOLUTION.count("\n") + line.count("\n") + 1 == error.line
+    assert message in error.message
+    assert (error.help is None) if advice is None else (advice in (error.help or ""))
+
+
+def test_all_wrong_keys_are_named(tmp_path: Path) -> None:
+    """There is one diagnostic for each key, also for those of `[net]`."""
+    text = "[net]\nheigth=3\n" + CONVOLUTION.partition("\n")[2] + "strid=2\nsiz=3\n"
+    with pytest.raises(NetdslError) as caught:
+        described(text, tmp_path)
+    assert ["heigth", "strid", "siz"] == [
+        each.message.split("`")[1] for each in caught.value.diagnostics
+    ]
+
+
+def test_keys_for_training_have_no_meaning(tmp_path: Path) -> None:
+    """They may come twice, and change nothing; a value that Darknet supposes is accepted."""
+    text = CONVOLUTION + "learning_rate=2\nlearning_rate=3\nxnor=0\nstream=1\n"
+    training = text.replace("[net]", "[net]\nbatch=1\nbatch=64\nmosaic=1")
+    assert described(CONVOLUTION, tmp_path).text == described(training, tmp_path).text
+
+
+def test_a_norm_across_batches(tmp_path: Path) -> None:
+    """`cbn` is a batch norm."""
+    assert "bn" in described(CONVOLUTION + "cbn=1\n", tmp_path).text
 
 
 @pytest.mark.parametrize(
