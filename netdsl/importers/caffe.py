@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.importers.built import ModelBuilder
 from netdsl.importers.caffe_inputs import input_shapes
@@ -45,7 +46,7 @@ def read_caffe(
     left out. The outputs are the values that no layer takes.
     """
     message = read_message(read_text(path))
-    layers = layers_of(message)
+    layers = layers_of(message, lambda kind: kind in (*JOINS, *SINGLE))
     builder = ModelBuilder(message.text("name") or path.stem)
     net = _CaffeNet(builder, layers)
     for name, shape in input_shapes(message, layers, given).items():
@@ -102,7 +103,7 @@ class _CaffeNet:
             message = (
                 f"`{printable(layer.name)}` has {len(layer.tops)} tops for {len(made)} results"
             )
-            raise wrong(message, layer.message.at("top"))
+            raise wrong(message, layer.message.at("top", len(made)))
         for name, value in zip(layer.tops, made, strict=True):
             self.blobs[name] = value
             self._unused[name] = None
@@ -110,7 +111,9 @@ class _CaffeNet:
     def _taken(self, layer: CaffeText, name: str) -> BuiltValue | None:
         if name not in self.blobs:
             shown = f"`{printable(layer.name)}` takes `{printable(name)}`"
-            raise wrong(f"{shown}, which no layer before it makes", layer.message.at("bottom"))
+            place = layer.message.at("bottom", layer.bottoms.index(name))
+            advice = did_you_mean(name, self.blobs)
+            raise wrong(f"{shown}, which no layer before it makes", place, advice)
         self._unused.pop(name, None)
         return self.blobs[name]
 
@@ -125,9 +128,10 @@ class _CaffeNet:
             return batch_norm(own, values, scale and self._own(scale)._replace(path=own.path))
         rule = JOINS.get(layer.kind) or SINGLE.get(layer.kind)
         if rule is None:
-            raise own.refuse("it is no layer that netdsl knows")
+            advice = did_you_mean(layer.kind, [*JOINS, *SINGLE, *LOSSES, *SOURCES])
+            raise own.refuse("it is no layer that netdsl knows", help=advice)
         if layer.kind in SINGLE and len(values) != 1:
-            raise own.wrong(f"it has {len(values)} inputs, and takes 1", key="bottom")
+            raise own.wrong(f"it has {len(values)} inputs, and takes 1", key="bottom", index=1)
         return rule(own, values)
 
     def _own(self, layer: CaffeText) -> CaffeLayer:

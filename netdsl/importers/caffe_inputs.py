@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.importers.caffe_text import LOSSES, SOURCES
-from netdsl.importers.described import sizes_text, wrong
+from netdsl.importers.described import fixed_help, sizes_text, wrong
 from netdsl.source import printable
 from netdsl.words import listed
 
@@ -56,6 +56,7 @@ def input_shapes(
                 f"`{printable(name)}` has the sizes {sizes_text(shape)},"
                 f" --input has {sizes_text(wanted)}",
                 where.span,
+                help=fixed_help(shape, wanted),
             )
         shapes[name] = wanted or shape or ()
     return shapes

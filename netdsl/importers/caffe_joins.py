@@ -64,7 +64,8 @@ def same_shapes(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> None:
         raise layer.wrong("it has one input, and takes two or more", key="bottom")
     if len({x.shape for x in inputs}) > 1:
         listed = " and ".join(sizes_text(x.shape) for x in inputs)
-        raise layer.wrong(f"its inputs have different shapes: {listed}", key="bottom")
+        other = next(i for i, x in enumerate(inputs) if x.shape != inputs[0].shape)
+        raise layer.wrong(f"its inputs have different shapes: {listed}", key="bottom", index=other)
 
 
 def concat(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
@@ -75,7 +76,7 @@ def concat(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     others = {(*x.shape[:axis], *x.shape[axis + 1 :]) for x in inputs}
     if len(others) > 1:
         listed = " and ".join(sizes_text(x.shape) for x in inputs)
-        raise layer.wrong(f"its inputs do not fit: {listed}", key="bottom")
+        raise layer.wrong(f"its inputs do not fit: {listed}", key="bottom", index=1)
     if len(inputs) == 1:
         return list(inputs)
     first = inputs[0].shape
@@ -93,7 +94,9 @@ def slices(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     points = param.integers("slice_point")
     if not points:
         if size % count:
-            raise layer.wrong(f"{size} channels are no {count} equal parts", key="top")
+            raise layer.wrong(
+                f"{size} channels are no {count} equal parts", key="top", index=count - 1
+            )
         points = [size // count * i for i in range(1, count)]
     ends = [0, *points, size]
     if len(ends) != count + 1 or any(a >= b for a, b in pairwise(ends)):
@@ -107,7 +110,7 @@ def crop(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     param = layer.param("crop_param")
     axis = axis_of(layer, param, "axis", 2, len(x.shape) + 1)
     if len(like.shape) != len(x.shape):
-        raise layer.wrong("its inputs have different numbers of axes", key="bottom")
+        raise layer.wrong("its inputs have different numbers of axes", key="bottom", index=1)
     cut = len(x.shape) - axis
     offsets = param.integers("offset") or [0]
     if len(offsets) not in (1, cut):
@@ -130,11 +133,12 @@ def scale(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
         start = max(1, param.integer("axis", 1, -rank) % rank)  # from 0 on, the batch is the first
         own = inputs[1].shape
         if len(own) > rank - start:
-            raise layer.wrong(f"its factors have too many axes: {sizes_text(own)}", key="bottom")
+            fact = f"its factors have too many axes: {sizes_text(own)}"
+            raise layer.wrong(fact, key="bottom", index=1)
         shape = (*(1,) * (start - 1), *own, *(1,) * (rank - start - len(own)))
         if any(a not in (1, b) for a, b in zip(shape, x.shape, strict=True)):
             shapes = f"{sizes_text(x.shape)} and {sizes_text(inputs[1].shape)}"
-            raise layer.wrong(f"the shapes {shapes} do not fit", key="bottom")
+            raise layer.wrong(f"the shapes {shapes} do not fit", key="bottom", index=1)
         x = builder.op("Mul", [x, builder.reshaped(inputs[1], shape)], x.shape)
         axis = start - 1
     else:
@@ -157,7 +161,10 @@ def along(x: BuiltValue, axis: int) -> tuple[int, ...]:
 def bias(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """A learned shift of each channel."""
     (x,) = inputs
-    axis = axis_of(layer, layer.param("bias_param"), "axis", 1, len(x.shape) + 1)
+    param = layer.param("bias_param")
+    axis = axis_of(layer, param, "axis", 1, len(x.shape) + 1)
+    if param.integer("num_axes", 1, -1) != 1:
+        raise layer.refuse("its shift has several axes", param, "num_axes")
     shift = layer.tensor(0, "bias", along(x, axis), "shift")
     return [layer.builder.op("Add", [x, shift], x.shape)]
 
@@ -165,7 +172,7 @@ def bias(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
 def axpy(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`a x + y` with a factor for each channel, a layer of SENet's version of Caffe."""
     if len(inputs) != 3:
-        raise layer.wrong(f"it has {len(inputs)} inputs, and takes 3", key="bottom")
+        raise layer.wrong(f"it has {len(inputs)} inputs, and takes 3", key="bottom", index=3)
     a, x, y = inputs
     if x.shape != y.shape or a.shape not in ((x.channels, 1, 1), (x.channels,)):
         listed = ", ".join(sizes_text(v.shape) for v in inputs)
@@ -223,7 +230,7 @@ def copies(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
 def two(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> Sequence[BuiltValue]:
     """The two inputs of a layer; raises `NetdslError` for another number."""
     if len(inputs) != 2:
-        raise layer.wrong(f"it has {len(inputs)} inputs, and takes 2", key="bottom")
+        raise layer.wrong(f"it has {len(inputs)} inputs, and takes 2", key="bottom", index=2)
     return inputs
 
 

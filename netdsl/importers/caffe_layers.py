@@ -10,9 +10,7 @@ from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import did_you_mean
 from netdsl.importers.built import random_numbers
-from netdsl.importers.caffe_fields import FIELDS
 from netdsl.importers.described import refused, sizes_text, wrong
 from netdsl.importers.prototxt import Scalar
 
@@ -40,13 +38,8 @@ class CaffeLayer(NamedTuple):
     shared: dict[str, tuple[str, tuple[int, ...]]]
 
     def param(self, name: str) -> ProtoMessage:
-        """The message with the parameters of the layer; raises `NetdslError` for unknown fields."""
-        found = self.message.message(name)
-        for key in found.fields:
-            if key not in FIELDS[name]:
-                advice = did_you_mean(key, FIELDS[name])
-                raise wrong(f"`{name}` has no field `{key}`", found.at(key), advice)
-        return found
+        """The message with the parameters of the layer, which may be empty."""
+        return self.message.message(name)
 
     def tensor(self, index: int, key: str, shape: tuple[int, ...], role: str) -> str:
         """A weight, as a name in the model: the same for layers that share it by a name."""
@@ -67,14 +60,22 @@ class CaffeLayer(NamedTuple):
             self.shared[shared] = made, shape
         return made
 
-    def refuse(self, fact: str, where: ProtoMessage | None = None, key: str = "") -> Exception:
+    def refuse(
+        self,
+        fact: str,
+        where: ProtoMessage | None = None,
+        key: str = "",
+        help: str | None = None,
+    ) -> Exception:
         """The error of a layer that the language cannot express."""
         place = (where or self.message).at(key or "type")
-        return refused(f"the layer `{self.name}` ({self.kind})", fact, place)
+        return refused(f"the layer `{self.name}` ({self.kind})", fact, place, help)
 
-    def wrong(self, fact: str, where: ProtoMessage | None = None, key: str = "") -> Exception:
-        """The error of a layer that breaks a rule of Caffe."""
-        return wrong(f"`{self.name}`: {fact}", (where or self.message).at(key or "type"))
+    def wrong(
+        self, fact: str, where: ProtoMessage | None = None, key: str = "", index: int = 0
+    ) -> Exception:
+        """The error of a layer that breaks a rule of Caffe, at a value of a field."""
+        return wrong(f"`{self.name}`: {fact}", (where or self.message).at(key or "type", index))
 
 
 # ---- windows
@@ -139,12 +140,17 @@ def fits(layer: CaffeLayer, x: BuiltValue, window: CaffeWindow) -> None:
     """Raise `NetdslError` if a window is larger than the picture with its padding."""
     for size, pad, span in zip(x.spatial, window.pad, window.span, strict=True):
         if size + 2 * pad < span:
-            raise layer.wrong(f"a window of {span} does not fit into {sizes_text(x.shape)}")
+            param = layer.param("pooling_param" if layer.kind == "Pooling" else "convolution_param")
+            key = "kernel_size" if "kernel_size" in param.fields else "kernel_h"
+            fact = f"a window of {span} does not fit into {sizes_text(x.shape)}"
+            raise layer.wrong(fact, param, key)
 
 
 def convolution(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[BuiltValue]:
     """`out = (size + 2 * pad - k) / stride + 1` (conv_layer.cpp); one weight for all inputs."""
     param = layer.param("convolution_param")
+    if param.integer("axis", 1, -9) != 1:
+        raise layer.refuse("its axis is not 1", param, "axis")
     window = window_of(layer, param)
     out, groups = outputs_of(layer, param), param.integer("group", 1, 1)
     results = []
@@ -172,6 +178,8 @@ def deconvolution(layer: CaffeLayer, inputs: Sequence[BuiltValue]) -> list[Built
     """`out = stride * (size - 1) + k - 2 * pad` (deconv_layer.cpp)."""
     (x,) = inputs
     param = layer.param("convolution_param")
+    if param.integer("axis", 1, -9) != 1:
+        raise layer.refuse("its axis is not 1", param, "axis")
     window = window_of(layer, param)
     out, groups = outputs_of(layer, param), param.integer("group", 1, 1)
     image(layer, x)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.importers.caffe_fields import check_fields
 from netdsl.importers.described import wrong
 from netdsl.source import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from netdsl.importers.prototxt import ProtoMessage
 
@@ -78,13 +79,17 @@ class CaffeText(NamedTuple):
     message: ProtoMessage
 
 
-def layers_of(message: ProtoMessage) -> list[CaffeText]:
-    """The layers of a net in the phase TEST; raises `NetdslError`."""
+def layers_of(message: ProtoMessage, is_imported: Callable[[str], bool]) -> list[CaffeText]:
+    """The layers of a net in the phase TEST; raises `NetdslError`.
+
+    `is_imported` tells whether netdsl imports a kind of layer.
+    """
     both = [name for name in ("layer", "layers") if name in message.fields]
     if not both:
         raise _no_net(message)
     if len(both) > 1:
         raise wrong("the net has both `layer` and `layers`", message.at("layers"))
+    check_fields(message, is_imported)
     found = [_layer(m) for m in message.messages(both[0])]
     kept = [layer for layer in found if _is_kept(layer)]
     if not kept:
@@ -100,7 +105,9 @@ def _no_net(message: ProtoMessage) -> Exception:
             help_ = f"import the net that it names, `{printable(files[0])[:80]}`" if files else None
             fact = "the file has the settings of a training, and no layers"
             return wrong(fact, message.at(name), help_)
-    return wrong("the file has no `layer`", message.span)
+    fact = "the file has no `layer`" if message.fields else "the file is empty"
+    advice = "a net of Caffe is a list such as `layer { name: ... type: ... }`"
+    return wrong(fact, message.span, advice)
 
 
 def _layer(message: ProtoMessage) -> CaffeText:

@@ -80,13 +80,18 @@ def _size(head: CfgSection, given: Mapping[str, tuple[int, ...]]) -> tuple[int, 
         sizes = tuple(head.integer(key, least=1) for key in keys)
     unknown = [name for name in given if name not in ("", INPUT)]
     if unknown:
-        raise NetdslError("unknown-input", f"the net has no input `{unknown[0]}`")
+        raise NetdslError(
+            "unknown-input", f"the net has no input `{unknown[0]}`", help=f"it has `{INPUT}`"
+        )
     wanted = given.get("") or given.get(INPUT)
     if wanted is None:
         return sizes
     if len(wanted) != len(sizes) or wanted[0] != sizes[0]:
         message = f"the input has the sizes {sizes_text(sizes)}, --input has {sizes_text(wanted)}"
-        raise NetdslError("shape-mismatch", message, head.span)
+        help_ = f"it takes {sizes[0]} channels, a height and a width: `--input {sizes[0]}x416x416`"
+        if len(sizes) == 1:
+            help_ = "the .cfg fixes this size: leave out `--input`"
+        raise NetdslError("shape-mismatch", message, head.span, help=help_)
     return wanted
 
 

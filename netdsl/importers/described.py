@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
 from netdsl.source import SourceFile, printable
+from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from netdsl.source import Span
@@ -46,16 +48,30 @@ def wrong(message: str, span: Span, help: str | None = None) -> NetdslError:
     return NetdslError("bad-description", message, span, help=help)
 
 
-def refused(what: str, fact: str, span: Span) -> NetdslError:
+PARTIAL = "`--partial` writes the layers before it, with a comment in its place"
+
+
+def refused(what: str, fact: str, span: Span, help: str | None = None) -> NetdslError:
     """The error of a layer that the language cannot express."""
     return NetdslError(
         "unsupported-operator",
         f"{printable(what)[:80]} cannot be imported: {fact}",
         span,
-        help="`--partial` writes the layers before it, with a comment in its place",
+        help=help or PARTIAL,
     )
 
 
-def sizes_text(shape: tuple[int, ...]) -> str:
+def sizes_text(shape: Sequence[int | str]) -> str:
     """A shape as it is written: 3x8x8."""
     return "x".join(map(str, shape))
+
+
+def fixed_help(own: Sequence[int | str], given: Sequence[int]) -> str:
+    """Advice about sizes of `--input` that do not fit those of the model; a text is an open one."""
+    if len(given) == len(own) + 1:
+        return f"give the sizes without the batch: `--input {sizes_text(given[1:])}`"
+    if len(given) != len(own):
+        return f"give {counted(len(own), 'size')}, without the batch"
+    if any(isinstance(size, str) for size in own):
+        return "the model fixes the sizes that are numbers; give only others for the names"
+    return "the model fixes these sizes: leave out `--input`"

@@ -1,8 +1,8 @@
 """Reads the text format of protocol buffers without a schema.
 
 A message is a list of fields: `name: value`, or `name { fields }`. A field that is written several
-times is a list. The rules are those of protobuf's text format specification; names of extensions
-and of `Any` are not read.
+times becomes a list; `caffe_fields.py` refuses this for fields that are none. The rules are those
+of protobuf's text format specification; names of extensions and of `Any` are not read.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ TOKEN = re.compile(
 )
 CLOSING = {"{": "}", "<": ">"}
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+TRUE, FALSE = ("true", "t", "True", "1"), ("false", "f", "False", "0")
 LARGEST = 10**9  # of an integer
 
 
@@ -56,15 +57,19 @@ class Scalar(NamedTuple):
 
 @dataclass
 class ProtoMessage:
-    """Fields by their names, in their order. `span` is the place of the name before it."""
+    """Fields by their names, in their order. `span` is the place of the name before it.
+
+    `places` are those of the names of its fields, where each is first.
+    """
 
     span: Span
     fields: dict[str, list[Scalar | ProtoMessage]] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
 
-    def at(self, name: str) -> Span:
-        """The place of a field, or of the message if the field is missing."""
+    def at(self, name: str, index: int = 0) -> Span:
+        """The place of a value of a field, or of the message if the field is missing."""
         found = self.fields.get(name)
-        return found[0].span if found else self.span
+        return found[min(index, len(found) - 1)].span if found else self.span
 
     def messages(self, name: str) -> list[ProtoMessage]:
         """The messages of a field; raises `NetdslError` for other values."""
@@ -100,7 +105,7 @@ class ProtoMessage:
 
     def integers(self, name: str, least: int = 0) -> list[int]:
         """The integers of a field; raises `NetdslError`."""
-        return [_integer(name, value, least) for value in self.scalars(name)]
+        return [read_integer(name, value, least) for value in self.scalars(name)]
 
     def integer(self, name: str, default: int, least: int = 0) -> int:
         """The last integer of a field."""
@@ -108,7 +113,7 @@ class ProtoMessage:
 
     def numbers(self, name: str) -> list[float]:
         """The numbers of a field; raises `NetdslError`."""
-        return [_number(name, value) for value in self.scalars(name)]
+        return [read_number(name, value) for value in self.scalars(name)]
 
     def number(self, name: str, default: float) -> float:
         """The last number of a field."""
@@ -119,27 +124,34 @@ class ProtoMessage:
         values = self.scalars(name)
         if not values:
             return default
-        if values[-1].text in ("true", "t", "True", "1"):
-            return True
-        if values[-1].text in ("false", "f", "False", "0"):
-            return False
-        raise wrong(f"`{name}` takes true or false, found `{values[-1].shown}`", values[-1].span)
+        if not is_flag(values[-1]):
+            found = values[-1].shown
+            raise wrong(f"`{name}` takes true or false, found `{found}`", values[-1].span)
+        return values[-1].text in TRUE
 
 
-def _integer(name: str, value: Scalar, least: int) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,10}", value.text) or abs(int(value.text)) > LARGEST:
+def is_flag(value: Scalar) -> bool:
+    """Whether a value is a boolean."""
+    return value.kind != "string" and value.text in (*TRUE, *FALSE)
+
+
+def read_integer(name: str, value: Scalar, least: int | None) -> int:
+    """An integer; raises `NetdslError` if it is none, or smaller than `least`."""
+    is_number = value.kind == "number" and re.fullmatch(r"[+-]?\d{1,10}", value.text)
+    if not is_number or abs(int(value.text)) > LARGEST:
         raise wrong(f"`{name}` takes an integer, found `{value.shown}`", value.span)
-    if int(value.text) < least:
+    if least is not None and int(value.text) < least:
         raise wrong(f"`{name}` is {value.text}, it must be at least {least}", value.span)
     return int(value.text)
 
 
-def _number(name: str, value: Scalar) -> float:
+def read_number(name: str, value: Scalar) -> float:
+    """A number; raises `NetdslError` if it is none."""
     try:
         number = float(value.text.rstrip("fF"))
     except ValueError:
         number = float("nan")
-    if not isfinite(number):
+    if not isfinite(number) or value.kind == "string":
         raise wrong(f"`{name}` takes a number, found `{value.shown}`", value.span)
     return number
 
@@ -197,6 +209,7 @@ class _ProtoReader:
                     f"the name of a field {wanted}is expected, found {_shown(name)}", name.span
                 )
             values = message.fields.setdefault(name.text, [])
+            message.places.setdefault(name.text, name.span)
             is_value = self._next.text == ":"
             if is_value:
                 self._take()

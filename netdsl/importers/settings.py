@@ -11,11 +11,13 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
+from netdsl.importers.described import fixed_help, sizes_text
 from netdsl.importers.onnx_reader import BATCH
 from netdsl.importers.patterns import recognise
 from netdsl.importers.plain import plain_text
 from netdsl.importers.running import add_types
 from netdsl.importers.translate import translate
+from netdsl.source import printable
 from netdsl.words import listed
 
 if TYPE_CHECKING:
@@ -140,9 +142,11 @@ def _fitting(
         isinstance(a, str) or a == b for a, b in zip(own, wanted, strict=True)
     )
     if not fits:
-        listed_, given = ("x".join(map(str, s)) for s in (own, wanted))
+        listed_, given = (printable(sizes_text(s)) for s in (own, wanted))
         raise NetdslError(
-            "shape-mismatch", f"the input `{name}` has the sizes {listed_}, --input has {given}"
+            "shape-mismatch",
+            f"the input `{printable(name)}` has the sizes {listed_}, --input has {given}",
+            help=fixed_help(own, wanted),
         )
     return (sizes[0], *wanted)
 

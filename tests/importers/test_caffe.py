@@ -274,7 +274,8 @@ def test_names_of_units() -> None:
 
 CONVOLUTION = "convolution_param { num_output: 2 kernel_size: 3 }"
 WRONG = [
-    ("", "bad-description", 1, "no `layer`"),
+    ("", "bad-description", 1, "the file is empty"),
+    ('name: "a"', "bad-description", 1, "no `layer`"),
     ("layer {", "bad-description", 1, "or `}` is expected, found the end of the file"),
     ("layer }", "bad-description", 1, "`:` is expected, found `}`"),
     ("name: }", "bad-description", 1, "a value is expected, found `}`"),
@@ -380,6 +381,86 @@ def test_partial(tmp_path: Path) -> None:
     assert "# not imported: line 3, the layer `s` (Sharpen)" in result.text
     assert "sigmoid" in result.text
     assert "tanh" not in result.text
+
+
+# A part of a layer on the third line, with ‹ › around the place of the error, and the advice.
+FIELDS = [
+    ("num_output: 2 num_output: ‹3›", "`num_output` is given twice, first in line 3", "delete one"),
+    ("num_output: [2, ‹3›]", "`num_output` is given twice", "delete one"),
+    ("} ‹convolution_param› { kernel_size: 3", "`convolution_param` is given twice", "delete one"),
+    ("num_output: ‹-2›", "`num_output` is -2, it must be at least 0", ""),
+    ("num_output: ‹2.5›", "`num_output` takes an integer, found `2.5`", ""),
+    ("‹num_output› {}", "`num_output` takes a value, found fields in braces", ""),
+    ("bias_term: ‹maybe›", "`bias_term` takes true or false, found `maybe`", ""),
+    ("engine: ‹CUDA›", "`engine` is `CUDA`, it must be DEFAULT, CAFFE or CUDNN", "CUDNN"),
+    ('engine: ‹"CAFFE"›', "`engine` is `CAFFE`, it must be", "without quotation marks"),
+    ("weight_filler { type: ‹gaussian› }", "`type` takes a text in quotation", '"gaussian"'),
+    ("weight_filler { std: ‹wide› }", "`std` takes a number, found `wide`", ""),
+    ("weight_filler { ‹sdt›: 1 }", "`weight_filler` has no field `sdt`", "`std`"),
+    ("weight_filler: ‹3›", "`weight_filler` takes fields in braces, found `3`", ""),
+    ("axis: ‹2›", "its axis is not 1", "--partial"),
+    ("kernel_size: ‹7›", "a window of 7 does not fit into 4x7x6", ""),
+]
+
+
+@pytest.mark.parametrize(("field", "message", "advice"), FIELDS)
+def test_fields(field: str, message: str, advice: str, tmp_path: Path) -> None:
+    """A value that protobuf's parser would refuse is an error at its place."""
+    before, rest = field.split("‹")
+    place, after = rest.split("›")
+    plain = before + place + after
+    rest = "" if "num_output" in plain else "num_output: 2 "
+    rest += "" if "kernel" in plain else "kernel_size: 3 "
+    start = 'layer { name: "y" type: "Convolution" bottom: "data" top: "y"\n'
+    line = f"convolution_param {{ {rest}{plain} }} }}"
+    with pytest.raises(NetdslError) as caught:
+        described(f"{HEAD}{start}{line}\n", tmp_path)
+    error = caught.value
+    assert (3, 1) == (error.line, len(error.diagnostics))
+    assert message in error.message
+    assert advice in (error.help or "")
+    assert error.diagnostic.span is not None
+    assert place == error.diagnostic.span.text
+
+
+def test_places_of_values(tmp_path: Path) -> None:
+    """An error about one of several inputs or results is at its name."""
+    pool = "pooling_param { kernel_size: 2 stride: 2 }"
+    for text, message, place in (
+        (layer("Eltwise", "data dat", "y"), "takes `dat`, which no", '"dat"'),
+        (layer("ReLU", "data data", "y"), "it has 2 inputs, and takes 1", '"data"'),
+        (layer("ReLU", "data", "y z"), "has 2 tops for 1 results", '"z"'),
+        (layer("Pooling", "data", "p", pool) + layer("Concat", "data p", "y"), "do not fit", '"p"'),
+    ):
+        with pytest.raises(NetdslError) as caught:
+            described(HEAD + text, tmp_path)
+        span = caught.value.diagnostic.span
+        assert message in caught.value.message
+        assert span is not None
+        assert span.text == place
+        assert span.start > (HEAD + text).rindex("{ name")
+
+
+def test_parameters_of_copies_of_caffe(tmp_path: Path) -> None:
+    """A layer that Caffe does not have may have parameters that Caffe does not have."""
+    text = HEAD + layer("ReLU", "data", "r") + layer("Odd", "r", "s", "odd_param { a: 1 }")
+    text += layer("TanH", "r", "t")
+    result = described(text, tmp_path, partial=True)
+    assert "# not imported: line 3, the layer `s` (Odd)" in result.text
+    with pytest.raises(NetdslError, match="a layer has no field `relu_parm`"):
+        described(HEAD + layer("ReLU", "data", "r", "relu_parm { }"), tmp_path)
+    with pytest.raises(NetdslError) as caught:
+        described(HEAD + layer("Convolutoin", "data", "r"), tmp_path)
+    assert "did you mean `Convolution`?" == caught.value.help
+
+
+def test_sizes_that_do_not_fit(tmp_path: Path) -> None:
+    """There is advice about `--input`."""
+    text = HEAD + layer("ReLU", "data", "r")
+    for sizes, advice in (((1, 4, 7, 6), "without the batch: `--input 4x7x6`"), ((3,), "3 sizes")):
+        with pytest.raises(NetdslError, match="`data` has the sizes 4x7x6, --input has") as caught:
+            described(text, tmp_path, inputs={"": sizes})
+        assert advice in (caught.value.help or "")
 
 
 def test_the_text_format() -> None:
