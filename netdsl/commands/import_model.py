@@ -10,7 +10,7 @@ from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say
 from netdsl.files import check_replaceable, replacing, scratch_folder
-from netdsl.importers.modules import export_module, is_module, parsed_call
+from netdsl.importers.modules import export_module, is_module, meant_module, parsed_call
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def _imported(arguments: argparse.Namespace, stack: ExitStack) -> Imported:
         folder = stack.enter_context(scratch_folder())
         exported = Path(folder) / "module.onnx"
         note(f"running the code of {call.module} in another process")
-        export_module(call, sizes, exported)
-        return descriptions.import_exported(exported, call, name, partial=partial)
+        title = export_module(call, sizes, exported)
+        return descriptions.import_exported(exported, call, title, name, partial=partial)
     if path.suffix.lower() == ".cfg":
         given = Path(arguments.from_weights) if arguments.from_weights else None
         return descriptions.import_darknet(path, name, sizes, weights=given, partial=partial)
@@ -71,6 +71,9 @@ def _check(arguments: argparse.Namespace) -> None:
             raise UsageError("a module needs the sizes of its input: --input 3x224x224")
         suffix = MODULE
     elif suffix not in SUFFIXES:
+        meant = meant_module(arguments.model)
+        if meant is not None:
+            raise UsageError(f"a module has a name with dots, not a path: `{meant}`")
         found = f"found `{arguments.model}`"
         raise UsageError(f"import reads .onnx, .cfg, .prototxt and package.file:Class(), {found}")
     if arguments.from_weights and suffix != ".cfg":

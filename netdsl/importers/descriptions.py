@@ -41,11 +41,16 @@ def import_caffe(path: Path, name: str, inputs: Sizes, *, partial: bool = False)
     return _imported(read_caffe(path, inputs, partial=partial), name, partial=partial)
 
 
-def import_exported(path: Path, call: ModuleCall, name: str, *, partial: bool = False) -> Imported:
-    """The text of a module of PyTorch that was exported to `path`; raises `NetdslError`."""
+def import_exported(
+    path: Path, call: ModuleCall, title: str, name: str, *, partial: bool = False
+) -> Imported:
+    """The text of a module of PyTorch that was exported to `path`; raises `NetdslError`.
+
+    `title` is the name of the module, and `name` the file that the text is for.
+    """
     model = OnnxModel(path)
     model.title = call.text
-    model.model.graph.name = call.name.rpartition(".")[2]
+    model.model.graph.name = title
     return _imported(model, name, partial=partial)
 
 

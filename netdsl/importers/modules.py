@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
@@ -19,10 +21,10 @@ from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 PLACE = re.compile(r"(?P<module>[A-Za-z_][\w.]*):(?P<call>[A-Za-z_].*)", re.DOTALL)
 LONGEST = 10_000  # characters of a call
+MOST = 500  # characters of what is wrong
 LAST = 4096  # bytes at the end of the messages of a process, which are read
 
 
@@ -41,6 +43,17 @@ def is_module(text: str) -> bool:
     return PLACE.fullmatch(text) is not None
 
 
+def meant_module(text: str) -> str | None:
+    """The module that a path such as `models/net.py:Net()` is meant to name, or None."""
+    match = re.fullmatch(r"(?P<path>[^:]+?)(\.py)?:(?P<call>[A-Za-z_].*)", text, re.DOTALL)
+    if match is None or not Path(f"{match['path']}.py").is_file():
+        return None
+    path = Path(match["path"])
+    if path.is_absolute() or ".." in path.parts:
+        return f"{path.name}:{match['call']}` in the folder `{path.parent}"
+    return f"{'.'.join(path.parts)}:{match['call']}"
+
+
 def parsed_call(text: str) -> ModuleCall:
     """The parts of `package.file:Class(args)`; raises `ValueError` with what is wrong.
 
@@ -49,6 +62,8 @@ def parsed_call(text: str) -> ModuleCall:
     match = PLACE.fullmatch(text)
     if match is None or len(text) > LONGEST:
         raise ValueError("it is not of the form package.file:Class(arguments)")
+    if match["module"].endswith(".py") and meant_module(text) is not None:
+        raise ValueError(f"write the name of the module, `{meant_module(text)}`")
     try:
         node = ast.parse(match["call"].strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -74,11 +89,11 @@ def _literals(node: ast.Call) -> tuple[tuple[object, ...], dict[str, object]]:
     return args, kwargs
 
 
-def export_module(call: ModuleCall, sizes: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """Write a module as an ONNX model to `path`; raises `NetdslError` if its code fails.
+def export_module(call: ModuleCall, sizes: Mapping[str, tuple[int, ...]], path: Path) -> str:
+    """Write a module as an ONNX model to `path`, and return its name.
 
-    `sizes` are those of the inputs without the batch, by the names of the parameters of `forward`;
-    the empty name is the first.
+    Raises `NetdslError` if its code fails. `sizes` are those of the inputs without the batch, by
+    the names of the parameters of `forward`; the empty name is the first.
     """
     request = repr((call.module, call.name, call.args, call.kwargs, dict(sizes), str(path)))
     shown = printable(call.text)[:80]
@@ -103,8 +118,22 @@ def export_module(call: ModuleCall, sizes: Mapping[str, tuple[int, ...]], path: 
             ) from None
         finally:
             _end(process)
-    if process.returncode != 0 or not path.is_file():
-        raise NetdslError("module-fails", f"`{shown}` fails: {_reason(messages, process)}")
+    return _answer(call, path, messages, process)
+
+
+def _answer(call: ModuleCall, path: Path, messages: Path, process: subprocess.Popen[bytes]) -> str:
+    """The name of the module that a process exported; raises `NetdslError`."""
+    shown = printable(call.text)[:80]
+    written = path.with_suffix(".answer")
+    if process.returncode != 0 or not written.is_file():
+        advice = "its code ended the process, without an exception of Python"
+        reason = _reason(messages, process)
+        raise NetdslError("module-fails", f"`{shown}` fails: {reason}", help=advice)
+    answer = json.loads(written.read_bytes())
+    if "fact" in answer:
+        fact, advice = (printable(answer[key])[:MOST] for key in ("fact", "help"))
+        raise NetdslError("module-fails", f"`{shown}` fails: {fact}", help=advice)
+    return printable(answer["name"])[:MOST]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 BATCH = 3  # samples, if the model takes any number of them
 START = 1024  # bytes of a file that tell whether it is text
+# Names that exporters give to every graph.
+NO_NAMES = ("graph", "main", "main_graph", "tf2onnx", "torch_jit", "torch_jit_export")
+SMALL = 100  # nodes whose metadata are read for the name of the net
 STANDARD = ("", "ai.onnx")
 
 
@@ -74,7 +77,7 @@ class OnnxModel:
         except onnx.shape_inference.InferenceError as error:
             raise _bad(self.path, str(error)) from None
         nodes = [_node(n) for n in constants.nodes]
-        name = self.model.graph.name or self.path.stem
+        name = _net_name(self.model.graph, self.path)
         opened = {
             k: {i: s for i, s in enumerate(v) if isinstance(s, str)} for k, v in self.inputs.items()
         }
@@ -147,6 +150,20 @@ def _check_versions(model: onnx.ModelProto, path: Path) -> None:
 
 def _bad(path: Path, fact: str) -> NetdslError:
     return NetdslError("bad-model", f"{path} is not a valid ONNX model: {fact[:300]}")
+
+
+def _net_name(graph: onnx.GraphProto, path: Path) -> str:
+    """The name of a net: that of the graph, unless an exporter gave it to every graph.
+
+    Then it is the class of the module, which PyTorch's new exporter records, or that of the file.
+    """
+    if graph.name and re.sub(r"\W+", "_", graph.name).lower() not in NO_NAMES:
+        return graph.name
+    for entry in (each for node in graph.node[:SMALL] for each in node.metadata_props):
+        if entry.key == "pkg.torch.onnx.class_hierarchy":
+            classes = re.match(r"\['(?!torch\.|aten\.)[\w.]*\.(\w+)',", entry.value[:START])
+            return classes[1] if classes is not None else path.stem
+    return path.stem
 
 
 def _sizes(value: onnx.ValueInfoProto, path: Path) -> tuple[int | str, ...]:

@@ -288,8 +288,6 @@ def _output_name(name: str, number: int, count: int) -> str:
 
 
 def _net_name(name: str) -> str:
-    """The name of the net: `main_graph` and other names that exporters give are no names."""
+    """The name of the net, which begins with a capital letter."""
     plain = identifier(name)
-    if plain.lower() in ("main_graph", "torch_jit", "torch_jit_export", "graph", "main", "tf2onnx"):
-        return "Imported"
     return plain[0].upper() + plain[1:]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import onnx
 import pytest
 
 from netdsl.cli import run
 from netdsl.importers import module_export
+from netdsl.importers.module_code import ModuleError, imported_module
 from netdsl.importers.modules import is_module, parsed_call
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NET = """
+import sys
 import time
 import torch
 from torch import nn
@@ -59,9 +61,30 @@ class Broken(nn.Module):
     def __init__(self):
         raise RuntimeError("no such luck\\nsecond line")
 
+class Leaving(nn.Module):
+    def __init__(self):
+        print("a line that is no error", file=sys.stderr)
+        sys.exit(3)
+
+class Pair(nn.Module):
+    def forward(self, image, mask):
+        return {"boxes": image * mask, "image": [image.relu()], "3": image.sigmoid()}
+
 def number():
     return 3
+
+def make():
+    return Net()
+
+constant = 3
 """
+
+
+class NamedOutputs(NamedTuple):
+    """A result whose parts have names."""
+
+    first: int
+    second: int
 
 
 @pytest.fixture
@@ -88,12 +111,20 @@ def test_a_module(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 FAILING = [
-    ("Broken", (), RuntimeError, "no such luck"),
-    ("number", (), TypeError, "makes a int, not a torch.nn.Module"),
-    ("Absent", (), AttributeError, "has no attribute 'Absent'"),
-    ("Net", ("a",), TypeError, "invalid combination|not supported|str"),
-    ("Branch", (), RuntimeError, "data-dependent"),
-    ("Random", (), ValueError, "other values than the module"),
+    ("Broken", (), "RuntimeError: no such luck (small_nets.py, line 43)", "the code that makes"),
+    ("number", (), "it makes a value of the type `int`, not a torch.nn.Module", "name a class"),
+    ("constant", (), "it is of the type `int`, not a torch.nn.Module", "name a class"),
+    ("sys", (), "it is of the type `module`", "name a class"),
+    ("Absent", (), "`small_nets` has no `Absent`", "it has Block, Branch"),
+    ("Nett", (), "`small_nets` has no `Nett`", "did you mean `Net`?"),
+    ("Block", (), "TypeError: Block.__init__() missing 1", "`small_nets:Block(width=...)`"),
+    ("Net", ("a",), "TypeError: not all arguments", "it gets the arguments in the brackets"),
+    ("Net", (1, 2, 3), "TypeError: Net.__init__()", "`small_nets:Net(width=..., depth=...)`"),
+    ("Leaving", (), "its code calls sys.exit(3) (small_nets.py, line 48)", "__main__"),
+    ("Pair", (), "forward needs `mask`, which has no --input", "--input image=3x4x4 --input mask="),
+    ("Block", (5,), "RuntimeError: Given groups=1, weight of", "`x` of 3x3x4x4 in float32"),
+    ("Branch", (), "GuardOnDataDependentSymNode: ", "decides by the values of tensors"),
+    ("Random", (), "other values than the module", "random numbers"),
 ]
 
 LATE = ("Branch", "Random")  # these fail after the export has begun, which loads much
@@ -109,13 +140,14 @@ def here(code: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of modules, which can be imported in this process."""
     monkeypatch.syspath_prepend(str(code))
     yield code
-    sys.modules.pop("small_nets", None)
+    for name in ("small_nets", "bad_net"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.slow
 def test_an_export(here: Path) -> None:
     """The model has the batch norms, and the inputs and weights have their names."""
-    module_export.run(request("Net", (4,), here / "m.onnx", image=(3, 4, 4)))
+    assert "Net" == module_export.run(request("make", (), here / "m.onnx", image=(3, 4, 4)))
     graph = onnx.load(here / "m.onnx").graph
     assert ["image"] == [each.name for each in graph.input]
     assert 2 == [node.op_type for node in graph.node].count("BatchNormalization")
@@ -123,24 +155,102 @@ def test_an_export(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "kind", "part"),
+    ("name", "args", "fact", "advice"),
     [
-        pytest.param(*case, id=case[0], marks=[pytest.mark.slow] if case[0] in LATE else [])
-        for case in FAILING
+        pytest.param(*case, id=f"{case[0]}{i}", marks=[pytest.mark.slow] if case[0] in LATE else [])
+        for i, case in enumerate(FAILING)
     ],
 )
 def test_code_that_fails(
-    name: str, args: tuple[object, ...], kind: type[Exception], part: str, here: Path
+    name: str, args: tuple[object, ...], fact: str, advice: str, here: Path
 ) -> None:
-    """What is no module, decides by values, or gives random values is not exported."""
-    with pytest.raises(kind, match=part):
+    """What cannot be exported has a fact with its line, and advice."""
+    with pytest.raises(ModuleError) as caught:
         module_export.run(request(name, args, here / "m.onnx"))
+    assert fact in str(caught.value)
+    assert advice in caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "advice"),
+    [
+        ("import nowhere_else", "No module named 'nowhere_else' (bad_net.py, line 1)", "install"),
+        ("def f(:", "SyntaxError: invalid syntax", "correct bad_net.py, line 1"),
+        ("import sys; sys.exit('bye')", "its code calls sys.exit('bye')", "__main__"),
+        (
+            "1 / 0",
+            "ZeroDivisionError: division by zero (bad_net.py, line 1)",
+            "when it is imported",
+        ),
+    ],
+)
+def test_imports_that_fail(text: str, fact: str, advice: str, here: Path) -> None:
+    """The advice depends on what the import needs."""
+    (here / "bad_net.py").write_text(text)
+    with pytest.raises(ModuleError) as caught:
+        imported_module("bad_net")
+    assert fact in str(caught.value)
+    assert advice in caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"), [("small_net", "did you mean `small_nets`?"), ("far.off", "in the folder")]
+)
+def test_modules_that_are_not_there(name: str, advice: str, here: Path) -> None:
+    """A name that is close is suggested."""
+    with pytest.raises(ModuleError, match="No module named") as caught:
+        imported_module(name)
+    assert advice in caught.value.help
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("small_nets.py:Net()", "write the name of the module, `small_nets:Net()`"),
+        ("inner/small.py:Net(2)", "not a path: `inner.small:Net(2)`"),
+        ("inner/small:Net", "not a path: `inner.small:Net`"),
+        ("inner/none:Net", "import reads .onnx, .cfg, .prototxt and package.file:Class()"),
+    ],
+)
+def test_paths_of_modules(
+    text: str, part: str, code: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path in the place of a name is wrong usage, and the name is suggested."""
+    (code / "inner").mkdir()
+    (code / "inner" / "small.py").write_text("")
+    assert run(["import", text, "--input", "3x8x8", "-o", "n.net"]) == 2
+    assert part in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("result", "names"),
+    [
+        ((1, [2, 3]), []),
+        ({"a": 1, "b": [2, 3]}, ["a", "b_0", "b_1"]),
+        ({"a b": 1, 3: 2, "_c": 3}, ["a_b", "output1", "output2"]),
+        ({"a": {"b": 1}, "a_b": 2}, []),
+        (NamedOutputs(1, 2), ["first", "second"]),
+    ],
+)
+def test_names_of_outputs(result: object, names: list[str]) -> None:
+    """Keys and fields are names, if no two are equal; numbers of places are no names."""
+    assert names == module_export.output_names(result)
+
+
+@pytest.mark.slow
+def test_outputs_of_a_dict(here: Path) -> None:
+    """The outputs have the keys as names, also where an input has the same name."""
+    sizes = {"image": (3, 4, 4), "mask": (3, 4, 4)}
+    assert "Pair" == module_export.run(request("Pair", (), here / "m.onnx", **sizes))
+    names = [each.name for each in onnx.load(here / "m.onnx").graph.output]
+    assert ["boxes", "image_0", "output2"] == names
 
 
 def test_an_unknown_input(here: Path) -> None:
     """A name that `forward` does not have is refused."""
-    with pytest.raises(TypeError, match="no parameter picture, only image"):
-        module_export.run(request("Net", (), here / "m.onnx", picture=(3, 4, 4)))
+    with pytest.raises(ModuleError, match="no parameter `imag`") as caught:
+        module_export.run(request("Net", (), here / "m.onnx", imag=(3, 4, 4)))
+    assert "did you mean `image`?" == caught.value.help
 
 
 @pytest.mark.slow
@@ -151,6 +261,7 @@ def test_a_module_that_fails(code: Path, capsys: pytest.CaptureFixture[str]) -> 
     error = capsys.readouterr().err
     assert 1 == error.count("error[")
     assert "error[module-fails]: `small_nets:Broken()` fails: RuntimeError: no such luck" in error
+    assert "help: the code that makes the module fails" in error
     assert [p for p in sorted(code.iterdir()) if p.name != "__pycache__"] == before
 
 

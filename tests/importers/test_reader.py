@@ -57,6 +57,28 @@ def test_wrong_graphs(nodes: list[onnx.NodeProto], code: str, part: str, tmp_pat
     assert part in error.message
 
 
+@pytest.mark.parametrize(
+    ("graph", "classes", "name"),
+    [
+        ("Tiny", "['nets.Big', 'aten.relu.default']", "Tiny"),
+        ("main_graph", "['nets.Big', 'aten.relu.default']", "Big"),
+        ("main_graph", "['__main__.Big', 'torch.nn.modules.activation.ReLU']", "Big"),
+        ("main_graph", "['torch.nn.modules.container.Sequential', 'x.Y']", "My_file"),
+        ("torch-jit-export", "", "My_file"),
+        ("", "", "My_file"),
+    ],
+)
+def test_names_of_nets(graph: str, classes: str, name: str, tmp_path: Path) -> None:
+    """A name that an exporter gives to every graph is none: the class or the file has it."""
+    model = model_of([relu("x", "y")])
+    model.graph.name = graph
+    if classes:
+        entry = model.graph.node[0].metadata_props.add()
+        entry.key, entry.value = "pkg.torch.onnx.class_hierarchy", classes
+    onnx.save(model, tmp_path / "my_file.onnx")
+    assert name == import_onnx(tmp_path / "my_file.onnx", "m.net", {}).compiled.graph.name
+
+
 @pytest.mark.parametrize("opset", [3, 999])
 def test_wrong_versions(opset: int, tmp_path: Path) -> None:
     """An opset that is too old or too new is refused, with the versions that are not."""
