@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
 
 Sizes = dict[str, int]
-USUAL = 224
+USUAL = 224  # of a picture
+LENGTH = 128  # of a sequence
+DEPTH = 64  # of a volume
+PICTURE = 3  # axes of a sample
 ROOM = 3  # a smaller map has no inside, only a border
 TARGET = 48  # the search for room ends at this size, even if a map is still smaller than `ROOM`
 LIMIT = 4096  # the largest size that is tried
@@ -53,15 +56,26 @@ def two_settings(graph: Graph) -> list[Sizes]:
     return [first]
 
 
-def usual_setting(graph: Graph) -> Sizes:
-    """The setting with `USUAL` for every open size, or the next equal size for which it is valid.
+def usual_size(axes: int) -> int:
+    """The size that an open axis of an input gets, by the axes of a sample: 3 are a picture."""
+    if axes == PICTURE:
+        return USUAL
+    return LENGTH if axes < PICTURE else DEPTH
 
-    If the sizes cannot be equal, this is the first of `two_settings`. Raises `NetdslError` if no
-    valid setting is found.
+
+def usual_setting(graph: Graph) -> Sizes:
+    """The setting with the usual size for every open size, or the next for which it is valid.
+
+    All sizes grow together until it is. If this finds none, the result is the first of
+    `two_settings`. Raises `NetdslError` if no valid setting is found.
     """
     rules = conditions(graph)
-    for size in range(USUAL, LIMIT):
-        setting = dict.fromkeys(graph.symbols, size)
+    first: Sizes = {}
+    for value in graph.inputs:
+        for symbol in (s for d in value.type.shape if isinstance(d, Sym) for s in d.symbols()):
+            first.setdefault(symbol, usual_size(len(value.type.shape)))
+    for more in range(LIMIT - USUAL):
+        setting = {name: size + more for name, size in first.items()}
         if all(r.holds(setting) for r in rules):
             return setting
     return two_settings(graph)[0]

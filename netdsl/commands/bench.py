@@ -10,14 +10,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netdsl.analysis.sizes import usual_setting
-from netdsl.commands.bench_results import EngineResult, document, print_head, print_results
+from netdsl.commands.bench_results import (
+    EngineResult,
+    Measured,
+    document,
+    print_head,
+    print_results,
+)
 from netdsl.commands.common import UsageError, load_one, parse_inputs, suffix_of
 from netdsl.commands.models import open_model
 from netdsl.commands.output import say_json
 from netdsl.errors import NetdslError
 from netdsl.files import scratch_folder
-from netdsl.runtime.measure import arithmetic_of, in_turns, macs_of, peak, random_inputs, ratio
+from netdsl.runtime.measure import (
+    arithmetic_of,
+    in_turns,
+    is_open,
+    macs_of,
+    only_batch,
+    peak,
+    random_inputs,
+    ratio,
+)
 from netdsl.runtime.session import Settings, cores
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,34 +43,47 @@ if TYPE_CHECKING:
     from netdsl.runtime.measure import Peak, Times
     from netdsl.runtime.session import Session
 
+BATCHES = (1, 8, 64)
 TOLERANCE = 2e-2  # as a share of the largest output: TF32 on a GPU has 10 bits
 
 
 def run(arguments: Namespace) -> int:
     """Print latency and throughput for each batch size, beside PyTorch's on request."""
-    batches = _batches(arguments.batch)
+    batches = _batches(arguments.batch) if arguments.batch else list(BATCHES)
     _check_arguments(arguments)
     threads = arguments.threads or cores()
     with ExitStack() as stack:
         session, compiled, weights = open_model(arguments, stack, need_weights=False)
+        fixed = only_batch(session)
+        if fixed is not None and not arguments.batch:
+            batches = [fixed]
         top = _peak(arguments, session, stack)
         rival = _rival(arguments, compiled, weights, session.device)
-        sizes = _sizes(compiled, parse_inputs(arguments.input))
+        given = parse_inputs(arguments.input)
+        sizes = _sizes(compiled, given)
+        chosen: dict[str, tuple[int, ...]] = {}
         results: list[EngineResult] = []
         for batch in batches:
             inputs = random_inputs(session, batch, sizes)
-            measured = _measure(session, inputs, rival, arguments.rounds)
+            chosen = _chosen(session, inputs, given)
+            try:
+                measured = _measure(session, inputs, rival, arguments.rounds)
+            except NetdslError as error:
+                if error.code == "run-failed" and chosen:
+                    error.diagnostic.help = _advice(chosen)
+                raise
             macs = macs_of(session, inputs)
             if macs is None and compiled is None:
                 macs = _macs_of_model(arguments.model, inputs)
             added = _results(macs, batch, measured, top)
             if arguments.format == "text":
                 if not results:
-                    print_head(session, threads, top)
+                    print_head(session, threads, top, Measured(fixed, chosen))
                 print_results(added)
             results += added
     if arguments.format == "json":
-        say_json(document(session, threads, top, results), indent=1)
+        measured_sizes = Measured(fixed, chosen)
+        say_json(document(session, threads, top, measured_sizes, results), indent=1)
     return 0
 
 
@@ -108,6 +137,26 @@ def _sizes(
         v.name: tuple(d if isinstance(d, int) else d.at(at) for d in v.type.shape)
         for v in compiled.graph.inputs
     }
+
+
+def _chosen(
+    session: Session, inputs: Mapping[str, np.ndarray], given: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """The sizes of the inputs whose open sizes the user did not give."""
+    first = session.inputs[0].name
+    return {
+        target.name: inputs[target.name].shape[1:]
+        for target in session.inputs
+        if is_open(target)
+        and target.name not in given
+        and not (target.name == first and "" in given)
+    }
+
+
+def _advice(chosen: Mapping[str, tuple[int, ...]]) -> str:
+    """Advice for sizes that a model does not take."""
+    sizes = listed([f"`{n}={'x'.join(map(str, sizes))}`" for n, sizes in chosen.items()])
+    return f"these sizes were chosen: {sizes}; give those that the model takes with --input"
 
 
 # ---- measuring

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import onnxruntime
 
-from netdsl.analysis.sizes import USUAL
 from netdsl.commands.output import say
+from netdsl.source import printable
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
     from netdsl.runtime.measure import Peak, Times
     from netdsl.runtime.session import Session
+
+
+class Measured(NamedTuple):
+    """At which sizes a model is measured.
+
+    `batch` is the only number of samples that it takes, or None. `chosen` are the sizes of the
+    inputs with open sizes that the user did not give, without the batch.
+    """
+
+    batch: int | None
+    chosen: Mapping[str, tuple[int, ...]]
 
 
 class EngineResult(NamedTuple):
@@ -71,7 +82,7 @@ class EngineResult(NamedTuple):
 
 
 def document(
-    session: Session, threads: int, top: Peak, results: Iterable[EngineResult]
+    session: Session, threads: int, top: Peak, at: Measured, results: Iterable[EngineResult]
 ) -> dict[str, object]:
     """Everything that the command prints as JSON."""
     placed = session.placement()
@@ -81,7 +92,8 @@ def document(
         "onnxruntime": onnxruntime.__version__,
         "cuda_graphs": session.graph,
         "threads": threads,
-        "open_size": USUAL,
+        "only_batch": at.batch,
+        "chosen_sizes": {name: list(sizes) for name, sizes in at.chosen.items()},
         "providers": dict(Counter(node.provider for node in placed)),
         "nodes": [node._asdict() for node in placed],
         "peak": {"flops": top.flops, "bytes_per_s": top.bytes},
@@ -90,7 +102,7 @@ def document(
     }
 
 
-def print_head(session: Session, threads: int, top: Peak) -> None:
+def print_head(session: Session, threads: int, top: Peak, at: Measured) -> None:
     """Print what runs where, the peak of the device, and the head of the table."""
     graphs = " with CUDA graphs" if session.graph else ""
     say(
@@ -104,6 +116,11 @@ def print_head(session: Session, threads: int, top: Peak) -> None:
         f"  measured peak: {top.flops / 1e9:,.0f} GFLOP/s (matrix product),"
         f" {top.bytes / 1e9:,.1f} GB/s (copy, read and written)"
     )
+    if at.batch is not None:
+        say(f"  the model takes only batches of {at.batch}")
+    for name, sizes in at.chosen.items():
+        text = "x".join(map(str, sizes))
+        say(f"  `{printable(name)}` has open sizes, measured at {text}: --input gives others")
     say(
         f"{'batch':>6}  {'engine':<13} {'median':>10} {'p95':>10} {'samples/s':>11}"
         f" {'GFLOP/s':>9} {'of peak':>8}"

@@ -324,9 +324,8 @@ def _bench(add: Add) -> None:
     _add_model(command, "a .onnx file, or FILE[:NET]", "fresh weights")
     command.add_argument(
         "--batch",
-        default="1,8,64",
         metavar="SIZES",
-        help="batch sizes, separated by commas (default: 1,8,64)",
+        help="batch sizes, separated by commas (default: 1,8,64, or the one that the model takes)",
     )
     add_input(command)
     command.add_argument(

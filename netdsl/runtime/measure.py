@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netdsl.analysis.sizes import USUAL
+from netdsl.analysis.sizes import usual_size
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.errors import NetdslError
 from netdsl.runtime.session import DTYPES, Session, open_session
@@ -96,7 +96,7 @@ def random_inputs(
     """Random numbers for every input of a model, `batch` samples each.
 
     `given` are the sizes of a sample by the name of the input, or by "" for the first input. Open
-    sizes that are not given are `USUAL`, 224. Raises `NetdslError`.
+    sizes that are not given are those of `usual_size`. Raises `NetdslError`.
     """
     names = [target.name for target in session.inputs]
     unknown = next((name for name in given if name and name not in names), None)
@@ -117,6 +117,17 @@ def random_inputs(
             session, target, _shape(session, target, batch, sizes), stream
         )
     return arrays
+
+
+def only_batch(session: Session) -> int | None:
+    """The one number of samples that a model takes, or None if it leaves this open."""
+    fixed = [v.shape[0] for v in session.inputs if v.shape and isinstance(v.shape[0], int)]
+    return fixed[0] if fixed else None
+
+
+def is_open(target: Tensor) -> bool:
+    """Whether a model leaves a size of an input open, apart from the number of samples."""
+    return any(not isinstance(size, int) for size in target.shape[1:])
 
 
 def _check_target(session: Session, target: Tensor, batch: int) -> None:
@@ -148,7 +159,8 @@ def _shape(
     """The shape of a batch, with the given sizes of a sample if there are any."""
     declared = target.shape[1:]
     if sizes is None:
-        return (batch, *(d if isinstance(d, int) else USUAL for d in declared))
+        usual = usual_size(len(declared))
+        return (batch, *(d if isinstance(d, int) else usual for d in declared))
     fits = len(sizes) == len(declared) and all(
         not isinstance(d, int) or d == size for d, size in zip(declared, sizes, strict=True)
     )

@@ -354,6 +354,70 @@ def test_tensorrt_is_never_replaced_in_silence(
     assert "no-cuda" in run_command(capsys, *BENCH, "m.onnx", "--device", "tensorrt", code=1)[1]
 
 
+def foreign(name: str, *axes: object, dtype: int = TensorProto.FLOAT, node: str = "Abs") -> None:
+    """Write a model of another tool with an input of these sizes."""
+    x = helper.make_tensor_value_info("x", dtype, axes)
+    y = helper.make_tensor_value_info("y", dtype, None)
+    w = helper.make_tensor("w", TensorProto.FLOAT, [7, 2], [0.0] * 14)
+    inputs = ["x", "w"][: 1 + (node == "MatMul")]
+    graph = helper.make_graph([helper.make_node(node, inputs, ["y"])], "g", [x], [y], [w])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, name)
+
+
+@pytest.mark.parametrize(
+    ("axes", "chosen"),
+    [
+        (("N", 3, "H", "W"), [3, 224, 224]),
+        (("N", "T"), [128]),
+        (("N", "T", 5), [128, 5]),
+        (("N", 1, "D", "H", "W"), [1, 64, 64, 64]),
+    ],
+)
+def test_open_sizes_of_models(
+    axes: tuple[object, ...],
+    chosen: list[int],
+    bench_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Only pictures are 224 wide; the sizes that were chosen are printed."""
+    foreign("f.onnx", *axes, dtype=TensorProto.INT64)
+    report = json.loads(run_command(capsys, *BENCH, "f.onnx", "--batch", "1", "--json")[0])
+    assert (None, {"x": chosen}) == (report["only_batch"], report["chosen_sizes"])
+    sizes = "x".join(map(str, chosen))
+    line = f"`x` has open sizes, measured at {sizes}: --input gives others"
+    assert line in run_command(capsys, *BENCH, "f.onnx", "--batch", "1")[0]
+    given = json.loads(
+        run_command(capsys, *BENCH, "f.onnx", "--batch", "1", "--input", sizes, "--json")[0]
+    )
+    assert {} == given["chosen_sizes"]
+
+
+def test_a_model_with_a_fixed_batch(bench_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--batch`, only its own batch is measured, and the table says so."""
+    foreign("f.onnx", 5, 3)
+    report = json.loads(run_command(capsys, *BENCH, "f.onnx", "--json")[0])
+    assert [5] == [row["batch"] for row in report["results"]]
+    assert "the model takes only batches of 5" in run_command(capsys, *BENCH, "f.onnx")[0]
+    error = run_command(capsys, *BENCH, "f.onnx", "--batch", "5,8", code=1)[1]
+    assert "measure it with --batch 5" in error
+
+
+def test_chosen_sizes_that_the_model_does_not_take(
+    bench_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice names the sizes that were chosen."""
+    foreign("f.onnx", "N", "T", node="MatMul")
+    error = run_command(capsys, *BENCH, "f.onnx", code=1)[1]
+    assert "these sizes were chosen: `x=128`; give those that the model takes" in error
+
+
+def test_usual_sizes_of_sequences() -> None:
+    """The size of a sequence is 128."""
+    text = "net A {\n input x: Tx4\n dense(2)\n}"
+    assert {"T": 128} == usual_setting(netdsl.loads(text).graph)
+
+
 def test_open_sizes_are_valid_for_the_net(
     bench_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
