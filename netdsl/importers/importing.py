@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
+from netdsl.importers.described import sizes_text
 from netdsl.importers.folded import folded_text
 from netdsl.importers.matching import MismatchError, in_order, matched
 from netdsl.importers.onnx_reader import OnnxModel
+from netdsl.importers.open_sizes import open_sizes
 from netdsl.importers.plain import plain_text
 from netdsl.importers.settings import translated
 from netdsl.ir.op import COUNTER
@@ -92,10 +95,34 @@ def imported_of(
     graph, flat, sizes = made
     if not flat.layers:
         raise NetdslError("unsupported-operator", f"no node of {model.path} can be imported")
-    plain = compiled_text(plain_text(flat), name, kinds)
+    try:
+        plain = compiled_text(plain_text(flat), name, kinds)
+    except NetdslError as error:
+        if error.code == "open-size":  # its place is a line of a text that is never written
+            raise open_sizes(model.inputs) from None
+        raise
     lines = [f"expect params == {plain.costs.totals().params:_}"] * expects
     text, compiled, layers = _written(model, flat, plain, _Form(name, lines, kinds))
-    return Imported(text, compiled, flat, layers, model, graph, sizes)
+    imported = Imported(text, compiled, flat, layers, model, graph, sizes)
+    _check_weights(imported)
+    return imported
+
+
+def _check_weights(imported: Imported) -> None:
+    """Raise `NetdslError` for a tensor of the model that has not as many numbers as its layer."""
+    for node in imported.compiled.graph.nodes:
+        layer = imported.layers[node.name]
+        params = node.params() | node.buffers()
+        for key, stored in layer.weights.items():
+            param = params.get(key)
+            if param is not None and prod(stored.shape) not in (1, prod(param.shape)):
+                name = printable(layer.node.name or layer.node.output)[:80]
+                raise NetdslError(
+                    "shape-mismatch",
+                    f"the {key} of the node `{name}` ({layer.node.kind}) has the shape"
+                    f" {sizes_text(stored.shape)}, its input asks for {sizes_text(param.shape)}",
+                    help="the sizes of the inputs do not fit the model",
+                )
 
 
 class _Form(NamedTuple):

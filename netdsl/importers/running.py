@@ -10,6 +10,7 @@ import onnxruntime
 
 from netdsl.errors import NetdslError
 from netdsl.importers.foreign import Typed
+from netdsl.importers.open_sizes import misfit
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from netdsl.importers.foreign import Foreign
     from netdsl.importers.onnx_reader import OnnxModel
+
+
+class ModelFailsError(Exception):
+    """Why onnxruntime cannot run a model."""
 
 
 def add_types(graph: Foreign, model: OnnxModel) -> None:
@@ -34,7 +39,17 @@ def add_types(graph: Foreign, model: OnnxModel) -> None:
     ]
     if not lost:
         return
-    arrays = _results(model, lost, {name: graph.types[name] for name in graph.inputs})
+    inputs = {name: graph.types[name] for name in graph.inputs}
+    try:
+        arrays = _results(model, lost, inputs)
+    except ModelFailsError as error:
+        shapes = {name: typed.shape for name, typed in inputs.items()}
+        raise misfit(model, shapes, any(graph.open.values()), str(error)) or NetdslError(
+            "unsupported-operator",
+            f"the shapes in {model.path} cannot be inferred, and onnxruntime cannot run it:"
+            f" {error}",
+            help="infer the shapes with the tool that wrote the model, and save them in it",
+        ) from None
     for name, array in arrays.items():
         if isinstance(array, np.ndarray):
             graph.types[name] = Typed(array.shape, array.dtype.name)
@@ -59,13 +74,7 @@ def _results(
         if is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:300]
-        raise NetdslError(
-            "unsupported-operator",
-            f"the shapes in {model.path} cannot be inferred, and onnxruntime cannot run it:"
-            f" {reason}",
-            help="give the open sizes of its inputs with `--input`, or infer the shapes with the"
-            " tool that wrote the model, and save them in it",
-        ) from None
+        raise ModelFailsError(reason) from None
     return dict(zip(names, results, strict=True))
 
 

@@ -7,12 +7,12 @@ open in the text.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
 from netdsl.importers.described import fixed_help, sizes_text
 from netdsl.importers.onnx_reader import BATCH
+from netdsl.importers.open_sizes import open_sizes, symbols_of
 from netdsl.importers.patterns import recognise
 from netdsl.importers.plain import plain_text
 from netdsl.importers.running import add_types
@@ -58,7 +58,7 @@ def translated(
     """
     making = _Making(model, partial, kept)
     inputs = _with_given(model, given)
-    names = _symbols(inputs)
+    names = symbols_of(inputs)
     if not names:
         return making.at(inputs, {}, {})
     failure: NetdslError | None = None
@@ -75,7 +75,7 @@ def translated(
             return one
     if failure is not None and failure.code == "unsupported-operator":
         raise failure
-    raise _open(inputs)
+    raise open_sizes(inputs)
 
 
 class _Making(NamedTuple):
@@ -102,12 +102,12 @@ class _Making(NamedTuple):
 
         shapes = {k: tuple(fixed(i, s) for i, s in enumerate(v)) for k, v in inputs.items()}
         graph = self.model.foreign(shapes)
-        if self.kept is not None:
-            add_types(graph, self.model)
         graph.open = {
             k: {i: names[s] for i, s in enumerate(v) if i and isinstance(s, str)}
             for k, v in inputs.items()
         }
+        if self.kept is not None:
+            add_types(graph, self.model)
         recognise(graph, self.kept.undone if self.kept is not None else ())
         flat = translate(graph, partial=self.partial, kept=self.kept)
         return Translated(graph, flat, {names[n]: size for n, size in sizes.items()})
@@ -149,36 +149,3 @@ def _fitting(
             help=fixed_help(own, wanted),
         )
     return (sizes[0], *wanted)
-
-
-def _symbols(inputs: Mapping[str, tuple[int | str, ...]]) -> dict[str, str]:
-    """The open sizes, by their names in the model, with names of the language."""
-    names: dict[str, str] = {}
-    for sizes in inputs.values():
-        for axis, size in enumerate(sizes):
-            if axis > 0 and isinstance(size, str) and size not in names:
-                names[size] = _capital(size, set(names.values()))
-    return names
-
-
-def _capital(name: str, used: set[str]) -> str:
-    """A name in capital letters without an X, such as H for `height`."""
-    letters = re.sub(r"[^A-Za-z]", "", name).upper().replace("X", "")
-    for word in (letters if len(letters) <= 2 else letters[:1], letters[:3], "S"):
-        if word and word not in used:
-            return word
-    number = 1
-    while f"S{number}" in used:
-        number += 1
-    return f"S{number}"
-
-
-def _open(inputs: Mapping[str, tuple[int | str, ...]]) -> NetdslError:
-    names = [n for n, v in inputs.items() if any(isinstance(s, str) for s in v[1:])]
-    sizes = [s for n in names for s in inputs[n][1:] if isinstance(s, str)]
-    return NetdslError(
-        "open-size",
-        f"the net depends on the sizes {listed(list(dict.fromkeys(sizes)))} of"
-        f" {listed([f'`{n}`' for n in names])}, which the model leaves open",
-        help=f"give its sizes without the batch, such as `--input {names[0]}=3x224x224`",
-    )

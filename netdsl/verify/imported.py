@@ -13,6 +13,7 @@ from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.errors import NetdslError
 from netdsl.importers.foreign import SMALL
 from netdsl.importers.kept import is_kept
+from netdsl.importers.open_sizes import misfit
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.source import printable
@@ -46,11 +47,11 @@ def prove(imported: Imported, seed: int = 0) -> Report:
     if not first.shape:
         name = printable(imported.graph.inputs[0])
         raise NetdslError("bad-model", f"the input `{name}` is a single number, without a batch")
+    tensors = inputs_for(graph, first.shape[0], imported.sizes, seed)
+    arrays = _original(imported, [tensors[id(v)].numpy() for v in graph.inputs])
     side = TorchSide(graph)
     side.load({n: torch.from_numpy(_float(s.read())) for n, s in imported.weights().items()})
-    tensors = inputs_for(graph, first.shape[0], imported.sizes, seed)
     report = Report(graph.name)
-    arrays = _original(imported, [tensors[id(v)].numpy() for v in graph.inputs])
     values = dict(tensors)
     try:
         with torch.no_grad():
@@ -146,7 +147,10 @@ def _original(imported: Imported, inputs: list[np.ndarray]) -> Arrays:
         if is_out_of_memory(error):
             raise
         reason = " ".join(str(error).split())[:300]
-        raise NetdslError("bad-model", f"onnxruntime cannot run the original: {reason}") from None
+        shapes = {name: array.shape for name, array in fed.items()}
+        raise misfit(imported.original, shapes, bool(imported.sizes), reason) or NetdslError(
+            "bad-model", f"onnxruntime cannot run the original: {reason}"
+        ) from None
     return fed | dict(zip(names, results, strict=True))
 
 

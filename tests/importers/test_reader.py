@@ -147,9 +147,45 @@ def test_open_sizes_that_matter(tmp_path: Path) -> None:
     model = model_of(nodes, ["N", 3, "H", "W"], shape=shape, w=np.ones((192, 4), np.float32))
     error = refused(model, tmp_path)
     assert error.code in ("open-size", "bad-model")
+    with pytest.raises(NetdslError, match="has the shape 4x192, its input asks for 4x300") as other:
+        import_onnx(tmp_path / "m.onnx", "m.net", {"": (3, 10, 10)})
+    assert "shape-mismatch" == other.value.code
     result = import_onnx(tmp_path / "m.onnx", "m.net", {"": (3, 8, 8)})
     assert "input x: 3x8x8" in result.text
     with pytest.raises(NetdslError, match="has the sizes 3xHxW, --input has 4x8x8"):
         import_onnx(tmp_path / "m.onnx", "m.net", {"x": (4, 8, 8)})
     with pytest.raises(NetdslError, match="the model has no input `z`"):
         import_onnx(tmp_path / "m.onnx", "m.net", {"z": (3, 8, 8)})
+
+
+def test_a_text_that_needs_open_sizes(tmp_path: Path) -> None:
+    """The error is about the model, and not about a line of a text that nobody wrote."""
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w"], ["y"], transB=1),
+    ]
+    error = refused(model_of(nodes, ["N", 3, "H", "W"], w=np.ones((4, 192), np.float32)), tmp_path)
+    assert "open-size" == error.code
+    assert (
+        "the net depends on the sizes H and W of `x`, which the model leaves open" in error.message
+    )
+    assert error.diagnostic.span is None
+    assert "`--input x=3x224x224`" in (error.help or "")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "code"), [((), "open-size"), (("3x7x8", "3x8x8"), "shape-mismatch")]
+)
+def test_sizes_that_do_not_fit(
+    sizes: tuple[str, ...], code: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sizes that were chosen, or given, are at fault, and no operator."""
+    node = helper.make_node("Add", ["x", "b"], ["y"])
+    model = model_of([node], ["N", 3, "H", "W"])
+    other = helper.make_tensor_value_info("b", TensorProto.FLOAT, ["N", 3, "H2", "W2"])
+    model.graph.input.append(other)
+    onnx.save(model, "m.onnx")
+    given = [f"--input={n}={s}" for n, s in zip(("x", "b"), sizes, strict=False)]
+    for command in (["verify", "m.onnx"], ["import", "m.onnx", "-o", "m.net"]):
+        assert run([*command, *given]) == 1
+        assert f"error[{code}]" in capsys.readouterr().err
