@@ -228,7 +228,7 @@ def _refuse_other_kinds(name: str, data: bytes) -> None:
     kind = binary_kind(name, data)
     if kind is not None:
         raise NetdslError(
-            "wrong-format", f"`{name}` is {kind.name}, not a .net text", help=kind.help
+            "wrong-format", f"`{name}` is {kind.name}, not a .net text", help=kind.advice(name)
         )
 
 
@@ -240,7 +240,7 @@ def other_language(source: SourceFile) -> NetdslError | None:
     if kind is None:
         return None
     message = f"`{source.name}` is {kind.name}, not a .net text"
-    return NetdslError("wrong-format", message, Span(source, 0, 0), help=kind.help)
+    return NetdslError("wrong-format", message, Span(source, 0, 0), help=kind.advice(source.name))
 
 
 def import_path(importer: SourceFile, target: str) -> str:

@@ -10,6 +10,7 @@ from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say
 from netdsl.files import check_replaceable, replacing, scratch_folder
+from netdsl.habits.files import binary_kind
 from netdsl.importers.modules import export_module, is_module, meant_module, parsed_call
 from netdsl.words import counted
 
@@ -74,8 +75,7 @@ def _check(arguments: argparse.Namespace) -> None:
         meant = meant_module(arguments.model)
         if meant is not None:
             raise UsageError(f"a module has a name with dots, not a path: `{meant}`")
-        found = f"found `{arguments.model}`"
-        raise UsageError(f"import reads .onnx, .cfg, .prototxt and package.file:Class(), {found}")
+        raise UsageError(_unreadable(arguments.model))
     if arguments.from_weights and suffix != ".cfg":
         raise UsageError("--from-weights is for a .cfg, whose weights are another file")
     if arguments.weights and suffix == ".prototxt":
@@ -91,6 +91,13 @@ def _check(arguments: argparse.Namespace) -> None:
             found = arguments.weights
             raise UsageError(f"--weights takes a name that ends in .safetensors, found `{found}`")
         check_replaceable(Path(arguments.weights))
+
+
+def _unreadable(model: str) -> str:
+    """What is wrong with a name whose suffix is none of `SUFFIXES`."""
+    fact = f"import reads .onnx, .cfg, .prototxt and package.file:Class(), found `{model}`"
+    kind = binary_kind(model, b"\0")  # by its suffix
+    return fact if kind is None or suffix_of(model) == ".bin" else f"{fact}; {kind.advice(model)}"
 
 
 def _call(text: str) -> ModuleCall:

@@ -9,7 +9,11 @@ _MODEL = (
     "`netdsl import` turns a model into a text; commands that take models need a name that ends in"
     " .onnx"
 )
-_WEIGHTS = "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`"
+_WEIGHTS = (
+    "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`; for a"
+    ' module of PyTorch, run `netdsl import "file:Class()" --input 3x224x224 -o file.net`'
+)
+_TENSORS = "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`"
 _PICTURE = "`netdsl run` reads pictures, after the model: `netdsl run model.onnx FILE`"
 _ARRAY = "`netdsl run` reads arrays, after the model: `netdsl run model.onnx FILE`"
 _IN_NET = "write it as `net Name { input image: 3x224x224 ... }` with layers such as "
@@ -18,16 +22,36 @@ _CAFFE = _IN_NET + "`conv1: conv(20, 5)`"
 _DARKNET = _IN_NET + "`conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)`"
 _YOLO = _IN_NET + "`conv(64, 3, stride = 2, pad = 1)`"
 _OTHER = "write the net as text: `net Name { input image: 3x224x224 ... }`"
-_KERAS = "netdsl does not read it; save the weights as safetensors or .npz for `--weights`"
+_KERAS = (
+    'write it as an ONNX model with `model.export("model.onnx", format="onnx")`: `netdsl import`'
+    " reads that; `--weights` reads safetensors and .npz"
+)
+_TENSORFLOW = (
+    "turn it into an ONNX model with tf2onnx: `netdsl import model.onnx -o file.net` reads that"
+)
+_CAFFEMODEL = (
+    "`netdsl import net.prototxt -o net.net` reads the net that belongs to it, without the weights"
+)
+_DARKNET_WEIGHTS = "`netdsl import net.cfg --from-weights FILE -o net.net` reads it with its net"
+_IMPORT = "`netdsl import FILE -o file.net` turns it into a .net text"
 
 
 class FileKind(NamedTuple):
-    """A kind of file: its suffixes, how its bytes begin, what it is, and what reads it."""
+    """A kind of file: its suffixes, how its bytes begin, what it is, and what reads it.
+
+    `by_name` is what reads a file whose name has one of the suffixes, if that matters.
+    """
 
     suffixes: tuple[str, ...]
     start: bytes | None  # a pattern
     name: str
     help: str
+    by_name: str = ""
+
+    def advice(self, file: str) -> str:
+        """What reads a file of this name."""
+        is_named = file.lower().endswith(self.suffixes)
+        return (self.by_name * is_named or self.help).replace("FILE", file)
 
 
 BINARY = (
@@ -43,10 +67,10 @@ BINARY = (
     ),
     FileKind((".keras",), rb"PK\x03\x04.{26}(?:metadata|config)\.json", "a Keras model", _KERAS),
     FileKind((".npz",), rb"PK\x03\x04.{26}[^/]{0,80}\.npy", "an archive of arrays", _ARRAY),
-    FileKind((".safetensors",), rb".{3}\x00\x00\x00\x00\x00\{", "a safetensors file", _WEIGHTS),
+    FileKind((".safetensors",), rb".{3}\x00\x00\x00\x00\x00\{", "a safetensors file", _TENSORS),
     FileKind((".h5", ".hdf5"), rb"\x89HDF\r\n", "an HDF5 file, such as a Keras model", _KERAS),
-    FileKind((".tflite",), rb".{4}TFL3", "a TensorFlow Lite model", _OTHER),
-    FileKind((".pb",), None, "a TensorFlow model", _OTHER),
+    FileKind((".tflite",), rb".{4}TFL3", "a TensorFlow Lite model", _TENSORFLOW),
+    FileKind((".pb",), None, "a TensorFlow model", _TENSORFLOW),
     FileKind((".npy",), rb"\x93NUMPY", "an array", _ARRAY),
     FileKind((".png",), rb"\x89PNG", "a picture", _PICTURE),
     FileKind((".jpg", ".jpeg"), rb"\xff\xd8\xff", "a picture", _PICTURE),
@@ -59,8 +83,8 @@ BINARY = (
     FileKind(
         (".zip", ".whl"), rb"PK\x03\x04", "a ZIP archive", "unpack it, and name a .net file in it"
     ),
-    FileKind((".caffemodel",), None, "a Caffe model", _OTHER),
-    FileKind((".weights",), None, "the weights of a Darknet model", _OTHER),
+    FileKind((".caffemodel",), None, "a Caffe model", _CAFFEMODEL),
+    FileKind((".weights",), None, "the weights of a Darknet model", _DARKNET_WEIGHTS),
     FileKind((".engine", ".plan"), None, "a TensorRT engine", _OTHER),
 )
 
@@ -78,9 +102,14 @@ TEXTS = (
         rb"(?m)^\s*layers?\s*\{\s*(?:\n\s*)?(?:name|type|bottom|top)\s*:",
         "a net of Caffe",
         _CAFFE,
+        _IMPORT,
     ),
     FileKind(
-        (".cfg",), rb"(?m)^\s*\[(?:net|network|convolutional)\]", "a net of Darknet", _DARKNET
+        (".cfg",),
+        rb"(?m)^\s*\[(?:net|network|convolutional)\]",
+        "a net of Darknet",
+        _DARKNET,
+        _IMPORT,
     ),
     FileKind(
         (".yaml", ".yml"),

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 LARGE = 8 << 20  # above the limit `source_bytes`
 STARTS = {
     "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(99), "an HDF5 file", "`--weights`"),
-    "model.tflite": (b"\x1c\0\0\0TFL3" + bytes(99), "a TensorFlow Lite model", "`net Name"),
-    "model.pb": (b"\n\x0b\xff\xfe\0" * 9, "a TensorFlow model", "`net Name"),
+    "model.tflite": (
+        b"\x1c\0\0\0TFL3" + bytes(99),
+        "a TensorFlow Lite model",
+        "`netdsl import model.onnx",
+    ),
+    "model.pb": (b"\n\x0b\xff\xfe\0" * 9, "a TensorFlow model", "tf2onnx"),
+    "model.caffemodel": (b"\n\x0b\xff\xfe\0" * 9, "a Caffe model", "`netdsl import net.prototxt"),
+    "net.weights": (b"\0\0\xff\xfe\0" * 9, "a Darknet model", "net.weights -o net.net`"),
     "text.pdf": (b"%PDF-1.7\n\xff\xfe\0", "a PDF document", "`net Name"),
     "a.tar.gz": (b"\x1f\x8b\x08\0" + bytes(9), "a compressed file", "unpack"),
 }
@@ -43,6 +49,19 @@ def test_first_bytes(name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(start + bytes(padding))
         code, message, help_ = refused(tmp_path / name)
         assert (code, kind in message, advice in help_) == ("wrong-format", True, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.cfg", "[net]\nwidth=8\n"), ("a.prototxt", "layer {\n  name: 'c'\n}\n")]
+)
+def test_nets_of_other_tools(name: str, text: str, tmp_path: Path) -> None:
+    """`import` reads them by their names; in a file of another name, they must be rewritten."""
+    for file, advice in ((name, f"{name} -o file.net`"), ("a.net", "write it as `net Name")):
+        (tmp_path / file).write_text(text)
+        with pytest.raises(NetdslError) as caught:
+            netdsl.load(str(tmp_path / file))
+        assert "wrong-format" == caught.value.code
+        assert advice in (caught.value.help or "")
 
 
 def test_files_of_libraries(tmp_path: Path) -> None:

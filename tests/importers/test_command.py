@@ -71,6 +71,19 @@ def test_wrong_names(arguments: list[str], model: Path, folder: Path) -> None:
     assert before == sorted(folder.iterdir())
 
 
+def test_other_files(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that import does not read has advice about what does."""
+    for file, advice in (
+        ("a.caffemodel", "reads the net that belongs to it"),
+        ("a.pt", "--weights a.pt"),
+        ("a.h5", 'model.export("model.onnx"'),
+        ("a.pb", "tf2onnx"),
+        ("a.bin", "found `a.bin`"),
+    ):
+        assert run(["import", file, "-o", "-"]) == 2
+        assert advice in capsys.readouterr().err
+
+
 def test_a_wrong_rule_is_found(
     model: Path,
     folder: Path,
