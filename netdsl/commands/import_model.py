@@ -11,14 +11,14 @@ from netdsl.commands.destinations import STANDARD_OUTPUT, destination
 from netdsl.commands.output import note, say
 from netdsl.files import check_replaceable, replacing, scratch_folder
 from netdsl.habits.files import binary_kind
-from netdsl.importers.modules import export_module, is_module, meant_module, parsed_call
+from netdsl.importers.torch.process import export_module, is_module, meant_module, parsed_call
 from netdsl.words import counted
 
 if TYPE_CHECKING:
     import argparse
 
     from netdsl.importers.importing import Imported
-    from netdsl.importers.modules import ModuleCall
+    from netdsl.importers.torch.process import ModuleCall
     from netdsl.verify import Report
 
 MODULE = "module"  # in the place of a suffix

@@ -72,7 +72,7 @@ def _compare_model(arguments: argparse.Namespace) -> int:
     """Compare the layers of a model of another tool with what onnxruntime computes."""
     imported = open_model(arguments.file, arguments)
     # PyTorch is slow to import, so errors in the model come first.
-    from netdsl.importers.kept import is_kept
+    from netdsl.importers.rules.kept import is_kept
     from netdsl.verify.imported import prove
 
     report = prove(imported, arguments.seed)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.importers.caffe import read_caffe
-from netdsl.importers.darknet import read_darknet
+from netdsl.importers.caffe.read import read_caffe
+from netdsl.importers.darknet.read import read_darknet
 from netdsl.importers.importing import imported_of
-from netdsl.importers.onnx_reader import OnnxModel
+from netdsl.importers.onnx.reader import OnnxModel
 from netdsl.importers.settings import translated
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from netdsl.importers.importing import Imported
-    from netdsl.importers.modules import ModuleCall
+    from netdsl.importers.torch.process import ModuleCall
 
     Sizes = Mapping[str, tuple[int, ...]]
 

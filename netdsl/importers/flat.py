@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from netdsl.importers.foreign import ForeignNode, Shape, StoredTensor
+    from netdsl.importers.onnx.foreign import ForeignNode, Shape, StoredTensor
 
 
 @dataclass(slots=True, eq=False)

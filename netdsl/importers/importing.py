@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.driver import compile_picked, program_of
 from netdsl.errors import NetdslError
 from netdsl.importers.described import sizes_text
-from netdsl.importers.folded import folded_text
-from netdsl.importers.matching import MismatchError, in_order, matched
-from netdsl.importers.onnx_reader import OnnxModel
-from netdsl.importers.open_sizes import open_sizes
-from netdsl.importers.plain import plain_text
+from netdsl.importers.onnx.open_sizes import open_sizes
+from netdsl.importers.onnx.reader import OnnxModel
 from netdsl.importers.settings import translated
+from netdsl.importers.writing.folded import folded_text
+from netdsl.importers.writing.matching import MismatchError, in_order, matched
+from netdsl.importers.writing.plain import plain_text
 from netdsl.ir.op import COUNTER
 from netdsl.layout.format import format_source
 from netdsl.source import SourceFile, printable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from netdsl.driver import Compiled
     from netdsl.importers.flat import Flat, FlatLayer
-    from netdsl.importers.foreign import Foreign, StoredTensor
+    from netdsl.importers.onnx.foreign import Foreign, StoredTensor
     from netdsl.importers.settings import Translated
     from netdsl.ir.op import Op
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.errors import NetdslError
 from netdsl.importers.described import fixed_help, sizes_text
-from netdsl.importers.onnx_reader import BATCH
-from netdsl.importers.open_sizes import open_sizes, symbols_of
-from netdsl.importers.patterns import recognise
-from netdsl.importers.plain import plain_text
-from netdsl.importers.running import add_types
-from netdsl.importers.translate import translate
+from netdsl.importers.onnx.open_sizes import open_sizes, symbols_of
+from netdsl.importers.onnx.reader import BATCH
+from netdsl.importers.onnx.running import add_types
+from netdsl.importers.patterns.recognise import recognise
+from netdsl.importers.rules.translate import translate
+from netdsl.importers.writing.plain import plain_text
 from netdsl.source import printable
 from netdsl.words import listed
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.importers.flat import Flat
-    from netdsl.importers.foreign import Foreign
-    from netdsl.importers.kept import Kept
-    from netdsl.importers.onnx_reader import OnnxModel
+    from netdsl.importers.onnx.foreign import Foreign
+    from netdsl.importers.onnx.reader import OnnxModel
+    from netdsl.importers.rules.kept import Kept
 
     Sizes = dict[str, int]
 

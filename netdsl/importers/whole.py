@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.importers.importing import Imported, compiled_text, imported_of
-from netdsl.importers.kept import Kept, sample_type
-from netdsl.importers.onnx_reader import OnnxModel
-from netdsl.importers.plain import plain_text
+from netdsl.importers.onnx.reader import OnnxModel
+from netdsl.importers.rules.kept import Kept, sample_type
+from netdsl.importers.rules.translate import identifier
 from netdsl.importers.settings import translated
-from netdsl.importers.translate import identifier
+from netdsl.importers.writing.plain import plain_text
 from netdsl.source import printable
 
 if TYPE_CHECKING:

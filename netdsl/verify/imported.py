@@ -11,9 +11,9 @@ import torch
 
 from netdsl.backends.onnx.elements import ELEMENT
 from netdsl.errors import NetdslError
-from netdsl.importers.foreign import SMALL
-from netdsl.importers.kept import is_kept
-from netdsl.importers.open_sizes import misfit
+from netdsl.importers.onnx.foreign import SMALL
+from netdsl.importers.onnx.open_sizes import misfit
+from netdsl.importers.rules.kept import is_kept
 from netdsl.process.memory import is_out_of_memory
 from netdsl.runtime.quiet import quiet_options
 from netdsl.source import printable

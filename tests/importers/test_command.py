@@ -15,7 +15,7 @@ from netdsl.importers.flat import FlatLayer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from netdsl.importers.foreign import Foreign, ForeignNode
+    from netdsl.importers.onnx.foreign import Foreign, ForeignNode
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_wrong_rule_is_found(
         return [FlatLayer("relu6", node.output, [node.input(0)], node)]
 
     rules = {**_rules(), "Relu": wrong}
-    monkeypatch.setattr("netdsl.importers.translate.RULES", rules)
+    monkeypatch.setattr("netdsl.importers.rules.translate.RULES", rules)
     onnx.save(_scaled(onnx.load(model)), model)
     assert run(["import", str(model), "-o", "again.net"]) == 1
     error = capsys.readouterr().err
@@ -106,7 +106,7 @@ def test_a_wrong_rule_is_found(
 
 
 def _rules() -> dict[str, object]:
-    from netdsl.importers.translate import RULES
+    from netdsl.importers.rules.translate import RULES
 
     return dict(RULES)
 

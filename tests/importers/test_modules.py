@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from netdsl.cli import run
-from netdsl.importers import module_export
-from netdsl.importers.module_code import ModuleError, imported_module
-from netdsl.importers.modules import is_module, parsed_call
+from netdsl.importers.torch import program
+from netdsl.importers.torch.code import ModuleError, imported_module
+from netdsl.importers.torch.process import is_module, parsed_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ def here(code: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.slow
 def test_an_export(here: Path) -> None:
     """The model has the batch norms, and the inputs and weights have their names."""
-    assert "Net" == module_export.run(request("make", (), here / "m.onnx", image=(3, 4, 4)))
+    assert "Net" == program.run(request("make", (), here / "m.onnx", image=(3, 4, 4)))
     graph = onnx.load(here / "m.onnx").graph
     assert ["image"] == [each.name for each in graph.input]
     assert 2 == [node.op_type for node in graph.node].count("BatchNormalization")
@@ -166,7 +166,7 @@ def test_code_that_fails(
 ) -> None:
     """What cannot be exported has a fact with its line, and advice."""
     with pytest.raises(ModuleError) as caught:
-        module_export.run(request(name, args, here / "m.onnx"))
+        program.run(request(name, args, here / "m.onnx"))
     assert fact in str(caught.value)
     assert advice in caught.value.help
 
@@ -234,14 +234,14 @@ def test_paths_of_modules(
 )
 def test_names_of_outputs(result: object, names: list[str]) -> None:
     """Keys and fields are names, if no two are equal; numbers of places are no names."""
-    assert names == module_export.output_names(result)
+    assert names == program.output_names(result)
 
 
 @pytest.mark.slow
 def test_outputs_of_a_dict(here: Path) -> None:
     """The outputs have the keys as names, also where an input has the same name."""
     sizes = {"image": (3, 4, 4), "mask": (3, 4, 4)}
-    assert "Pair" == module_export.run(request("Pair", (), here / "m.onnx", **sizes))
+    assert "Pair" == program.run(request("Pair", (), here / "m.onnx", **sizes))
     names = [each.name for each in onnx.load(here / "m.onnx").graph.output]
     assert ["boxes", "image_0", "output2"] == names
 
@@ -249,7 +249,7 @@ def test_outputs_of_a_dict(here: Path) -> None:
 def test_an_unknown_input(here: Path) -> None:
     """A name that `forward` does not have is refused."""
     with pytest.raises(ModuleError, match="no parameter `imag`") as caught:
-        module_export.run(request("Net", (), here / "m.onnx", imag=(3, 4, 4)))
+        program.run(request("Net", (), here / "m.onnx", imag=(3, 4, 4)))
     assert "did you mean `image`?" == caught.value.help
 
 

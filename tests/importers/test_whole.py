@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from netdsl.cli import run
-from netdsl.importers.kept import is_kept
+from netdsl.importers.rules.kept import is_kept
 from netdsl.importers.whole import whole_model
 from netdsl.runtime.measure import Peak
 from tests.support.onnx_models import model_of, saved
@@ -266,12 +266,12 @@ def test_verify_finds_a_wrong_layer(
 ) -> None:
     """If a layer is not what its node computes, the node is named."""
     from netdsl.importers.flat import FlatLayer
-    from netdsl.importers.translate import RULES
+    from netdsl.importers.rules.translate import RULES
 
     def wrong(each: Any, graph: Any) -> list[FlatLayer]:
         return [FlatLayer("silu", each.output, [each.input(0)], each)]
 
-    monkeypatch.setattr("netdsl.importers.translate.RULES", {**RULES, "Relu": wrong})
+    monkeypatch.setattr("netdsl.importers.rules.translate.RULES", {**RULES, "Relu": wrong})
     assert run(["verify", small, "--input", "3x9x9"]) == 1
     assert "(Relu) of the original and the layer `" in capsys.readouterr().err
 

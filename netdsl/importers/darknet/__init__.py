@@ -1,0 +1,1 @@
+"""Reads nets of Darknet."""

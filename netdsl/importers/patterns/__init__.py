@@ -1,0 +1,1 @@
+"""Recognises layers in several operators: what exporters decompose becomes one node again."""

@@ -1,0 +1,1 @@
+"""Runs modules of PyTorch in a process of their own, which exports them to ONNX."""

@@ -1,0 +1,1 @@
+"""Writes layers as a text: its structure, its blocks and loops, its names."""
