@@ -274,8 +274,10 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         except Overrun:
             raise
         except NetdslError as error:
-            errors += error.diagnostics
-            value = UNKNOWN
+            value = argument.value.span.text  # of a name that the layer does not have
+            if argument.name is None or _declared(argument, cls, 0) is not None:
+                errors += error.diagnostics
+                value = UNKNOWN
         if isinstance(value, tuple):
             meter.charge(len(value) // ELEMENTS, argument.span)
         if argument.name is not None:

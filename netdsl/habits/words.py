@@ -57,6 +57,15 @@ PACKAGES = frozenset(
     "torch tensorflow keras numpy torchvision jax flax mxnet paddle netdsl nn math os sys".split()
 )
 
+# How other tools call the random numbers that weights begin with.
+INITS = {
+    "kaiming": "he_normal", "kaiming_normal": "he_normal", "kaiming_uniform": "he_uniform",
+    "he": "he_normal", "msra": "he_normal", "MSRAFiller": "he_normal",
+    "xavier": "xavier_uniform", "glorot": "xavier_uniform", "glorot_uniform": "xavier_uniform",
+    "glorot_normal": "xavier_normal", "random_normal": "normal", "gaussian": "normal",
+    "zero": "zeros", "one": "ones",
+}  # fmt: skip
+
 # Names for the sizes of the value at hand.
 IN = {
     "in_channels": "in.channels", "channels": "in.channels", "in_features": "in.size",
