@@ -99,7 +99,7 @@ def in_default(
         if diagnostic.code == "unknown-name" and diagnostic.help is None:
             known = "the parameters before it, and the `let`s of the file"
             diagnostic.help = f"the default of `{parameter.name}` can use {known}"
-            _of_another_language(diagnostic)
+        _of_another_language(diagnostic)
     default = parameter.default.span
     used = [given[name].span for name in re.findall(r"[^\W\d]\w*", default.text) if name in given]
     if len(used) != 1 or used[0].file is default.file:

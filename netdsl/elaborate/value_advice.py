@@ -11,7 +11,7 @@ from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.shares import for_share
 from netdsl.errors import NetdslError
-from netdsl.habits.words import INITS
+from netdsl.habits.words import FAMILIES_OF_INITS, INITS
 from netdsl.ir.types import Sym, shape_text
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes, widths
 from netdsl.ops.base import SYNONYMS
@@ -114,7 +114,10 @@ def padding_mode(
 
 def initial_weights(word: str, expr: ast.Expr) -> Repair | None:
     """Advice for `init = kaiming`, the name of another tool."""
-    ours = INITS.get(word.rstrip("_"))
+    word = word.rstrip("_")
+    ours = INITS.get(word)
+    if word in FAMILIES_OF_INITS:
+        return Repair("it is called `{}` or `{}` here".format(*FAMILIES_OF_INITS[word]))
     if ours is None:
         return None
     return Repair(f"it is called `{ours}` here", (Edit(expr.span, ours),))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from netdsl.errors import Correction
     from netdsl.ir.op import Arg, Op
 
-OF_VECTORS = ("dim", "d_model", "hidden", "hidden_size", "features", "units", "key_dim", "head_dim")
+OF_VECTORS = ("dim", "d_model", "hidden", "hidden_size", "features", "units")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 OF_BIAS = ("bias", *(name for name, ours in RENAMED.items() if "bias" in ours))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest
@@ -106,7 +107,8 @@ def _group(diagnostic: Diagnostic, call: ast.Call) -> None:
     """Advice for `encoder { ... }`, a group of layers with a name."""
     diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     body = call.span.text.partition("{")[2]
-    if call.arguments or call.label is not None or re.match(r"\s*\|", body):
+    is_word = iskeyword(call.name) or call.name in ("catch", "finally", "switch", "case", "then")
+    if is_word or call.arguments or call.label is not None or re.match(r"\s*\|", body):
         return
     diagnostic.help = f"a group of layers gets its name with a colon: `{call.name}: {{ ... }}`"
     end = Span(call.span.file, call.name_span.end, call.name_span.end)
@@ -173,7 +175,7 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
     if ours == "residual" and call.body is None:
         diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
         return
-    if ours == "residual":
+    if ours == "residual" and call.arguments:
         diagnostic.help += ", and adds its own input: write `residual { ... }`"
         return
     if ours == "permute":

@@ -18,10 +18,10 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.elaborate.slips.joins import CURRENT, sum_in
 from netdsl.elaborate.suggested_calls import for_value
-from netdsl.elaborate.value_advice import padding_mode
+from netdsl.elaborate.value_advice import initial_weights, padding_mode
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
-from netdsl.habits.words import IN, INITS, NOTHING, PACKAGES, TYPES, VALUES
+from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -113,11 +113,10 @@ def advise_name(
         set_fix(diagnostic, span, "same")
     elif (
         argument is not None
-        and argument.name in ("init", "kernel_initializer")
-        and (ours := INITS.get(name.rstrip("_")))
+        and argument.name == "init"
+        and (repair := initial_weights(name, argument.value))
     ):
-        diagnostic.help = f"it is called `{ours}` here"
-        set_fix(diagnostic, span, ours)
+        diagnostic.help, diagnostic.fix = repair
     elif (sum_ := sum_in(call, span, labels)) is not None:
         diagnostic.help = f"values are joined by layers: write `{sum_}`"
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
