@@ -23,7 +23,7 @@ from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import NetdslError, OpError
-from netdsl.habits.arguments import ELSEWHERE, QUERIES, REMOVED, RENAMED, SEQUENCES
+from netdsl.habits.arguments import ELSEWHERE, FROM_INPUT, QUERIES, REMOVED, RENAMED, SEQUENCES
 from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ir.graph import Value
 from netdsl.ops.args import integers, sizes
