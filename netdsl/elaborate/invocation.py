@@ -86,13 +86,19 @@ def given(call: ast.Call, arguments: tuple[ast.Argument, ...]) -> ast.Call:
 def refuse_arguments_and_body(call: ast.Call) -> None:
     """Raise `NetdslError` if a word that takes neither is followed by arguments or braces."""
     if call.arguments:
-        raise NetdslError(
+        error = NetdslError(
             "too-many-arguments",
             f"`{call.name}` takes no arguments",
             call.span,
             help=f"write `{call.name}`",
             fix=_without_arguments(call),
         )
+        layers = [a for a in call.arguments if isinstance(a.value, ast.Function | ast.Name)]
+        if call.name == "frozen" and len(layers) == len(call.arguments) == 1:
+            written = f"{layers[0].span.text} -> frozen"
+            error.diagnostic.help = f"it follows what it freezes: write `{written}`"
+            error.diagnostic.fix = (Edit(call.span, written),)
+        raise error
     refuse_body(call)
 
 

@@ -202,11 +202,12 @@ def _first_as_input(call: ast.Call) -> str | None:
     given = [a for a in call.arguments if isinstance(a.value, ast.Reference)]
     references = [a.span.text for a in given]
     is_input = call.name == "attention" or len(set(references)) == len(references)
-    if len(references) < 2 or not is_input or call.label is not None or call.body is not None:
+    if len(references) < 2 or not is_input or call.body is not None:
         return None
     texts = [a.span.text for a in call.arguments if a is not given[0]]
     if len(set(references)) == 1 and call.name == "attention":
         kept = dict.fromkeys(texts)
         return f"the queries are the current value: write `{call.name}({', '.join(kept)})`"
-    written = f"{references[0]} -> {call.name}({', '.join(texts)})"
+    label = f"{call.label.span.text}: " if call.label is not None else ""
+    written = f"{references[0]} -> {label}{call.name}({', '.join(texts)})"
     return f"the first input is the current value: write `{written}`"

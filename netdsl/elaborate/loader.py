@@ -341,8 +341,8 @@ def resolve(
     advice = did_you_mean(name, names)
     if nearest(name, names) is None and (net := library.net_of_library(name)) is not None:
         advice = (
-            f"`{net[1]}` is a whole net of the library, `netdsl check {net[0]}:{net[1]}`; only"
-            " layers and blocks can be called"
+            f"`{net[1]}` is a net of the library: write `import {net[0]}` above the nets of this"
+            f" file, and then `{net[1]}` like a layer"
         )
     message = f"there is no layer or block `{name}`"
     if definition is not None:

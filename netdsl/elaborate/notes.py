@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Annotation
+from netdsl.diagnostics import Annotation, Edit
+from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -13,6 +14,7 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.errors import NetdslError
     from netdsl.ir.graph import Site, Value
 
@@ -97,6 +99,7 @@ def in_default(
         if diagnostic.code == "unknown-name" and diagnostic.help is None:
             known = "the parameters before it, and the `let`s of the file"
             diagnostic.help = f"the default of `{parameter.name}` can use {known}"
+        _of_another_language(diagnostic)
     default = parameter.default.span
     used = [given[name].span for name in re.findall(r"[^\W\d]\w*", default.text) if name in given]
     if len(used) != 1 or used[0].file is default.file:
@@ -105,6 +108,16 @@ def in_default(
     for diagnostic in fault.diagnostics:
         diagnostic.span, diagnostic.notes, diagnostic.fix = used[0], (note,), ()
         diagnostic.help = f"it is declared as `{signature}`"
+
+
+def _of_another_language(diagnostic: Diagnostic) -> None:
+    """Advice for a default such as `True` or `None`."""
+    span = diagnostic.span
+    if span is not None and span.text in VALUES:
+        diagnostic.help = f"it is written `{VALUES[span.text]}`"
+        diagnostic.fix = (Edit(span, VALUES[span.text]),)
+    elif span is not None and span.text in NOTHING:
+        diagnostic.help = "give a value such as 0 or `false`, or leave the default out"
 
 
 def joined(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Value
     from netdsl.ir.op import Op
     from netdsl.ir.types import TensorType
+    from netdsl.syntax import ast
 
 SEQUENCE = 2  # axes of T x D, and of C x L
 HEADS = 3  # axes of heads x T x D
@@ -36,7 +37,11 @@ def for_one_input(
     error: OpError, invocation: Invocation, op: Op, x: Value, net: NetBuilder
 ) -> Repair | None:
     """Advice for a layer with one input, from the layer before it."""
-    repair = moved_axes(error, invocation, op, x, net) or swapped_embedding(error, op, x)
+    repair = (
+        flattened_map(error, invocation.call, op, x)
+        or moved_axes(error, invocation, op, x, net)
+        or swapped_embedding(error, op, x)
+    )
     channels = other_channels(op, x) if error.code == "shape-mismatch" else None
     if channels is not None:
         return Repair(channels)
@@ -71,6 +76,22 @@ def moved_axes(
         return Repair(f"{fact}: write `permute([2, 1])` {both}")
     help_ = f"{fact}: write `permute([2, 1]) -> {written}`"
     return Repair(help_, (inserted(begin, "permute([2, 1]) -> "),))
+
+
+def flattened_map(error: OpError, call: ast.Call, op: Op, x: Value) -> Repair | None:
+    """Advice for `flatten -> permute([2, 1])` of a map: `tokens`."""
+    node = x.producer
+    if error.code != "bad-axis" or op.kind != "permute" or node is None:
+        return None
+    if node.op.kind != "flatten" or len(node.types[0].shape) < HEADS:
+        return None
+    help_ = (
+        "`flatten` makes one axis of all: for the sequence of the positions of a map, write"
+        " `tokens` in place of both"
+    )
+    place = Span(call.span.file, node.span.start, call.span.end)
+    is_next = re.fullmatch(r"flatten\s*->\s*permute\([^()]*\)", place.text)
+    return Repair(help_, (Edit(place, "tokens"),) if is_next else ())
 
 
 def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:

@@ -11,6 +11,7 @@ from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.shares import for_share
 from netdsl.errors import NetdslError
+from netdsl.habits.words import FAMILIES_OF_INITS, INITS
 from netdsl.ir.types import Sym, shape_text
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes, widths
 from netdsl.ops.base import SYNONYMS
@@ -47,6 +48,8 @@ def for_value(
         return _shared_out(expr)
     if isinstance(value, str) and declared.name == "pad":
         return padding_mode(call, cls, argument, value)
+    if isinstance(value, str) and declared.name == "init":
+        return initial_weights(value, expr)
     if isinstance(value, Sym) and cls.kind == "embedding":
         written = call.span.text.replace(expr.span.text, "1024", 1)
         return Repair(f"a table has a fixed number of rows: write the most, as in `{written}`")
@@ -107,6 +110,17 @@ def padding_mode(
     text = f"pad = {amount}, pad_mode = {mode}"
     fix = (Edit(argument.span, text),) if "pad_mode" not in call.span.text else ()
     return Repair(f"`pad` is how much, and `pad_mode` is how: write `{text}`", fix)
+
+
+def initial_weights(word: str, expr: ast.Expr) -> Repair | None:
+    """Advice for `init = kaiming`, the name of another tool."""
+    word = word.rstrip("_")
+    ours = INITS.get(word)
+    if word in FAMILIES_OF_INITS:
+        return Repair("it is called `{}` or `{}` here".format(*FAMILIES_OF_INITS[word]))
+    if ours is None:
+        return None
+    return Repair(f"it is called `{ours}` here", (Edit(expr.span, ours),))
 
 
 def _window(call: ast.Call) -> ast.Expr | None:

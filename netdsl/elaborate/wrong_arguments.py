@@ -18,14 +18,14 @@ from netdsl.elaborate.corrections import (
     without_arguments,
 )
 from netdsl.elaborate.evaluate import UNKNOWN
+from netdsl.elaborate.inner_layers import INNER_LAYERS, following
 from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import NetdslError, OpError
-from netdsl.habits.arguments import ELSEWHERE, QUERIES, REMOVED, RENAMED, SEQUENCES
+from netdsl.habits.arguments import ELSEWHERE, FROM_INPUT, QUERIES, REMOVED, RENAMED, SEQUENCES
 from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ir.graph import Value
-from netdsl.ops import LAYERS
 from netdsl.ops.args import integers, sizes
 from netdsl.ops.base import check
 from netdsl.syntax import ast
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from netdsl.errors import Correction
     from netdsl.ir.op import Arg, Op
 
-NO_ACTIVATION = ("linear", "none", "identity")
+OF_VECTORS = ("dim", "d_model", "hidden", "hidden_size", "features", "units")
 FEWEST_UNITS = 2  # 0 and 1 at the place of a truth value are meant as one
 OF_BIAS = ("bias", *(name for name, ours in RENAMED.items() if "bias" in ours))
 
@@ -174,8 +174,11 @@ class WrongArguments:
             self._unknown(number, name, REMOVED[name], _Correction(None))
         elif name == "name":
             self._unknown(number, name, ELSEWHERE[name], self._label(argument.value))
-        elif name == "activation":
-            self._unknown(number, name, ELSEWHERE[name], _activation(argument.value))
+        elif name in INNER_LAYERS:
+            layer, is_certain, help_ = following(name, value, argument.value)
+            self._unknown(number, name, help_, _Correction(None, layer) if is_certain else None)
+        elif self.cls.kind == "attention" and name in OF_VECTORS:
+            self._unknown(number, name, FROM_INPUT, _Correction(None))
         else:
             self._misspelt(number, argument, name, value)
 
@@ -375,19 +378,3 @@ class WrongArguments:
 def _place(diagnostic: Diagnostic) -> int:
     """Where a diagnostic is in its text."""
     return 0 if diagnostic.span is None else diagnostic.span.start
-
-
-def _activation(value: ast.Expr) -> _Correction | None:
-    """The correction of `activation = relu`: a layer after this one."""
-    word = ""
-    if isinstance(value, ast.Name):
-        word = value.id
-    elif isinstance(value, ast.Literal):
-        word = str(value.value)
-    word = word.lower()
-    if word in NO_ACTIVATION:
-        return _Correction(None)
-    kind = LAYERS.get(word)
-    if kind is not None and kind.family == "activation":
-        return _Correction(None, word)
-    return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Habit
 from netdsl.habits.brackets import closing
 from netdsl.library import net_of_library
+from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -24,6 +25,11 @@ def without_module(matched: Matched) -> Fix:
     if net_of_library(matched.group("name")) == (matched.group("module"), matched.group("name")):
         return [(0, 0, f"import {matched.group('module')}\n\n"), (*matched.place("fix"), "")]
     return None
+
+
+def without_package(matched: Matched) -> Fix:
+    """`relu` for `torch.relu`."""
+    return "" if matched.group("name") in LAYERS else None
 
 
 def frozen_braces(matched: Matched) -> Fix:
@@ -52,6 +58,15 @@ def arguments_of_member(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
+        r"(?:^|->|[:|={(,])\s*(?P<fix>(?P<module>torch|tf|keras|nn|F|np|numpy|jax)\s*(?P<at>\.)\s*)"
+        r"(?P<name>[A-Za-z_]\w*)\s*(?:->|$)",
+        "torch‹.›relu",
+        "leave out what is before the name: layers need no import",
+        "found `.` after a name",
+        without_package,
+        where="body",
+    ),
+    Habit(
         r"(?:^|->|[:|={(,])\s*(?P<fix>(?P<module>[A-Za-z_]\w*)\s*(?P<at>\.)\s*)"
         r"(?P<name>[A-Za-z_]\w*)",
         "a: lenet5‹.›LeNet5",
@@ -66,6 +81,15 @@ HABITS = (
         "`frozen` follows the layers that it freezes",
         frozen_braces,
         where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>net\s+(?P<b>\w+)\s*\(\s*(?P<a>[A-Z]\w*)\s*\)\s*\{\s*"
+        r"(?P<given>\w+\s*(?P<at>=)[^{}=]*?)\s*\})\s*$",
+        "net B(A) { n ‹=› 3 }",
+        "a net with the arguments of another one is `net $b = $a($given)`",
+        "found `=`, but a net has its layers in braces",
+        "net $b = $a($given)",
+        where="top",
     ),
     Habit(
         r"^\s*net\s+\w+\s*=\s*(?P<name>[A-Za-z_]\w*)(?P<gap>\s*)(?P<at>\{).*",

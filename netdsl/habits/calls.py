@@ -199,12 +199,25 @@ def _layer(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:
     row = find(path)
     if row is None:
         return _own(path, arguments, node)
-    for signature in _signatures(row, path, len(arguments)):
+    signatures = _signatures(row, path, len(arguments))
+    if row.ours == "attention" and _is_falling(arguments):
+        signatures.reverse()  # PyTorch has the width of the vectors before the number of heads
+    for signature in signatures:
         with suppress(Unclear):
             return _bound(row, signature.split(), arguments, node.keywords)
     if arguments or node.keywords:
         raise Unclear
     return row.ours.split(" -> ")
+
+
+def _is_falling(arguments: list[ast.expr]) -> bool:
+    """Whether the first two arguments are numbers, the larger one first."""
+    first, second, *_ = [
+        *(a.value if isinstance(a, ast.Constant) else None for a in arguments),
+        None,
+        None,
+    ]
+    return isinstance(first, int) and isinstance(second, int) and first > second
 
 
 def _own(path: str, arguments: list[ast.expr], node: ast.Call) -> list[str]:

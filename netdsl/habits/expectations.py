@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
+from netdsl.habits.base import Guess, Habit
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -121,6 +121,17 @@ def rounded(matched: Matched) -> Fix:
     return f"round({figure} / 1e{matched.group('power')}{places}) == {matched.group('n')}"
 
 
+def in_units(matched: Matched) -> Fix:
+    """All digits of a number with a unit such as `Mparams`."""
+    power = 3 * (" kMGT".index(matched.group("unit").replace("K", "k") or " "))
+    return f"{round(float(matched.group('n').replace('_', '')) * 10**power):_}"
+
+
+def in_operations(matched: Matched) -> Fix:
+    """`2 * macs < 2_000_000_000` for `macs < 2 GFLOPs`, which may be meant as MACs."""
+    return Guess(f"2 * {matched.group('figure')} {matched.group('sign')} {in_units(matched)}")
+
+
 def in_bytes(matched: Matched) -> Fix:
     """A number of bytes without its unit."""
     factor = 1000 ** ("KMG".index(matched.group("unit")[0].upper()) + 1)
@@ -178,7 +189,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"\bexpect\s+(?P<fix>{_FIGURE}\s*(?:==?|~=?|≈)?\s*(?P<n>\d[\d_]*)\s*"
+        rf"\bexpect\s+(?:.*\band\s+)?(?P<fix>{_FIGURE}\s*(?:==?|~=?|≈)?\s*(?P<n>\d[\d_]*)\s*"
         r"(?P<at>±|\+/-)\s*(?P<d>\d[\d_]*)(?P<percent>\s*%)?)",
         "expect params == 224 ‹±› 1",
         "write two bounds: `$fix`",
@@ -242,6 +253,23 @@ HABITS = (
         "write the letter `x` between sizes: `$fix`",
         "found `,` between sizes",
         joined,
+    ),
+    Habit(
+        r"\bexpect\s+(?P<figure>macs)\s*(?P<sign>[<>=!]=?)\s*(?P<n>\d[\d_.]*)\s*"
+        r"(?P<at>(?P<unit>[kKMGT]?)(?i:flops?|ops))\b",
+        "expect macs < 2 ‹GFLOPs›",
+        "write all digits, and no unit: `$fix` if a FLOP is a sum or a product, of which a"
+        " multiply-accumulate has two",
+        "numbers have no unit such as `$at`",
+        in_operations,
+    ),
+    Habit(
+        r"\bexpect\b.*?(?P<fix>(?P<n>\d[\d_.]*)\s*(?P<at>(?P<unit>[kKMGT])"
+        r"(?i:macs?|madds?|params?|parameters|weights|flops?|ops)))\b",
+        "expect params < 2 ‹Mparams›",
+        "write all digits, and no unit: `$fix`",
+        "numbers have no unit such as `$at`",
+        in_units,
     ),
     Habit(
         r"\bexpect\b.*?(?P<fix>(?P<at>(?P<n>\d[\d_.]*)\s*(?P<unit>[kKMG]i?B)))\b",

@@ -17,9 +17,13 @@ _TENSORS = "weights belong to a net: `netdsl run file.net --weights FILE`, like 
 _PICTURE = "`netdsl run` reads pictures, after the model: `netdsl run model.onnx FILE`"
 _ARRAY = "`netdsl run` reads arrays, after the model: `netdsl run model.onnx FILE`"
 _IN_NET = "write it as `net Name { input image: 3x224x224 ... }` with layers such as "
-_PYTHON = _IN_NET + "`conv1: conv(32, 3) -> relu`"
-_CAFFE = _IN_NET + "`conv1: conv(20, 5)`"
-_DARKNET = _IN_NET + "`conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)`"
+_NOTEBOOK = _IN_NET + "`conv1: conv(32, 3) -> relu`"
+_PYTHON = (
+    'a PyTorch module in a .py file becomes a text by `netdsl import "file:Class()" --input 3x32x32'
+    " -o net.net`; otherwise " + _NOTEBOOK
+)
+_CAFFE = "`netdsl import net.prototxt -o net.net` writes it as a text"
+_DARKNET = "`netdsl import net.cfg -o net.net` writes it as a text"
 _YOLO = _IN_NET + "`conv(64, 3, stride = 2, pad = 1)`"
 _OTHER = "write the net as text: `net Name { input image: 3x224x224 ... }`"
 _KERAS = (
@@ -90,7 +94,7 @@ BINARY = (
 
 # Texts, by their suffix or by a line of another language that occurs in no net.
 TEXTS = (
-    FileKind((".ipynb",), rb'\s*\{\s*"(?:cells|nbformat|metadata)"', "a notebook", _PYTHON),
+    FileKind((".ipynb",), rb'\s*\{\s*"(?:cells|nbformat|metadata)"', "a notebook", _NOTEBOOK),
     FileKind(
         (".py", ".pyi"),
         rb"(?m)^(?:(?:import|from) (?:torch|tensorflow|keras)|class \w+\(.*\):)",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = r"@(?:[A-Za-z_][\w.]*)?"
 _NUMBER = r"\d+(?:\.\d+)?"
+_RANDOM = re.compile(r"\b(?:torch\s*\.\s*)?(?:randn|rand|random|normal)(?:_like)?\([^()]*\)")
 _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
 
 
@@ -35,6 +36,21 @@ def whole_formula(matched: Matched) -> Fix:
         and all(name in LAYERS and LAYERS[name].is_function for name in called)
     )
     return f"({formula})" if is_plain else None
+
+
+def with_noise(matched: Matched) -> Fix:
+    """The formula in parentheses, with random numbers as an input."""
+    formula = _RANDOM.sub("@noise", matched.group("fix").strip())
+    return Guess(f"({formula})")
+
+
+def product(matched: Matched) -> Fix:
+    """`matmul(@a, @b)`, or with `transpose = true` for `@a @ @b.T`."""
+    a, b = matched.group("a"), matched.group("b")
+    for transposed in (".T", ".mT", ".t"):
+        if b.endswith(transposed):
+            return f"matmul({a}, {b.removesuffix(transposed)}, transpose = true)"
+    return f"matmul({a}, {b})"
 
 
 def element_first(matched: Matched) -> Fix:
@@ -86,6 +102,23 @@ HABITS = (
         where="body",
     ),
     Habit(
+        rf"(?:->\s*|^\s*|:\s+)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        r"(?P<at>\*\*|[-+*/])(?!>)(?=[^{}|]*\b(?:randn|rand|random|normal)(?:_like)?\()"
+        r"(?:(?!->)[^{}|])*)$",
+        "y: @image ‹+› exp(@image) * randn(8)",
+        "random numbers are an input: declare `input noise: 20`, and write `$fix`",
+        "found `$at` after a value",
+        with_noise,
+        where="body",
+    ),
+    Habit(
+        r"(?P<a>\w+\([^()]*(?:\([^()]*\)[^()]*)*\))\s*(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)",
+        "(exp(@image) ‹@› @image)",
+        "give the value before it a label in a line above, and write `matmul(@label, $b)`",
+        "found `@` between values",
+        where="body",
+    ),
+    Habit(
         r"(?:^|->|\{|:)\s*(?P<fix>(?P<at>@)\s*(?:->\s*|(?=$|\})))",
         "‹@› -> relu",
         "leave it out: a layer takes the current value, which is `@` in formulas",
@@ -104,9 +137,9 @@ HABITS = (
         Habit(
             pattern,
             example,
-            "write the product of matrices as `matmul($a, $b)`",
+            "write the product of matrices as `$fix`",
             "found `@` between values",
-            "matmul($a, $b)",
+            product,
             where="body",
         )
         for pattern, example in (

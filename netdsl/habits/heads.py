@@ -56,7 +56,26 @@ def declared(matched: Matched) -> Fix:
     return [(*m.span(), written) for m in whole.finditer(matched.text)]
 
 
+def listed_sizes(matched: Matched) -> Fix:
+    """`[3, size, size]` for `3 x size x size`, if the text has these names above."""
+    sizes = re.split(r"\s+[x×*]\s+|\s*[×*,]\s*", matched.group("fix"))
+    names = [size for size in sizes if not size.isdigit()]
+    above = matched.text[: matched.start]
+    if not names or not all(re.search(rf"[(,\s]{name}\s*[=,)]", above) for name in names):
+        return None
+    return f"[{', '.join(sizes)}]"
+
+
 HABITS = (
+    Habit(
+        r"^\s*input\s+(?P<name>[A-Za-z_]\w*)\s*:\s*"
+        r"(?P<fix>(?P<at>(?:[a-z]\w*|\d+)(?:\s+[x×*]\s+|\s*[×*,]\s*)(?:\w+(?:\s+[x×*]\s+|\s*[×*,]\s*))*\w+))\s*$",
+        "let size = 8\n    input b: ‹3 x size x size›",
+        "sizes with names are a list: write `$fix`",
+        "sizes contain no blanks",
+        listed_sizes,
+        where="body",
+    ),
     Habit(
         r"(?<![\w.-])(?P<fix>(?P<at>(?P<name>[A-Za-z_]\w*(?:[-.]\w+)+)))(?![\w.-])",
         "block ‹my-unit›() { relu }\nnet N { input x: 3\n    my-unit\n}",

@@ -52,7 +52,31 @@ def computed_label(matched: Matched) -> Fix:
     return f"{name}{{{number}}}" if re.search(r"[A-Za-z_]", number) else f"{name}{number}"
 
 
+def without_method(matched: Matched) -> Fix:
+    """A list as the method `reverse` or `sort` leaves it, or a comprehension for a name."""
+    written, method = matched.group("list"), matched.group("method")
+    if written.startswith("[") and method in ("reverse", "reversed", "sort", "sorted"):
+        items = parts(written[1:-1])
+        if method.startswith("sort"):
+            if not all(re.fullmatch(r"\d+", item) for item in items):
+                return None
+            return f"[{', '.join(sorted(items, key=int))}]"
+        return f"[{', '.join(reversed(items))}]"
+    if method in ("reverse", "reversed") and not written.startswith("["):
+        return f"[{written}[-1 - i] for i in range(len({written}))]"
+    return None
+
+
 HABITS = (
+    Habit(
+        r"(?P<fix>(?P<list>\[[^\[\]{}]*\]|\b[a-z_]\w*)\.(?P<method>reversed?|sort|sorted|copy"
+        r"|pop|index|count)\s*(?P<at>\()[^()]*\))",
+        "for w in [3, 4].reverse‹(›) { relu }",
+        "write `$fix`",
+        "a list has no methods",
+        without_method,
+        "write all elements of the list: it does not change",
+    ),
     Habit(
         r"(?:^|->|[{|])\s*(?P<fix>(?P<name>[A-Za-z_]\w*)(?P<at>[\[(<])(?P<number>[\w\s+*-]*)[\])>])"
         r"(?=\s*:\s*[A-Za-z{@])",

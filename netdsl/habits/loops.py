@@ -114,6 +114,13 @@ def first_value(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
+        r"->\s*(?P<fix>(?P<layer>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at>\b[xX]\b|[×*])\s*(?P<n>\d+))\s*$",
+        "tanh -> relu ‹x› 3",
+        "write `repeat $n { $layer }` on a line of its own",
+        "found `$at` after a layer",
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<next>(?:next|let)\s+\w+\s*=\s*)?(?P<fix>(?P<name>[A-Za-z_]\w*)"
         r"(?P<at>\.(?P<method>append|extend))\s*\((?P<value>.*)\))\s*$",
         "repeat 2 with maps = [] {\n    relu\n    maps‹.append›(@)\n}",

@@ -14,6 +14,7 @@ from netdsl.ops import LAYERS
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
+_LIST = re.compile(r"-?\d[\d.]*(?:\s*,\s*-?\d[\d.]*)+,?")
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[\d\s,._-]*\]")
 
 
@@ -27,6 +28,8 @@ def assignment(matched: Matched) -> Fix:
     name, value = matched.group("name"), matched.group("value").strip().rstrip(",;")
     if _NUMBER.fullmatch(value):
         return f"let {name} = {value}"
+    if _LIST.fullmatch(value):
+        return f"let {name} = [{value.rstrip(', ')}]"
     if re.fullmatch(r"@?[A-Za-z_]\w*", value) and value not in LAYERS:
         return _named_value(matched, name, value)
     chain = chain_of(value)
@@ -65,10 +68,10 @@ def named_end(name: str, chain: str) -> str | None:
 
 
 def is_layer(matched: Matched, name: str) -> bool:
-    """Whether a name is a layer of the language, or a block of the library or of the text."""
+    """Whether a name is a layer, a block of the library, or a block or net of the text."""
     if name in {*LAYERS, "residual", "identity"} or block_file(name) is not None:
         return True
-    return bool(re.search(rf"^\s*block\s+{re.escape(name)}\b", matched.text, re.MULTILINE))
+    return bool(re.search(rf"^\s*(?:block|net)\s+{re.escape(name)}\b", matched.text, re.MULTILINE))
 
 
 def listed(text: str) -> str | None:

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Change, Habit, Matched
+from netdsl.habits.base import Change, Guess, Habit, Matched
+from netdsl.habits.sizes import meant_sizes
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix
@@ -49,6 +50,19 @@ def _sizes(matched: Matched) -> Fix:
     return "x".join(parts)
 
 
+def _without_batch(matched: Matched) -> Fix:
+    """`32x32x3` for `None x 32 x 32 x 3`."""
+    return meant_sizes(matched.group("sizes").replace("×", "x"))
+
+
+def _channels_first(matched: Matched) -> Fix:
+    """`3x32x32` for `None x 32 x 32 x 3`, as Keras has it; None for other sizes."""
+    sizes = (meant_sizes(matched.group("sizes").replace("×", "x")) or "").split("x")
+    if len(sizes) != 3 or sizes[0] != sizes[1] or sizes[2] not in ("1", "3", "4"):
+        return None
+    return Guess(f"{sizes[2]}x{sizes[0]}x{sizes[1]}")
+
+
 def _comment(matched: Matched) -> Fix:
     """`#` before every line of a comment between `/*` and `*/`."""
     start = matched.place("at")[0]
@@ -65,7 +79,7 @@ def _comment(matched: Matched) -> Fix:
 def _docstring(matched: Matched) -> Fix:
     """`#` before every line of a text between two triple quotes."""
     start, stop = matched.place("fix")
-    end = matched.text.find('"""', stop)
+    end = matched.text.find(matched.text[stop - 3 : stop], stop)
     before = matched.text[matched.start : start]
     if end < 0 or before.strip():
         return None
@@ -122,6 +136,24 @@ HABITS = (
         "layers are chained with another arrow here",
         "->",
     ),
+    *(
+        Habit(
+            rf"(?P<sizes>(?i:\bnone|\bbatch(?:_?size)?)\s*[{_TIMES}xX*]\s+\w+(?:\s*[{_TIMES}xX*]\s+\w+)*)",
+            example,
+            advice,
+            "sizes have no batch and no blanks",
+            fix,
+            where="body",
+        )
+        for example, advice, fix in (
+            (
+                "input b: ‹None x 32 x 32 x 3›",
+                "leave the batch out, and write the channels first: `$fix`",
+                _channels_first,
+            ),
+            ("input b: ‹None x 3 x 32 x 32›", "leave the batch out: `$fix`", _without_batch),
+        )
+    ),
     Habit(
         rf"(?P<sizes>\b[\dA-Z]\w*(?:\s*[{_TIMES}]\s*\w+)+)",
         "conv(8, ‹7×7›)",
@@ -149,9 +181,50 @@ HABITS = (
         rf"[{_DASHES}]", "conv(8, 7 ‹–› 4)", "write a plain minus sign, `-`", "found a dash", "-"
     ),
     Habit(
+        r"(?P<fix>(?P<at>'''(?P<text>[^']*)'''))\s*$",
+        "‹'''A net.'''›",
+        "write a comment after `#`: `# $text`",
+        "found a string where a statement is expected",
+        "# $text",
+    ),
+    Habit(
+        r"'''",
+        "‹'''›A net.",
+        "begin every line of a comment with `#`",
+        "`'''` begins no text here",
+        _docstring,
+        "begin every line of a comment with `#`",
+    ),
+    Habit(
+        r"(?P<fix>,\s*(?:pad|padding)\s*=\s*(?P<at>['‘’`]valid['‘’`]))",
+        "conv(8, 3, pad = ‹'valid'›)",
+        "leave the argument out: without `pad`, nothing is added",
+        "found a word in single quotes",
+        "",
+        where="body",
+    ),
+    Habit(
+        r"(?:[(,]|(?<![=!<>])(?<!name)(?<!name )=)\s*"
+        r"(?P<fix>(?P<at>['‘’`](?P<text>[a-z]\w*)['‘’`]))(?=\s*[,)])",
+        "gelu(‹'tanh'›)",
+        "write words without quotes: `$text`",
+        "found a word in single quotes",
+        "$text",
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?:net|block)\b[^{]*=\s*"
+        r"(?P<fix>(?P<at>['‘’`](?P<text>[a-z]\w*)['‘’`]))(?=\s*[,)])",
+        "net N(act = ‹'relu'›) { input x: 3 }",
+        "write words without quotes: `$text`",
+        "found a word in single quotes",
+        "$text",
+        where="top",
+    ),
+    Habit(
         r"(?P<fix>(?:(?P<kind>[fFrRbB])(?=['\"]))?['‘’“”«»„`]"
         r"(?P<text>[^'\"‘’“”«»„`\n]*)['‘’“”«»`])",
-        "gelu(‹'tanh'›)",
+        "param(3, name = ‹'tanh'›)",
         'write strings in double quotes: `"$text"`',
         "strings have plain double quotes",
         '"$text"',

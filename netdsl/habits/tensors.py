@@ -135,6 +135,14 @@ def step_of_path(matched: Matched) -> Fix:
     return f"{matched.group('x')}.{inside if inside.isdigit() else f'{{{inside}}}'}"
 
 
+def position_in_group(matched: Matched) -> Fix:
+    """`@group.0` for `@group[0]`, if that is the label of a group."""
+    name = matched.group("x").removeprefix("@")
+    if not re.search(rf"\b{re.escape(name)}:\s*\{{", matched.text[: matched.start]):
+        return None
+    return f"@{name}.{matched.group('inside')}"
+
+
 def listed_tensors(matched: Matched) -> Fix:
     """`[@s{i} for i in range(2)]` for the same without brackets."""
     return f"[{' '.join(matched.group('fix').split())}]"
@@ -219,6 +227,14 @@ HABITS = (
         "write `$fix`",
         "a list is in brackets",
         listed_tensors,
+        where="body",
+    ),
+    Habit(
+        r"(?P<fix>(?P<x>@[A-Za-z_][\w.]*)(?P<at>\[)\s*(?P<inside>\d+)\s*\])",
+        "inner: { relu -> tanh }\n    @inner‹[›1] -> relu",
+        "write `$fix` for the layer at that position",
+        "a position in a group has no brackets",
+        position_in_group,
         where="body",
     ),
     Habit(

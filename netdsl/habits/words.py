@@ -57,6 +57,20 @@ PACKAGES = frozenset(
     "torch tensorflow keras numpy torchvision jax flax mxnet paddle netdsl nn math os sys".split()
 )
 
+# How other tools call the random numbers that weights begin with.
+INITS = {
+    "kaiming_normal": "he_normal", "kaiming_uniform": "he_uniform", "msra": "he_normal",
+    "glorot_uniform": "xavier_uniform", "glorot_normal": "xavier_normal",
+    "random_normal": "normal", "gaussian": "normal",
+    "zero": "zeros", "one": "ones",
+}  # fmt: skip
+
+# The same for names that do not say how the numbers are distributed.
+FAMILIES_OF_INITS = {
+    "kaiming": ("he_normal", "he_uniform"), "he": ("he_normal", "he_uniform"),
+    "xavier": ("xavier_normal", "xavier_uniform"), "glorot": ("xavier_normal", "xavier_uniform"),
+}  # fmt: skip
+
 # Names for the sizes of the value at hand.
 IN = {
     "in_channels": "in.channels", "channels": "in.channels", "in_features": "in.size",

@@ -28,7 +28,7 @@ def net(body: str) -> str:
 CASES = {
     "Conv2D(32, (3,3), activation='relu')": [
         "there is no layer or block `Conv2D`",
-        "strings have plain double quotes",
+        "found a word in single quotes",
     ],
     "conv(8, 3);\nrelu;\nConv2d(8, 3)": [
         "found `;`",
@@ -37,7 +37,7 @@ CASES = {
     ],
     "if 1 == 1 && 2 == 2 { conv(8, 3, pad = 'same') }\nreluu": [
         "found `&&`",
-        "strings have plain double quotes",
+        "found a word in single quotes",
         "there is no layer or block `reluu`",
     ],
     "x = conv(8, 3)\nx = relu(x)\nx = maxpool(x, 2)": ["found `=`"] * 3,

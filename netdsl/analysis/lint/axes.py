@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OVER_LAST = ("layernorm", "rmsnorm", "glu")  # whose axis is the last one by default
 OVER_FIRST = ("softmax", "log_softmax")  # whose axis is 1 by default
+STEPWISE = ("lstm", "gru", "rnn", "attention")  # which take the steps of a sequence first
 MAP = 3  # the axes of a map: channels, height, width
 SEQUENCE = 2  # its axes: steps, and the numbers of each vector
 MEANS = {"gap": "reduce_mean", "gmp": "reduce_max"}
@@ -32,6 +33,8 @@ def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
             yield from _over_steps(node)
         elif node.op.family in WINDOWED and rank == SEQUENCE:
             yield from _over_vectors(node)
+        elif kind in STEPWISE and rank == SEQUENCE:
+            yield from _over_channels(node)
 
 
 def _over_width(node: Node) -> Iterator[Diagnostic]:
@@ -68,8 +71,8 @@ def _over_vectors(node: Node) -> Iterator[Diagnostic]:
     maker = _maker(node.inputs[0])
     if maker is None or not (maker.op.kind == "embedding" or maker.op.family == "sequence"):
         return
-    if node.op.given.get("k") in (1, (1,)):
-        return  # it mixes the steps of a sequence of fixed length, as an MLP-Mixer does
+    if _mixes_steps(node):
+        return  # the sequence has a fixed length
     steps, width = node.types[0].shape
     kind = node.op.kind
     message = f"`{kind}` takes channels first: it is along the {width} numbers of each vector"
@@ -78,6 +81,26 @@ def _over_vectors(node: Node) -> Iterator[Diagnostic]:
         message += f", and not along the {steps} steps"
         help_ = f"write `{MEANS[kind]}(axis = 1)` in place of `{kind}` and of a `flatten` after it"
     yield _warning("vectors-as-channels", message, node, help_)
+
+
+def _over_channels(node: Node) -> Iterator[Diagnostic]:
+    """`lstm` of the result of a one-dimensional `conv`, whose channels are taken for steps."""
+    maker = _maker(node.inputs[0])
+    if maker is None or maker.op.family not in WINDOWED or _mixes_steps(maker):
+        return
+    channels, length = node.types[0].shape
+    kind = node.op.kind
+    message = (
+        f"`{kind}` takes the steps first: the {channels} channels of this `{maker.op.kind}` become"
+        f" steps, each a vector of {length}"
+    )
+    help_ = f"write `permute([2, 1])` before it, for {length} steps of {channels} numbers"
+    yield _warning("channels-as-steps", message, node, help_)
+
+
+def _mixes_steps(node: Node) -> bool:
+    """Whether a `conv` has a kernel of 1, as in an MLP-Mixer: its channels are steps."""
+    return node.op.given.get("k") in (1, (1,))
 
 
 def _maker(value: Value) -> Node | None:

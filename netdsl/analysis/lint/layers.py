@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.constant import constant_results
+from netdsl.analysis.lint.numbers import number_warnings
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
 from netdsl.ir.op import WINDOWED
@@ -37,7 +38,7 @@ def layer_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the layers of a net, each on its own."""
     examined: set[tuple[object, ...]] = set()  # layers of repeated blocks are alike
     own = ((node, warning) for node in graph.nodes for warning in _of_layer(node, examined))
-    for node, warning in chain(own, constant_results(graph)):
+    for node, warning in chain(own, number_warnings(graph), constant_results(graph)):
         warning.notes += call_notes(node.output.site)
         if is_shipped(node.span.file):
             _move_to_call(warning, node)

@@ -10,6 +10,7 @@ from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
+from netdsl.analysis.lint.linear import linear_warnings, output_warnings
 from netdsl.analysis.lint.mixed import mixed_axes
 from netdsl.analysis.lint.names import Names, name_warnings
 from netdsl.analysis.lint.pinned import pinned_sizes
@@ -115,6 +116,8 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from value_warnings(net.graph)
     yield from axis_warnings(net.graph)
     yield from mixed_axes(net.graph)
+    yield from linear_warnings(net.graph)
+    yield from output_warnings(net.graph)
     yield from pinned_sizes(net.graph)
     yield from score_warnings(net.graph, net.train)
     yield from head_warnings(net.graph)

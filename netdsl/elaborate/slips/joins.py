@@ -29,11 +29,25 @@ def advise_join(diagnostic: Diagnostic, call: ast.Call, labels: Iterable[str]) -
     if lines and not lines[0].text.startswith("->"):
         _in_braces(diagnostic, call, lines)
     elif diagnostic.code == "wrong-inputs":
-        label = next(reversed(list(labels)), "label")
+        own = [label for label in labels if not _is_input(label, call)]
+        label = next(reversed(own or list(labels)), "label")
+        if not own:
+            arms = f"{call.name} {{ | conv(8, 1) | identity }}"
+            diagnostic.help = (
+                "give an earlier value a label, as in `a: conv(8, 1)`, and write"
+                f" `{call.name}(@a)`, or write arms in braces: `{arms}`"
+            )
+            return
         diagnostic.help = (
             f"write its arms in braces, as in `{call.name} {{ | conv(8, 1) | identity }}`, or a"
             f" reference: `{call.name}(@{label})`"
         )
+
+
+def _is_input(label: str, call: ast.Call) -> bool:
+    """Whether a label is that of an input."""
+    pattern = rf"\binput\s+{re.escape(label)}\s*:"
+    return re.search(pattern, call.span.file.text) is not None
 
 
 def _below(call: ast.Call) -> list[Span]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import SequenceMatcher
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 _FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
+_LAST = re.compile(r"(?:->|^|\{|:)\s*(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s*->\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
+RECURRENT = ("lstm", "gru", "rnn")
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
 
@@ -52,7 +55,13 @@ def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> N
     elif key_of(name) in ("output", "outputs"):
         _output(diagnostic, call, before)
     elif before.endswith("output") and not call.arguments and find(name) is None:
-        diagnostic.help = f"an output has a layer: `output {name}: dense(10)`, or `@label` after it"
+        diagnostic.help = (
+            f"write `output {name}: identity` for the value above, or the name before its layer:"
+            f" `output {name}: dense(10)`"
+        )
+        place = Span(span.file, call.span.end, call.span.end)
+        if call.body is None:
+            set_fix(diagnostic, place, ": identity")
     else:
         _advise_name(diagnostic, span, call, is_like=is_like)
 
@@ -72,6 +81,9 @@ def _advise_name(
         written = WITH_NUMBER[key].format(_only_number(call))
         diagnostic.help = f"write `{written}`"
         set_fix(diagnostic, call.span, written)
+    elif call is not None and key[:2] == "bi" and key[2:] in RECURRENT and call.arguments:
+        arguments = ", ".join(a.span.text for a in call.arguments)
+        diagnostic.help = f"write `{key[2:]}({arguments}, bidirectional = true)`"
     elif key in ADVICE:
         diagnostic.help = ADVICE[key]
         if call is not None:
@@ -82,11 +94,41 @@ def _advise_name(
         diagnostic.help = f"write `{described}`"
         set_fix(diagnostic, span if call is None else call.span, described)
     elif call is not None and call.body is not None and not is_like:
-        diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
+        _group(diagnostic, call)
+    elif call is not None and not is_like and _is_label_at_end(diagnostic, call):
+        pass  # the advice is given
     elif is_like:
         fix_closest(diagnostic, span)
     elif (diagnostic.help or "").startswith("did you mean"):
         diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _group(diagnostic: Diagnostic, call: ast.Call) -> None:
+    """Advice for `encoder { ... }`, a group of layers with a name."""
+    diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
+    body = call.span.text.partition("{")[2]
+    is_word = iskeyword(call.name) or call.name in ("catch", "finally", "switch", "case", "then")
+    if is_word or call.arguments or call.label is not None or re.match(r"\s*\|", body):
+        return
+    diagnostic.help = f"a group of layers gets its name with a colon: `{call.name}: {{ ... }}`"
+    end = Span(call.span.file, call.name_span.end, call.name_span.end)
+    set_fix(diagnostic, end, ":")
+
+
+def _is_label_at_end(diagnostic: Diagnostic, call: ast.Call) -> bool:
+    """Give the advice for `conv(8, 3) -> x`, a label after its layer; returns whether it is one."""
+    text, span = call.span.file.text, call.span
+    before = _LAST.search(text[: span.start])
+    if before is None or call.arguments or call.body is not None or call.label is not None:
+        return False
+    is_end = re.match(r"[ \t]*(?:#.*)?(?:\n|\}|$)", text[span.end :]) is not None
+    if not is_end or not re.search(rf"@{re.escape(call.name)}\b", text[span.end :]):
+        return False
+    written = f"{call.name}: {before['layer']}"
+    diagnostic.help = f"a label stands before its layer: write `{written}`"
+    if is_layer(before["layer"]):
+        set_fix(diagnostic, Span(span.file, before.start("layer"), span.end), written)
+    return True
 
 
 def _words(span: Span, call: ast.Call | None) -> str:
@@ -132,6 +174,9 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
         return
     if ours == "residual" and call.body is None:
         diagnostic.help += ", with its layers in braces: `residual { conv(64, 3, pad = 1) }`"
+        return
+    if ours == "residual" and call.arguments:
+        diagnostic.help += ", and adds its own input: write `residual { ... }`"
         return
     if ours == "permute":
         diagnostic.help += ", and has all axes: `permute([2, 1])` swaps those of a sequence T x D"

@@ -37,11 +37,45 @@ def advise_reference(
         written = span.text + (inside if inside.isdigit() else f"{{{inside}}}")
         diagnostic.help = f"write `{written}`; a computed label has braces: `@stage{{i}}`"
         set_fix(diagnostic, Span(span.file, span.start, number.end()), written)
+    elif _is_named_otherwise(diagnostic, span):
+        pass  # the advice is given
     elif span.text in ("@input", "@inputs", "@x") and not span.text.endswith(tuple(labels)):
         diagnostic.help = "write `@in`, the input of the net or of the block"
         set_fix(diagnostic, span, "@in")
     else:
         fix_closest(diagnostic, span)
+
+
+def _is_named_otherwise(diagnostic: Diagnostic, span: Span) -> bool:
+    """Whether a name is a `let`, or stands after its layer, or names only the start of a line."""
+    name, text = span.text[1:], span.file.text[: span.start]
+    if "has no members" in (diagnostic.help or ""):
+        return _is_later(diagnostic, name, text)
+    if (diagnostic.help or "").startswith(f"`{name}` "):
+        return True
+    at_end = re.search(rf"->[ \t]*{re.escape(name)}[ \t]*(?=#|\n|\}})", text)
+    if at_end is None:
+        return False
+    line = text.count("\n", 0, at_end.start()) + 1
+    diagnostic.help = f"in line {line}, write the label before its layer: `-> {name}: relu`"
+    return True
+
+
+def _is_later(diagnostic: Diagnostic, path: str, text: str) -> bool:
+    """Give the advice for `@c.relu` after `c: conv(8, 3) -> relu`; returns whether it is that."""
+    label, _, kind = path.rpartition(".")
+    pattern = (
+        rf"\b{re.escape(label)}:[ \t]*(?P<first>\w+)[^\n{{}}]*->[ \t]*"
+        rf"(?P<later>{re.escape(kind)}\b[^\n>]*?)[ \t]*(?:->|\n)"
+    )
+    line = re.search(pattern, text)
+    if line is None:
+        return False
+    diagnostic.help = (
+        f"`{label}` names only the `{line['first']}`: give the `{kind}` a label of its own, as in"
+        f" `-> {label}_{kind}: {line['later']}`, and write `@{label}_{kind}`"
+    )
+    return True
 
 
 def _transposed(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:

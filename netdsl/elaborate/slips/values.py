@@ -18,7 +18,7 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.elaborate.slips.joins import CURRENT, sum_in
 from netdsl.elaborate.suggested_calls import for_value
-from netdsl.elaborate.value_advice import padding_mode
+from netdsl.elaborate.value_advice import initial_weights, padding_mode
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -67,6 +67,10 @@ def advise_name(
         diagnostic.help = "a mask of numbers is added to the scores: 0 keeps a key, -100 hides it"
     elif call is not None and argument is not None and _pads(diagnostic, call, argument):
         pass  # the advice is given
+    elif call is None and name in ("training", "is_training", "self") and _asks_for_training(span):
+        diagnostic.help = (
+            "leave the condition out: `dropout`, `droppath` and `bn` know whether a net is trained"
+        )
     elif name in NOTHING and any(edit.text == "identity" for edit in diagnostic.fix):
         pass  # the parameter is a layer, and the advice is given
     elif name in NOTHING and argument is not None and argument.name == "bias":
@@ -107,6 +111,12 @@ def advise_name(
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
+    elif (
+        argument is not None
+        and argument.name == "init"
+        and (repair := initial_weights(name, argument.value))
+    ):
+        diagnostic.help, diagnostic.fix = repair
     elif (sum_ := sum_in(call, span, labels)) is not None:
         diagnostic.help = f"values are joined by layers: write `{sum_}`"
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
@@ -116,6 +126,15 @@ def advise_name(
         fix_closest(diagnostic, span)
         if diagnostic.help is None and name.isidentifier():
             _without_value(diagnostic, name, call, argument)
+
+
+def _asks_for_training(span: Span) -> bool:
+    """Whether a name begins the condition `training` or `self.training`."""
+    text = span.file.text
+    start = text.rfind("\n", 0, span.start) + 1
+    line = text[start : start + 200]
+    condition = r".*\bif\s+(?:not\s+)?(?:self\s*\.\s*)?(?:is_)?training\b"
+    return re.match(condition, line) is not None
 
 
 def _is_without_padding(diagnostic: Diagnostic) -> bool:
