@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
-from netdsl.elaborate.inner_layers import INNER_LAYERS
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.elaborate.notes import in_default
@@ -275,10 +274,13 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         except Overrun:
             raise
         except NetdslError as error:
-            value = argument.value.span.text  # the name of the argument is an error in itself
-            if argument.name not in INNER_LAYERS or _declared(argument, cls, 0) is not None:
+            from netdsl.elaborate.inner_layers import is_layer  # only errors need it
+
+            value = UNKNOWN
+            if is_layer(argument, cls):
+                value = argument.value.span.text  # the name of the argument is an error in itself
+            else:
                 errors += error.diagnostics
-                value = UNKNOWN
         if isinstance(value, tuple):
             meter.charge(len(value) // ELEMENTS, argument.span)
         if argument.name is not None:

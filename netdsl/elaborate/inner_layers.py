@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netdsl.habits.layers import find
 from netdsl.habits.words import NOTHING
 from netdsl.ops import LAYERS
 from netdsl.syntax import ast
+
+if TYPE_CHECKING:
+    from netdsl.ir.op import Op
 
 # The arguments, and the family or the kind of the layer.
 INNER_LAYERS = {
@@ -23,6 +28,11 @@ _SUBJECTS = {
     "dropout": "dropout",
 }
 _USUAL = {"activation": "relu", "normalisation": "bn"}
+
+
+def is_layer(argument: ast.Argument, cls: type[Op]) -> bool:
+    """Whether an argument is a layer that other tools give so, and not one of this kind."""
+    return argument.name in INNER_LAYERS and all(a.name != argument.name for a in cls.args)
 
 
 def following(name: str, value: object, expr: ast.Expr) -> tuple[str, bool, str]:

@@ -69,7 +69,8 @@ def listed_sizes(matched: Matched) -> Fix:
 HABITS = (
     Habit(
         r"^\s*input\s+(?P<name>[A-Za-z_]\w*)\s*:\s*"
-        r"(?P<fix>(?P<at>(?:[a-z]\w*|\d+)(?:\s+[x×*]\s+|\s*[×*,]\s*)(?:\w+(?:\s+[x×*]\s+|\s*[×*,]\s*))*\w+))\s*$",
+        r"(?P<fix>(?P<at>(?:[a-z]\w*|\d+)(?:\s+[x×*]\s+|\s*[×*,]\s*)"
+        r"(?:\w+(?:\s+[x×*]\s+|\s*[×*,]\s*))*\w+))\s*$",
         "let size = 8\n    input b: ‹3 x size x size›",
         "sizes with names are a list: write `$fix`",
         "sizes contain no blanks",

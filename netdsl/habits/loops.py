@@ -114,7 +114,8 @@ def first_value(matched: Matched) -> Fix:
 
 HABITS = (
     Habit(
-        r"->\s*(?P<fix>(?P<layer>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at>\b[xX]\b|[×*])\s*(?P<n>\d+))\s*$",
+        r"->\s*(?P<fix>(?P<layer>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at>\b[xX]\b|[×*])"
+        r"\s*(?P<n>\d+))\s*$",
         "tanh -> relu ‹x› 3",
         "write `repeat $n { $layer }` on a line of its own",
         "found `$at` after a layer",

@@ -138,7 +138,8 @@ HABITS = (
     ),
     *(
         Habit(
-            rf"(?P<sizes>(?i:\bnone|\bbatch(?:_?size)?)\s*[{_TIMES}xX*]\s+\w+(?:\s*[{_TIMES}xX*]\s+\w+)*)",
+            rf"(?P<sizes>(?i:\bnone|\bbatch(?:_?size)?)\s*[{_TIMES}xX*]\s+\w+"
+            rf"(?:\s*[{_TIMES}xX*]\s+\w+)*)",
             example,
             advice,
             "sizes have no batch and no blanks",

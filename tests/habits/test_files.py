@@ -56,7 +56,7 @@ def test_first_bytes(name: str, tmp_path: Path) -> None:
 )
 def test_nets_of_other_tools(name: str, text: str, tmp_path: Path) -> None:
     """`import` reads them by their names; in a file of another name, they must be rewritten."""
-    for file, advice in ((name, f"{name} -o file.net`"), ("a.net", "write it as `net Name")):
+    for file, advice in ((name, f"{name} -o file.net`"), ("a.net", "netdsl import net.")):
         (tmp_path / file).write_text(text)
         with pytest.raises(NetdslError) as caught:
             netdsl.load(str(tmp_path / file))

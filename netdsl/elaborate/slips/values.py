@@ -54,6 +54,23 @@ def _follows_comment_sign(span: Span) -> bool:
     return text[: span.start].rstrip().endswith("//") and not set(")]}").intersection(rest)
 
 
+def _advise_nothing(
+    diagnostic: Diagnostic, span: Span, call: ast.Call | None, argument: ast.Argument | None
+) -> None:
+    """Advice for a word of another language for no value, such as `None`."""
+    if any(edit.text == "identity" for edit in diagnostic.fix):
+        return  # the parameter is a layer, and the advice is given
+    if argument is not None and argument.name == "bias":
+        diagnostic.help = "write `false`"  # without the argument, there is a bias
+        set_fix(diagnostic, span, "false")
+        return
+    diagnostic.help = "leave it out, or give a value such as 0 or `false`"
+    if call is not None:
+        diagnostic.help = "leave the argument out"
+    if call is not None and argument is not None:
+        diagnostic.fix = (Edit(with_comma(call, argument), ""),)
+
+
 def advise_name(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, labels: Iterable[str]
 ) -> None:
@@ -71,17 +88,8 @@ def advise_name(
         diagnostic.help = (
             "leave the condition out: `dropout`, `droppath` and `bn` know whether a net is trained"
         )
-    elif name in NOTHING and any(edit.text == "identity" for edit in diagnostic.fix):
-        pass  # the parameter is a layer, and the advice is given
-    elif name in NOTHING and argument is not None and argument.name == "bias":
-        diagnostic.help = "write `false`"  # without the argument, there is a bias
-        set_fix(diagnostic, span, "false")
     elif name in NOTHING:
-        diagnostic.help = "leave it out, or give a value such as 0 or `false`"
-        if call is not None:
-            diagnostic.help = "leave the argument out"
-        if call is not None and argument is not None:
-            diagnostic.fix = (Edit(with_comma(call, argument), ""),)
+        _advise_nothing(diagnostic, span, call, argument)
     elif _follows_comment_sign(span):
         start = span.file.text[: span.start].rindex("//")
         diagnostic.help = "comments begin with `#`"
