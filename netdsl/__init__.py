@@ -88,7 +88,11 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
     def __getattr__(name: str) -> object:
         """Load the API when it is first used, because the command line does not need it."""
         if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            if name[:1] == "_":  # programs ask for such names, and expect a quick answer
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from netdsl.api_advice import missing_name
+
+            raise AttributeError(missing_name(name, __all__))
         if name == "__version__":
             from netdsl import version
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, overload
 
 from netdsl.analysis.summary import Summary
+from netdsl.api_advice import missing_attribute
 from netdsl.api_arguments import checked
 from netdsl.api_parts import ExpectLine, Layers, Memory, Port, Warnings
 from netdsl.api_values import memory_of, resized, value_of
@@ -32,9 +33,18 @@ class Figures:
     """What is known about a compiled net."""
 
     def __init__(self, compiled: Compiled) -> None:
+        if not hasattr(compiled, "graph"):
+            raise TypeError("a Net is made by `netdsl.load(name)` or `netdsl.loads(text)`")
         self._compiled = compiled
         self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         self._expects: list[ExpectLine] | None = None
+
+    if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such method
+
+        def __getattr__(self, name: str) -> object:
+            if name[:1] == "_":  # programs ask for such names, and expect a quick answer
+                raise AttributeError(f"'Net' object has no attribute {name!r}")
+            raise AttributeError(missing_attribute(name, dir(type(self))))
 
     @property
     def name(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast, overload
+from os import PathLike
+from typing import TYPE_CHECKING, overload
 
-from netdsl.api_arguments import by_path, checked, texts_of
+from netdsl.api_arguments import check_model_name, checked, settings_of
 from netdsl.api_parts import beside
 from netdsl.api_pictures import DrawnNet
 from netdsl.api_values import check_shapes
@@ -15,7 +16,6 @@ from netdsl.render import output_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from os import PathLike
     from pathlib import Path
 
     import numpy as np
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from netdsl.api_diff import Changes
     from netdsl.backends.onnx.form import Form
-    from netdsl.driver import Compiled
     from netdsl.elaborate.loader import Reference
     from netdsl.source import SourceFile
     from netdsl.train.loop import Result
@@ -115,8 +114,11 @@ class Net(DrawnNet):
         match other:
             case Net(_compiled=after):
                 changes: Changes = api.changes_of(self._compiled, after)
+            case str() | PathLike():
+                changes = api.changes_of(self._compiled, api.named_net(other))
             case _:
-                changes = api.changes_of(self._compiled, _named(other))
+                message = f"other must be a Net, a str or a Path, not {type(other).__name__}"
+                raise TypeError(message)
         return changes
 
     # ---- back ends
@@ -215,6 +217,7 @@ class Net(DrawnNet):
         """
         export = import_module("netdsl.backends.onnx.export")
         manifest = import_module("netdsl.backends.onnx.manifest")
+        check_model_name(path)
         paths = export.export_onnx(
             self.graph,
             path,
@@ -282,6 +285,7 @@ class Net(DrawnNet):
             message = f"the outputs are {names}: give a dict of arrays, and the result is one too"
             raise ValueError(message)
         check_shapes(self._compiled, {name: array.shape[1:] for name, array in feeds.items()})
+        runner.check_indices(self.graph, feeds)
         start = runner.Start(weights, seed, device, allow_nonfinite)
         results: list[np.ndarray] = runner.run_graph(self.graph, feeds, start)
         if is_dict:
@@ -358,7 +362,7 @@ class Net(DrawnNet):
         if device == "tensorrt":
             raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
-        settings = texts_of(by_path(entries), lambda _, text: text)
+        settings = settings_of(entries)
         folder = None if out is None else fspath(out)
         if overwrite and resume:
             raise ValueError(
@@ -381,12 +385,6 @@ def _restored(
 ) -> Net:
     """The net of a pickle, which has the texts of all files."""
     return Net(compile_net(program_of(source, defines, files), name, inputs))
-
-
-@checked  # a wrong type is a `TypeError`
-def _named(name: str | PathLike[str], /) -> Compiled:
-    """The net that a user names; raises `CompileError`."""
-    return cast("Compiled", import_module("netdsl.api_diff").named_net(name))
 
 
 def _form(opset: int | None, dtype: str, batch: int | None, *, fold: bool) -> Form:

@@ -12,6 +12,7 @@ from netdsl.arrays import converted
 from netdsl.backends.onnx.export import export_onnx
 from netdsl.diagnostics import did_you_mean
 from netdsl.files import scratch_folder
+from netdsl.ir.sorts import uses_of
 from netdsl.runtime.session import open_session
 from netdsl.weights.tensors import array_of, is_tensor
 
@@ -65,6 +66,19 @@ def feeds_of(given: object, inputs: list[Value]) -> dict[str, np.ndarray]:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise ValueError(f"the inputs have different numbers of samples: {listed}")
     return feeds
+
+
+def check_indices(graph: Graph, feeds: Mapping[str, np.ndarray]) -> None:
+    """Raise `ValueError` for an index that is not below the number of vectors of its layer."""
+    for value in graph.inputs:
+        array = feeds[value.name]
+        for node, sort in uses_of(graph, value):
+            count = sort.extent
+            if sort.name != "indices" or (array.min() >= 0 and array.max() < count):
+                continue
+            wrong = array.min() if array.min() < 0 else array.max()
+            layer = f"`{node.op.kind}` takes indices from 0 to {int(count) - 1}"
+            raise ValueError(f"{value.name} has the number {wrong}, but {layer}")
 
 
 def _batch(name: str, given: object, type_: TensorType) -> np.ndarray:

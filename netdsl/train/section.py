@@ -86,7 +86,19 @@ def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = 
     """
     if error.key not in {path.partition(".")[0] for path in replaced}:
         error.diagnostic.span = _place(error.key, compiled)
+        if error.code == "data-mismatch" and entry_of(compiled, "data") is None:
+            _tell_default(error, compiled)
     return error
+
+
+def _tell_default(error: SettingError, compiled: Compiled) -> None:
+    """Say in the help of an error about the data that the net does not name any."""
+    lacks = "its `train` section names no data"
+    if compiled.train is None:
+        lacks = f"`{compiled.graph.name}` has no `train` section"
+    own = f"{lacks}, so the data are {DEFAULT_CALLS['data'].name}: name yours with `--data`"
+    rest = (error.diagnostic.help or "").partition(", or choose other data")[0]
+    error.diagnostic.help = f"{own}, or {rest}" if rest else own
 
 
 def _place(key: str | None, compiled: Compiled) -> Span | None:
@@ -200,6 +212,11 @@ class _Reader:
         try:
             return parse_expression(SourceFile(option, text))
         except NetdslError as error:
+            if "," in text and text[0] not in "[(":
+                key = option.rpartition(".")[2].partition("(")[0]
+                error.diagnostic.message = f"`{text}` is neither one value nor a list in brackets"
+                error.diagnostic.help = f"write {_as_one(option, key, text)}"
+                error.diagnostic.fix = ()
             self.errors += error.diagnostics
             return None
 
@@ -250,6 +267,18 @@ class _Reader:
         if key == "data":
             return _with_padding(values[0], self.values.get(key))
         return values[0]
+
+
+def _as_one(option: str, key: str, text: str) -> str:
+    """A list without brackets as one value: a call, `adam,lr=0.1`, or else a list."""
+    name, *arguments = (part.strip() for part in text.split(","))
+    value = f"[{', '.join([name, *arguments])}]"
+    if name.isidentifier() and all(re.match(r"\w+\s*=", argument) for argument in arguments):
+        pairs = (argument.partition("=") for argument in arguments)
+        value = f"{name}({', '.join(f'{k.strip()} = {v.strip()}' for k, _, v in pairs)})"
+    if option.startswith("--set"):
+        return f"`--set 'train.{key}={value}'`"
+    return f"`{value}`"
 
 
 def _default(key: str) -> object:

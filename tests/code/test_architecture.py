@@ -46,6 +46,7 @@ LAYERS = (
     ("page",),
     (
         "api",
+        "api_advice",
         "api_arguments",
         "api_diff",
         "api_figures",
