@@ -88,7 +88,7 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
     def __getattr__(name: str) -> object:
         """Load the API when it is first used, because the command line does not need it."""
         if name not in __all__:
-            if name[:1] == "_":  # programs ask for such names, and expect a quick answer
+            if name[:1] == "_" or _is_module(name):  # an import asks, and needs no advice
                 raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
             from netdsl.api_advice import missing_name
 
@@ -104,9 +104,15 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
             {public: getattr(api, public) for public in __all__ if public != "__version__"}
         )
         names["__version__"] = version.__version__
-        for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
-            names.pop(lazy, None)
         return names[name]
+
+
+def _is_module(name: str) -> bool:
+    """Whether a module or package of netdsl has this name; imports first look for an attribute."""
+    from os.path import exists
+
+    place = f"{__path__[0]}/{name}"
+    return exists(f"{place}.py") or exists(f"{place}/__init__.py")
 
 
 def __dir__() -> list[str]:

@@ -109,9 +109,9 @@ def _advice(name: str) -> str:
     """Which library file, or which net in one, a name that does not exist may mean."""
     if name.endswith(".net"):
         return _advice_on_path(name)
-    file, _, net = name.partition(":")
-    if net and (os.path.isfile(file) or library_file(file) is not None):
-        return f"one name follows the file: write `{file}:{net.partition(':')[0]}`"
+    before, _, after = name.partition(":")
+    if after and (os.path.isfile(before) or library_file(before) is not None):
+        return f"one name follows the file: write `{before}:{after.partition(':')[0]}`"
     if "{" in name:
         return "this is a text: write it to a file, or to standard input with `-` as its name"
     own = _own_net(name)

@@ -124,6 +124,7 @@ FOR_ALL = {
     "--input-size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
     "--file": ("-D", "the file needs no option: write `FILE[:NET]`"),
 }
+SHORTEST = 4  # characters of an option that is the beginning of another: `--out`
 _VALUE = r"[\w.+-]+|\[.*\]|\".*\""  # of a parameter
 
 
@@ -207,6 +208,8 @@ def unknown_option(
     if advice is not None:
         net = next((word for word in given[1:] if word[0] != "-"), "FILE")
         advice = advice.replace("{net}", net).replace("{value}", value or following or "NAME")
+    elif len(name) > SHORTEST and any(option.startswith(name) for option in known):
+        advice = similar(name, known)
     if advice is None and owners:
         advice = f"it is an option of {', '.join(owners)}"
     if advice is None and not (len(name) == len("--T") and name[2:].isupper()):

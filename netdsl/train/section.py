@@ -20,6 +20,7 @@ from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
+from netdsl.train.one_value import one_value
 from netdsl.train.paths import replaced
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class _Reader:
             if "," in text and text[0] not in "[(":
                 key = option.rpartition(".")[2].partition("(")[0]
                 error.diagnostic.message = f"`{text}` is neither one value nor a list in brackets"
-                error.diagnostic.help = f"write {_as_one(option, key, text)}"
+                error.diagnostic.help = f"write {one_value(option, key, text)}"
                 error.diagnostic.fix = ()
             self.errors += error.diagnostics
             return None
@@ -267,18 +268,6 @@ class _Reader:
         if key == "data":
             return _with_padding(values[0], self.values.get(key))
         return values[0]
-
-
-def _as_one(option: str, key: str, text: str) -> str:
-    """A list without brackets as one value: a call, `adam,lr=0.1`, or else a list."""
-    name, *arguments = (part.strip() for part in text.split(","))
-    value = f"[{', '.join([name, *arguments])}]"
-    if name.isidentifier() and all(re.match(r"\w+\s*=", argument) for argument in arguments):
-        pairs = (argument.partition("=") for argument in arguments)
-        value = f"{name}({', '.join(f'{k.strip()} = {v.strip()}' for k, _, v in pairs)})"
-    if option.startswith("--set"):
-        return f"`--set 'train.{key}={value}'`"
-    return f"`{value}`"
 
 
 def _default(key: str) -> object:

@@ -1,0 +1,17 @@
+"""What a user means who writes several values without brackets."""
+
+from __future__ import annotations
+
+import re
+
+
+def one_value(option: str, key: str, text: str) -> str:
+    """A list without brackets as one value: a call, `adam,lr=0.1`, or else a list."""
+    name, *arguments = (part.strip() for part in text.split(","))
+    value = f"[{', '.join([name, *arguments])}]"
+    if name.isidentifier() and all(re.match(r"\w+\s*=", argument) for argument in arguments):
+        pairs = (argument.partition("=") for argument in arguments)
+        value = f"{name}({', '.join(f'{k.strip()} = {v.strip()}' for k, _, v in pairs)})"
+    if option.startswith("--set"):
+        return f"`--set 'train.{key}={value}'`"
+    return f"`{value}`"
