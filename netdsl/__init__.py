@@ -54,11 +54,28 @@ error[unknown-layer]: there is no layer or block `softmaxx`
 help: did you mean `softmax`?
 <BLANKLINE>
 
-Three methods return what they found. `net.train()` returns a `Result`: `weights` is the path of the
-trained weights, `history` has a dict for each epoch, and `final` is the last of them. The result of
-`net.verify()` is a `Report`: `ok` is whether every claim holds, `claims` are the claims, and
-`first` is the first difference or None. `net.draw()` without a path returns a `Drawing`: the text
-of an SVG file, which a notebook shows as a picture.
+Training reads its data from files. `data` is a text as in a `train` section: `"fashion_mnist"`,
+`'cifar10(root = "DIR")'`, `'folder("photos", size = 64)'`, or `'npz("data.npz")'` for arrays, which
+`numpy.savez("data.npz", x=images, y=labels)` writes. Without it, the section's data are used.
+
+These classes are not exported, because only methods and properties make them:
+
+- `net.inputs` and `net.outputs` are lists of `Port`: `name`, `shape`, `dtype`.
+- `net.layers` is a list of `Row`, one for each layer; `help(netdsl.Net.layers)` has its fields.
+- `net.memory`, and `net.figure("memory")`, is a `Memory`: `params`, `activations`, `peak`, `total`.
+- `net.warnings` is a list of `Diagnostic`: `code`, `message`, `help`, `file`, `line`, `column`.
+- `net.expects` is a list of `ExpectLine`: `text`, `line`, `holds`.
+- `net.verify()` returns a `Report`: `claims`, a list of `Claim`. It raises `CompileError` if the
+  back ends differ, so that every claim of a report that it returns holds, and `ok` is true.
+- `net.train()` returns a `Result`: `weights`, the path of the trained weights; `history`, a dict
+  for each epoch; `final`, the last of them; `warnings`, which are printed unless it is `quiet`.
+- `net.diff()` returns `Changes`: `equal`, `figures`, `loaded`, `renamed`, `as_json()`.
+- `net.draw()` without a path returns a `Drawing`: the text of an SVG file, which a notebook shows
+  as a picture. With a path it returns None.
+
+In signatures, `Sizes` is a dict of sizes by input, `Given` is a state dict or the path of a file,
+and `Array` is a NumPy array or a tensor. Two nets are equal only if they are the same object:
+`net.diff(other).equal` compares their layers.
 
 >>> net.verify().ok
 True

@@ -69,9 +69,7 @@ OF_NET = MappingProxyType(
         **dict.fromkeys(("plot", "show", "visualize", "render", "svg"), "write `net.draw(path)`"),
         **dict.fromkeys(("flops", "FLOPs", "mult_adds"), "`net.macs` has the multiply-accumulates"),
         **dict.fromkeys(("num_params", "count_params", "n_params"), "write `net.params`"),
-        **dict.fromkeys(
-            ("trainable", "activation_bytes", "peak_bytes", "units"), "write `{figure}`"
-        ),
+        **dict.fromkeys(("activation_bytes", "peak_bytes", "units"), "write `{figure}`"),
         **dict.fromkeys(("input_shape", "input_size", "input"), "write `net.inputs[0].shape`"),
         **dict.fromkeys(("output_shape", "output"), "write `net.outputs[0].shape`"),
         **dict.fromkeys(("test", "evaluate", "score", "accuracy"), "`netdsl test` does that"),

@@ -53,6 +53,7 @@ LAYERS = (
         "api_net",
         "api_parts",
         "api_pictures",
+        "api_training",
         "api_values",
     ),
     ("notebook",),
