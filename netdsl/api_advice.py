@@ -87,14 +87,14 @@ OF_NET = MappingProxyType(
 def missing_name(name: str, public: Iterable[str]) -> str:
     """The message about a name that the module does not have."""
     advice = OF_MODULE.get(name) or did_you_mean(name, sorted(public))
-    return f"module 'netdsl' has no attribute {name!r}" + (f"; {advice}" if advice else "")
+    return "; ".join(filter(None, [f"module 'netdsl' has no attribute {name!r}", advice]))
 
 
 def missing_attribute(name: str, public: Iterable[str]) -> str:
     """The message about an attribute that a net does not have."""
     advice = OF_NET.get(name, "").replace("{figure}", f'net.figure("{name}")')
     advice = advice or did_you_mean(name, sorted(n for n in public if n[0] != "_")) or ""
-    return f"'Net' object has no attribute {name!r}" + (f"; {advice}" if advice else "")
+    return "; ".join(filter(None, [f"'Net' object has no attribute {name!r}", advice]))
 
 
 # Options of the command in advice, and the arguments of the API.

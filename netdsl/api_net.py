@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 from netdsl.api_arguments import check_model_name, checked
 from netdsl.api_parts import beside
-from netdsl.api_training import TrainedNet
+from netdsl.api_training import TrainableNet
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of, values_claims
 from netdsl.errors import CompileError, NetdslError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Array = np.ndarray | torch.Tensor
 
 
-class Net(TrainedNet):
+class Net(TrainableNet):
     """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
     - Figures: `params`, `trainable`, `buffers`, `weights`, `macs`, `depth`, `memory`;

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from netdsl.train.loop import Result
 
 
-class TrainedNet(DrawnNet):
+class TrainableNet(DrawnNet):
     """A net that can be trained."""
 
     @checked

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from netdsl.analysis.integers import accepted_integers
 from netdsl.arrays import converted
 from netdsl.backends.onnx.export import export_onnx
 from netdsl.diagnostics import did_you_mean
 from netdsl.files import scratch_folder
-from netdsl.ir.sorts import uses_of
 from netdsl.runtime.session import open_session
 from netdsl.weights.tensors import array_of, is_tensor
 
@@ -71,14 +71,12 @@ def feeds_of(given: object, inputs: list[Value]) -> dict[str, np.ndarray]:
 def check_indices(graph: Graph, feeds: Mapping[str, np.ndarray]) -> None:
     """Raise `ValueError` for an index that is not below the number of vectors of its layer."""
     for value in graph.inputs:
-        array = feeds[value.name]
-        for node, sort in uses_of(graph, value):
-            count = sort.extent
-            if sort.name != "indices" or (array.min() >= 0 and array.max() < count):
-                continue
-            wrong = array.min() if array.min() < 0 else array.max()
-            layer = f"`{node.op.kind}` takes indices from 0 to {int(count) - 1}"
-            raise ValueError(f"{value.name} has the number {wrong}, but {layer}")
+        accepted, array = accepted_integers(graph, value), feeds[value.name]
+        if accepted is None or (array.min() >= 0 and array.max() < accepted.extent):
+            continue
+        wrong = array.min() if array.min() < 0 else array.max()
+        layer = f"`{accepted.node.op.kind}` takes indices from 0 to {accepted.extent - 1}"
+        raise ValueError(f"{value.name} has the number {wrong}, but {layer}")
 
 
 def _batch(name: str, given: object, type_: TensorType) -> np.ndarray:

@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netdsl.errors import NetdslError
+
+
+def tell_one_value(error: NetdslError, option: str, text: str) -> None:
+    """Explain the error of a text that has several values without brackets."""
+    if "," not in text or any(sign in text for sign in "[]()"):
+        return
+    key = option.rpartition(".")[2].partition("(")[0]
+    error.diagnostic.message = f"`{text}` is neither one value nor a list in brackets"
+    error.diagnostic.help = f"write {one_value(option, key, text)}"
+    error.diagnostic.fix = ()
 
 
 def one_value(option: str, key: str, text: str) -> str:

@@ -19,8 +19,9 @@ from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
+from netdsl.train.default_data import tell_default
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
-from netdsl.train.one_value import one_value
+from netdsl.train.one_value import tell_one_value
 from netdsl.train.paths import replaced
 
 if TYPE_CHECKING:
@@ -88,18 +89,8 @@ def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = 
     if error.key not in {path.partition(".")[0] for path in replaced}:
         error.diagnostic.span = _place(error.key, compiled)
         if error.code == "data-mismatch" and entry_of(compiled, "data") is None:
-            _tell_default(error, compiled)
+            tell_default(error, compiled)
     return error
-
-
-def _tell_default(error: SettingError, compiled: Compiled) -> None:
-    """Say in the help of an error about the data that the net does not name any."""
-    lacks = "its `train` section names no data"
-    if compiled.train is None:
-        lacks = f"`{compiled.graph.name}` has no `train` section"
-    own = f"{lacks}, so the data are {DEFAULT_CALLS['data'].name}: name yours with `--data`"
-    rest = (error.diagnostic.help or "").partition(", or choose other data")[0]
-    error.diagnostic.help = f"{own}, or {rest}" if rest else own
 
 
 def _place(key: str | None, compiled: Compiled) -> Span | None:
@@ -213,11 +204,7 @@ class _Reader:
         try:
             return parse_expression(SourceFile(option, text))
         except NetdslError as error:
-            if "," in text and text[0] not in "[(":
-                key = option.rpartition(".")[2].partition("(")[0]
-                error.diagnostic.message = f"`{text}` is neither one value nor a list in brackets"
-                error.diagnostic.help = f"write {one_value(option, key, text)}"
-                error.diagnostic.fix = ()
+            tell_one_value(error, option, text)
             self.errors += error.diagnostics
             return None
 

@@ -249,6 +249,7 @@ BOUNDARY = {
     "process.streams",
     "api_net",
     "api_pictures",
+    "api_training",
     "ops",
     "data.catalog",
     "data.source",
