@@ -54,11 +54,28 @@ error[unknown-layer]: there is no layer or block `softmaxx`
 help: did you mean `softmax`?
 <BLANKLINE>
 
-Three methods return what they found. `net.train()` returns a `Result`: `weights` is the path of the
-trained weights, `history` has a dict for each epoch, and `final` is the last of them. The result of
-`net.verify()` is a `Report`: `ok` is whether every claim holds, `claims` are the claims, and
-`first` is the first difference or None. `net.draw()` without a path returns a `Drawing`: the text
-of an SVG file, which a notebook shows as a picture.
+Training reads its data from files. `data` is a text as in a `train` section: `"fashion_mnist"`,
+`'cifar10(root = "DIR")'`, `'folder("photos", size = 64)'`, or `'npz("data.npz")'` for arrays, which
+`numpy.savez("data.npz", x=images, y=labels)` writes. Without it, the section's data are used.
+
+These classes are not exported, because only methods and properties make them:
+
+- `net.inputs` and `net.outputs` are lists of `Port`: `name`, `shape`, `dtype`.
+- `net.layers` is a list of `Row`, one for each layer; `help(netdsl.Net.layers)` has its fields.
+- `net.memory`, and `net.figure("memory")`, is a `Memory`: `params`, `activations`, `peak`, `total`.
+- `net.warnings` is a list of `Diagnostic`: `code`, `message`, `help`, `file`, `line`, `column`.
+- `net.expects` is a list of `ExpectLine`: `text`, `line`, `holds`.
+- `net.verify()` returns a `Report`: `claims`, a list of `Claim`. It raises `CompileError` if the
+  back ends differ, so that every claim of a report that it returns holds, and `ok` is true.
+- `net.train()` returns a `Result`: `weights`, the path of the trained weights; `history`, a dict
+  for each epoch; `final`, the last of them; `warnings`, which are printed unless it is `quiet`.
+- `net.diff()` returns `Changes`: `equal`, `figures`, `loaded`, `renamed`, `as_json()`.
+- `net.draw()` without a path returns a `Drawing`: the text of an SVG file, which a notebook shows
+  as a picture. With a path it returns None.
+
+In signatures, `Sizes` is a dict of sizes by input, `Given` is a state dict or the path of a file,
+and `Array` is a NumPy array or a tensor. Two nets are equal only if they are the same object:
+`net.diff(other).equal` compares their layers.
 
 >>> net.verify().ok
 True
@@ -88,7 +105,11 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
     def __getattr__(name: str) -> object:
         """Load the API when it is first used, because the command line does not need it."""
         if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            if name[:1] == "_" or _is_module(name):  # an import asks, and needs no advice
+                raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from netdsl.api_advice import missing_name
+
+            raise AttributeError(missing_name(name, __all__))
         if name == "__version__":
             from netdsl import version
 
@@ -100,9 +121,15 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
             {public: getattr(api, public) for public in __all__ if public != "__version__"}
         )
         names["__version__"] = version.__version__
-        for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
-            names.pop(lazy, None)
         return names[name]
+
+
+def _is_module(name: str) -> bool:
+    """Whether a module or package of netdsl has this name; imports first look for an attribute."""
+    from os.path import exists
+
+    place = f"{__path__[0]}/{name}"
+    return exists(f"{place}.py") or exists(f"{place}/__init__.py")
 
 
 def __dir__() -> list[str]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from netdsl.api_advice import advising
 from netdsl.api_arguments import checked, sizes_of, texts_of
 from netdsl.api_net import Net
 from netdsl.driver import compile_picked, open_program, program_of
-from netdsl.errors import CompileError
+from netdsl.errors import CompileError, NetdslError
 from netdsl.ir.types import Sym
 from netdsl.limits import check_environment
 from netdsl.source import SourceFile
@@ -58,12 +59,17 @@ def load(
     """
     check_environment()
     file = os.fspath(name)
+    if "{" in file and not os.path.exists(file):
+        message = "`load` takes the name of a file or net, and this is a text"
+        raise NetdslError("file-not-found", message, help="write `netdsl.loads(text)`")
     if net is None and not os.path.exists(file):
         before, colon, after = file.rpartition(":")
         if colon and after.isidentifier():
             file, net = before, after
     sizes = sizes_of(inputs)
-    return Net(compile_picked(open_program(file, texts_of(parameters)), net, sizes))
+    texts = texts_of(parameters)
+    with advising(parameters):
+        return Net(compile_picked(open_program(file, texts), net, sizes))
 
 
 @checked
@@ -81,8 +87,10 @@ def loads(
     """
     check_environment()
     sizes = sizes_of(inputs)
-    program = program_of(SourceFile("<text>", text), texts_of(parameters))
-    return Net(compile_picked(program, net, sizes))
+    texts = texts_of(parameters)
+    with advising(parameters, text):
+        program = program_of(SourceFile("<text>", text), texts)
+        return Net(compile_picked(program, net, sizes))
 
 
 __all__ = ["CompileError", "Net", "Sym", "load", "loads"]

@@ -11,15 +11,18 @@ from numbers import Integral, Real
 from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
+from netdsl.api_advice import in_python
+from netdsl.diagnostics import did_you_mean
 from netdsl.draw.options import DIRECTIONS, MAX_DPI, STYLES, THEMES
 from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import INTEGER_DIGITS, MAX_DIM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+CO_VARKEYWORDS = 8  # the flag of a function with `**kwargs`, as in `inspect`
 _BITS = 64  # messages do not show longer numbers
 
 
@@ -27,12 +30,14 @@ class Kind(NamedTuple):
     """A kind of argument: its description, a test of the type, and a test of the value.
 
     `limits` ends the description of the values, where a value of the right type can be wrong.
+    `advice` follows the message about a wrong type.
     """
 
     description: str
     has_type: Callable[[object], bool]
     is_in_range: Callable[[object], bool] = lambda _: True
     limits: str = ""
+    advice: str = ""
 
     def or_none(self) -> Kind:
         """The kind of an argument that can also be `None`."""
@@ -41,6 +46,7 @@ class Kind(NamedTuple):
             lambda value: value is None or self.has_type(value),
             lambda value: value is None or self.is_in_range(value),
             self.limits,
+            self.advice,
         )
 
 
@@ -72,6 +78,12 @@ _NATURAL = Kind("an int of at least 0", _is_integer, _is_natural)
 _PATH = Kind("a str or a Path", _is_path, _has_no_zero_byte, ", without zero bytes")
 
 
+_OF_ARRAYS = (
+    '; for arrays, write `numpy.savez("data.npz", x=images, y=labels)` and'
+    " `data='npz(\"data.npz\")'`"
+)
+
+
 def _are_logs(value: object) -> bool:
     return isinstance(value, (list, tuple)) and {*value} <= {"csv", "tensorboard"}
 
@@ -82,9 +94,23 @@ _LOGS = Kind(
     _are_logs,
 )
 
+ENTRIES = {  # how a call gives an entry of a `train` section
+    "optimizer": '"adam(lr = 0.001)"',
+    "loss": '"cross_entropy"',
+    "schedule": '"cosine"',
+    "metrics": '["accuracy"]',
+    "augment": '["hflip"]',
+}
+
 # An argument has the same kind in every function that takes it; None is allowed where it is the
 # default. `weights` and `arrays` are missing here: their checks depend on the tensors, so
 # `weights.checkpoints.weights_of` and `runtime.feeds.feeds_of` do them.
+EXAMPLES = {  # of arguments by name, for calls without the names
+    "figure": 'figure("macs", H=224, W=224)',
+    "load": 'load("resnet", "ResNet50", classes=10)',
+    "loads": 'loads(text, "Net", classes=10)',
+    "train": 'train("runs/a", epochs=3)',
+}
 KINDS = {
     "text": _TEXT,
     "net": _TEXT,
@@ -103,7 +129,7 @@ KINDS = {
     "batch": _INTEGER,
     "seed": _NATURAL,
     "dtype": _TEXT,
-    "data": _TEXT,
+    "data": _TEXT._replace(advice=_OF_ARRAYS),
     "device": _is_in("cpu", "cuda", "tensorrt", "auto"),
     "log": _LOGS,
     "fold": _FLAG,
@@ -124,7 +150,10 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     python_function: object = function
     assert isinstance(python_function, FunctionType)
     kinds = _kinds_of(python_function)
-    positional = python_function.__code__.co_posonlyargcount
+    code = python_function.__code__
+    positional = code.co_posonlyargcount
+
+    takes_others = code.co_flags & CO_VARKEYWORDS
 
     @wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -133,12 +162,38 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
                 _check(name, args[number], kind)
             elif number >= positional and name in kwargs:
                 _check(name, kwargs[name], kind)
+        if len(args) > code.co_argcount or not (kwargs.keys() <= kinds.keys() or takes_others):
+            raise TypeError(_misfit(python_function, len(args), kwargs))
         try:
             return function(*args, **kwargs)
         except NetdslError as error:
+            for diagnostic in error.diagnostics:
+                in_python(diagnostic)
             raise CompileError.of(error.diagnostics) from None
 
     return call
+
+
+def _misfit(function: FunctionType, count: int, named: Iterable[str]) -> str:
+    """Why a call does not fit: too many arguments without a name, or an unknown one."""
+    code, name = function.__code__, function.__name__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    taken = [n for n in names[: code.co_argcount] if n != "self"]
+    others = [n for n in names if n != "self"]
+    if count > code.co_argcount:
+        by_name = EXAMPLES.get(name) or ", ".join(f"{n}=..." for n in names[code.co_argcount :])
+        first = " and ".join(taken) or "no argument"
+        rest = f"; give the others by name: {by_name}" if by_name else ""
+        return f"{name}() takes only {first} without a name{rest}"
+    wrong = next(n for n in named if n not in others)
+    advice = did_you_mean(wrong, others) or f"it has {', '.join(others) or 'none'}"
+    return f"{name}() has no argument {wrong!r}; {advice}"
+
+
+def check_model_name(path: str | os.PathLike[str]) -> None:
+    """Raise `ValueError` unless a name is that of an ONNX file."""
+    if not os.fspath(path).lower().endswith(".onnx"):
+        raise ValueError(f"the name of a model must end in .onnx; found `{os.fspath(path)}`")
 
 
 def _kinds_of(function: FunctionType) -> dict[str, Kind | None]:
@@ -160,7 +215,8 @@ def _check(name: str, value: object, kind: Kind | None) -> None:
     if kind is None:
         return
     if not kind.has_type(value):
-        raise TypeError(f"{name} must be {kind.description}, not {type(value).__name__}")
+        wanted = f"{kind.description}, not {type(value).__name__}"
+        raise TypeError(f"{name} must be {wanted}{kind.advice}")
     if not kind.is_in_range(value):
         wanted = f"{kind.description}{kind.limits}"
         raise ValueError(f"{name} must be {wanted}, not {_shown(value)}")
@@ -170,6 +226,16 @@ def _shown(value: object) -> str:
     if isinstance(value, Integral) and int(value).bit_length() > _BITS:
         return f"a number of {int(value).bit_length():,} bits"
     return repr(value)
+
+
+class UnwritableError(TypeError):
+    """A value has no expression in the language."""
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self.kind = type(value).__name__
+        wanted = "a number, a bool, a str, or a list or tuple of these"
+        super().__init__(f"{name} must be {wanted}, not {self.kind}")
 
 
 def sizes_of(inputs: object) -> dict[str, tuple[int, ...]]:
@@ -222,6 +288,18 @@ def by_path(values: Mapping[str, object]) -> dict[str, object]:
     return paths
 
 
+def settings_of(entries: Mapping[str, object]) -> dict[str, str]:
+    """Entries of a `train` section as texts, by their paths; raises as `checked` functions do."""
+    try:
+        return texts_of(by_path(entries), lambda _, text: text)
+    except UnwritableError as error:
+        example = ENTRIES.get(error.name)
+        written = f"; as in {error.name}={example}" if example else ""
+        message = f"{error.name} must be a text as in a `train` section, a number, a bool, a dict,"
+        kind = f" or a list or tuple of these, not {error.kind}{written}"
+        raise TypeError(message + kind) from None
+
+
 def texts_of(
     values: Mapping[str, object], write: Callable[[str, str], str] = string_of
 ) -> dict[str, str]:
@@ -251,5 +329,4 @@ def _text(name: str, value: object, write: Callable[[str, str], str]) -> str:
             if not math.isfinite(value):
                 raise ValueError(f"{name} must be a finite number, not {float(value)}")
             return str(float(value))
-    wanted = "a number, a bool, a str, or a list or tuple of these"
-    raise TypeError(f"{name} must be {wanted}, not {type(value).__name__}")
+    raise UnwritableError(name, value)

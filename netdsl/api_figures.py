@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, overload
 
 from netdsl.analysis.summary import Summary
+from netdsl.api_advice import missing_attribute
 from netdsl.api_arguments import checked
 from netdsl.api_parts import ExpectLine, Layers, Memory, Port, Warnings
 from netdsl.api_values import memory_of, resized, value_of
@@ -32,9 +33,18 @@ class Figures:
     """What is known about a compiled net."""
 
     def __init__(self, compiled: Compiled) -> None:
+        if not hasattr(compiled, "graph"):
+            raise TypeError("a Net is made by `netdsl.load(name)` or `netdsl.loads(text)`")
         self._compiled = compiled
         self._summary = Summary(compiled.graph, compiled.costs, compiled.valid_for)
         self._expects: list[ExpectLine] | None = None
+
+    if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such method
+
+        def __getattr__(self, name: str) -> object:
+            if name[:1] == "_":  # programs ask for such names, and expect a quick answer
+                raise AttributeError(f"'Net' object has no attribute {name!r}")
+            raise AttributeError(missing_attribute(name, dir(type(self))))
 
     @property
     def name(self) -> str:
@@ -75,9 +85,13 @@ class Figures:
         along each axis, in elements of the input), `file` and `line` (its place in the text; a
         block can be in another file than the net) and `aux`. `window` is the window and
         its stride, as in `7x7/2`. `sources` are the names of what the layer takes, and `buffers` is
-        the number of stored numbers that are not learned. `layers["C1"]` is the row of that name,
-        and `pandas.DataFrame(net.layers)` has a column for each field. A slice is printed as a
-        table too, and so is `layers.sorted("params")`, the rows with the largest first.
+        the number of stored numbers that are not learned. `results` are the names and shapes of
+        further results, such as final states, and `at_least` is whether it has more MACs than are
+        known. `layers["C1"]` is the row of that name, and `pandas.DataFrame(net.layers)` has a
+        column for each field. A slice is printed as a table too, and so is
+        `layers.sorted("params")`, the rows with the largest first. It raises `ValueError` for
+        figures that are formulas: load the net with `inputs={...}`, because nothing can sort
+        formulas, not even pandas.
 
         >>> import netdsl
         >>> row = netdsl.load("lenet5").layers[0]
@@ -112,6 +126,26 @@ class Figures:
         25557032
         """
         return self._summary.totals.params
+
+    @property
+    def trainable(self) -> int:
+        """The number of learned numbers that training changes: `params` without frozen ones.
+
+        >>> import netdsl
+        >>> netdsl.loads("net A { input x: 4 \\n dense(3) -> frozen \\n dense(2) }").trainable
+        8
+        """
+        return self._summary.totals.trainable
+
+    @property
+    def buffers(self) -> int:
+        """The number of stored numbers that are not learned, such as those of batch norms.
+
+        >>> import netdsl
+        >>> netdsl.load("resnet:ResNet18").buffers
+        9600
+        """
+        return self._summary.totals.buffers
 
     @property
     def macs(self) -> int | Sym:
@@ -219,7 +253,8 @@ class Figures:
 
         `expression` is a figure of the net (params, trainable, buffers, macs, weights, units,
         depth, activation_bytes, peak_bytes, memory), a figure of a part, such as `params(conv1)` or
-        `shape(layer1)`, or a computation with these.
+        `shape(layer1)`, or a computation with these. The value of "memory" is a `Memory`, as that
+        of the attribute.
 
         Raises `ValueError` for an expression without a value, or if sizes are missing, and
         `CompileError` for sizes for which the net is not valid.

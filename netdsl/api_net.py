@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast, overload
+from os import PathLike
+from typing import TYPE_CHECKING, overload
 
-from netdsl.api_arguments import by_path, checked, texts_of
+from netdsl.api_arguments import check_model_name, checked
 from netdsl.api_parts import beside
-from netdsl.api_pictures import DrawnNet
+from netdsl.api_training import TrainableNet
 from netdsl.api_values import check_shapes
 from netdsl.driver import compile_net, program_of, values_claims
 from netdsl.errors import CompileError, NetdslError
 from netdsl.render import output_width
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from os import PathLike
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -24,21 +24,20 @@ if TYPE_CHECKING:
 
     from netdsl.api_diff import Changes
     from netdsl.backends.onnx.form import Form
-    from netdsl.driver import Compiled
     from netdsl.elaborate.loader import Reference
     from netdsl.source import SourceFile
-    from netdsl.train.loop import Result
     from netdsl.verify import Report
 
     Given = Mapping[str, object] | str | PathLike[str]  # a state dict, or the path of a file
     Array = np.ndarray | torch.Tensor
 
 
-class Net(DrawnNet):
+class Net(TrainableNet):
     """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
-    - Figures: `params`, `weights`, `macs`, `depth`, `memory`; `figure("macs", H=224, W=224)` for
-      any figure of the net or of a part, for sizes that the text leaves open.
+    - Figures: `params`, `trainable`, `buffers`, `weights`, `macs`, `depth`, `memory`;
+      `figure("macs", H=224, W=224)` for any figure of the net or of a part, for sizes that the text
+      leaves open.
     - What it consists of: `name`, `inputs`, `outputs`, `layers`, `graph`; `valid_for`, the sizes
       for which it is valid.
     - Checks: `expects`, `warnings`; `verify()` compares the back ends.
@@ -46,7 +45,8 @@ class Net(DrawnNet):
     - Back ends: `torch()`, `pytorch_source()`, `onnx()`, `save_onnx()`; `run()` computes outputs,
       and `train()` trains.
 
-    Only the methods that need PyTorch, ONNX or onnxruntime import them.
+    Every method takes a net whose sizes are open. Only the methods that need PyTorch, ONNX or
+    onnxruntime import them.
     """
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -61,7 +61,7 @@ class Net(DrawnNet):
         """Print the layer table; with a `depth`, each deeper block is one row.
 
         On a terminal, blocks are a tree that fits into it. Elsewhere, every layer has a row, and
-        the table is as wide as it has to be.
+        the table is as wide as it has to be. Raises `TypeError` and `ValueError` for a wrong depth.
 
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").summary()
@@ -105,7 +105,8 @@ class Net(DrawnNet):
         """What changes from this net to another one, as `netdsl diff` reports it.
 
         `other` is a net, or names one: a file, `file:Net`, a net of the library, an ONNX model, or
-        `git:REVISION:FILE`. Raises `CompileError` if there is no such net.
+        `git:REVISION:FILE`. The result has `equal`, `figures`, `loaded`, `renamed` and `as_json()`.
+        Raises `CompileError` if there is no such net, and `TypeError` for anything else.
 
         >>> import netdsl
         >>> netdsl.load("resnet:ResNet18").diff("resnet:ResNet34").figures["params"]
@@ -115,8 +116,11 @@ class Net(DrawnNet):
         match other:
             case Net(_compiled=after):
                 changes: Changes = api.changes_of(self._compiled, after)
+            case str() | PathLike():
+                changes = api.changes_of(self._compiled, api.named_net(other))
             case _:
-                changes = api.changes_of(self._compiled, _named(other))
+                message = f"other must be a Net, a str or a Path, not {type(other).__name__}"
+                raise TypeError(message)
         return changes
 
     # ---- back ends
@@ -145,6 +149,8 @@ class Net(DrawnNet):
     @checked
     def pytorch_source(self) -> str:
         """The net as PyTorch source that runs without netdsl.
+
+        Raises `CompileError` for a net that has no such source.
 
         >>> import netdsl
         >>> "class LeNet5(nn.Module):" in netdsl.load("lenet5").pytorch_source()
@@ -215,6 +221,7 @@ class Net(DrawnNet):
         """
         export = import_module("netdsl.backends.onnx.export")
         manifest = import_module("netdsl.backends.onnx.manifest")
+        check_model_name(path)
         paths = export.export_onnx(
             self.graph,
             path,
@@ -267,7 +274,9 @@ class Net(DrawnNet):
         for `onnx`. `device` is cpu, cuda, tensorrt or auto.
 
         Each call exports the net, so a single call for many samples is faster than many calls.
-        Raises `TypeError` and `ValueError` for arrays that do not fit.
+        Raises `TypeError` and `ValueError` for arrays that do not fit, and `CompileError` for
+        weights that do not fit, for open sizes for which the net is not valid, and for a device
+        that is missing.
 
         >>> import netdsl, numpy
         >>> net = netdsl.load("lenet5")
@@ -282,6 +291,7 @@ class Net(DrawnNet):
             message = f"the outputs are {names}: give a dict of arrays, and the result is one too"
             raise ValueError(message)
         check_shapes(self._compiled, {name: array.shape[1:] for name, array in feeds.items()})
+        runner.check_indices(self.graph, feeds)
         start = runner.Start(weights, seed, device, allow_nonfinite)
         results: list[np.ndarray] = runner.run_graph(self.graph, feeds, start)
         if is_dict:
@@ -294,9 +304,10 @@ class Net(DrawnNet):
     ) -> Report:
         """Compare the net in PyTorch and onnxruntime, layer by layer, with netdsl's own figures.
 
-        Returns the report, which prints its claims. Raises `CompileError` if the back ends differ;
-        it names the first layer at fault. The weights are random, made from `seed`, or those of
-        `weights`, as for `onnx`.
+        Returns the report, which prints its claims; all of them hold. Raises `CompileError` if the
+        back ends differ; it names the first layer at fault. For open sizes, several are tried. The
+        weights are random, made from `seed`, or those of `weights`, as for `onnx`. Raises as `onnx`
+        for weights that do not fit.
 
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").verify().ok
@@ -315,62 +326,6 @@ class Net(DrawnNet):
             raise CompileError.of(list(report.differences()))
         return report
 
-    @checked
-    def train(
-        self,
-        out: str | PathLike[str] | None = None,
-        *,
-        data: str | None = None,
-        device: str = "cpu",
-        resume: bool = False,
-        overwrite: bool = False,
-        allow_changes: bool = False,
-        log: Sequence[str] = (),
-        quiet: bool = False,
-        **entries: object,
-    ) -> Result:
-        """Train the net as its `train` section specifies, as `netdsl train` does.
-
-        `out` is the folder of the results, by default `runs/NET`. `entries` replace those of the
-        section: numbers, lists, or texts as the section has them, such as `epochs=3` and
-        `optimizer="adam(lr = 0.001)"`. A dict replaces parts of an entry: `optimizer={"lr": 0.1}`,
-        or `**{"optimizer.lr": 0.1}`. `data` replaces the data set, as `--data` does. `resume`
-        continues from the last checkpoint in the folder, with `allow_changes` even if the net, the
-        settings or the data have changed. `overwrite` replaces the run in the folder. `log` is a
-        list of other logs than JSON lines to write: "csv", "tensorboard". `quiet` prints nothing.
-        `device` is cpu, cuda or auto.
-
-        Returns the result: `weights` is the path of the trained weights, `history` has a dict for
-        each epoch, and `final` is the last of them.
-
-        >>> import netdsl, tempfile
-        >>> net = netdsl.load("lenet5")
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     result = net.train(folder, data="fashion_mnist_sample", epochs=1, quiet=True)
-        ...     module = net.torch(weights=result.weights)
-        >>> result.final["accuracy"] > 0.3
-        True
-        """
-        from os import environ, fspath
-
-        from rich.console import Console
-
-        if device == "tensorrt":
-            raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
-        start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
-        settings = texts_of(by_path(entries), lambda _, text: text)
-        folder = None if out is None else fspath(out)
-        if overwrite and resume:
-            raise ValueError(
-                "`resume` continues a run and `overwrite` removes it: give one of them"
-            )
-        begin = start.StartMode.of(resume, overwrite, allow_changes)
-        wishes = start.Wishes(data, settings, folder, device, begin, section.PYTHON, tuple(log))
-        console = Console(highlight=False, markup=False, emoji=False, quiet=quiet)
-        with start.meeting(environ) as processes:
-            result: Result = start.train_net(self._compiled, wishes, console, None, processes)
-        return result
-
 
 def _restored(
     source: SourceFile,
@@ -381,12 +336,6 @@ def _restored(
 ) -> Net:
     """The net of a pickle, which has the texts of all files."""
     return Net(compile_net(program_of(source, defines, files), name, inputs))
-
-
-@checked  # a wrong type is a `TypeError`
-def _named(name: str | PathLike[str], /) -> Compiled:
-    """The net that a user names; raises `CompileError`."""
-    return cast("Compiled", import_module("netdsl.api_diff").named_net(name))
 
 
 def _form(opset: int | None, dtype: str, batch: int | None, *, fold: bool) -> Form:

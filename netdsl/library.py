@@ -17,6 +17,7 @@ from netdsl.source import SourceFile, Span
 # Symbolic links are resolved, as in `import_path`, so that each file has only one path.
 _HERE = os.path.dirname(os.path.realpath(__file__))
 MOST_LISTED = 8  # files that advice lists
+MOST_READ = 100  # files in which advice looks for a net
 
 
 def resource(folder: str) -> str:
@@ -108,6 +109,14 @@ def _advice(name: str) -> str:
     """Which library file, or which net in one, a name that does not exist may mean."""
     if name.endswith(".net"):
         return _advice_on_path(name)
+    before, _, after = name.partition(":")
+    if after and (os.path.isfile(before) or library_file(before) is not None):
+        return f"one name follows the file: write `{before}:{after.partition(':')[0]}`"
+    if "{" in name:
+        return "this is a text: write it to a file, or to standard input with `-` as its name"
+    own = _own_net(name)
+    if own is not None:
+        return f"`{own[0]}` has a net `{own[1]}`: write `{own[0]}:{own[1]}`"
     files, nets = library_names(), _library_nets()
     if os.path.isfile(f"{name}.net"):
         return f"write `{name}.net`"
@@ -119,6 +128,22 @@ def _advice(name: str) -> str:
     if file in files and net in nets:
         return f"write `{file}:{net}`"
     return did_you_mean(name, files) or "the library has " + ", ".join(files)
+
+
+def _own_net(name: str) -> tuple[str, str] | None:
+    """A file in the current folder and its net of that name, perhaps with other capitals."""
+    if not name.isidentifier():
+        return None
+    pattern = re.compile(rf"^net ({name})\b", re.MULTILINE | re.IGNORECASE)
+    for file in _others(".", "")[:MOST_READ]:
+        try:
+            with open(file, encoding="utf-8") as text:
+                found = pattern.search(text.read(limit("source_bytes")))
+        except (OSError, UnicodeDecodeError):
+            continue  # the advice is about other files then
+        if found:
+            return file, found[1]
+    return None
 
 
 def _advice_on_path(path: str) -> str:

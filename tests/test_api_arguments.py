@@ -95,7 +95,40 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     (lambda n: n.train(quiet="yes"), "quiet must be a bool, not str"),
     (lambda n: n.train(log="csv"), f"log must be {LOGS}, not str"),
     (lambda n: n.train(log=[1]), f"log must be {LOGS}, not list"),
-    (lambda n: n.train(data=3), "data must be a str, or None, not int"),
+    (
+        lambda n: n.train(data=3),
+        (
+            "data must be a str, or None, not int; for arrays, write"
+            ' `numpy.savez("data.npz", x=images, y=labels)` and `data=\'npz("data.npz")\'`'
+        ),
+    ),
+    (
+        lambda n: n.train(optimizer=object),
+        (
+            "optimizer must be a text as in a `train` section, a number, a bool, a dict, or a list"
+            ' or tuple of these, not type; as in optimizer="adam(lr = 0.001)"'
+        ),
+    ),
+    (lambda n: n.diff(n.torch()), "other must be a Net, a str or a Path, not Tiny"),
+    (
+        lambda n: n.figure("macs", 224, 224),
+        (
+            "figure() takes only expression without a name; give the others by name:"
+            ' figure("macs", H=224, W=224)'
+        ),
+    ),
+    (
+        lambda n: n.verify(None, 3),
+        (
+            "verify() takes only weights without a name; give the others by name: seed=...,"
+            " allow_nonfinite=..."
+        ),
+    ),
+    (lambda n: n.verify(seeds=3), "verify() has no argument 'seeds'; did you mean `seed`?"),
+    (
+        lambda _: netdsl.Net("lenet5"),  # type: ignore[arg-type]
+        "a Net is made by `netdsl.load(name)` or `netdsl.loads(text)`",
+    ),
     (lambda n: n.run(None, device=3), f"device must be {DEVICES}, not int"),
     (lambda n: n.verify(seed=None), "seed must be an int of at least 0, not NoneType"),
     (lambda n: n.draw("n.dot", "1"), "depth must be an int of at least 0, or None, not str"),

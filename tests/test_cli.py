@@ -179,7 +179,8 @@ def test_an_input_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
     sizes = ["--input", "3x64x64", "--input", "3x96x96"]
     assert run(["check", "resnet:ResNet18", *sizes]) == 2
     assert capsys.readouterr().err.startswith(
-        "netdsl check: --input is given twice for the first input\nusage: netdsl check "
+        "netdsl check: --input is given twice for the first input; another input is named:"
+        " `--input NAME=3x96x96`\nusage: netdsl check "
     )
 
 

@@ -28,7 +28,8 @@ class Row(NamedTuple):
     place in the text: a block can be in another file than the net. `aux` tells whether the row
     belongs to an auxiliary head. `results` are the names and shapes of the further results that the
     net uses, such as the final states of an `lstm`. `at_least` tells whether it has more MACs than
-    are known.
+    are known. `operation` is an operator with its operands, `x / 2`, and empty for other layers.
+    `shares` are the names of weights of other layers that it uses.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Row(NamedTuple):
     aux: bool
     results: tuple[tuple[str, tuple[int | Sym, ...]], ...] = ()
     at_least: bool = False
+    operation: str = ""
+    shares: tuple[str, ...] = ()
 
 
 class Layer(NamedTuple):
@@ -144,6 +147,8 @@ class Summary:
             units=units(name, [(layer.node, layer.cost) for layer in layers]),
             bytes=total(r.bytes for r in rows),
             at_least=any(r.at_least for r in rows),
+            operation=last.operation if last.name == name else "",
+            shares=last.shares if len(rows) == 1 else (),
         )
 
     def macs_of_multiples(self) -> str:
@@ -231,7 +236,7 @@ def name_of(value: Value) -> str:
 
 
 def _row(node: Node, cost: Cost, field: Field) -> Row:
-    types = node.types
+    types, text = node.types, node.op.kind_text()
     return Row(
         node.name,
         node.op.kind,
@@ -250,6 +255,8 @@ def _row(node: Node, cost: Cost, field: Field) -> Row:
         node.aux is not None,
         tuple((name, value.type.shape) for name, value in node.results.items()),
         not node.op.is_counted,
+        text if text != node.op.kind else "",
+        tuple(p.tied for p in node.params().values() if p.tied),
     )
 
 

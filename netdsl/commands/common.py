@@ -100,7 +100,8 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
         sizes = _parse_sizes(text)
         if name in inputs:
             which = f"input `{name}`" if name else "the first input"
-            raise UsageError(f"--input is given twice for {which}")
+            other = "" if name else f"; another input is named: `--input NAME={text}`"
+            raise UsageError(f"--input is given twice for {which}{other}")
         inputs[name] = sizes
     return inputs
 

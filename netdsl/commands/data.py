@@ -18,6 +18,7 @@ from netdsl.errors import SettingError
 from netdsl.files import check_replaceable
 from netdsl.ir.types import shape_text
 from netdsl.render import as_json
+from netdsl.train.fit import fitted
 from netdsl.train.section import placed, read_config
 from netdsl.train.sheet import draw_samples
 from netdsl.words import counted
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from netdsl.data.dataset import Dataset
     from netdsl.diagnostics import Diagnostic
+    from netdsl.driver import Compiled
 
 SUFFIX = ".png"
 
@@ -49,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise placed(error, compiled, replaced) from None
     for warning in warnings:
         warning.file = arguments.data or compiled.program.source.name
+    misfit = _misfit(compiled, dataset, arguments.data)
+    warnings += [misfit] if misfit is not None else []
     if arguments.format == "json":
         say_json(_described(dataset, warnings, sheet if is_drawn else None), indent=2)
         return 0
@@ -57,6 +61,17 @@ def run(arguments: argparse.Namespace) -> int:
     if is_drawn:
         say(f"samples: {sheet}")
     return 0
+
+
+def _misfit(compiled: Compiled, dataset: Dataset, given: str | None) -> Diagnostic | None:
+    """A warning if the samples do not fit the inputs of the net."""
+    try:
+        fitted(compiled, dataset)
+    except SettingError as error:
+        diagnostic = placed(error, compiled, () if given is None else ("data",)).diagnostic
+        diagnostic.severity = "warning"
+        return diagnostic
+    return None
 
 
 def _print(dataset: Dataset) -> None:

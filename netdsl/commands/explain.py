@@ -38,7 +38,9 @@ def _find(known: list[Section], code: str) -> Section:
     for section in known:
         if section.code == code:
             return section
-    advice = did_you_mean(code, [section.code for section in known])
+    from netdsl.commands.elsewhere import elsewhere  # only errors need it
+
+    advice = elsewhere(code) or did_you_mean(code, [section.code for section in known])
     raise UsageError(f"there is no code `{code}`: {advice or '`netdsl explain` lists all codes'}")
 
 

@@ -96,6 +96,9 @@ def _check(arguments: argparse.Namespace) -> None:
 def _unreadable(model: str) -> str:
     """What is wrong with a name whose suffix is none of `SUFFIXES`."""
     fact = f"import reads .onnx, .cfg, .prototxt and package.file:Class(), found `{model}`"
+    if suffix_of(model) == ".py":
+        stem = Path(model).stem
+        return f'{fact}; name a class in it: `netdsl import "{stem}:Class()" --input 3x224x224`'
     kind = binary_kind(model, b"\0")  # by its suffix
     return fact if kind is None or suffix_of(model) == ".bin" else f"{fact}; {kind.advice(model)}"
 

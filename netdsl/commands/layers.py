@@ -11,6 +11,7 @@ from rich.text import Text
 
 from netdsl.commands.consoles import listing
 from netdsl.commands.output import say_always, say_json
+from netdsl.errors import NetdslError
 from netdsl.reference import COMPOSITE, LANGUAGE, entries, entry, outcomes
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.kind is None:
         items = entries()
     else:
-        items = [entry(arguments.kind)]
+        items = [_entry(arguments.kind)]
     if arguments.format == "json":
         say_json({"layers": [_as_json(item) for item in items], "diagnostics": []}, indent=2)
     elif arguments.quiet:
@@ -40,6 +41,17 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print_entry(listing(), items[0])
     return 0
+
+
+def _entry(kind: str) -> LayerEntry:
+    """The entry of a kind; raises `NetdslError`, with the command that explains such a word."""
+    try:
+        return entry(kind)
+    except NetdslError as error:
+        from netdsl.commands.elsewhere import elsewhere  # only errors need it
+
+        error.diagnostic.help = elsewhere(kind) or error.diagnostic.help
+        raise
 
 
 def _as_json(item: LayerEntry) -> dict[str, object]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.commands.arguments import COMMANDS
 from netdsl.diagnostics import closest
-from netdsl.library import library_file, net_of_library
+from netdsl.errors import NetdslError
+from netdsl.library import library_file, net_of_library, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +57,60 @@ OF_COMMANDS = {
     ("export", "--format"): "the suffix of `-o` is the format; with `-o -`, write `--to onnx`",
     ("export", "--half"): "write `--fp16`",
     ("export", "--precision"): "write `--fp16` for 16 bits",
+    **{
+        ("verify", option): "each layer has limits of its own, from the rounding of its arithmetic"
+        for option in ("--tolerance", "--tol", "--atol", "--rtol", "--eps", "--epsilon")
+    },
+    ("nets", "--sort"): "the list has the order of the files; `--format json` is for programs",
+    ("trace", "--layer"): "the layer follows the net: write `netdsl trace {net} {value}`",
+    ("look", "--view"): "the view follows the net: write `netdsl look {net} {value}`",
+    ("explain", "--code"): "write `netdsl explain CODE`",
+    ("layers", "--kind"): "write `netdsl layers KIND`",
+    ("runs", "--out"): "the folder needs no option: write `netdsl runs DIR`",
+    **{
+        (command, option): f"leave it out: `netdsl {command}` prints all of them"
+        for command in ("layers", "nets", "explain", "runs")
+        for option in ("--list", "--all", "-l", "-a")
+    },
+}
+
+# What is missing if a command has no argument of that name.
+MISSING = {
+    ("diff", "A"): "it compares two nets: write `netdsl diff OLD NEW`",
+    ("diff", "B"): "it compares two nets: write `netdsl diff {given} NEW`",
+    ("test", "--weights"): "those of a training are in its folder: `--weights runs/{stem}`",
+    ("look", "--weights"): "those of a training are in its folder: `--weights runs/{stem}`",
+    ("run", "INPUT"): "write `netdsl run MODEL INPUT`: pictures, arrays or folders of them",
+    ("completion", "SHELL"): "write `netdsl completion bash` or `netdsl completion zsh`",
+}
+FILES = ("FILE[:NET]", "MODEL", "FILE")  # arguments that are a net or a model
+
+
+def missing_arguments(program: str, message: str, words: Sequence[str]) -> str:
+    """The message about arguments that are missing, with what to write."""
+    command = program.rpartition(" ")[2]
+    names = message.rpartition(": ")[2].split(", ")
+    given = [word for word in words[1:] if not word.startswith("-")]
+    advice = MISSING.get((command, names[0]))
+    if advice is None and names[0] in FILES:
+        advice = EXAMPLES.get(command, f"for example `netdsl {command} lenet5`")
+    if advice is None:
+        return message
+    net = given[0] if given else "FILE"
+    named = os.path.basename(net.rpartition(":")[2])
+    return f"{message}; {advice.format(given=net, stem=named.removesuffix('.net'))}"
+
+
+# Whole commands, for those that need more than a net.
+EXAMPLES = {
+    "draw": "for example `netdsl draw lenet5 -o lenet5.svg`",
+    "export": "for example `netdsl export lenet5 -o lenet5.onnx`",
+    "import": "for example `netdsl import model.onnx -o model.net`",
+    "look": "for example `netdsl look lenet5 --weights runs/LeNet5 -o look.html`",
+    "test": "for example `netdsl test lenet5 --weights runs/LeNet5`",
+    "run": "for example `netdsl run model.onnx picture.png`",
+    "bench": "for example `netdsl bench model.onnx`",
+    "fmt": "for example `netdsl fmt my.net`",
 }
 
 
@@ -67,7 +122,9 @@ FOR_ALL = {
     "--size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
     "--input-shape": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
     "--input-size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
+    "--file": ("-D", "the file needs no option: write `FILE[:NET]`"),
 }
+SHORTEST = 4  # characters of an option that is the beginning of another: `--out`
 _VALUE = r"[\w.+-]+|\[.*\]|\".*\""  # of a parameter
 
 
@@ -134,27 +191,59 @@ def _for_net(name: str) -> str:
 
 
 def unknown_option(
-    words: Sequence[str], known: Sequence[str], program: str, owners: Sequence[str]
+    words: Sequence[str],
+    known: Sequence[str],
+    program: str,
+    owners: Sequence[str],
+    given: Sequence[str] = (),
 ) -> str:
     """The message about an option that does not exist, the first of some words.
 
-    The advice has similar options, or the commands that have it, its `owners`.
+    The advice has the commands that have it, its `owners`, or similar options. `given` are all
+    words of the command line, which may name a net with a parameter of that name.
     """
     name, _, value = words[0].partition("=")
     following = words[1] if len(words) > 1 and re.fullmatch(_VALUE, words[1]) else ""
-    advice = _of_option(name, value or following, known, program)
+    advice = _replaced(name, value or following, known, program)
+    if advice is not None:
+        net = next((word for word in given[1:] if word[0] != "-"), "FILE")
+        advice = advice.replace("{net}", net).replace("{value}", value or following or "NAME")
+    elif len(name) > SHORTEST and any(option.startswith(name) for option in known):
+        advice = similar(name, known)
     if advice is None and owners:
         advice = f"it is an option of {', '.join(owners)}"
-    elif advice is None and "-D" in known and name.removeprefix("--").isidentifier():
-        written = f"{name[2:]}={value or following or 'VALUE'}"
-        advice = f"a parameter of the net is written as `-D {written}`"
-        if len(name) == len("--T") and name[2:].isupper():
-            advice = "the sizes of the input are written as `--input 3x256x256`"
-    return f"there is no option `{name}`" + (f"; {advice}" if advice else "")
+    if advice is None and not (len(name) == len("--T") and name[2:].isupper()):
+        advice = similar(name, known)
+    if advice is None and "-D" in known and name.removeprefix("--").isidentifier():
+        advice = _of_net(name[2:], value or following, given)
+    advice = advice or f"`{program} --help` lists the options"
+    return f"there is no option `{name}`; {advice}"
 
 
-def _of_option(name: str, value: str, known: Sequence[str], program: str) -> str | None:
-    """The option that was meant, if the command has it."""
+def _of_net(name: str, value: str, given: Sequence[str]) -> str | None:
+    """Advice for an option with the name of a parameter, or of an open size, of the net."""
+    if len(name) == 1 and name.isupper():
+        return "the sizes of the input are written as `--input 3x256x256`"
+    text = _text_of(given)
+    if text is not None and not re.search(rf"\bnet\s+\w+\s*\([^{{]*\b{name}\b", text):
+        return None
+    return f"a parameter of the net is written as `-D {name}={value or 'VALUE'}`"
+
+
+def _text_of(given: Sequence[str]) -> str | None:
+    """The text of the first net on a command line, or None if there is none that can be read."""
+    for word in given[1:]:
+        if word.startswith("-"):
+            continue
+        try:
+            return open_source(word if os.path.exists(word) else word.partition(":")[0]).text
+        except NetdslError:
+            return None
+    return None
+
+
+def _replaced(name: str, value: str, known: Sequence[str], program: str) -> str | None:
+    """What a command has in place of an option of another command or tool."""
     instead = OF_COMMANDS.get((program.rpartition(" ")[2], name))
     if instead is not None:
         return instead
@@ -164,11 +253,7 @@ def _of_option(name: str, value: str, known: Sequence[str], program: str) -> str
         is_whole = value and begin.removeprefix("--set train.") == name[2:].replace("-size", "")
         return f"write `{begin}{equals}{value}`" if is_whole else f"write `{written}`"
     option, advice = FOR_ALL.get(name, ("", ""))
-    if option in known:
-        return advice
-    if len(name) == len("--T") and name[2:].isupper():
-        return None
-    return similar(name, known)
+    return advice if option in known else None
 
 
 def unknown_command(name: str) -> str:
@@ -180,6 +265,10 @@ def unknown_command(name: str) -> str:
         advice = "write `netdsl check --lint all`"
     if os.path.isfile(name) or library_file(name.partition(":")[0]):
         advice = f"did you mean `netdsl check {name}`?"
+    elif similar(name, COMMANDS) is None:
+        from netdsl.commands.elsewhere import elsewhere  # few words need it
+
+        advice = elsewhere(name) or advice
     return f"there is no command `{name}`; {advice}"
 
 

@@ -37,6 +37,9 @@ INDENT = 2  # of the lines below a file
 WIDTHS = (36, 14, 18, 4)  # of the columns
 NARROW = (11, 14, 4)  # of the figures on a narrow terminal
 LEAST = 8  # of the names there
+MOST_LINES = 2  # of a citation
+_CITED = re.compile(r".*?\b(?:19|20)\d\d\.")
+_SENTENCE = re.compile(r".*?\.(?= |$)")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
 
@@ -131,12 +134,13 @@ def _year(text: str) -> str:
 def paper(program: Program) -> str:
     """The citation of the paper, from the file's first comment.
 
-    It is the first line with a year, or else the first line.
+    It is the text up to the first year that ends a sentence, or else the first sentence.
     """
     lines = _first_comment(program.source.text)
-    dated = filter(_YEAR.search, lines)
-    cited = next(dated, "".join(lines[:1]))
-    return re.sub(rf"({_YEAR.pattern}\.).*", r"\1", cited)
+    cited = _CITED.match(" ".join(lines[:MOST_LINES]))
+    if cited is None:
+        cited = _SENTENCE.match(" ".join(lines))
+    return cited[0] if cited else ""
 
 
 def _first_comment(text: str) -> list[str]:

@@ -37,7 +37,8 @@ exit codes:
 """.strip()
 
 
-NO_OUTPUT = "the following arguments are required: -o/--output"  # as argparse words it
+REQUIRED = "the following arguments are required: "  # as argparse words it
+NO_OUTPUT = f"{REQUIRED}-o/--output"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -95,6 +96,10 @@ class Parser(argparse.ArgumentParser):
             from netdsl.commands.meant import missing_output  # only errors need it
 
             message = missing_output(self.prog, self.given)
+        elif message.startswith(REQUIRED):
+            from netdsl.commands.meant import missing_arguments  # only errors need it
+
+            message = missing_arguments(self.prog, message, self.given)
         self.exit(2, self.complaint(message))
 
     def complaint(self, message: str) -> str:
@@ -151,7 +156,7 @@ class Parser(argparse.ArgumentParser):
 
         name = words[0].partition("=")[0]
         owners = [n for n, c in build_parser().commands.items() if name in c.options()]
-        self.error(unknown_option(words, self.options(), self.prog, owners))
+        self.error(unknown_option(words, self.options(), self.prog, owners, self.given))
 
     def actions(self) -> list[argparse.Action]:
         """All arguments."""
@@ -201,6 +206,10 @@ def complaint(argv: Sequence[str], message: str) -> str:
     """What is printed about a command line that can be parsed, and is still wrong."""
     words = list(argv)
     name = words[_command_position(words)]
+    if message.startswith(REQUIRED):
+        from netdsl.commands.meant import missing_arguments  # only errors need it
+
+        message = missing_arguments(f"netdsl {name}", message, words[_command_position(words) :])
     if message.startswith(("-D takes", "--set takes")):
         from netdsl.commands.meant import without_spaces  # only errors need it
 

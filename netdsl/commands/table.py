@@ -12,6 +12,7 @@ from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wra
 from netdsl.draw.rows import HEADS, Choice, number_in
 from netdsl.draw.table import (
     AT,
+    at_sizes,
     flat_lines,
     layer_table,
     left_out,
@@ -165,6 +166,14 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     if _is_tree(arguments):
         from netdsl.draw.tree import tree_lines as lines_of  # files and pipes get flat tables
     rows = lines_of(summary, choice)
+    order = []
+    if choice.sort:
+        order = _sizes_of_order(choice.sort, [number_in(line.row, choice.sort) for line in rows])
+    if order and width is not None:
+        rows, order = (
+            at_sizes(rows, choice.sort, summary.graph.symbols),
+            [f"{order[0]}, as printed"],
+        )
     shown = layer_table(rows, choice, width)
     units = "units" in choice.wanted
     lines = totals(
@@ -177,8 +186,7 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
     )
     lines += _unchecked(item, arguments)
     notes = _left_out([*(line.text for line in shown), *(text for _, text in lines)], summary.graph)
-    if choice.sort:
-        notes += _sizes_of_order(choice.sort, [number_in(line.row, choice.sort) for line in rows])
+    notes += order
     _print_heading(item.label, summary.graph, width)
     _print_notes(notes, width)
     _print_lines(shown)

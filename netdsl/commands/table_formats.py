@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.commands.output import say_always
-from netdsl.commands.table import by_size, choice_of, labelled, outputs_of, overview
-from netdsl.draw.rows import HEADS, WORDS, cell, raw_cell
+from netdsl.commands.table import by_size, choice_of, labelled, overview
+from netdsl.draw.rows import HEADS, WORDS, cell, raw_cell, raw_shape
 from netdsl.draw.table import filled, flat_lines
 
 if TYPE_CHECKING:
@@ -41,14 +42,12 @@ def print_nets(checked: list[Checked], arguments: argparse.Namespace) -> None:
 
 
 def _csv_rows(nets: list[tuple[str, Summary]], choice: Choice) -> list[list[str]]:
-    """The tables as one. If there are several nets, the first column is the name of the net."""
+    """The tables as one, with the same columns for every net; the first is the net's name."""
     tables = [(label, flat_lines(summary, choice)) for label, summary in nets]
-    columns = filled([line for _, lines in tables for line in lines], choice)
+    columns = choice.wanted
     rows = [["net", "layer", *columns]]
     for label, lines in tables:
         rows += [[label, *_cells(line, columns, raw_cell)] for line in lines]
-    if len(tables) == 1:
-        return [row[1:] for row in rows]
     return rows
 
 
@@ -58,7 +57,8 @@ def _csv_overview(nets: list[tuple[str, Summary]]) -> list[list[str]]:
     for label, summary in nets:
         t = summary.totals
         figures = [str(t.params), str(t.macs), str(t.depth)]
-        rows.append([label, outputs_of(summary), *figures])
+        outputs = ", ".join(raw_shape(o.value.type.shape) for o in summary.graph.outputs)
+        rows.append([label, outputs, *figures])
     return rows
 
 
@@ -110,4 +110,9 @@ def _say_markdown(rows: list[list[str]], right: int) -> None:
     for number, head in enumerate(heads):
         rules.append("---" if number < right or head == "from" else "---:")
     for row in [heads, rules, *others]:
-        say_always(f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |")
+        say_always(f"| {' | '.join(map(_escaped, row))} |")
+
+
+def _escaped(cell: str) -> str:
+    """A cell whose signs are not read as Markdown."""
+    return re.sub(r"([*_`<\\])", r"\\\1", cell).replace("|", "&#124;")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect import Facts
@@ -29,7 +30,19 @@ class FailCondition:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._expr = parse_expression(SourceFile(OPTION, text))
+        try:
+            self._expr = parse_expression(SourceFile(OPTION, text))
+        except NetdslError as error:
+            relative = re.fullmatch(r"\s*(\w+)\s*(>=?|<=?)\s*([+-]?)([\d.]+)\s*%\s*", text)
+            if relative is not None:
+                name, sign, minus, percent = relative.groups()
+                factor = 1 + float(f"{minus}{percent}") / 100
+                error.diagnostic.help = (
+                    f"a condition has no `%`: for a change by {minus}{percent} %, write"
+                    f" `{name} {sign} {factor:g} * {OLD}{name}`"
+                )
+                error.diagnostic.fix = ()
+            raise
 
     def holds(self, difference: NetDifference) -> bool:
         """Whether the condition is true; raises `NetdslError` if it has no truth value."""

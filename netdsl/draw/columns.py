@@ -2,9 +2,9 @@
 
 If a table is too wide, these steps are tried in turn:
 
-1. The gaps between the columns shrink from 3 blanks to 1.
+1. The gaps between the columns shrink from 3 blanks to 1, or to 2 if a formula is beside a figure.
 2. The last column, `from`, which few rows fill, moves to lines below these rows.
-3. Long formulas become `f(H, W)`, and then all formulas that are longer than this.
+3. Formulas become `f(H, W)`: first the long ones, and in the end all that are longer than this.
 4. Names are shortened at the front, if they remain different: `…downsample.0`.
 5. The last columns move to a line below each row, with their heads: `units 64   memory 256 B`.
    They need less room there, so that most formulas are back.
@@ -12,6 +12,7 @@ If a table is too wide, these steps are tried in turn:
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.figures import MAX_FORMULA
@@ -23,12 +24,16 @@ if TYPE_CHECKING:
     Cells = list[list[str]]
 
 GAPS = (3, 2, 1)  # blanks between columns, by preference
-MOST = (None, MAX_FORMULA, 0)  # characters in a formula, by preference
+MOST = (None, MAX_FORMULA, 20, 16, 12, 0)  # characters in a formula, by preference
 WIDEST = 100  # of a column; a longer formula passes its end, and the other rows stay narrow
 LEAST = 8  # no name is shortened below this width
 INDENT = 4  # of the lines below a row
 NOTE = "from"  # the head of the column with notes
 NOTHING = ("", "-")  # cells without a value
+APART = 2  # blanks between figures if some are formulas
+FORMULA_SIGNS = "⌊⌈ "
+KEPT = "\u00a0"  # a blank where no line ends
+_FORMULA = re.compile(r"f\([\w, ]+\)")
 BETWEEN = " " * GAPS[0]  # of the texts below a row
 
 
@@ -131,6 +136,8 @@ class _Grid:
         self.rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
         columns = zip(table.heads, *self.rows, strict=True)
         self.widths = [max(map(width_of, column)) for column in columns]
+        figures = [cell for row in self.rows for cell in row[table.right :]]
+        self.has_formulas = any(any(sign in cell for sign in FORMULA_SIGNS) for cell in figures)
 
     def narrowed(self) -> _Grid:
         """The same, with no column wider than its widest cell of usual width."""
@@ -141,17 +148,29 @@ class _Grid:
 
     def width(self, gap: int) -> int:
         """The width of the table with that gap between its columns."""
-        return sum(self.widths) + gap * (len(self.widths) - 1)
+        return sum(self.widths) + sum(map(len, self._between(gap)))
+
+    def _between(self, gap: int) -> list[str]:
+        """The blanks before each column but the first: two if a formula is beside a figure."""
+        gaps = []
+        for number in range(1, len(self.widths)):
+            is_figure = number > self.table.right and self.has_formulas
+            gaps.append(" " * (max(gap, APART) if is_figure else gap))
+        return gaps
+
+    def _joined(self, cells: list[str], gap: int) -> str:
+        first, *others = self._padded(cells)
+        pairs = zip(self._between(gap), others, strict=True)
+        return (first + "".join(blanks + cell for blanks, cell in pairs)).rstrip()
 
     def lines(self, gap: int, width: int | None = None) -> list[TableLine]:
         """The lines of the table; the texts below rows are broken to fit into `width`."""
-        between = " " * gap
         made = [
-            TableLine(between.join(self._padded(self.table.heads)).rstrip(), "bold"),
+            TableLine(self._joined(self.table.heads, gap), "bold"),
             TableLine("─" * self.width(gap)),
         ]
         for number, row in enumerate(self.rows):
-            text = between.join(self._padded(row)).rstrip()
+            text = self._joined(row, gap)
             made.append(TableLine(text, self.table.styles[number]))
             if self.below and self.below[number]:
                 indent = " " * (self.table.names[number].indent + INDENT)
@@ -184,6 +203,8 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
     if width is None or width_of(text) <= width or not separators:
         return [text]
     separator, *others = separators
+    if separator == " ":
+        text = _FORMULA.sub(lambda match: match[0].replace(" ", KEPT), text)
     comma = separator.rstrip()
     lines: list[str] = []
     for piece in text.split(separator):
@@ -193,7 +214,7 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
         if lines:
             lines[-1] += comma
         lines += wrapped(piece, width, *others)
-    return lines
+    return [line.replace(KEPT, " ") for line in lines]
 
 
 def shortened(names: list[RowName], width: int) -> list[RowName] | None:

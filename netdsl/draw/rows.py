@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.figures import FIGURES, SHOW, USUAL, figure, memory
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 WORDS = ("kind", "window", "output")  # columns of text, which are to the left of the figures
+_FACTOR = re.compile(r"\w+|floor\([^*]*\)")
+LONGEST_NAME = 16  # characters of a shared weight in a cell
 HEADS = {"macs": "MACs"}  # heads that differ from the names of their columns
 
 
@@ -73,7 +76,9 @@ def cell(row: Row, column: str, most: int | None) -> str:
     """The text of a cell, with a formula of at most `most` characters."""
     match column:
         case "kind":
-            return row.kind
+            return row.operation or row.kind
+        case "params" if row.shares:
+            return _shared(row)
         case "window":
             return row.window
         case "output":
@@ -86,6 +91,14 @@ def cell(row: Row, column: str, most: int | None) -> str:
     if column == "macs" and row.at_least:
         return f"≥ {text}" if row.macs else "?"
     return text
+
+
+def _shared(row: Row) -> str:
+    """The params of a layer that uses a weight of another one: that weight, and its own."""
+    name = ".".join(row.shares[0].split(".")[-2:])
+    if len(name) > LONGEST_NAME or len(row.shares) > 1:
+        name = "shared"
+    return f"{row.params:,} + {name}" if row.params else name
 
 
 def output_text(row: Row) -> str:
@@ -106,4 +119,15 @@ def raw_cell(row: Row, column: str) -> str:
         return ""
     if column in FIGURES:
         return str(number_in(row, column))
+    if column == "kind":
+        return row.kind
+    if column == "output":
+        shapes = [("", row.shape), *((f"{name}: ", shape) for name, shape in row.results)]
+        return ", ".join(name + raw_shape(shape) for name, shape in shapes)
     return cell(row, column, None)
+
+
+def raw_shape(shape: tuple[int | Sym, ...]) -> str:
+    """A shape for programs, with formulas as JSON has them: `8xfloor((H + 1) / 2)`."""
+    sizes = [str(size) for size in shape]
+    return "x".join(s if _FACTOR.fullmatch(s) else f"({s})" for s in sizes) or "scalar"

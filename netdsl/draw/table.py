@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.figures import MAX_FORMULA, SHOW, totals
 from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 LABEL = 16  # columns of the labels of totals
-AT = 512  # formulas are compared at this size
+AT = 224  # formulas are compared at this size
 
 
 def table_text(summary: Summary, depth: int | None = None) -> str:
@@ -75,8 +75,19 @@ def lines_of(rows: Iterable[Row], above: tuple[str, ...] = ()) -> list[ShownRow]
 
 
 def largest_first(rows: list[Row], column: str, symbols: list[str]) -> list[Row]:
-    """The rows sorted by a column. Formulas are compared for sizes of 512."""
+    """The rows sorted by a column. Formulas are compared for sizes of `AT`."""
     return sorted(rows, key=lambda row: size_at(number_in(row, column), symbols), reverse=True)
+
+
+def at_sizes(lines: list[ShownRow], column: str, symbols: list[str]) -> list[ShownRow]:
+    """The lines with the numbers by which they are sorted, where these depend on open sizes."""
+    field = "bytes" if column == "memory" else column
+
+    def numbered(row: Row) -> Row:
+        number: dict[str, Any] = {field: size_at(number_in(row, column), symbols)}
+        return row._replace(**number)
+
+    return [line._replace(row=numbered(line.row)) for line in lines]
 
 
 def left_out(texts: list[str]) -> str:
@@ -86,7 +97,7 @@ def left_out(texts: list[str]) -> str:
 
 
 def size_at(value: int | Sym, symbols: list[str]) -> int:
-    """A figure for sizes of 512."""
+    """A figure for sizes of `AT`."""
     return value if isinstance(value, int) else value.at(dict.fromkeys(symbols, AT))
 
 

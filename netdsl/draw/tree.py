@@ -24,12 +24,16 @@ INPUT = "input"  # what a block calls the value that its first layer takes
 
 
 class Branch(NamedTuple):
-    """A layer, or a block with its members."""
+    """A layer, or a block with its members.
+
+    `looks` are its sources without the label of the line above: repeated blocks have the same.
+    """
 
     label: str
     row: Row
     sources: tuple[str, ...]
     members: list[Branch]
+    looks: tuple[str, ...] = ()
 
 
 def tree_text(summary: Summary, depth: int | None, width: int) -> str:
@@ -49,7 +53,7 @@ def tree_lines(summary: Summary, choice: Choice) -> list[ShownRow]:
 
 
 def _lines(branches: list[Branch], indent: int, group: str) -> Iterator[ShownRow]:
-    for label, row, sources, members in branches:
+    for label, row, sources, members, _ in branches:
         style = ""
         if row.aux:
             style = "dim"
@@ -75,7 +79,14 @@ class _Level:
         """The name of a value, as short as it can be."""
         if value is self.entry:
             return INPUT
-        return self.labels.get(id(value)) or name_of(value).removeprefix(self.prefix)
+        return self.labels.get(id(value)) or _within(name_of(value), self.prefix)
+
+
+def _within(name: str, prefix: str) -> str:
+    """A name as seen from the smallest block around `prefix` that has it."""
+    while prefix and not name.startswith(prefix):
+        prefix = prefix[: prefix.rfind(".", 0, -1) + 1]
+    return name.removeprefix(prefix)
 
 
 class _Tree:
@@ -105,10 +116,12 @@ class _Tree:
                 inside = _Level(f"{name}.", level.depth + 1, first.inputs[0])
                 if last.name == name:  # a join with its arms
                     members = self.branches(layers[:-1], inside, above)
-                    return Branch(label, row, tuple(map(inside.call, last.inputs)), members)
+                    taken_here = tuple(map(inside.call, last.inputs))
+                    return Branch(label, row, taken_here, members, taken_here)
                 members = self.branches(layers, inside, inside.entry)
         sources = () if taken == [above] else tuple(map(level.call, taken))
-        return Branch(label, row, sources, members)
+        looks = tuple("" if value is above else level.call(value) for value in taken)
+        return Branch(label, row, sources, members, looks)
 
     def _folded(self, branches: list[Branch]) -> list[Branch]:
         """The branches; runs of equal blocks become the first of them and one for the others."""
@@ -129,7 +142,14 @@ class _Tree:
     def _shown(self, branch: Branch) -> tuple[object, ...]:
         cells = tuple(cell(branch.row, column, None) for column in self.columns)
         members = tuple((m.label, self._shown(m)) for m in branch.members)
-        return cells, branch.sources, members
+        return cells, branch.looks, members
+
+
+def _span_of(first: str, last: str) -> str:
+    """The labels of equal blocks: `layer_1-11`, or `0-3`."""
+    stem = first.rstrip("0123456789")
+    number = last.removeprefix(stem)
+    return f"{first}-{number if number.isdecimal() else last}"
 
 
 def _same(blocks: list[Branch]) -> Branch:
@@ -137,9 +157,10 @@ def _same(blocks: list[Branch]) -> Branch:
     first, last, count = blocks[0], blocks[-1], len(blocks)
     label, kind, row = first.label, "the same", first.row
     if count > 1:
-        label, kind = f"{first.label}-{last.label}", f"{count} x the same"
+        label, kind = _span_of(first.label, last.label), f"{count} x the same"
     row = row._replace(
         kind=kind,
+        operation="",
         params=count * row.params,
         macs=count * row.macs,
         buffers=count * row.buffers,

@@ -102,7 +102,7 @@ def _with_defines(
                 help=_size_advice(definition, name)
                 or _let_advice(definition, own, name)
                 or did_you_mean(name, declared)
-                or f"it is declared as `{Signature(net, definition)}`",
+                or f"it is declared as `{Signature(definition.name, definition)}`",
             )
         source = SourceFile(f"{OPTION} {name}", text)
         value = _as_words(_define(source, name), program, own)

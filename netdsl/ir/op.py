@@ -355,6 +355,10 @@ class Op:
         """The windows along the spatial axes, for receptive fields."""
         return tuple(Window() for _ in xs[0].spatial)
 
+    def kind_text(self) -> str:
+        """What tables show as its kind: an operator with its operands, `x / 2`."""
+        return self.kind
+
     def window_text(self, *xs: TensorType) -> str:
         """Its window and stride as papers write them: `7x7/2`; empty for a kind without one."""
         return ""

@@ -54,6 +54,14 @@ class Operator(Op):
     def infer(self, *xs: TensorType) -> TensorType:
         return xs[0]._replace(shape=broadcast(self, xs, "operand"))
 
+    def kind_text(self) -> str:
+        left, right = "x", "y"
+        if self.left is not None:
+            left, right = _written(self.left), "x"
+        if self.right is not None:
+            right = _written(self.right)
+        return f"{left} {self.kind} {right}"
+
     def torch(self, t: Recorder, *xs: TensorType) -> Lowered:
         left, right = "{0}", f"{{{len(xs) - 1}}}"
         if self.left is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from netdsl.analysis.integers import accepted_integers
 from netdsl.arrays import converted
 from netdsl.backends.onnx.export import export_onnx
 from netdsl.diagnostics import did_you_mean
@@ -65,6 +66,17 @@ def feeds_of(given: object, inputs: list[Value]) -> dict[str, np.ndarray]:
         listed = ", ".join(f"{name} has {count}" for name, count in counts.items())
         raise ValueError(f"the inputs have different numbers of samples: {listed}")
     return feeds
+
+
+def check_indices(graph: Graph, feeds: Mapping[str, np.ndarray]) -> None:
+    """Raise `ValueError` for an index that is not below the number of vectors of its layer."""
+    for value in graph.inputs:
+        accepted, array = accepted_integers(graph, value), feeds[value.name]
+        if accepted is None or (array.min() >= 0 and array.max() < accepted.extent):
+            continue
+        wrong = array.min() if array.min() < 0 else array.max()
+        layer = f"`{accepted.node.op.kind}` takes indices from 0 to {accepted.extent - 1}"
+        raise ValueError(f"{value.name} has the number {wrong}, but {layer}")
 
 
 def _batch(name: str, given: object, type_: TensorType) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.backends.onnx.manifest import verify_if_any
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import NetdslError
+from netdsl.ir.types import shape_text
 from netdsl.runtime.session import open_session
 from netdsl.words import counted
 
@@ -49,6 +50,8 @@ def same_data(session: Session, dataset: Dataset) -> Dataset:
             f" {len(dataset.inputs)}"
         )
         raise NetdslError("data-mismatch", message)
+    if len(session.inputs) == 1:
+        _check_sizes(session, dataset)
     if len(dataset.constants) != 1:
         return dataset
     channels = len(dataset.mean)
@@ -56,3 +59,17 @@ def same_data(session: Session, dataset: Dataset) -> Dataset:
     if mean is None or std is None:
         return dataset
     return dataset.normalised_by(tuple(mean.ravel().tolist()), tuple(std.ravel().tolist()))
+
+
+def _check_sizes(session: Session, dataset: Dataset) -> None:
+    """Raise `NetdslError` unless the one input of a model has the sizes of the data."""
+    takes = session.inputs[0].shape[1:]
+    has = next(iter(dataset.train.inputs.values())).shape
+    pairs = zip(takes, has, strict=False)
+    if len(takes) == len(has) and all(a == b or not isinstance(a, int) for a, b in pairs):
+        return
+    message = f"the samples of {dataset.name} are {shape_text(has)}, but {session.name} takes"
+    sizes = "x".join(str(size) if isinstance(size, int) else "?" for size in takes)
+    raise NetdslError(
+        "data-mismatch", f"{message} {sizes}", help="test it on the data of its training"
+    )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from netdsl.data.dataset import Dataset
+    from netdsl.diagnostics import Diagnostic
     from netdsl.train.config import TrainConfig
     from netdsl.train.records import Record
     from netdsl.train.stages import Stage
@@ -76,11 +77,13 @@ class Result:
 
     A record contains `epoch`, `train_loss` and `train_accuracy` (of the batches as they were
     trained), `test_loss`, each metric by its key, `lr` (at the last batch), `seconds` (of training
-    and test), and `images_per_second` (of the training only).
+    and test), and `images_per_second` (of the training only). `warnings` are those about the data
+    and the recipe.
     """
 
     history: tuple[Record, ...]
     weights: Path
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def final(self) -> Record:

@@ -19,7 +19,9 @@ from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
+from netdsl.train.default_data import tell_default
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
+from netdsl.train.one_value import tell_one_value
 from netdsl.train.paths import replaced
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def placed(error: SettingError, compiled: Compiled, replaced: Collection[str] = 
     """
     if error.key not in {path.partition(".")[0] for path in replaced}:
         error.diagnostic.span = _place(error.key, compiled)
+        if error.code == "data-mismatch" and entry_of(compiled, "data") is None:
+            tell_default(error, compiled)
     return error
 
 
@@ -200,6 +204,7 @@ class _Reader:
         try:
             return parse_expression(SourceFile(option, text))
         except NetdslError as error:
+            tell_one_value(error, option, text)
             self.errors += error.diagnostics
             return None
 

@@ -110,7 +110,7 @@ def train_net(
         dataset = open_dataset(config.data, progress=not console.quiet)
         console.print(dataset.note, soft_wrap=True)
         sized, dataset = fitted(compiled, dataset)
-        warn = warn or partial(_print, console)
+        warn = warn or partial(print_warnings, console)
         try:
             _, target = check_scores(sized.graph, config, dataset)
         except SettingError:  # classes without samples can be the reason
@@ -218,7 +218,8 @@ def _ignore(_: list[Diagnostic]) -> None:
     """The first process prints warnings."""
 
 
-def _print(console: Console, warnings: list[Diagnostic]) -> None:
+def print_warnings(console: Console, warnings: list[Diagnostic]) -> None:
+    """Print warnings between the lines about the progress."""
     if warnings:
         console.print(render_all(warnings), soft_wrap=True)
 

@@ -208,8 +208,12 @@ def fit(
     prefix = prefix_of(params, weights)
     problems = _problems(params, weights, prefix)
     if problems:
+        spare = _without_counters(_spare(weights.tensors, params, prefix))
         more = f", and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        unused = len(_without_counters(_spare(weights.tensors, params, prefix)))
+        unused = len(spare)
+        if spare and not _sources(params, weights.tensors, prefix):
+            has = ", ".join(f"`{name}`" for name in spare[:SHOWN]) + ", ..." * (unused > SHOWN)
+            more += f"; the {weights.kind} has other names: {has}"
         needed = len(_needed(params))
         help_ = (
             f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
@@ -254,7 +258,7 @@ def _other_size(params: Mapping[str, Param], weights: Weights, prefix: str) -> i
 
 def _problems(params: Mapping[str, Param], weights: Weights, prefix: str) -> list[str]:
     """The reasons why tensors of a net are missing or do not fit, one for each of these tensors."""
-    spare = _spare(weights.tensors, params, prefix)
+    spare = _without_counters(_spare(weights.tensors, params, prefix))
     sources = _sources(params, weights.tensors, prefix)
     problems = []
     for name in _needed(params):
@@ -262,8 +266,9 @@ def _problems(params: Mapping[str, Param], weights: Weights, prefix: str) -> lis
             problem = _problem(name, weights.tensors[sources[name]], params[name], weights.kind)
         else:
             problem = f"`{name}` is missing"
-            for near in get_close_matches(name, spare, n=1, cutoff=0.5):
+            for near in get_close_matches(name, spare if sources else (), n=1, cutoff=0.5):
                 problem += f"; the {weights.kind} has `{near}`"
+                spare.remove(near)
         if problem:
             problems.append(problem)
     return problems or _contradictions(params, weights, prefix)

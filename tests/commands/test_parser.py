@@ -45,7 +45,8 @@ WRONG = {
         f" run, trace, bench, train, test, compare, data, look\n{USAGE}"
     ),
     "completion": (
-        "netdsl completion: the following arguments are required: SHELL\n"
+        "netdsl completion: the following arguments are required: SHELL; write"
+        " `netdsl completion bash` or `netdsl completion zsh`\n"
         "usage: netdsl completion SHELL\n"
     ),
     "completion fish": (
@@ -87,8 +88,58 @@ WRONG = {
         "netdsl check: there is no option `--weights`; it is an option of export, verify, run,"
         f" trace, bench, import, train, test, look\n{CHECK}"
     ),
-    "check lenet5 -x": f"netdsl check: there is no option `-x`\n{CHECK}",
-    "check": f"netdsl check: the following arguments are required: FILE[:NET]\n{CHECK}",
+    "check lenet5 -x": (
+        f"netdsl check: there is no option `-x`; `netdsl check --help` lists the options\n{CHECK}"
+    ),
+    "check": (
+        "netdsl check: the following arguments are required: FILE[:NET]; for example"
+        f" `netdsl check lenet5`\n{CHECK}"
+    ),
+    "diff a.net": (
+        "netdsl diff: the following arguments are required: B; it compares two nets: write"
+        " `netdsl diff a.net NEW`\nusage: netdsl diff [options] A B\n"
+    ),
+    "test nets/a.net:B": (
+        "netdsl test: the following arguments are required: --weights; those of a training are in"
+        " its folder: `--weights runs/B`\n"
+        "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
+    ),
+    # An option in the form of a parameter that the net does not have, or of an argument.
+    "check lenet5 --tolerance 1e-3": (
+        "netdsl check: there is no option `--tolerance`; `netdsl check --help` lists the options\n"
+        + CHECK
+    ),
+    "verify lenet5 --tolerance 1e-3": (
+        "netdsl verify: there is no option `--tolerance`; each layer has limits of its own, from"
+        " the rounding of its arithmetic\n"
+        "usage: netdsl verify [options] FILE[:NET] | MODEL.onnx\n"
+    ),
+    "trace lenet5 --layer C3": (
+        "netdsl trace: there is no option `--layer`; the layer follows the net: write"
+        " `netdsl trace lenet5 C3`\nusage: netdsl trace [options] FILE[:NET] [LAYER]\n"
+    ),
+    # An option of another command counts more than one that is spelt alike.
+    "draw lenet5 --sort params -o a.svg": (
+        "netdsl draw: there is no option `--sort`; it is an option of check, runs\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    "draw lenet5 --out a.svg": (
+        "netdsl draw: there is no option `--out`; did you mean `--output`?\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
+    ),
+    # A word that another command explains.
+    "explain conv": (
+        "netdsl explain: there is no code `conv`: it is a layer: `netdsl layers conv`\n"
+        "usage: netdsl explain [options] [CODE]\n"
+    ),
+    "help wrong-rank": (
+        "netdsl help: there is no command `wrong-rank`; it is a code: `netdsl explain wrong-rank`"
+        "\nusage: netdsl help [COMMAND]\n"
+    ),
+    "resnet50": (
+        "netdsl: there is no command `resnet50`; it is a net of the library:"
+        f" `netdsl check resnet:ResNet50`\n{USAGE}"
+    ),
     # The misspelt option comes before the required one that is missing.
     "draw lenet5 --ouput x.svg": (
         "netdsl draw: there is no option `--ouput`; did you mean `--output` or `--input`?\n"

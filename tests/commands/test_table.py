@@ -287,7 +287,7 @@ def test_many_inputs_and_long_totals_are_broken(
 
 def test_sorted(capsys: pytest.CaptureFixture[str]) -> None:
     """The rows with the largest figures are first; equal ones keep the order of the text. Formulas
-    are compared at 512.
+    are compared at 224.
     """
     for column, head in (("params", "params"), ("macs", "MACs"), ("weights", "weights")):
         rows = rows_of(table(capsys, "vgg:VGG16", "--sort", column))
@@ -303,7 +303,7 @@ def test_sorted(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_sizes_of_the_order(capsys: pytest.CaptureFixture[str]) -> None:
     """A table that is sorted by formulas names the sizes for which it is; other tables do not."""
-    note = "sorted by MACs for H = W = 512"
+    note = "sorted by MACs for H = W = 224"
     for options, is_there in (
         (("resnet:ResNet18", "--sort", "macs"), True),
         (("resnet:ResNet18", "--sort", "params"), False),
@@ -312,6 +312,43 @@ def test_sizes_of_the_order(capsys: pytest.CaptureFixture[str]) -> None:
         (("lenet5", "--sort", "macs", "--depth", "0"), False),
     ):
         assert (note in table(capsys, *options).splitlines()) == is_there
+
+
+def test_a_sorted_table_on_a_terminal_has_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are those by which it is sorted; a table in a file keeps the formulas."""
+    text = table(capsys, "resnet:ResNet18", "--sort", "macs")
+    assert "9,408⌈H/2⌉⌈W/2⌉" in text
+    monkeypatch.setenv("COLUMNS", "100")
+    text = table(capsys, "resnet:ResNet18", "--sort", "macs")
+    assert "sorted by MACs for H = W = 224, as printed" in text.splitlines()
+    assert "118,013,952" in text and "9,408⌈H/2⌉⌈W/2⌉" not in text
+
+
+def test_operators_have_their_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """`x - 1` is no empty cell; Markdown does not read the signs, and programs get the kind."""
+    text = table(capsys, "vae:VAE")
+    assert re.search(r"^3 +x / 2 ", text, re.MULTILINE)
+    assert re.search(r"^12 +x - 1 ", text, re.MULTILINE)
+    assert r"| 8 | x \*\* 2 |" in table(capsys, "vae:VAE", "--markdown")
+    assert "VAE,12,-,,20,0,0," in table(capsys, "vae:VAE", "--csv").splitlines()
+
+
+def test_a_shared_weight_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The cell of its params has the weight; in numbers it has none of its own."""
+    text = table(capsys, "gpt:GPT2")
+    assert re.search(r"^lm_head +dense +Tx50257 +wte.weight ", text, re.MULTILINE)
+    assert "GPT2,lm_head,dense,,Tx50257,0," in table(capsys, "gpt:GPT2", "--csv")
+
+
+def test_blocks_that_take_values_from_outside_are_folded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The blocks of BERT all take the padding, and sums take results of other blocks."""
+    text = table(capsys, "bert:BERT", "--tree")
+    assert re.search(r"^ +1-11 +11 x the same ", text, re.MULTILINE)
+    assert "attention.output.LayerNorm" in text and "layer.0.attention" not in text
 
 
 def test_auxiliary_heads_are_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -342,13 +379,15 @@ def test_csv_has_the_columns_of_the_table(capsys: pytest.CaptureFixture[str], ne
     ):
         rows = rows_of(table(capsys, f"{nets}:First", *options))
         heads, *cells = csv.reader(table(capsys, f"{nets}:First", *options, "--csv").splitlines())
-        assert heads == [head.lower() for head in rows[0].cells]
+        assert heads[:2] == ["net", "layer"]
+        assert set(heads) >= {head.lower() for head in rows[0].cells}
         for row, values in zip(rows, cells, strict=True):
-            assert values[:2] == [row.cells["layer"], row.cells["kind"]]
+            assert values[:3] == ["First", row.cells["layer"], row.cells["kind"]]
             assert values[heads.index("params")] == str(row.number("params"))
     assert table(capsys, f"{nets}:First", "--csv", "--columns", "memory").splitlines() == [
-        "layer,memory",
-        *("body.0,3072", "body.1,3072", "body,3072", "1,3072", "2,20"),
+        "net,layer,memory",
+        *(f"First,{line}" for line in ("body.0,3072", "body.1,3072", "body,3072", "1,3072")),
+        "First,2,20",
     ]
 
 
@@ -358,12 +397,12 @@ def test_csv_of_several_nets(capsys: pytest.CaptureFixture[str], nets: str) -> N
     assert lines[0] == "net,layer,kind,window,output,params,macs,from"
     assert lines[1] == "First,body.0,conv,3x3,3x16x16,84,20736,"
     assert lines[3] == 'First,body,add,,3x16x16,0,0,"body.1, image"'
-    assert lines[-1].startswith("Second,b,conv,1x1 g2,4x(H-2)x(W-2),20,16 * H * W - 32 * H - ")
+    assert lines[-1].startswith("Second,b,conv,1x1 g2,4x(H - 2)x(W - 2),20,16 * H * W - 32 * H - ")
     assert lines[-1].endswith(",c")
     overview = table(capsys, nets, "--csv", "--depth", "0").splitlines()
     assert overview[0] == "net,output,params,macs,depth"
     assert overview[1] == "First,5,3935,24576,2"
-    assert overview[2].startswith('Second,"2x(H-2)x(W-2), 4x(H-2)x(W-2)",262,')
+    assert overview[2].startswith('Second,"2x(H - 2)x(W - 2), 4x(H - 2)x(W - 2)",262,')
 
 
 def test_csv_is_the_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -185,7 +185,7 @@ def test_a_tree() -> None:
         (2, "1", "bn", ()),
         (2, "2", "add", ("1", "input")),
         (2, "3", "relu", ()),
-        (0, "unit1-unit3", "3 x the same", ()),
+        (0, "unit1-3", "3 x the same", ()),
         (0, "mixed", "concat", ("left", "2", "input")),
         (2, "left", "conv", ()),
         (2, "1", "conv", ("input",)),
