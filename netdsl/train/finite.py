@@ -43,12 +43,24 @@ class Watch:
         self.first = first
         self._learned = [p for p in module.parameters() if p.requires_grad]
 
-    def check(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
-        """Raise SettingError `diverged` if a number is not finite, or the loss is far too large.
+    def check_loss(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
+        """Raise SettingError `diverged` for a loss that is not finite, before the weights change.
 
-        `place` is the step in words, and `again` repeats the forward pass of the step. A gradient
-        that is not finite makes its weight so in the same step. It also makes those of the layers
-        before it so, to which it is passed back: the last one is named.
+        After the step, all weights would be NaN, and the layer where that began could not be found.
+        `place` is the step in words, and `again` repeats its forward pass.
+        """
+        value = float(loss)
+        if not math.isfinite(value):
+            advice = AT_ONCE if self.first is None else CALMER
+            layer = self._agreed(self._where(again))
+            raise _diverged(f"the training loss is {value} {place}", layer, advice)
+
+    def check(self, loss: Tensor, place: str) -> None:
+        """Raise SettingError `diverged` if a weight is not finite, or the loss is far too large.
+
+        `loss` is finite, and `place` is the step in words. A gradient that is not finite makes its
+        weight so in the same step. It also makes those of the layers before it so, to which it is
+        passed back: the last one is named.
         """
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
         norm = whole(total_norm(self._learned, self._processes))
@@ -56,9 +68,6 @@ class Watch:
         advice = CALMER
         if self.first is None:
             self.first, advice = value, AT_ONCE
-        if not math.isfinite(value):
-            layer = self._agreed(self._where(again))
-            raise _diverged(f"the training loss is {value} {place}", layer, advice)
         self._check_size(TRAINING, value, place)
         if math.isfinite(length):
             return
