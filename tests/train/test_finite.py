@@ -77,3 +77,19 @@ def test_the_layer_where_it_began_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=fact):
         run(module, tmp_path, config(epochs=1))
     assert all(parameter.isfinite().all() for parameter in module.parameters())
+
+
+def test_a_layer_that_is_no_module_is_named_by_its_neighbours(tmp_path: Path) -> None:
+    """Layers without weights are calls of functions in a module that the compiler writes."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(64, 8), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = self.second((self.first(x.flatten(1)) - 100).log())
+            return result
+
+    with pytest.raises(SettingError, match="come from a layer between `first` and `second`"):
+        run(Net(), tmp_path, config(epochs=1))
