@@ -43,12 +43,24 @@ class Watch:
         self.first = first
         self._learned = [p for p in module.parameters() if p.requires_grad]
 
-    def check(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
-        """Raise SettingError `diverged` if a number is not finite, or the loss is far too large.
+    def check_loss(self, loss: Tensor, place: str, again: Callable[[], object]) -> None:
+        """Raise SettingError `diverged` for a loss that is not finite, before the weights change.
 
-        `place` is the step in words, and `again` repeats the forward pass of the step. A gradient
-        that is not finite makes its weight so in the same step. It also makes those of the layers
-        before it so, to which it is passed back: the last one is named.
+        After the step, all weights would be NaN, and the layer where that began could not be found.
+        `place` is the step in words, and `again` repeats its forward pass.
+        """
+        value = float(loss)
+        if not math.isfinite(value):
+            advice = AT_ONCE if self.first is None else CALMER
+            layer = self._agreed(self._where(again))
+            raise _diverged(f"the training loss is {value} {place}", layer, advice)
+
+    def check(self, loss: Tensor, place: str) -> None:
+        """Raise SettingError `diverged` if a weight is not finite, or the loss is far too large.
+
+        `loss` is finite, and `place` is the step in words. A gradient that is not finite makes its
+        weight so in the same step. It also makes those of the layers before it so, to which it is
+        passed back: the last one is named.
         """
         # The norm is not finite if a number is not, or if its square is too large: that is rare.
         norm = whole(total_norm(self._learned, self._processes))
@@ -56,9 +68,6 @@ class Watch:
         advice = CALMER
         if self.first is None:
             self.first, advice = value, AT_ONCE
-        if not math.isfinite(value):
-            layer = self._agreed(self._where(again))
-            raise _diverged(f"the training loss is {value} {place}", layer, advice)
         self._check_size(TRAINING, value, place)
         if math.isfinite(length):
             return
@@ -79,7 +88,7 @@ class Watch:
         if layer is None and (name := self._wrong_gradient()) is not None:
             fact += f"; backwards, the first one that is not finite is that of `{name}`"
         elif layer is not None:
-            fact += f"; the first numbers that are not finite come from layer `{layer}`"
+            fact += f"; the first numbers that are not finite come from {layer}"
         help_ = "lower `lr` of the optimizer, or write `precision = bf16`"
         return SettingError("diverged", fact, "precision", help_)
 
@@ -118,13 +127,23 @@ class Watch:
         return next(filter(None, self._processes.texts(found or "")), None)
 
     def _where(self, again: Callable[[], object]) -> str | None:
-        """The first layer whose result is not finite when the forward pass is repeated."""
-        found: list[str] = []
+        """The first layer whose result is not finite when the forward pass is repeated, in words.
 
-        def look(name: str) -> Callable[[nn.Module, object, object], None]:
-            def hook(_module: nn.Module, _inputs: object, result: object) -> None:
-                if isinstance(result, Tensor) and not result.isfinite().all():
-                    found.append(name)
+        A layer without weights can be no module of its own: then its neighbours are named.
+        """
+        found: list[str] = []
+        before: list[str] = []  # the names of the modules whose results are finite
+
+        def look(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
+            def hook(_module: nn.Module, inputs: tuple[object, ...], result: object) -> None:
+                if not _is_wrong(result):
+                    before.append(name)
+                elif not any(map(_is_wrong, inputs)):
+                    found.append(f"layer `{name}`")
+                elif before:
+                    found.append(f"a layer between `{before[-1]}` and `{name}`")
+                else:
+                    found.append(f"a layer before `{name}`")
 
             return hook
 
@@ -137,6 +156,10 @@ class Watch:
         return found[0] if found else None
 
 
+def _is_wrong(value: object) -> bool:
+    return isinstance(value, Tensor) and not bool(value.isfinite().all())
+
+
 def _first_wrong(tensors: Mapping[str, Tensor | None]) -> str | None:
     """The name of the first tensor with a number that is not finite, if there is one."""
     for name, tensor in tensors.items():
@@ -147,5 +170,5 @@ def _first_wrong(tensors: Mapping[str, Tensor | None]) -> str | None:
 
 def _diverged(fact: str, layer: str | None = None, advice: str = CALMER) -> SettingError:
     if layer is not None:
-        fact += f"; the first numbers that are not finite come from layer `{layer}`"
+        fact += f"; the first numbers that are not finite come from {layer}"
     return SettingError("diverged", fact, "optimizer", advice)

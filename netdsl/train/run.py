@@ -150,15 +150,16 @@ class Run:
         for index, (step, batch) in enumerate(zip(left, batches, strict=True), progress.step):
             self._set_rate(progress, index, len(steps))
             is_last = index + 1 == len(steps)
-            loss, hits = self._step(step, batch, progress if is_last else None)
             place = f"in step {index + 1} of epoch {epoch + 1}"
             again = partial(self._repeat, step, batch)
+            check = partial(watch.check_loss, place=place, again=again)
+            loss, hits = self._step(step, batch, check, progress if is_last else None)
             if self.scaler.overflows:
                 fact = self._overflows(progress, place, is_last=is_last)
                 if fact is not None:
                     raise watch.overflow_error(fact, again)
             else:
-                watch.check(loss, place, again)
+                watch.check(loss, place)
                 progress.total += loss * len(step.indices)
                 progress.correct += hits
                 progress.seen += len(step.indices)
@@ -201,11 +202,16 @@ class Run:
         return np.concatenate([indices[piece.read] for piece in self._pieces(len(indices))])
 
     def _step(
-        self, step: TrainStep, batch: Batch, progress: Progress | None = None
+        self,
+        step: TrainStep,
+        batch: Batch,
+        check: Callable[[Tensor], None],
+        progress: Progress | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Train on a batch; gives the results of `_forward` for the samples of all processes.
 
-        The norms of the gradients are noted in the progress, if it is given.
+        `check` gets the loss before the weights change, except in fp16, whose overflows are left
+        out. The norms of the gradients are noted in the progress, if it is given.
         """
         self.optimizer.zero_grad()
         self.parallel.begin_step()
@@ -217,6 +223,8 @@ class Run:
                 totals += torch.stack(self._train_piece(step, piece, batch, samples))
         self.scaler.scaler.unscale_(self.optimizer)
         total, right = self.processes.sum(totals)
+        if self.config.precision != FP16:
+            check(total)
         if progress is not None and self.config.gradient_norms:
             norms = json.dumps(gradient_norms(self.module))
             for own in self.layer_processes.texts(norms):

@@ -22,12 +22,9 @@ from netdsl.data.evaluate import evaluate
 from netdsl.data.metrics import Accuracy
 from netdsl.errors import SettingError
 from netdsl.train import loop
-from netdsl.train.checkpoint import Progress
 from netdsl.train.config import TrainConfig
-from netdsl.train.feed import Batch
 from netdsl.train.folder import CHECKPOINT, locked
 from netdsl.train.loop import StartMode
-from netdsl.train.order import TrainStep
 from netdsl.train.run import Run, torch_device
 from netdsl.weights import write
 from tests.support.training import CPU, config, net, run, tiny
@@ -139,14 +136,12 @@ def test_an_interrupted_run_resumes_exactly(
     steps = 0
     step = Run._step
 
-    def interrupted(
-        self: Run, chosen: TrainStep, batch: Batch, progress: Progress | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def interrupted(self: Run, *given: Any) -> tuple[torch.Tensor, torch.Tensor]:
         nonlocal steps
         steps += 1
         if steps == 8:
             raise KeyboardInterrupt
-        return step(self, chosen, batch, progress)
+        return step(self, *given)
 
     monkeypatch.setattr(Run, "_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
