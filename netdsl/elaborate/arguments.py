@@ -234,9 +234,6 @@ def _misplaced(argument: ast.Argument, fix: tuple[Edit, ...]) -> NetdslError:
     return NetdslError("misplaced-argument", message, argument.span, help=help_, fix=fix)
 
 
-# ---- layers
-
-
 class LayerArguments(NamedTuple):
     """The evaluated arguments of a layer; `tensors` are its references, such as `@label`.
 
@@ -276,11 +273,10 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         except NetdslError as error:
             from netdsl.elaborate.inner_layers import is_layer  # only errors need it
 
-            value = UNKNOWN
-            if is_layer(argument, cls):
-                value = argument.value.span.text  # the name of the argument is an error in itself
-            else:
+            value = argument.value.span.text  # the name of the argument is an error in itself
+            if not is_layer(argument, cls):
                 errors += error.diagnostics
+                value = UNKNOWN
         if isinstance(value, tuple):
             meter.charge(len(value) // ELEMENTS, argument.span)
         if argument.name is not None:
@@ -303,10 +299,9 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
             positional.append(value)
     if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
         raise _beside_list(cls, lists[0])
-    in_order = (named_tensors[a.name] for a in cls.args if a.name in named_tensors)
-    return LayerArguments(
-        tuple(positional), keywords, tuple(tensors), tuple(in_order), bool(lists), tuple(errors)
-    )
+    in_order = tuple(named_tensors[a.name] for a in cls.args if a.name in named_tensors)
+    found = tuple(positional), keywords, tuple(tensors), in_order, bool(lists), tuple(errors)
+    return LayerArguments(*found)
 
 
 def _beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Edit
-from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -113,6 +112,8 @@ def in_default(
 def _of_another_language(diagnostic: Diagnostic) -> None:
     """Advice for a default such as `True` or `None`."""
     span = diagnostic.span
+    from netdsl.habits.words import NOTHING, VALUES  # only errors need it
+
     if span is not None and span.text in VALUES:
         diagnostic.help = f"it is written `{VALUES[span.text]}`"
         diagnostic.fix = (Edit(span, VALUES[span.text]),)

@@ -266,6 +266,7 @@ BOUNDARY = {
     "elaborate.ends",
     "elaborate.layers",
     "elaborate.loader",
+    "elaborate.notes",
     "ir.op",
     "library",
     "look.attribution",
