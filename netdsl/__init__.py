@@ -114,13 +114,19 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
             from netdsl import version
 
             return version.__version__
+        from sys import modules
+
         from netdsl import api, version
+        from netdsl.api_advice import advise_on_names
 
         names = globals()
         names.update(
             {public: getattr(api, public) for public in __all__ if public != "__version__"}
         )
         names["__version__"] = version.__version__
+        for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
+            names.pop(lazy, None)
+        advise_on_names(modules[__name__])
         return names[name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import did_you_mean
@@ -88,6 +88,18 @@ def missing_name(name: str, public: Iterable[str]) -> str:
     """The message about a name that the module does not have."""
     advice = OF_MODULE.get(name) or did_you_mean(name, sorted(public))
     return "; ".join(filter(None, [f"module 'netdsl' has no attribute {name!r}", advice]))
+
+
+class _Advising(ModuleType):
+    """The module once it is loaded: it advises on names that it does not have."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AttributeError(missing_name(name, self.__dict__["__all__"]))
+
+
+def advise_on_names(module: ModuleType) -> None:
+    """Let a module that is loaded advise on names that it does not have."""
+    module.__class__ = _Advising
 
 
 def missing_attribute(name: str, public: Iterable[str]) -> str:

@@ -114,12 +114,12 @@ def _advice(name: str) -> str:
         return f"one name follows the file: write `{before}:{after.partition(':')[0]}`"
     if "{" in name:
         return "this is a text: write it to a file, or to standard input with `-` as its name"
+    if os.path.isfile(f"{name}.net"):
+        return f"write `{name}.net`"
     own = _own_net(name)
     if own is not None:
         return f"`{own[0]}` has a net `{own[1]}`: write `{own[0]}:{own[1]}`"
     files, nets = library_names(), _library_nets()
-    if os.path.isfile(f"{name}.net"):
-        return f"write `{name}.net`"
     if nearest(name, files) is None:
         net = nearest(name, nets)
         if net is not None:

@@ -48,7 +48,7 @@ def test_equal_nets() -> None:
 def test_wrong_names() -> None:
     """A value of a wrong type, and a name that means nothing, are errors."""
     net: Any = netdsl.load("lenet5")
-    with pytest.raises(TypeError, match="name must be a str or a Path, not int"):
+    with pytest.raises(TypeError, match="other must be a Net, a str or a Path, not int"):
         net.diff(3)
     with pytest.raises(netdsl.CompileError, match="there is no file or library net `nothing`"):
         net.diff("nothing")

@@ -216,8 +216,8 @@ def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
         value = tuple(value)
     text = args.meant(as_base, value)
     is_list = _list_of(base) in (tuple[int, ...], tuple[float, ...])
-    is_list = is_list and (constraint is None or constraint.allows((value,)))
-    if text is None and is_list and args.is_integer(value):
+    is_list = is_list and args.is_integer(value)
+    if text is None and is_list and (constraint is None or constraint.allows((value,))):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
 

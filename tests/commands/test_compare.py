@@ -339,7 +339,7 @@ WRONG = {
     "an unknown figure": (["--where", "parms < 9"], "unknown-name", "did you mean `params`?"),
     "no condition": (["--where", "params"], "wrong-type", "compare it: `params == 250`"),
     "other images": (["resnet:ResNet18"], "data-mismatch", "choose other data with `--data`"),
-    "open sizes": (["open.net"], "data-mismatch", "choose other data"),
+    "open sizes": (["open.net"], "data-mismatch", "name yours with `--data`"),
     "no data": (["--data", 'folder("nowhere", size = 28)'], "data-not-found", "folder"),
 }
 
