@@ -131,11 +131,15 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
 
 
 def _is_module(name: str) -> bool:
-    """Whether a module or package of netdsl has this name; imports first look for an attribute."""
+    """Whether a module or package of netdsl has this name; imports first look for an attribute.
+
+    The page has only compiled modules.
+    """
     from os.path import exists
 
     place = f"{__path__[0]}/{name}"
-    return exists(f"{place}.py") or exists(f"{place}/__init__.py")
+    ends = (".py", ".pyc", "/__init__.py", "/__init__.pyc")
+    return any(exists(f"{place}{end}") for end in ends)
 
 
 def __dir__() -> list[str]:
