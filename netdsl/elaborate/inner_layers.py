@@ -21,6 +21,7 @@ INNER_LAYERS = {
     ),
     **dict.fromkeys(("dropout", "dropout_rate", "drop"), "dropout"),
 }
+DARKNETS_LEAKY = "leaky"  # a leaky ReLU with a slope of 0.1
 _NO_ACTIVATION = ("linear", "none", "identity")
 _SUBJECTS = {
     "activation": "an activation",
@@ -53,6 +54,8 @@ def _meant(family: str, value: object, expr: ast.Expr) -> tuple[str, bool]:
         return f"dropout({text})", True
     if family == "normalisation" and (value is True or text == "1"):
         return "bn", True
+    if word == DARKNETS_LEAKY:
+        return "leaky_relu(0.1)", True
     row = find(word)
     kind = word.lower()
     if kind not in LAYERS and row is not None:
