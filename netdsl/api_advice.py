@@ -48,9 +48,7 @@ OF_NET = MappingProxyType(
     {
         **dict.fromkeys(("fit", "compile", "train_on_batch"), _TRAIN),
         **dict.fromkeys(("predict", "forward", "call", "infer", "inference"), _RUN),
-        **dict.fromkeys(
-            ("parameters", "named_parameters", "state_dict", "get_weights", "buffers"), _WEIGHTS
-        ),
+        **dict.fromkeys(("parameters", "named_parameters", "state_dict", "get_weights"), _WEIGHTS),
         **dict.fromkeys(
             (
                 "children",

@@ -175,7 +175,8 @@ def test_train_writes_logs(tmp_path: Path) -> None:
     """`log` names other logs than JSON lines."""
     net = netdsl.loads("net A { input image: 1x28x28\nflatten\noutput logits: dense(10) }")
     data = "fashion_mnist_sample(limit = 200)"
-    net.train(tmp_path, data=data, epochs=1, batch=100, log=["csv"], quiet=True)
+    result = net.train(tmp_path, data=data, epochs=1, batch=1000, log=["csv"], quiet=True)
+    assert ["large-setting"] == [warning.code for warning in result.warnings]
     assert (tmp_path / "log.csv").read_text().startswith("epoch,train_loss,train_accuracy,")
     with pytest.raises(ValueError, match="log must be a list"):
         net.train(tmp_path, log=["wandb"])

@@ -33,7 +33,7 @@ class FailCondition:
         try:
             self._expr = parse_expression(SourceFile(OPTION, text))
         except NetdslError as error:
-            relative = re.fullmatch(r"\s*(\w+)\s*(>=?|<=?)\s*([+-]?)([\d.]+)\s*%\s*", text)
+            relative = re.fullmatch(r"\s*(\w+)\s*(>=?|<=?)\s*([+-]?)(\d+(?:\.\d+)?)\s*%\s*", text)
             if relative is not None:
                 name, sign, minus, percent = relative.groups()
                 factor = 1 + float(f"{minus}{percent}") / 100

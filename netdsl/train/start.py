@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from netdsl.data.dataset import Dataset
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
     from netdsl.ir.graph import Graph
@@ -107,22 +108,8 @@ def train_net(
             check_free(out)  # reading the data can take minutes
         if compiled.train is None:
             console.print(_defaults(name, config), soft_wrap=True)
-        dataset = open_dataset(config.data, progress=not console.quiet)
-        console.print(dataset.note, soft_wrap=True)
-        sized, dataset = fitted(compiled, dataset)
         warn = warn or partial(print_warnings, console)
-        try:
-            _, target = check_scores(sized.graph, config, dataset)
-        except SettingError:  # classes without samples can be the reason
-            _warn(warnings_about(dataset), compiled, wishes, warn)
-            raise
-        dataset = dataset.with_first(target)
-        if len(dataset.train) == 1:
-            check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
-        _warn(warnings_about(dataset), compiled, wishes, warn)
-        steps = steps_of(config.seed, 0, len(dataset.train), config.batch * config.accumulate)
-        found = late_steps(config, len(steps)) + batch_misfits(config, dataset)
-        warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
+        sized, dataset = _with_data(compiled, config, wishes, console, warn)
         torch.manual_seed(config.seed)
         module = lower(compiled.graph)
         goes_on = wishes.start.resumes and (out / CHECKPOINT).exists()
@@ -151,6 +138,32 @@ def train_net(
         if wishes.data is not None:
             replaced.add("data")
         raise placed(error, compiled, replaced) from None
+
+
+def _with_data(
+    compiled: Compiled, config: TrainConfig, wishes: Wishes, console: Console, warn: Warn
+) -> tuple[Compiled, Dataset]:
+    """The net for the samples of its data, and the data, whose first target is that of `loss`.
+
+    `warn` gets what is unusual about them. Raises `NetdslError` and SettingError if they do not
+    fit.
+    """
+    dataset = open_dataset(config.data, progress=not console.quiet)
+    console.print(dataset.note, soft_wrap=True)
+    sized, dataset = fitted(compiled, dataset)
+    try:
+        _, target = check_scores(sized.graph, config, dataset)
+    except SettingError:  # classes without samples can be the reason
+        _warn(warnings_about(dataset), compiled, wishes, warn)
+        raise
+    dataset = dataset.with_first(target)
+    if len(dataset.train) == 1:
+        check_statistics(sized.graph, f"{dataset.name} has 1 training sample")
+    _warn(warnings_about(dataset), compiled, wishes, warn)
+    steps = steps_of(config.seed, 0, len(dataset.train), config.batch * config.accumulate)
+    found = late_steps(config, len(steps)) + batch_misfits(config, dataset)
+    warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
+    return sized, dataset
 
 
 def _own_part(

@@ -165,6 +165,8 @@ def test_nets_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture[st
         (["one.net", "one.net", "--fail-if", "param > 1"], 1, "error[unknown-name]"),
         (["one.net", "one.net", "--fail-if", "params >"], 1, "error[syntax-error]"),
         (["one.net", "one.net", "--fail-if", "params"], 1, "error[wrong-type]"),
+        (["one.net", "one.net", "--fail-if", "params > 5%"], 1, "`params > 1.05 * old_params`"),
+        (["one.net", "one.net", "--fail-if", "params > 5..1%"], 1, "error[syntax-error]"),
     ],
 )
 def test_wrong_words(

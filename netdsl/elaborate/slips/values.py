@@ -54,6 +54,16 @@ def _follows_comment_sign(span: Span) -> bool:
     return text[: span.start].rstrip().endswith("//") and not set(")]}").intersection(rest)
 
 
+def _advise_sizes(diagnostic: Diagnostic, span: Span) -> None:
+    """Advice for a name of other tools for a size of the value at hand."""
+    written, subject = IN[span.text], "a block's input"
+    openings = _OPENINGS.findall(span.file.text[: span.start])
+    if openings and openings[-1] == "net":
+        written, subject = written.replace("in.", "@."), "the current value"
+    diagnostic.help = f"the sizes of {subject} are `{written}` and so on"
+    set_fix(diagnostic, span, written)
+
+
 def _advise_nothing(
     diagnostic: Diagnostic, span: Span, call: ast.Call | None, argument: ast.Argument | None
 ) -> None:
@@ -97,12 +107,7 @@ def advise_name(
     elif (ended := _ended_loop(span)) is not None:
         diagnostic.help = ended
     elif name in IN and diagnostic.help is None:
-        written, subject = IN[name], "a block's input"
-        openings = _OPENINGS.findall(span.file.text[: span.start])
-        if openings and openings[-1] == "net":
-            written, subject = written.replace("in.", "@."), "the current value"
-        diagnostic.help = f"the sizes of {subject} are `{written}` and so on"
-        set_fix(diagnostic, span, written)
+        _advise_sizes(diagnostic, span)
     elif re.fullmatch(r"[xX]\d+", name):
         diagnostic.help = f"write a factor as a number: `{name[1:]}`"
         set_fix(diagnostic, span, name[1:])
