@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 from shutil import which
@@ -10,6 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fuzz.settings import applied, chosen
+
+# Modules and tests stay until the end, so looking for garbage among them takes a third of the time
+# to collect the tests; `pytest_collection_finish` turns it on again.
+gc.disable()
 
 pytest.register_assert_rewrite("tests.support")
 
@@ -50,6 +55,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid in slow:
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave what stays until the end out of the garbage collection, and turn it on."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -26,9 +26,9 @@ from tests.fuzz.texts import text
 from tests.fuzz.verdict import compiled, verdict
 from tests.support.paths import ROOT
 
-NETS, NET_CHUNK = 160, 20
+NETS, NET_CHUNK = 100, 20
 COVERING = 800  # nets that use every argument
-TEXTS, TEXT_CHUNK = 500, 250
+TEXTS, TEXT_CHUNK = 240, 120
 PAIRS = 1_200  # the least number of pairs of adjacent kinds in those nets
 MINIMA = {
     "open_sizes": 40,
@@ -64,7 +64,7 @@ def test_programs_in_other_settings(setting: str) -> None:
         "-m",
         "tests.fuzz.nets",
         str(NETS),
-        "40",
+        "20",
         "60",
         setting,
     ]
@@ -75,7 +75,7 @@ def test_programs_in_other_settings(setting: str) -> None:
     lines = [json.loads(line) for line in process.stdout.splitlines()]
     assert (process.returncode, process.stderr) == (0, "")
     assert [] == lines[:-1]
-    assert lines[-1]["nets"] == 40
+    assert lines[-1]["nets"] == 20
 
 
 def test_coverage() -> None:
