@@ -11,7 +11,7 @@ import numpy as np
 from netdsl.data.dataset import TargetData
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.data.split import parted
-from netdsl.diagnostics import did_you_mean
+from netdsl.diagnostics import nearest
 from netdsl.errors import SettingError
 from netdsl.pictures import SUFFIXES
 from netdsl.words import listed
@@ -86,8 +86,10 @@ def missing_help(path: str | os.PathLike[str]) -> str:
         names = os.listdir(folder or ".")
     except OSError:
         names = []
-    meant = did_you_mean(os.fspath(path), [os.path.join(folder, name) for name in names])
-    return meant or "a relative name begins at the current folder; `--data` gives other data"
+    meant = nearest(os.path.basename(os.path.normpath(path)), names)
+    if meant is not None:
+        return f"did you mean `{os.path.join(folder, meant)}`?"
+    return "a relative name begins at the current folder; `--data` gives other data"
 
 
 def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:
@@ -145,7 +147,8 @@ def _layout_help(root: Path, classes: list[str]) -> str:
     """Advice for a folder without classes: the folder above or below that has them, if one has."""
     above = Path(os.path.normpath(root / "..")) if not classes else root
     for other in (above, *(root / name for name in classes)):
-        if other != root and sum(_has_picture(other / name) for name in _classes(other)) >= 2:
+        inside = [_has_picture(other / name) for name in _classes(other)]
+        if other != root and sum(inside) >= 2 and all(inside):
             return f'the folders of the classes are in {other}: write `folder("{other}", ...)`'
     return LAYOUT.format(root)
 

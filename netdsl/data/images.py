@@ -65,6 +65,7 @@ class Described(NamedTuple):
     pad: int
     class_count: int | None
     is_resized: bool = False
+    has_masks: bool = False  # the target has a class for each pixel
 
     @property
     def target_classes(self) -> Mapping[str, int | None]:
@@ -75,6 +76,11 @@ class Described(NamedTuple):
         """The shape that an output for one sample has to have for a target."""
         return () if self.class_count is None else (self.class_count,)
 
+
+KEEPING = (
+    "the output needs the size of the image: a convolution keeps it with `pad = same`, and"
+    " `upsample` restores it"
+)
 
 # Channels, height and width of the images, and the number of classes.
 KNOWN = {
@@ -122,6 +128,21 @@ def check_shape(
     raise SettingError("data-mismatch", message, "data", advice)
 
 
+def check_masks(data: Described, output: str, shape: tuple[int | Sym, ...]) -> None:
+    """Raise SettingError `data-mismatch` unless an output has the size of the masks."""
+    size = data.shape[1:]
+    if len(shape) == MASK and all(
+        actual == wanted or not isinstance(actual, int)
+        for actual, wanted in zip(shape[1:], size, strict=True)
+    ):
+        return
+    message = (
+        f"the output `{output}` is {shape_text(shape)}, but the masks of {data.name}"
+        f" are {shape_text(size)}"
+    )
+    raise SettingError("data-mismatch", message, "data", KEEPING)
+
+
 def check_outputs(
     data: OutputData,
     outputs: tuple[int | Sym, ...],
@@ -158,6 +179,8 @@ def check_outputs(
             f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
             f" end {subject} with `conv({wanted[0]}, 1)` and resize it"
         )
+        if outputs[0] == wanted[0]:
+            help_ = KEEPING
         if wanted[0] == BYTES:
             help_ += "; if 255 means that a pixel has no class, write `ignored = 255` in the data"
     raise SettingError("data-mismatch", message, "data", help_)

@@ -91,7 +91,7 @@ class Segments(PictureFiles):
     ignored: Byte = 255
 
     def described(self) -> Described:
-        return Described("segments", self.form, 0, None, is_resized=True)
+        return Described("segments", self.form, 0, None, is_resized=True, has_masks=True)
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ class WrongArguments:
         elif name == "return_sequences" and "last" in self._known:
             last = _Correction(None)
             help_ = "leave it out: without `last`, every step is kept"
-            if value is False:
+            if value is False or argument.value.span.text == "False":
                 last, help_ = _Correction("last = true"), "write `last = true`"
             self._unknown(number, name, help_, last)
         elif name in REMOVED:

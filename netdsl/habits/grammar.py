@@ -95,7 +95,7 @@ def identifier(matched: Matched) -> Fix:
 def quoted_label(matched: Matched) -> Fix:
     """A label in quotes if it can be written in quotes, and else a name."""
     label = matched.group("name").strip()
-    if re.fullmatch(r"[\w-]+", label):
+    if re.fullmatch(r"[\w/-]+", label):
         return f'"{label}"{matched.group("rest")}'
     return identifier(matched)
 
@@ -341,7 +341,7 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?P<at>(?!(?:repeat|if|for|let|net|block|expect|train|else)\b)"
-        r"[\w\"'][\w@.\" '-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
+        r"[\w\"'][\w@.\" '/-]*?))(?P<rest>\s*:))(?=\s+[a-z@{])",
         "‹conv-1›: conv(8, 3)",
         "a label without quotes is a name of letters, digits and `_`: write `$fix`",
         "`$name` is not a label",

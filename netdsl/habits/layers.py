@@ -148,7 +148,7 @@ LAYERS = (
     Counterpart("relu", "rectifier rectifiedlinear rectlinear", "", ""),
     Counterpart(
         "leaky_relu",
-        "leaky lrelu leakyrelu",
+        "lrelu leakyrelu",
         "negative_slope=slope",
         "alpha=slope negative_slope=slope",
     ),
@@ -298,6 +298,7 @@ ADVICE = {
     "cosinesimilarity": "write `reduce_sum(@a * @b, axis = 1)`, and divide it by the product of "
                         "`reduce_norm(@a, axis = 1)` and `reduce_norm(@b, axis = 1)`",
     "pairwisedistance": "write `(@a - @b) -> reduce_norm(axis = -1)`",
+    "leaky": "write `leaky_relu(0.1)`, which has Darknet's slope",
     "rrelu": "write `leaky_relu(0.23)`, whose slope is not random",
     "celu": "write `(2 * elu(@ / 2))`, where 2 is `alpha`; for 1, it is `elu`",
     "hardshrink": "write `(@ * sign(relu(abs(@) - 0.5)))`, where `@` is the current value",

@@ -184,6 +184,15 @@ HABITS = (
         where="train",
     ),
     Habit(
+        r"^\s*(?P<name>[a-z]\w*)\s*(?::=|[:=])?\s*(?P<at>\{)",
+        "optimizer ‹{› name = adam }",
+        "write the value as a call: `optimizer = sgd(lr = 0.1)`",
+        "found `{`, but the value of an entry has no braces",
+        call_of_braces,
+        "write the value as a call: `optimizer = sgd(lr = 0.1)`",
+        where="train",
+    ),
+    Habit(
         r"^\s*(?P<name>[A-Za-z]\w*)(?P<sign>\s*(?P<at>:=|:|==|=>|->|<-|\bis\b)\s*)"
         r"(?P<value>\S.*?)(?P<end>\s*[,;]?)$",
         "epochs‹:› 3",
@@ -217,12 +226,12 @@ HABITS = (
         where="train",
     ),
     Habit(
-        r"^\s*(?P<name>[a-z]\w*)\s*=?\s*(?P<at>\{)",
-        "optimizer ‹{› name = adam }",
-        "write the value as a call: `optimizer = sgd(lr = 0.1)`",
-        "found `{`, but the value of an entry has no braces",
-        call_of_braces,
-        "write the value as a call: `optimizer = sgd(lr = 0.1)`",
+        r"=\s*(?P<call>[A-Za-z]\w*)\((?P<first>[^()]+)(?P<fix>\)\s*(?P<at>with|and|,)\s+"
+        r"(?P<name>[a-z]\w*)\s*[=: ]\s*(?P<value>[\w.-]+))\s*$",
+        "optimizer = sgd(lr = 0.1) ‹with› momentum 0.9",
+        "write all arguments in the parentheses: `$call($first, $name = $value)`",
+        "found `$at` after a value",
+        ", $name = $value)",
         where="train",
     ),
     Habit(

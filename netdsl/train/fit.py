@@ -11,7 +11,7 @@ from netdsl.analysis.integers import accepted_integers
 from netdsl.analysis.lint.recipe import batch_warning
 from netdsl.analysis.lint.schedules import ARGUMENTS, EPOCH, STEP, late_arguments
 from netdsl.data.catalog import describe_dataset
-from netdsl.data.images import check_outputs, check_shape
+from netdsl.data.images import check_masks, check_outputs, check_shape
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
@@ -280,6 +280,7 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     output = Annotation("the output is here", graph.outputs[0].value.site.span)
     checks: tuple[tuple[Callable[[], object], tuple[Annotation, ...]], ...] = (
         (lambda: check_images(compiled, data), (image,)),
+        (lambda: _check_masks(compiled, config, data), (output,)),
         (lambda: data.class_count and check_scores(graph, config, data), (output,)),
         (lambda: config.check_augment(data), ()),
     )
@@ -305,6 +306,19 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
                     Annotation(f"the images of this data are {sizes}", named.span),
                 )
             yield from error.diagnostics
+
+
+def _check_masks(compiled: Compiled, config: TrainConfig, data: Described) -> None:
+    """Raise SettingError unless the outputs that are trained have the size of the masks."""
+    if not data.has_masks:
+        return
+    try:
+        graph = check_images(compiled, data).graph
+    except (SettingError, NetdslError):
+        return  # the images do not fit, which is an error of its own
+    shapes = {output.name: output.value.type.shape for output in graph.outputs}
+    for part in parts_of(config.loss, tuple(shapes)):
+        check_masks(data, part.output, shapes[part.output])
 
 
 def late_schedule(config: TrainConfig) -> list[SettingError]:

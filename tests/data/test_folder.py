@@ -238,6 +238,16 @@ def test_the_folder_of_one_class_is_given(photos: Path) -> None:
     assert f'write `folder("{photos}", ...)`' in error.help
 
 
+def test_a_folder_among_others_is_not_taken_for_a_class(photos: Path, tmp_path: Path) -> None:
+    """A folder of pictures beside folders without pictures is not one of several classes."""
+    for name in ("flat", "scans"):
+        shutil.copytree(photos / CLASSES[0], tmp_path / name)
+    (tmp_path / "runs").mkdir()
+    error = fails("data-not-found", call(tmp_path / "flat"))
+    assert error.help is not None
+    assert error.help.startswith("put the pictures of each class into a folder of its own")
+
+
 def test_the_folder_around_the_classes_folder_is_given(photos: Path) -> None:
     """An unpacked archive often has one folder, which has those of the classes."""
     error = fails("data-not-found", call(photos.parent))

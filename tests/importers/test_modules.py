@@ -73,6 +73,9 @@ class Pair(nn.Module):
 def number():
     return 3
 
+class Half(torch.nn.Module):
+    pass
+
 def make():
     return Net()
 
@@ -113,6 +116,7 @@ def test_a_module(code: Path, capsys: pytest.CaptureFixture[str]) -> None:
 FAILING = [
     ("Broken", (), "RuntimeError: no such luck (small_nets.py, line 43)", "the code that makes"),
     ("number", (), "it makes a value of the type `int`, not a torch.nn.Module", "name a class"),
+    ("Half", (), "the class `Half` has no `forward`", "define `forward(self, x)` in it"),
     ("constant", (), "it is of the type `int`, not a torch.nn.Module", "name a class"),
     ("sys", (), "it is of the type `module`", "name a class"),
     ("Absent", (), "`small_nets` has no `Absent`", "it has Block, Branch"),

@@ -48,6 +48,10 @@ MISTAKES = {
         ["--data", 'folder("photo", size=16)'],
         ["there is no folder photo", "did you mean `photos`?"],
     ),
+    "a folder that is like none": (
+        ["--data", 'folder("pics", size=16)'],
+        ["there is no folder pics", "a relative name begins at the current folder"],
+    ),
     "another table": (
         ["--data", 'csv("label.csv", images="photos", size=16)'],
         ["there is no file label.csv", "did you mean `labels.csv`?"],

@@ -85,6 +85,9 @@ def _made(
     if not isinstance(made, torch.nn.Module):
         kind = type(made).__name__
         raise ModuleError(f"it makes a value of the type `{kind}`, not a torch.nn.Module", advice)
+    if type(made).forward is torch.nn.Module.forward:
+        fact = f"the class `{type(made).__name__}` has no `forward`"
+        raise ModuleError(fact, "define `forward(self, x)` in it, which computes the outputs")
     with told(lambda _: "the module must work with float32"):
         return made.float().eval()
 
