@@ -209,6 +209,7 @@ class Facts:
         unwanted = causes.unwanted_axis(value, wanted) or causes.last_step(value, wanted)
         if unwanted is not None:
             return unwanted
+        advice = causes.end_of_line(self.graph, value, wanted) or advice
         if advice is None and isinstance(wanted, tuple):
             advice = causes.cause_of(value, wanted, statement.span.file)
         return advice, ()

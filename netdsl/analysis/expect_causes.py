@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netdsl.diagnostics import Diagnostic
-    from netdsl.ir.graph import Node, Site, Value
+    from netdsl.ir.graph import Graph, Node, Site, Value
     from netdsl.source import SourceFile
 
 MOST_STEPS = 6  # layers that a message lists
@@ -45,6 +45,20 @@ def cause_of(value: Value, wanted: tuple[object, ...], file: SourceFile) -> str 
         steps, repair = _steps(value), other_argument(value, wanted)
         return "; ".join(filter(None, (steps, repair))) or None
     return _channels(value, wanted[0], file)
+
+
+def end_of_line(graph: Graph, value: Value, wanted: object) -> str | None:
+    """Advice for a label at the beginning of a chain whose end has the wanted sizes."""
+    uses, last = graph.uses(), value
+    while len(takers := uses.get(id(last), [])) == 1:
+        last = takers[0].output
+        if last.site.span.first.line != value.site.span.first.line:
+            return None
+        if last.type.shape == wanted and value.producer is not None:
+            label, kind = value.name.rpartition(".")[2], last.site.span.brief
+            first = f"`{label}` names only `{value.producer.op.kind}`, the first layer of its line"
+            return f"{first}: to name the last one, write `-> {label}: {kind}`"
+    return None
 
 
 def unwanted_axis(value: Value, wanted: object) -> tuple[str, tuple[Edit, ...]] | None:

@@ -88,6 +88,8 @@ def for_surplus(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     if not cls.args:
         return _for_none(cls, values, texts)
     takes_list = len(cls.args) == 1 and cls.args[0].convert in (sizes, integers)
+    if cls.kind == "reshape" and len(values) == 2 and values[0] == -1:
+        return "write `flatten`: the sizes are those of one sample, without the batch"
     if takes_list and all(map(is_integer, values)):
         return f"write one list: `{cls.kind}([{', '.join(texts)}])`"
     kept = ", ".join(texts[: len(cls.args)])
