@@ -30,6 +30,7 @@ WARNINGS = (
     "late-schedule",
     "linear-layers",
     "mixed-axes",
+    "needless-padding",
     "nothing-frozen",
     "output-from-scores",
     "pinned-size",

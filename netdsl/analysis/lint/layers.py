@@ -79,7 +79,10 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
         if key not in examined:
             examined.add(key)
             yield from _skipped_input(node)
+            yield from _needless_padding(node)
             yield from _argument_order(node)
+            if node.op.kind == "depthwise":
+                yield from _channels_first(node)
             yield from _wide_kernel(node)
     elif node.op.family in ("normalisation", "sequence"):
         yield from _other_order(node)
@@ -101,6 +104,37 @@ def _skipped_input(node: Node) -> Iterator[Diagnostic]:
                 f" {window.extent}",
             )
             return
+
+
+def _needless_padding(node: Node) -> Iterator[Diagnostic]:
+    """A padding of an axis along which the kernel has one number: nothing but a border of bias."""
+    for window in node.op.windows(*node.types):
+        if window.up == 1 and window.extent == 1 and window.pad > 0:
+            yield Diagnostic(
+                "needless-padding",
+                f"the padding of this `{node.op.kind}` is {window.pad} where its kernel is 1 wide:"
+                " the windows at the border see nothing of the input",
+                node.span,
+                "warning",
+                help="leave the padding out; `pad = same` keeps the size along all axes",
+            )
+            return
+
+
+def _channels_first(node: Node) -> Iterator[Diagnostic]:
+    """`depthwise(32, 3)` on 32 channels: `depthwise` begins with the kernel."""
+    kernel, text = _largest(node.op.given["k"]), node.span.text
+    meant = _CHANNELS.fullmatch(text)
+    if meant is None or kernel <= WIDEST_KERNEL or kernel != node.inputs[0].type.shape[0]:
+        return
+    yield Diagnostic(
+        "argument-order",
+        f"this `depthwise` has a kernel of {kernel}, as many as its channels",
+        node.span,
+        "warning",
+        help=f"it keeps the channels, and begins with the kernel: is this"
+        f" `depthwise({meant['rest']})`?",
+    )
 
 
 def _argument_order(node: Node) -> Iterator[Diagnostic]:

@@ -33,7 +33,11 @@ INNER = (
     "mish",
 )
 SCORES = ("output", "logits", "scores")  # names of outputs; `output` is the default
-CLASSES = ("cls", "class", "classes", "logits", "scores", "labels")  # outputs with scores
+# Names of outputs with scores.
+CLASSES = (
+    *("cls", "class", "classes", "logits", "scores", "label", "labels", "kind", "type", "category"),
+    *("digit", "letter", "age", "gender", "species", "colour", "color"),
+)
 MOVES = ("flatten", "reshape", "dropout")  # layers that keep the numbers
 
 
