@@ -47,6 +47,8 @@ INSTEAD = {
 # What a command has in place of an option that other commands or tools have.
 OF_COMMANDS = {
     ("run", "--input"): "inputs need no option: write `netdsl run MODEL INPUT...`",
+    ("compare", "--seed"): "write `--seeds N`, the number of seeds",
+    ("train", "-o"): "write `--out DIR`",
     ("fmt", "-w"): "leave it out: `netdsl fmt` writes the files",
     ("fmt", "-i"): "leave it out: `netdsl fmt` writes the files",
     ("check", "--params"): "leave it out: the table has the parameters of each layer",

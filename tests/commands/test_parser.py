@@ -65,6 +65,14 @@ WRONG = {
         "netdsl train: there is no option `--epochs`; write `--set train.epochs=3`\n"
         "usage: netdsl train [options] FILE[:NET]\n"
     ),
+    "compare lenet5 --seed 3": (
+        "netdsl compare: there is no option `--seed`; write `--seeds N`, the number of seeds\n"
+        "usage: netdsl compare [options] FILE[:NET] ...\n"
+    ),
+    "train lenet5 -o runs/base": (
+        "netdsl train: there is no option `-o`; write `--out DIR`\n"
+        "usage: netdsl train [options] FILE[:NET]\n"
+    ),
     "check --dept 2": (
         f"netdsl check: there is no option `--dept`; did you mean `--depth`?\n{CHECK}"
     ),
