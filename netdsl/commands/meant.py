@@ -77,11 +77,12 @@ OF_COMMANDS = {
 }
 
 # What is missing if a command has no argument of that name.
+_OF_A_RUN = "a training writes them into the folder of the net: `--weights runs/{name}`"
 MISSING = {
     ("diff", "A"): "it compares two nets: write `netdsl diff OLD NEW`",
     ("diff", "B"): "it compares two nets: write `netdsl diff {given} NEW`",
-    ("test", "--weights"): "those of a training are in its folder: `--weights runs/{stem}`",
-    ("look", "--weights"): "those of a training are in its folder: `--weights runs/{stem}`",
+    ("test", "--weights"): _OF_A_RUN,
+    ("look", "--weights"): _OF_A_RUN,
     ("run", "INPUT"): "write `netdsl run MODEL INPUT`: pictures, arrays or folders of them",
     ("completion", "SHELL"): "write `netdsl completion bash` or `netdsl completion zsh`",
 }
@@ -99,8 +100,8 @@ def missing_arguments(program: str, message: str, words: Sequence[str]) -> str:
     if advice is None:
         return message
     net = given[0] if given else "FILE"
-    named = os.path.basename(net.rpartition(":")[2])
-    return f"{message}; {advice.format(given=net, stem=named.removesuffix('.net'))}"
+    name = net.partition(":")[2] or "NET"
+    return f"{message}; {advice.format(given=net, name=name)}"
 
 
 # Whole commands, for those that need more than a net.

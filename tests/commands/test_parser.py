@@ -107,9 +107,14 @@ WRONG = {
         "netdsl diff: the following arguments are required: B; it compares two nets: write"
         " `netdsl diff a.net NEW`\nusage: netdsl diff [options] A B\n"
     ),
+    "test small.net": (
+        "netdsl test: the following arguments are required: --weights; a training writes them"
+        " into the folder of the net: `--weights runs/NET`\n"
+        "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
+    ),
     "test nets/a.net:B": (
-        "netdsl test: the following arguments are required: --weights; those of a training are in"
-        " its folder: `--weights runs/B`\n"
+        "netdsl test: the following arguments are required: --weights; a training writes them"
+        " into the folder of the net: `--weights runs/B`\n"
         "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
     ),
     # An option in the form of a parameter that the net does not have, or of an argument.
