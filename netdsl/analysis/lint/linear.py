@@ -1,4 +1,4 @@
-"""Warnings about layers without an effect: `dense` after `dense`, and dropout of an output."""
+"""Warnings about layers without an effect: no activation between two, dropout of an output."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LEAST_WIDTH = 16  # of a layer that costs something
 
 
 def linear_warnings(graph: Graph) -> Iterator[Diagnostic]:
-    """A warning for each `dense` that right before it has another one, and no need of it."""
+    """A warning for each `dense` or `conv` right after another one, if there is no need of it."""
     uses = graph.uses()
     examined: set[tuple[Span, Span]] = set()
     kept = {id(output.value) for output in graph.outputs}
     kept |= {id(head.value) for head in graph.aux}
     for node in graph.nodes:
-        first = _dense_before(node)
+        first = _dense_before(node) or _conv_before(node)
         if first is None or (first.span, node.span) in examined:
             continue
         between = first.output, node.inputs[0]
@@ -32,14 +32,17 @@ def linear_warnings(graph: Graph) -> Iterator[Diagnostic]:
         if is_seen or not _is_needless(first, node):
             continue
         examined.add((first.span, node.span))
+        kind = node.op.kind
+        effect = "one `dense` can compute the same as both"
+        if kind == "conv":
+            effect = "both together are one linear layer"
         yield Diagnostic(
             "linear-layers",
-            "there is no activation between this `dense` and the one before it, so one `dense`"
-            " can compute the same as both",
+            f"there is no activation between this `{kind}` and the one before it, so {effect}",
             node.span,
             "warning",
             notes=(
-                Annotation("the first `dense` is here", first.span),
+                Annotation(f"the first `{kind}` is here", first.span),
                 *call_notes(node.output.site),
             ),
             help=f"write an activation between them: `{first.span.text} -> relu`",
@@ -60,9 +63,35 @@ def _dense_before(node: Node) -> Node | None:
     return before
 
 
+def _conv_before(node: Node) -> Node | None:
+    """The `conv` whose result this `conv` takes; both see neighbours and all channels.
+
+    A kernel of 1, of 1x3 or with groups is half of a product that is meant: of low rank, separable.
+    """
+    before = node.inputs[0].producer
+    if before is None or not _is_full(before) or not _is_full(node):
+        return None
+    return before
+
+
+def _is_full(node: Node) -> bool:
+    """Whether a layer is a `conv` with learned weights for all channels and a kernel above 1."""
+    if node.op.kind != "conv":
+        return False
+    given = node.op.given
+    is_own = given["weight"] is None and given["connections"] is None
+    kernels = given["k"] if isinstance(given["k"], tuple) else (given["k"],)
+    return is_own and given["groups"] == 1 and min(kernels) > 1
+
+
 def _is_needless(first: Node, second: Node) -> bool:
-    """Whether the vectors between two layers are not shorter: else they are one of low rank."""
-    before, middle, after = (x.shape[-1] for x in (first.types[0], first.type, second.type))
+    """Whether there are not fewer numbers between two layers: else they are one of low rank.
+
+    The numbers are those of a vector, or the channels of a map.
+    """
+    axis = 0 if second.op.kind == "conv" else -1
+    shapes = (first.types[0].shape, first.type.shape, second.type.shape)
+    before, middle, after = (shape[axis] for shape in shapes)
     if not isinstance(before, int) or not isinstance(middle, int) or not isinstance(after, int):
         return False
     return middle >= max(LEAST_WIDTH, min(before, after))
