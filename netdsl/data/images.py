@@ -136,10 +136,7 @@ def check_masks(data: Described, output: str, shape: tuple[int | Sym, ...]) -> N
         for actual, wanted in zip(shape[1:], size, strict=True)
     ):
         return
-    message = (
-        f"the output `{output}` is {shape_text(shape)}, but the masks of {data.name}"
-        f" are {shape_text(size)}"
-    )
+    message = f"the output `{output}` is {shape_text(shape)}, but the masks are {shape_text(size)}"
     raise SettingError("data-mismatch", message, "data", KEEPING)
 
 

@@ -359,6 +359,7 @@ RIGHT = [
     "net Rank { input x: 64 \n dense(16) -> dense(64) }",
     "net Tied { input x: 9 \n w: param([64, 9]) \n @x -> dense(64, weight = @w) -> dense(3) }",
     "net Both { input x: 9 \n output code: dense(64) \n output y: dense(3) }",
+    "net Mirrored { input x: 3x9x9 \n conv(8, 1, pad = 1, pad_mode = reflect) -> relu }",
     "net Separable { input x: 16x9x9 \n conv(16, [3, 1]) -> conv(16, [1, 3]) }",
     "net Pointwise { input x: 16x9x9 \n conv(64, 3) -> conv(16, 1) }",
     "net Grouped { input x: 16x9x9 \n conv(16, 3, groups = 16) -> conv(16, 3) }",

@@ -107,7 +107,9 @@ def _skipped_input(node: Node) -> Iterator[Diagnostic]:
 
 
 def _needless_padding(node: Node) -> Iterator[Diagnostic]:
-    """A padding of an axis along which the kernel has one number: nothing but a border of bias."""
+    """Zeros around an axis along which the kernel is 1 wide: they become a border of bias."""
+    if node.op.given.get("pad_mode", "zeros") != "zeros":
+        return
     for window in node.op.windows(*node.types):
         if window.up == 1 and window.extent == 1 and window.pad > 0:
             yield Diagnostic(
@@ -116,7 +118,7 @@ def _needless_padding(node: Node) -> Iterator[Diagnostic]:
                 " the windows at the border see nothing of the input",
                 node.span,
                 "warning",
-                help="leave the padding out; `pad = same` keeps the size along all axes",
+                help="leave `pad` out, or write `pad = same`, which keeps the size",
             )
             return
 

@@ -33,7 +33,7 @@ INNER = (
     "mish",
 )
 SCORES = ("output", "logits", "scores")  # names of outputs; `output` is the default
-# Names of outputs with scores.
+# Names of results that no other output is computed from.
 CLASSES = (
     *("cls", "class", "classes", "logits", "scores", "label", "labels", "kind", "type", "category"),
     *("digit", "letter", "age", "gender", "species", "colour", "color"),
