@@ -340,6 +340,9 @@ def test_masks_are_trained(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     write_net(folder, data, net=SEGMENTS.replace("conv(2, 1)", "conv(3, 1)"))
     assert run(["train", "small.net", "--overwrite"]) == 1
     assert "needs 2x16x16" in capsys.readouterr().err
+    write_net(folder, data, net=SEGMENTS.replace("conv(2, 1)", "conv(2, 3)"))
+    assert run(["train", "small.net", "--overwrite"]) == 1
+    assert "a convolution keeps it with `pad = same`" in capsys.readouterr().err
 
 
 def test_wrong_masks_are_explained(folder: Path) -> None:
