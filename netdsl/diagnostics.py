@@ -155,7 +155,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice that suggests the closest known names, at most three, or None."""
     names = list(known)
     certain = nearest(name, names)
-    return _question([certain] if certain else closest(name, names))
+    return suggestion([certain] if certain else closest(name, names))
 
 
 def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
@@ -174,7 +174,7 @@ def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
         names = [wanted] if wanted in ending_in else closest(wanted, ending_in)
         if names:
             suggested = dict.fromkeys(form for name in names for form in ending_in[name])
-            return _question(list(suggested)[:CLOSEST])
+            return suggestion(list(suggested)[:CLOSEST])
     return None
 
 
@@ -250,7 +250,8 @@ def _distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
-def _question(names: list[str]) -> str | None:
+def suggestion(names: list[str]) -> str | None:
+    """Advice that asks whether one of these names was meant, or None without any."""
     if not names:
         return None
     return "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"

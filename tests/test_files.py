@@ -10,6 +10,7 @@ import pytest
 from netdsl.cli import run
 from netdsl.errors import CannotWriteError
 from netdsl.files import check_replaceable, make_folder, replacing
+from netdsl.missing import similar
 from tests.support.small_nets import TINY
 
 
@@ -70,3 +71,20 @@ def test_the_folder_of_a_run_is_created(tmp_path: Path) -> None:
     with pytest.raises(CannotWriteError) as caught:
         make_folder(tmp_path / "file" / "first")
     assert caught.value.filename == str(tmp_path / "file" / "first")
+
+
+@pytest.mark.parametrize(
+    ("missing", "meant"),
+    [
+        ("runs/Smal/weights.safetensors", "runs/Small/weights.safetensors"),
+        ("run/Small", "runs/Small"),
+        ("runs/Small/weight.safetensors", "runs/Small/weights.safetensors"),
+        ("runs/Small/model.onnx", None),
+        ("elsewhere/Small", None),
+    ],
+)
+def test_a_missing_file_has_similar_names(folder: Path, missing: str, meant: str | None) -> None:
+    """The advice repairs a name or a folder on the way, and only if there is such a file."""
+    (folder / "runs/Small").mkdir(parents=True)
+    (folder / "runs/Small/weights.safetensors").write_bytes(b"")
+    assert similar(missing) == (meant and f"did you mean `{meant}`?")

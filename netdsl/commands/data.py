@@ -21,6 +21,7 @@ from netdsl.render import as_json
 from netdsl.train.fit import fitted
 from netdsl.train.section import placed, read_config
 from netdsl.train.sheet import draw_samples
+from netdsl.train.unscaled import scale_warnings
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise placed(error, compiled, replaced) from None
     for warning in warnings:
         warning.file = arguments.data or compiled.program.source.name
-    misfit = _misfit(compiled, dataset, arguments.data)
-    warnings += [misfit] if misfit is not None else []
+    warnings += _misfits(compiled, dataset, arguments.data)
     if arguments.format == "json":
         say_json(_described(dataset, warnings, sheet if is_drawn else None), indent=2)
         return 0
@@ -63,15 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _misfit(compiled: Compiled, dataset: Dataset, given: str | None) -> Diagnostic | None:
-    """A warning if the samples do not fit the inputs of the net."""
+def _misfits(compiled: Compiled, dataset: Dataset, given: str | None) -> list[Diagnostic]:
+    """The warnings about samples that do not fit the inputs of the net, or not as they are."""
     try:
-        fitted(compiled, dataset)
+        sized, dataset = fitted(compiled, dataset)
+        errors = list(scale_warnings(sized.graph, dataset))
     except SettingError as error:
-        diagnostic = placed(error, compiled, () if given is None else ("data",)).diagnostic
+        errors = [error]
+    found = [
+        placed(error, compiled, () if given is None else ("data",)).diagnostic for error in errors
+    ]
+    for diagnostic in found:
         diagnostic.severity = "warning"
-        return diagnostic
-    return None
+    return found
 
 
 def _print(dataset: Dataset) -> None:

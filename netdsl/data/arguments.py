@@ -106,14 +106,14 @@ def bind(
     """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
         message = f"there is no {kind} named `{call.name}`"
-        help_, respelling = _called_here(call, registry, kind)
+        help_, respelling = called_here(call, registry, kind)
         code, part = f"unknown-{kind}", EntryPart(call.name)
         raise SettingError(code, message, key, help_, respelling, part)
     target = registry[call.name]
     return target, _arguments(call, target, key)
 
 
-def _called_here(
+def called_here(
     call: SettingCall, registry: Mapping[str, Callable[..., object]], kind: str
 ) -> tuple[str, tuple[str, str] | None]:
     """Help and respelling for a name that is not in the registry."""

@@ -57,6 +57,10 @@ def _read(source: Arrays, arrays: Mapping[str, StoredArray], make: Make) -> Data
     lengths = _lengths(source, {**inputs, **targets})
     meaning = {name: _target(source, name, parts) for name, parts in targets.items()}
     _check_ignored(source, meaning)
+    for name, columns_of in inputs.items():
+        for part, column in columns_of.items():
+            for piece in column.pieces():
+                _check_finite(column.read(piece), _place(source, name, part), piece[0])
     parts = [part for part, length in lengths.items() for _ in range(length)]
     first = np.concatenate([_labels(column) for column in next(iter(targets.values())).values()])
     grouped = first.ndim == 1 and next(iter(meaning.values())).classes
@@ -69,10 +73,6 @@ def _read(source: Arrays, arrays: Mapping[str, StoredArray], make: Make) -> Data
             {name: columns[stored].take(own) for name, columns in inputs.items()},
             {name: columns[stored].take(own) for name, columns in targets.items()},
         )
-    for split in splits.values():
-        for name, column in split.inputs.items():
-            for piece in column.pieces():
-                _check_finite(column.read(piece), f"`{name}` of {source.path}")
     kinds = {name: _input(column) for name, column in splits["train"].inputs.items()}
     return Dataset(
         source.path, source.path, kinds, meaning, splits["train"], splits["test"], splits.get("val")
@@ -148,11 +148,22 @@ def _input(column: Column) -> InputData:
     return InputData(mean=mean, std=std)
 
 
-def _check_finite(values: np.ndarray, place: str) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        help_ = "correct or remove these samples; `numpy.isfinite` finds them"
-        message = f"{place} has numbers that are not finite"
-        raise SettingError("corrupt-data", message, "data", help_)
+def _check_finite(values: np.ndarray, place: str, first: int = 0) -> None:
+    """Raise SettingError unless all numbers are finite; the values begin at sample `first`."""
+    if values.dtype.kind != "f" or np.isfinite(values).all():
+        return
+    index = tuple(np.argwhere(~np.isfinite(values))[0])
+    message = (
+        f"{place} has numbers that are not finite: {values[index]} in sample {first + index[0]:,},"
+        " counted from 0"
+    )
+    help_ = "correct or remove such samples; `numpy.isfinite` finds them"
+    raise SettingError("corrupt-data", message, "data", help_)
+
+
+def _place(source: Arrays, name: str, part: str) -> str:
+    """What a message calls the array of a split."""
+    return f"`{name}_{part}` of {source.path}" if part else f"`{name}` of {source.path}"
 
 
 def _check_one_number(labels: np.ndarray, place: str) -> None:
@@ -182,7 +193,7 @@ def _target(source: Arrays, name: str, parts: Parts) -> TargetData:
     values = {part: _labels(column) for part, column in parts.items()}
     if next(iter(values.values())).dtype.kind == "f":
         for part, own in values.items():
-            _check_finite(own, place)
+            _check_finite(own, _place(source, name, part))
             parts[part] = ArrayColumn(own.reshape(len(own), *own.shape[1:] or (1,)).astype("f4"))
         return TargetData()
     for own in values.values():

@@ -11,8 +11,8 @@ import numpy as np
 from netdsl.data.dataset import TargetData
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.data.split import parted
-from netdsl.diagnostics import nearest
 from netdsl.errors import SettingError
+from netdsl.missing import similar
 from netdsl.pictures import SUFFIXES
 from netdsl.words import listed
 
@@ -81,15 +81,9 @@ def existing_folder(name: str) -> Path:
 
 def missing_help(path: str | os.PathLike[str]) -> str:
     """Advice for a file or a folder that is missing: the names beside it that are like its own."""
-    folder = os.path.dirname(os.path.normpath(path))
-    try:
-        names = os.listdir(folder or ".")
-    except OSError:
-        names = []
-    meant = nearest(os.path.basename(os.path.normpath(path)), names)
-    if meant is not None:
-        return f"did you mean `{os.path.join(folder, meant)}`?"
-    return "a relative name begins at the current folder; `--data` gives other data"
+    return (
+        similar(path) or "a relative name begins at the current folder; `--data` gives other data"
+    )
 
 
 def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:

@@ -14,7 +14,8 @@ from netdsl.data.dataset import Dataset, InputData, Split
 from netdsl.data.source import tracked
 from netdsl.errors import NetdslError, SettingError
 from netdsl.limits import limit
-from netdsl.pictures import MODES, decode
+from netdsl.missing import similar
+from netdsl.pictures import MODES, SUFFIXES, decode
 from netdsl.process.cores import cores
 from netdsl.words import counted
 
@@ -180,7 +181,7 @@ def examine(paths: Sequence[Path], form: PictureForm, unreadable: float, name: s
                     errors[number] = found
                 else:
                     pictures.append(found)
-    _check_share(errors, len(paths), unreadable, name)
+    _check_share(errors, paths, unreadable, name)
     if array is not None:
         array = np.delete(array, list(errors), axis=0)
     return Examined(tuple(pictures), errors, array, form)
@@ -205,7 +206,10 @@ def constants_of(
     return mean, tuple(round(float(value), 4) or 1.0 for value in deviation)
 
 
-def _check_share(errors: dict[int, str], count: int, unreadable: float, name: str) -> None:
+def _check_share(
+    errors: dict[int, str], paths: Sequence[Path], unreadable: float, name: str
+) -> None:
+    count = len(paths)
     if len(errors) <= unreadable * count:
         return
     message = (
@@ -217,5 +221,13 @@ def _check_share(errors: dict[int, str], count: int, unreadable: float, name: st
     share = math.ceil(100 * len(errors) / count) / 100
     help_ = f"remove or replace them, or allow a larger share: `unreadable = {share:g}`"
     if share > MOST_UNREADABLE:
-        help_ = "correct the folder or the names that the data is given"
+        help_ = _correct_name(paths[min(errors)])
     raise SettingError("unreadable-pictures", message, "data", help_)
+
+
+def _correct_name(path: Path) -> str:
+    """Advice for names that are nearly all wrong, from the first of them."""
+    named = [own for end in SUFFIXES if (own := path.with_name(path.name + end)).is_file()]
+    if named and not path.exists():
+        return f"write the names with their suffix: there is a file {named[0]}"
+    return similar(path) or "correct the folder or the names that the data is given"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.limits import limit, raise_help
+from netdsl.missing import no_file
 from netdsl.source import SourceFile, printable
 from netdsl.words import counted
 
@@ -25,7 +26,7 @@ def read_text(path: Path) -> SourceFile:
         with path.open("rb") as file:
             data = file.read(most + 1)
     except FileNotFoundError:
-        raise NetdslError("file-not-found", f"there is no file {path}") from None
+        raise no_file(path) from None
     except OSError as error:
         raise NetdslError("cannot-read", f"cannot read {path}: {error.strerror}") from None
     if len(data) > most:

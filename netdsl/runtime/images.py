@@ -9,6 +9,7 @@ import numpy as np
 
 from netdsl.arrays import open_array, type_name
 from netdsl.errors import NetdslError
+from netdsl.missing import no_file
 from netdsl.pictures import MODES, decode
 from netdsl.runtime.session import DTYPES
 
@@ -24,7 +25,7 @@ def load_input(path: Path, session: Session) -> np.ndarray:
     """A batch for the model's only input from a picture or a `.npy` array; raises `NetdslError`."""
     target = session.inputs[0]
     if not os.path.isfile(path):
-        raise NetdslError("file-not-found", f"there is no file {path}")
+        raise no_file(path)
     if target.dtype not in DTYPES.values():
         raise NetdslError(
             "wrong-dtype",

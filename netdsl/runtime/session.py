@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
 import numpy as np
 
 from netdsl.errors import NetdslError
+from netdsl.missing import no_file
 from netdsl.process.cores import cores
 from netdsl.runtime.binding import NO_GRAPH, BoundSession, NoCaptureError
 from netdsl.runtime.expansion import check_work
@@ -276,11 +277,7 @@ def open_session(
     """
     settings = settings or Settings()
     if not os.path.isfile(path):
-        raise NetdslError(
-            "file-not-found",
-            f"there is no file {path}",
-            help="`netdsl export NET -o model.onnx` makes one",
-        )
+        raise no_file(path, "`netdsl export NET -o model.onnx` makes one")
     if not is_utf8(str(path)):
         raise NetdslError(
             "cannot-read",

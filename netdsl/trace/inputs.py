@@ -13,6 +13,7 @@ import numpy as np
 from netdsl.arrays import open_archive, open_array
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, shape_text
+from netdsl.missing import no_file
 from netdsl.pictures import MODES, decode
 from netdsl.pictures import SUFFIXES as PICTURES
 
@@ -120,7 +121,7 @@ def _read(
 ) -> np.ndarray:
     suffix = path.suffix.lower()
     if not os.path.isfile(path):
-        raise NetdslError("file-not-found", f"there is no file {path}")
+        raise no_file(path)
     if suffix in PICTURES:
         picture = _picture(path, value, constants, resize=resize)
         return picture[None] if batched else picture

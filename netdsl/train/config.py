@@ -5,7 +5,16 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from netdsl.config import BareWord, SettingCall
-from netdsl.data.arguments import Names, Pairs, Positive, convert, invoke, respelled, show
+from netdsl.data.arguments import (
+    Names,
+    Pairs,
+    Positive,
+    called_here,
+    convert,
+    invoke,
+    respelled,
+    show,
+)
 from netdsl.data.catalog import DATASETS, call_for, source_of
 from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
@@ -237,7 +246,15 @@ def _check_list(key: str, value: object) -> tuple[object, ...]:
         message, text = f"`{key}` is {show(value)}; it must be a list", show(value).strip("`")
         raise SettingError("wrong-type", message, key, f"write `{key} = [{text}]`")
     kind, registry = KINDS[key]
-    items = tuple(invoke(_call(key, item), registry, kind, key) for item in value)
+    calls = [_call(key, item) for item in value]
+    try:
+        items = tuple(invoke(call, registry, kind, key) for call in calls)
+    except SettingError as error:
+        unknown = [call for call in calls if call.name not in registry]
+        if error.code == f"unknown-{kind}" and len(unknown) > 1:
+            advice = [f"`{call.name}`: {called_here(call, registry, kind)[0]}" for call in unknown]
+            error.diagnostic.help = "; ".join(advice)
+        raise
     if sum(isinstance(item, settings.Normalize) for item in items) > 1:
         message = "`augment` contains `normalize` twice"
         raise SettingError("bad-argument", message, key, "keep one of them")

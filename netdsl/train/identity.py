@@ -31,6 +31,10 @@ ALLOW = (
     "`--allow-changes` (in Python `allow_changes=True`) resumes all the same; `--overwrite` starts"
     " from the beginning"
 )
+OTHER_NET = (
+    "`--out` gives this net a folder of its own, and `--overwrite` starts from the beginning;"
+    " `--allow-changes` (in Python `allow_changes=True`) resumes if all weights keep their shapes"
+)
 
 
 # An argument in the text of a call that contains no other calls, and its value.
@@ -63,7 +67,8 @@ def check_same(path: Path, saved: RunIdentity, now: RunIdentity) -> None:
     """
     changes = list(_changes(path, saved, now))
     if changes:
-        raise SettingError("resume-mismatch", _listed(changes), changes[0][0], ALLOW)
+        allow = OTHER_NET if saved["net"] != now["net"] else ALLOW
+        raise SettingError("resume-mismatch", _listed(changes), changes[0][0], allow)
 
 
 def changes_of(path: Path, saved: RunIdentity, now: RunIdentity) -> str | None:
@@ -79,6 +84,9 @@ def _listed(changes: list[tuple[str | None, str]]) -> str:
 def _changes(path: Path, saved: RunIdentity, now: RunIdentity) -> Iterator[tuple[str | None, str]]:
     """What differs between the run of a checkpoint and this one, each with its entry."""
     source, names_data = f"{path} was", False
+    if saved["net"] != now["net"]:
+        yield None, f"{source} written by another net: {differences(saved['net'], now['net'])}"
+        source = "it was"
     for name in {**now["settings"], **saved["settings"]}:
         text, before = (identity["settings"].get(name) for identity in (now, saved))
         if before == text:
@@ -89,9 +97,6 @@ def _changes(path: Path, saved: RunIdentity, now: RunIdentity) -> Iterator[tuple
             message += "; the learning rate follows a curve over all epochs"
         yield name, message
         source, names_data = "it was", names_data or name == "data"
-    if saved["net"] != now["net"]:
-        yield None, f"{source} written by another net: {differences(saved['net'], now['net'])}"
-        source = "it was"
     if saved["data"] != now["data"] and not names_data:
         yield "data", f"{source} written with other data: files have changed since"
 

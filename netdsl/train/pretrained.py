@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from netdsl.backends.torch.module import set_weights
-from netdsl.errors import SettingError
+from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.op import COUNTER
 from netdsl.weights.checkpoints import prefix_of, read_weights
 from netdsl.weights.tensors import as_float32
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.op import Param
+    from netdsl.weights.checkpoints import Weights
     from netdsl.weights.tensors import Array
 
 SHOWN = 6  # names in a line
@@ -60,7 +61,7 @@ def load_pretrained(module: nn.Module, graph: Graph, path: str) -> Loaded:
     `NetdslError` for a file that cannot be read.
     """
     params = _tensors(graph)
-    weights = read_weights(path)
+    weights = _read(path)
     prefix = prefix_of(params, weights)
     found = {
         name: weights.tensors[prefix + name] for name in params if prefix + name in weights.tensors
@@ -87,6 +88,13 @@ def load_pretrained(module: nn.Module, graph: Graph, path: str) -> Loaded:
         _without_counters(name for name in params if name not in kept),
         _without_counters(left),
     )
+
+
+def _read(path: str) -> Weights:
+    try:
+        return read_weights(path)
+    except NetdslError as error:
+        raise SettingError(error.code, error.message, "weights", error.help) from None
 
 
 def _tensors(graph: Graph) -> dict[str, Param]:

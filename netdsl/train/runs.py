@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Diagnostic
 from netdsl.errors import NetdslError
+from netdsl.missing import similar
 from netdsl.train.folder import RUN, is_locked
 from netdsl.train.records import is_share, quantity_of
 from netdsl.train.run_file import RUNNING, read_run
@@ -57,10 +58,11 @@ def find_runs(folder: str, sort: str = SORTS[0]) -> tuple[list[Listed], list[Dia
     if os.path.isdir(folder):
         found = [path for path, files in _walk(folder, unreadable) if RUN in files]
     if not found and not errors:
-        message = f"there is no run in `{folder}`"
+        message, meant = f"there is no run in `{folder}`", None
         if not os.path.isdir(folder):
             message = f"there is no folder `{folder}`"
-        help_ = f"`netdsl train` writes each run to a folder, with a file {RUN}"
+            meant = similar(folder)
+        help_ = meant or f"`netdsl train` writes each run to a folder, with a file {RUN}"
         raise NetdslError("file-not-found", message, help=help_)
     for path in found:
         try:

@@ -42,6 +42,7 @@ from netdsl.train.section import COMMAND, entry_of, placed, read_config
 from netdsl.train.selection import names_of
 from netdsl.train.staged import module_of
 from netdsl.train.stages import said_of, stages_of
+from netdsl.train.unscaled import scale_warnings
 from netdsl.train.written import texts_of_config
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
@@ -162,6 +163,7 @@ def _with_data(
     _warn(warnings_about(dataset), compiled, wishes, warn)
     steps = steps_of(config.seed, 0, len(dataset.train), config.batch * config.accumulate)
     found = late_steps(config, len(steps)) + batch_misfits(config, dataset)
+    found += scale_warnings(sized.graph, dataset)
     warn([placed(error, compiled, wishes.settings).diagnostic for error in found])
     return sized, dataset
 

@@ -14,6 +14,7 @@ import numpy as np
 from netdsl.arrays import open_archive, type_name
 from netdsl.errors import NetdslError
 from netdsl.ir.op import COUNTER
+from netdsl.missing import no_file
 from netdsl.weights.dtypes import is_float
 from netdsl.weights.formats import NPZ, SAFETENSORS, format_of
 from netdsl.weights.safetensors import read_safetensors
@@ -59,13 +60,10 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     if os.path.isdir(path):  # unlike `Path.is_dir`, it accepts a name that is too long
         path /= "weights.safetensors"
     if not os.path.isfile(path):
-        raise NetdslError(
-            "file-not-found",
-            f"there is no file {path}",
-            help=(
-                "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the"
-                " folder of a training run, which `netdsl train` makes"
-            ),
+        raise no_file(
+            path,
+            "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder of"
+            " a training run, which `netdsl train` makes",
         )
     format = format_of(path)
     if format == SAFETENSORS:

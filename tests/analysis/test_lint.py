@@ -150,6 +150,8 @@ WRONG = [
     ("dropped-output", [3], "net A {\n input x: 9\n dense(9) -> softmax -> droppath\n}"),
     ("large-setting", [5], OPTIMIZED.format("sgd(lr = 0.1, weight_decay = 5e4)")),
     ("large-setting", [5], OPTIMIZED.format("adam(lr = 100)")),
+    ("large-setting", [5], OPTIMIZED.format("adam(lr = 0.1)")),
+    ("large-setting", [5], OPTIMIZED.format("adamw(0.4)")),
     ("large-setting", [5], OPTIMIZED.format("sgd(100)")),
     ("large-setting", [6], SET.format("epochs = 20", "checkpoint_epochs = 50")),
     ("large-setting", [5], SET.format("early_stopping = 11", "batch = 50")),

@@ -24,7 +24,7 @@ LAYERS = (
     ("version", "config", "words", "source"),
     ("diagnostics", "render", "fixes"),
     ("errors",),
-    ("limits", "files", "pipes"),
+    ("limits", "files", "missing", "pipes"),
     ("habits.files",),
     ("process", "arrays", "library", "pictures"),
     ("ir",),
@@ -219,6 +219,7 @@ LIGHT = [
         "diagnostics",
         "render",
         "limits",
+        "missing",
         "cli",
     }
 ]

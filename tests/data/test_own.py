@@ -265,6 +265,16 @@ ARRAYS: dict[str, tuple[dict[str, np.ndarray], str, str]] = {
         "corrupt-data",
         "`x` of data.npz has numbers that are not finite",
     ),
+    "nan in a split": (
+        {
+            "x_train": np.zeros((4, 2), "f4"),
+            "x_test": np.array([[0, 1], [0, np.inf]], "f4"),
+            "y_train": np.zeros(4, int),
+            "y_test": np.zeros(2, int),
+        },
+        "corrupt-data",
+        "`x_test` of data.npz has numbers that are not finite: inf in sample 1, counted from 0",
+    ),
     "text": ({"x": np.array(["a"] * 4), "y": np.zeros(4, int)}, "wrong-dtype", "contains text"),
     "empty": ({"x": np.zeros((0, 2), "f4"), "y": np.zeros(0, int)}, "corrupt-data", "no samples"),
     "sizes": (
@@ -289,6 +299,44 @@ def test_wrong_arrays_are_explained(folder: Path, case: str) -> None:
         open_dataset(SettingCall("npz", ("data.npz",)))
     assert caught.value.code == code
     assert expected in caught.value.message
+
+
+def test_names_without_their_suffix(tmp_path: Path) -> None:
+    """A table whose names nearly name the files says which file is there."""
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for name, advice in (("a", f"with their suffix: there is a file {tmp_path}/a.png"), ("b", "")):
+        (tmp_path / "labels.csv").write_text(f"file,label\n{name},x\n")
+        call = SettingCall("csv", (str(tmp_path / "labels.csv"), str(tmp_path)), {"size": 8})
+        assert (advice or "correct the folder") in (fails("unreadable-pictures", call).help or "")
+
+
+SCALES = {
+    "pixels": ("1x4x4", "conv(4, 3) -> relu -> flatten", 255, "`conv` takes them as they are"),
+    "columns": ("5", "dense(4) -> relu", 9000, "`dense` takes them as they are"),
+    "after other layers": ("1x4x4", "maxpool(2) -> flatten", 255, "`dense` takes them"),
+    "a norm": ("1x4x4", "bn -> flatten", 255, None),
+    "arithmetic": ("1x4x4", "(@ / 255) -> flatten", 255, None),
+    "scaled": ("1x4x4", "flatten", 1, None),
+}
+
+
+@pytest.mark.parametrize("case", SCALES)
+@pytest.mark.parametrize("command", ["train", "data"])
+def test_numbers_of_a_large_scale(
+    folder: Path, capsys: pytest.CaptureFixture[str], case: str, command: str
+) -> None:
+    """Floats such as pixels up to 255 are warned of, unless the net itself scales them."""
+    shape, layers, scale, fact = SCALES[case]
+    sizes = [int(size) for size in shape.split("x")]
+    x = np.random.default_rng(0).random((30, *sizes), np.float32) * scale
+    np.savez(folder / "data.npz", x=x, y=np.arange(30) % 3)
+    text = f"net Small {{\n input image: {shape}\n {layers}\n output y: dense(3)\n}}\n"
+    text += 'train Small {\n data = npz("data.npz")\n epochs = 1\n batch = 8\n}\n'
+    (folder / "small.net").write_text(text)
+    assert run([command, "small.net"]) == 0
+    messages = capsys.readouterr().err
+    assert ("warning[unscaled-input]" in messages) == (fact is not None)
+    assert fact is None or fact in messages
 
 
 def test_labels_beyond_the_given_classes(folder: Path) -> None:

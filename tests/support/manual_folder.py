@@ -189,6 +189,9 @@ def _write_photos(folder: Path) -> None:
     for name, last in (("labels", 2), ("wrong_labels", 3)):
         x = np.random.default_rng(0).random((9, 4), np.float32)
         np.savez(folder / f"{name}.npz", x=x, y=np.array([0, 1, 2, 0, 1, 2, 0, 1, last]))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 1, 28, 28)).astype(np.float32)
+    for name, x in (("scaled", pixels / 255), ("unscaled", pixels)):
+        np.savez(folder / f"{name}.npz", x=x, y=np.arange(9))
     (folder / "linked").mkdir()
     with tarfile.open(folder / "linked" / CIFAR10.archive, "w:gz") as archive:
         link = tarfile.TarInfo("data_batch_1.bin")

@@ -87,6 +87,11 @@ def test_section_is_read() -> None:
         ),
         ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
+        (
+            {"augment": [SettingCall("flip"), SettingCall("hflip"), SettingCall("ToTensor")]},
+            "unknown-augmentation",
+            "; `ToTensor`: leave it out",
+        ),
         ({"augment": [SettingCall("normalize", ([0.5], [0]))]}, "bad-argument", "above 0"),
         ({"metrics": [SettingCall("accuracy", (0,))]}, "bad-argument", "from 1 to"),
         ({"loss": SettingCall("cross_entropy", (1.5,))}, "bad-argument", "at least 0 and below 1"),

@@ -204,6 +204,8 @@ def test_resume_refuses_another_run(tmp_path: Path) -> None:
     assert "`epochs` is 3" in message and "curve over all epochs" in message
     message = refused("resume-mismatch", net(), config(), layers={**layers, "1": "tanh"})
     assert "`1` was `relu` and is `tanh`" in message
+    message = refused("resume-mismatch", net(), config(seed=1), layers={**layers, "1": "tanh"})
+    assert message.index("another net") < message.index("`seed` is 1")
     message = refused("resume-mismatch", net(), config(), data=tiny(seed=1), **same)
     assert "other data" in message
     wider = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))

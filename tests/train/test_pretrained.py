@@ -89,6 +89,12 @@ def test_other_layers_must_fit(file: dict[str, torch.Tensor]) -> None:
     save_file({**file, "conv2.weight": torch.zeros(7, 4, 3, 3)}, "wide.safetensors")
     with pytest.raises(SettingError, match=r"`conv2.weight` is 7x4x3x3 in wide.* 6x4x3x3 in the"):
         begun("wide.safetensors")
+    with pytest.raises(SettingError, match="no file widr") as caught:
+        begun("widr.safetensors")
+    assert (caught.value.key, caught.value.help) == (
+        "weights",
+        "did you mean `wide.safetensors`?",
+    )
     save_file({"layer.weight": torch.zeros(2)}, "strange.safetensors")
     with pytest.raises(SettingError, match="has no tensor of the net"):
         begun("strange.safetensors")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
+LARGEST_OF_ADAM = {**LARGEST, "lr": (0.05, "from 1e-5 to 1e-2, because Adam scales each step")}
 # What follows if there are fewer epochs than these settings have.
 BEYOND = {
     "checkpoint_epochs": "no weights are kept on the way",
@@ -60,23 +61,24 @@ def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
-    """`weight_decay = 5e4`, where 5e-4 is meant."""
+    """`weight_decay = 5e4`, where 5e-4 is meant, and the rate of `sgd` for `adam`."""
     if not isinstance(optimizer, ast.Function):
         return
+    limits = LARGEST_OF_ADAM if optimizer.name in ("adam", "adamw") else LARGEST
     for name, argument in arguments_of(optimizer):
         number = number_of(argument.value)
-        if name not in LARGEST or number is None:
+        if name not in limits or number is None:
             continue
-        largest, usual = LARGEST[name]
+        largest, usual = limits[name]
         if number <= largest:
             continue
         text = argument.value.span.text
-        help_ = f"write a number {usual}"
+        help_ = f"write a number {usual.split(',')[0]}"
         if re.fullmatch(r"[\d.]+[eE]\d+", text):
             help_ = f"is this `{name} = {re.sub('[eE]', 'e-', text)}`?"
         yield Diagnostic(
             "large-setting",
-            f"`{name}` is {number:g}; usual numbers are {usual}",
+            f"`{name}` of `{optimizer.name}` is {number:g}; usual numbers are {usual}",
             argument.span,
             "warning",
             help=help_,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 from netdsl import library
 from netdsl.errors import NetdslError
 from netdsl.files import check_replaceable, replacing
+from netdsl.missing import no_file
 from netdsl.source import printable
 from netdsl.version import __version__
 from netdsl.words import counted
@@ -123,11 +124,7 @@ def verify_model(path: str | os.PathLike[str]) -> Verified:
     """
     model = Path(path)
     if not os.path.isfile(model):
-        raise NetdslError(
-            "file-not-found",
-            f"there is no file {model}",
-            help="`netdsl export NET -o model.onnx` makes one",
-        )
+        raise no_file(model, "`netdsl export NET -o model.onnx` makes one")
     manifest = manifest_path(model)
     contents = _read(manifest)
     listed = contents["files"]

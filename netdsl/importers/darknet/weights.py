@@ -14,6 +14,7 @@ import numpy as np
 
 from netdsl.errors import NetdslError
 from netdsl.importers.onnx.built import random_numbers
+from netdsl.missing import no_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,8 @@ class DarknetWeights:
             with path.open("rb") as file:
                 head = file.read(VERSION.size)
                 size = file.seek(0, 2)
+        except FileNotFoundError:
+            raise no_file(path) from None
         except OSError as error:
             raise NetdslError("file-not-found", f"{path}: {error.strerror}") from None
         if len(head) < VERSION.size:

@@ -16,6 +16,7 @@ from netdsl.errors import NetdslError
 from netdsl.habits.files import is_text
 from netdsl.importers.onnx.constants import Constants, dtype_name
 from netdsl.importers.onnx.foreign import Foreign, ForeignNode, StoredTensor
+from netdsl.missing import no_file
 from netdsl.runtime.expansion import check_work
 from netdsl.runtime.external import check_external
 from netdsl.source import printable
@@ -91,6 +92,8 @@ def _loaded(path: Path) -> onnx.ModelProto:
     shown = printable(str(path))
     try:
         path.stat()
+    except FileNotFoundError:
+        raise no_file(path) from None
     except OSError as error:
         raise NetdslError("file-not-found", f"{shown}: {error.strerror}") from None
     except ValueError:  # a zero byte
