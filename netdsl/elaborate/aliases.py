@@ -60,15 +60,33 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
     """Advice to use the net that has a body, if the aliases do not form a cycle."""
     passed = {named.name}
     last: ast.Definition | ast.Alias | None = target
+    given = named.arguments
     while isinstance(last, ast.Alias) and last.name not in passed:
         passed.add(last.name)
+        given = _combined(last.arguments, given)
         last = own.definitions.get(last.target)
     if isinstance(last, ast.Definition):
-        return f"write `net {named.name} = {last.name}(...)` with all the arguments"
+        first = {p.name for p in last.parameters[: sum(a.name is None for a in given)]}
+        if first & {argument.name for argument in given}:  # the same argument, in two ways
+            return f"write `net {named.name} = {last.name}(...)` with all the arguments"
+        written = ", ".join(argument.span.text for argument in given)
+        return f"write `net {named.name} = {last.name}({written})`"
     return (
         "define a net with a body, `net Family(n) { input ... }`, and then"
         f" `net {named.name} = Family(3)`"
     )
+
+
+def _combined(
+    beneath: tuple[ast.Argument, ...], given: tuple[ast.Argument, ...]
+) -> tuple[ast.Argument, ...]:
+    """The arguments of a member of a family, with those given to it in their place."""
+    names = {argument.name for argument in given if argument.name is not None}
+    positional = [argument for argument in given if argument.name is None]
+    kept = [argument for argument in beneath if argument.name not in names]
+    first = [argument for argument in kept if argument.name is None][len(positional) :]
+    rest = [argument for argument in (*kept, *given) if argument.name is not None]
+    return (*positional, *first, *rest)
 
 
 def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str:

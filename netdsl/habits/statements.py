@@ -90,12 +90,18 @@ def _assigned(matched: Matched, name: str, chain: Translation) -> Fix:
     labels = labels_above(matched)
     is_clear = {*re.findall(r"@(\w+)", str(chain))} <= labels
     written = str(chain)
-    if chain.start is None:
+    if chain.start is None or _is_at_hand(matched, name, chain.start):
         written = _with_label(matched, name, written, chain.after_label)
     elif chain.start != name:
         is_clear = is_clear and chain.start in labels
         written = f"{name}: @{chain.start} -> {chain}"
     return written if is_clear else Guess(written)
+
+
+def _is_at_hand(matched: Matched, name: str, value: str) -> bool:
+    """Whether a value without a label of its own, as its name has several, is of the line above."""
+    given = re.findall(r"^\s*(\w+)\s*=(?!=)", matched.text[: matched.start], re.MULTILINE)
+    return value != name and given[-1:] == [value] and given.count(value) > 1
 
 
 def _with_label(matched: Matched, name: str, chain: str, after_label: str = "") -> str:
