@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from netdsl.driver import Compiled
-    from netdsl.ir.graph import Node
+    from netdsl.ir.graph import Graph, Node
     from netdsl.trace.values import CheckedWork, TraceRun
     from netdsl.weights.checkpoints import Weights
 
@@ -40,9 +40,9 @@ def run(arguments: Namespace) -> int:
     """Print one output worked by hand, or write a page that animates it; returns the exit code."""
     if arguments.output:
         _check_output(arguments.output)
-    _refuse_layer_in_place(arguments)
     files = _files(arguments.input)
     compiled = load_one(Namespace(file=arguments.file, define=arguments.define), arguments.weights)
+    _refuse_layer_in_place(arguments, compiled.graph)
     chosen = chosen_layer(compiled.graph, arguments.layer, training=arguments.train).name
     given = _Given(arguments.weights and read_weights(arguments.weights), compiled)
     inputs = _inputs(files, compiled, given, resize=arguments.resize, batched=arguments.train)
@@ -65,10 +65,10 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _refuse_layer_in_place(arguments: Namespace) -> None:
+def _refuse_layer_in_place(arguments: Namespace, graph: Graph) -> None:
     """Raise `UsageError` for `--at C3,0,0` without a layer: it is an argument of its own."""
     given = re.fullmatch(r"@?([A-Za-z_][^,:\s]*)[,:\s]*([\d,\s]*)", arguments.at or "")
-    if given is None or arguments.layer is not None:
+    if given is None or arguments.layer is not None or not graph.part(given[1]):
         return
     layer, place = given[1], re.sub(r"\s+", "", given[2])
     words = ["netdsl", "trace", arguments.file, layer, *(["--at", place] if place else [])]
