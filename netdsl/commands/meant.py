@@ -112,9 +112,9 @@ def _net_of(file: str, words: Sequence[str]) -> str | None:
     """The name of the net of a command line: the only one, or the one with the name of the file."""
     nets = re.findall(r"^\s*net\s+(\w+)", _text_of(words) or "", re.MULTILINE)
     stem = os.path.basename(file).removesuffix(".net").lower()
-    alike = [net for net in nets if net.lower() == stem]
-    found = nets if len(nets) == 1 else alike
-    return found[0] if found else None
+    if len(nets) == 1:
+        return str(nets[0])
+    return next((net for net in nets if net.lower() == stem), None)
 
 
 # Whole commands, for those that need more than a net.

@@ -205,11 +205,10 @@ def _no_column(name: str, known: tuple[str, ...], always: tuple[str, ...]) -> st
     if word in NAMES:
         return f"`{name}` cannot be chosen: the names of the layers are always printed"
     meant = COLUMN_WORDS.get(word, word)
-    is_own = meant == name
+    if name in always:
+        return f"`{name}` cannot be added; the table has it already"
     if meant in always:
-        has = "it" if is_own else f"`{meant}`"
-        fact = f"`{name}` cannot be added" if is_own else f"there is no column `{name}`"
-        return f"{fact}; the table has {has} already"
+        return f"there is no column `{name}`; the table has `{meant}` already"
     if meant in known:
         return f"there is no column `{name}`; write `{meant}`"
     advice = did_you_mean(name, known) or f"the columns are {', '.join(known)}"
