@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 class Net(TrainableNet):
     """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
-    - Figures: `params`, `trainable`, `buffers`, `weights`, `macs`, `depth`, `memory`;
-      `figure("macs", H=224, W=224)` for any figure of the net or of a part, for sizes that the text
-      leaves open.
+    - Figures, which are attributes and not methods: `params`, `trainable`, `buffers`, `weights`,
+      `macs`, `depth`, `memory`; `figure("macs", H=224, W=224)` for any figure of the net or of a
+      part, for sizes that the text leaves open.
     - What it consists of: `name`, `inputs`, `outputs`, `layers`, `graph`; `valid_for`, the sizes
       for which it is valid.
     - Checks: `expects`, `warnings`; `verify()` compares the back ends.
