@@ -1,7 +1,9 @@
 """A compiler for network descriptions.
 
 A text that reads like a paper's layer table becomes checked shapes, counts, a PyTorch module and an
-ONNX model. Load a net of the library, a file or a text, and look at it:
+ONNX model. This description, `print(netdsl.__doc__)`, is enough to write a script; `help(netdsl)`
+adds the reference of every class and method. Load a net of the library, a file or a text, and look
+at it. Figures are attributes, without parentheses:
 
 >>> import netdsl
 >>> net = netdsl.load("lenet5")  # the library; netdsl.load("my.net") is a file
@@ -60,15 +62,19 @@ Training reads its data from files. `data` is a text as in a `train` section: `"
 
 These classes are not exported, because only methods and properties make them:
 
-- `net.inputs` and `net.outputs` are lists of `Port`: `name`, `shape`, `dtype`.
-- `net.layers` is a list of `Row`, one for each layer; `help(netdsl.Net.layers)` has its fields.
-- `net.memory`, and `net.figure("memory")`, is a `Memory`: `params`, `activations`, `peak`, `total`.
+- `net.inputs` and `net.outputs` are lists of `Port`: `name`, `shape`, `dtype`. The one of a name is
+  `net.inputs["image"]`.
+- `net.layers` is a list of `Row`, one for each layer: `name`, `kind`, `shape`, `params`, `macs` and
+  more, which `help(netdsl.Net.layers)` has. `net.layers["C1"]` is the one of that name.
+- `net.memory`, and `net.figure("memory")`, is a `Memory` of bytes: `params`, `activations`, `peak`,
+  `total`.
 - `net.warnings` is a list of `Diagnostic`: `code`, `message`, `help`, `file`, `line`, `column`.
 - `net.expects` is a list of `ExpectLine`: `text`, `line`, `holds`.
 - `net.verify()` returns a `Report`: `claims`, a list of `Claim`. It raises `CompileError` if the
   back ends differ, so that every claim of a report that it returns holds, and `ok` is true.
 - `net.train()` returns a `Result`: `weights`, the path of the trained weights; `history`, a dict
-  for each epoch; `final`, the last of them; `warnings`, which are printed unless it is `quiet`.
+  for each epoch, with `train_loss`, `test_loss`, the metrics, such as `accuracy`, and more;
+  `final`, the last of them; `warnings`, which are printed unless it is `quiet`.
 - `net.diff()` returns `Changes`: `equal`, `figures`, `loaded`, `renamed`, `as_json()`.
 - `net.draw()` without a path returns a `Drawing`: the text of an SVG file, which a notebook shows
   as a picture. With a path it returns None.

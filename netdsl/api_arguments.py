@@ -111,6 +111,9 @@ EXAMPLES = {  # of arguments by name, for calls without the names
     "loads": 'loads(text, "Net", classes=10)',
     "train": 'train("runs/a", epochs=3)',
 }
+NO_ARGUMENTS = {
+    "pytorch_source": ": it returns the text, and `netdsl export FILE -o model.py` writes it",
+}
 KINDS = {
     "text": _TEXT,
     "net": _TEXT,
@@ -182,12 +185,24 @@ def _misfit(function: FunctionType, count: int, named: Iterable[str]) -> str:
     others = [n for n in names if n != "self"]
     if count > code.co_argcount:
         by_name = EXAMPLES.get(name) or ", ".join(f"{n}=..." for n in names[code.co_argcount :])
+        if not others:
+            return f"{name}() takes no arguments{NO_ARGUMENTS.get(name, '')}"
         first = " and ".join(taken) or "no argument"
         rest = f"; give the others by name: {by_name}" if by_name else ""
         return f"{name}() takes only {first} without a name{rest}"
     wrong = next(n for n in named if n not in others)
     advice = did_you_mean(wrong, others) or f"it has {', '.join(others) or 'none'}"
     return f"{name}() has no argument {wrong!r}; {advice}"
+
+
+def refuse_model(weights: object) -> None:
+    """Raise `ValueError` for the name of a model in place of weights."""
+    if isinstance(weights, (str, os.PathLike)) and str(os.fspath(weights)).endswith(".onnx"):
+        file = f'"{os.fspath(weights)!s}"'
+        raise ValueError(
+            f"weights must be a state dict or a file of weights, not {file}: `net.onnx()` returns a"
+            f" model, and `net.save_onnx({file})` writes one"
+        )
 
 
 def check_model_name(path: str | os.PathLike[str]) -> None:

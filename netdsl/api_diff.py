@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.advising import advises
 from netdsl.diff.difference import NetDifference
 from netdsl.diff.jsonable import json_of
 from netdsl.diff.sides import open_side
@@ -27,6 +28,7 @@ class FigureChange(NamedTuple):
     new: int | Sym
 
 
+@advises(equal="same is_equal is_empty empty", as_json="json to_json", figures="totals")
 class Changes:
     """What changed between two nets, made by `Net.diff`. Its text is what `netdsl diff` prints.
 

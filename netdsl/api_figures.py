@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, overload
 from netdsl.analysis.summary import Summary
 from netdsl.api_advice import missing_attribute
 from netdsl.api_arguments import checked
-from netdsl.api_parts import ExpectLine, Layers, Memory, Port, Warnings
+from netdsl.api_parts import ExpectLine, Layers, Memory, Port, Ports, Warnings
 from netdsl.api_values import memory_of, resized, value_of
 from netdsl.driver import outcomes_of_expects
 
@@ -57,24 +57,28 @@ class Figures:
         return self.graph.name
 
     @property
-    def inputs(self) -> list[Port]:
+    def inputs(self) -> Ports:
         """The inputs: each has a `name`, a `shape` without the batch, and a `dtype`.
+
+        It is a list, where `inputs["image"]` is the one of that name.
 
         >>> import netdsl
         >>> netdsl.load("lenet5").inputs
         [image: 1x32x32 float32]
         """
-        return [Port(value.name, value) for value in self.graph.inputs]
+        return Ports(Port(value.name, value) for value in self.graph.inputs)
 
     @property
-    def outputs(self) -> list[Port]:
+    def outputs(self) -> Ports:
         """The outputs: each has a `name`, a `shape` without the batch, and a `dtype`.
+
+        It is a list, where `outputs["logits"]` is the one of that name.
 
         >>> import netdsl
         >>> [(output.name, output.shape) for output in netdsl.load("lenet5").outputs]
         [('logits', (10,))]
         """
-        return [Port(output.name, output.value) for output in self.graph.outputs]
+        return Ports(Port(output.name, output.value) for output in self.graph.outputs)
 
     @property
     def layers(self) -> Layers:
@@ -186,7 +190,8 @@ class Figures:
     def memory(self) -> Memory:
         """The bytes of the params, of all activations, and of the activations at the peak.
 
-        `total` is the memory of inference: the params and the activations at the peak.
+        All are numbers of bytes, for one sample and in float32. `total` is the memory of inference:
+        the params and the activations at the peak.
 
         >>> import netdsl
         >>> memory = netdsl.load("lenet5").memory

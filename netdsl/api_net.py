@@ -6,7 +6,7 @@ from importlib import import_module
 from os import PathLike
 from typing import TYPE_CHECKING, overload
 
-from netdsl.api_arguments import check_model_name, checked
+from netdsl.api_arguments import check_model_name, checked, refuse_model
 from netdsl.api_parts import beside
 from netdsl.api_training import TrainableNet
 from netdsl.api_values import check_shapes
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 class Net(TrainableNet):
     """A compiled net, made by `load` or `loads`. It can be copied and pickled.
 
-    - Figures: `params`, `trainable`, `buffers`, `weights`, `macs`, `depth`, `memory`;
-      `figure("macs", H=224, W=224)` for any figure of the net or of a part, for sizes that the text
-      leaves open.
+    - Figures, which are attributes and not methods: `params`, `trainable`, `buffers`, `weights`,
+      `macs`, `depth`, `memory`; `figure("macs", H=224, W=224)` for any figure of the net or of a
+      part, for sizes that the text leaves open.
     - What it consists of: `name`, `inputs`, `outputs`, `layers`, `graph`; `valid_for`, the sizes
       for which it is valid.
     - Checks: `expects`, `warnings`; `verify()` compares the back ends.
@@ -188,6 +188,7 @@ class Net(TrainableNet):
         >>> [node.op_type for node in model.graph.node][:3]
         ['Conv', 'Tanh', 'AveragePool']
         """
+        refuse_model(weights)
         export = import_module("netdsl.backends.onnx.export")
         form, metadata = _form(opset, dtype, batch, fold=fold), export.metadata_of(self._compiled)
         model: onnx.ModelProto = export.model_in_memory(

@@ -6,6 +6,7 @@ from html import escape
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
+from netdsl.advising import advises
 from netdsl.analysis.figures import memory
 from netdsl.analysis.summary import Row
 from netdsl.diagnostics import did_you_mean
@@ -14,7 +15,7 @@ from netdsl.draw.table import layer_table, lines_of
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym, shape_text
 from netdsl.render import render_text
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,9 +26,23 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Site
     from netdsl.ir.types import TensorType
 
+advises(  # only the Python API needs it
+    shape="output output_shape out_shape output_size size out",
+    kind="type op layer_type layer class_name",
+    params="param parameters num_params n_params param_count",
+    macs="flops FLOPs mult_adds madds mac MACs",
+    window="kernel kernel_size stride filter",
+    sources="input inputs source parents bottoms",
+    field="receptive_field rf receptive",
+    bytes="memory mem activation_bytes size_bytes",
+    name="label id path",
+    units="neurons",
+)(Row)
+_MOST_NAMES = 12  # in a message
 _SORTED_BY = ("params", "macs", "weights", "units", "buffers", "bytes")
 
 
+@advises(shape="size sizes dims dim", dtype="type element_type")
 class Port:
     """An input or output of a net.
 
@@ -59,15 +74,40 @@ class Port:
         return f"{self.name}: {shape_text(self.shape)} {self.dtype}"
 
 
+class Ports(list[Port]):
+    """The inputs or outputs of a net: a list, where `ports["image"]` is the one of that name."""
+
+    @overload
+    def __getitem__(self, key: SupportsIndex | str, /) -> Port: ...
+
+    @overload
+    def __getitem__(self, key: slice, /) -> list[Port]: ...
+
+    def __getitem__(self, key: SupportsIndex | slice | str, /) -> Port | list[Port]:
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        names = [port.name for port in self]
+        if key not in names:
+            advice = did_you_mean(key, names) or f"the names are {_first_names(names)}"
+            raise KeyError(f"there is no {key!r}; {advice}")
+        return self[names.index(key)]
+
+
 def _copied(name: str, value_name: str, type_: TensorType, site: Site) -> Port:
     return Port(name, Value(value_name, type_, site))
 
 
+@advises(
+    params="weights parameters param_bytes",
+    activations="activation activation_bytes",
+    peak="peak_bytes max maximum",
+)
 class Memory(NamedTuple):
-    """The memory of a net in bytes, in float32 and for one sample.
+    """The memory of a net: four numbers of bytes, in float32 and for one sample.
 
-    `params` is that of the weights, `activations` that of all values together, and `peak` the most
-    that values need at once at inference. `total` is the memory of inference: `params` and `peak`.
+    `params` is the bytes of the weights, `activations` the bytes of all values together, and `peak`
+    the most bytes that values need at once at inference. `total` is the bytes for inference:
+    `params` and `peak`.
     """
 
     params: int
@@ -86,6 +126,7 @@ class Memory(NamedTuple):
         )
 
 
+@advises(holds="ok passed passes result success is_true", text="expression expect")
 class ExpectLine:
     """An `expect` line: its `text`, its `file` and `line`, and whether it `holds`.
 
@@ -163,7 +204,28 @@ class Layers(list[Row]):
             return f"{name!r} is not a layer but a group of {layers}; {figure} is its params"
         groups = {row.name.rpartition(".")[0] for row in self} - {""}
         advice = did_you_mean(name, [*sorted(groups), *(row.name for row in self)])
-        return f"there is no layer {name!r}" + (f"; {advice}" if advice else "")
+        of_kind = [row.name for row in self if row.kind == name]
+        if of_kind:
+            advice = f"it is the kind of {_first_names(of_kind)}"
+        return f"there is no layer {name!r}; {advice or self._names()}"
+
+    def _names(self) -> str:
+        """The names that there are, for messages."""
+        names = [row.name for row in self]
+        return f"the layers are {_first_names(names)}" if names else "the list is empty"
+
+    if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such method
+
+        def __getattr__(self, name: str) -> object:
+            fact = f"'Layers' object has no attribute {name!r}"
+            if name[:1] == "_":  # programs ask for such names, and expect a quick answer
+                raise AttributeError(fact)
+            if any(row.name == name for row in self):
+                raise AttributeError(f'{fact}; write `layers["{name}"]`')
+            if name in Row._fields:
+                raise AttributeError(f"{fact}; each row has it: `[row.{name} for row in layers]`")
+            advice = did_you_mean(name, ("sorted",)) or self._names()
+            raise AttributeError(f"{fact}; {advice}")
 
     def __repr__(self) -> str:
         above = next((row.sources for row in self[:1] if len(row.sources) == 1), ())
@@ -172,6 +234,14 @@ class Layers(list[Row]):
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(repr(self))}</pre>"
+
+
+def _first_names(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    shown = names[:_MOST_NAMES]
+    if len(names) > len(shown):
+        return f"{', '.join(shown)} and {len(names) - len(shown)} more"
+    return listed(shown)
 
 
 class Warnings(list["Diagnostic"]):

@@ -49,9 +49,13 @@ class TrainableNet(DrawnNet):
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, `final` is the last of them, and `warnings` are those about the data and the
-        recipe. Raises `CompileError` for a wrong entry, for data that do not fit, for a folder that
-        has a run, unless `resume` or `overwrite` is set, and for a run that diverges; `TypeError`
-        and `ValueError` for wrong arguments; `OSError` if a file cannot be written.
+        recipe. The keys of an epoch are `epoch`, `train_loss`, `train_accuracy`, `test_loss`, the
+        metrics, such as `accuracy`, from 0 to 1, `lr`, `seconds` and `images_per_second`; with
+        validation data, also `val_loss` and the metrics with `val_` before them.
+
+        Raises `CompileError` for a wrong entry, for data that do not fit, for a folder that has a
+        run, unless `resume` or `overwrite` is set, and for a run that diverges; `TypeError` and
+        `ValueError` for wrong arguments; `OSError` if a file cannot be written.
 
         >>> import netdsl, tempfile
         >>> net = netdsl.load("lenet5")

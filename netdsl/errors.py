@@ -189,4 +189,16 @@ class CompileError(NetdslError):
 
 
 class CannotWriteError(OSError):
-    """A file or standard output cannot be written. `filename` is the name that the user gave."""
+    """A file or standard output cannot be written. `filename` is the name that the user gave.
+
+    `help` is advice, which a traceback of Python also shows.
+    """
+
+    help: str | None = None
+
+    def advised(self, help: str | None) -> Self:
+        """The same error with advice, if there is any."""
+        if help is not None:
+            self.help = help
+            self.add_note(f"help: {help}")
+        return self

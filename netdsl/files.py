@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -116,7 +117,25 @@ def _is_about(error: OSError, path: Path, temporary: Path | None) -> bool:
 
 
 def _cannot_write(error: OSError, path: Path) -> CannotWriteError:
-    return CannotWriteError(error.errno, error.strerror or str(error), str(path))
+    refused = CannotWriteError(error.errno, error.strerror or str(error), str(path))
+    return refused.advised(_advice(error.errno, path))
+
+
+def _advice(number: int | None, path: Path) -> str | None:
+    """What a user can do about a file that cannot be written."""
+    folder = Path(os.path.realpath(path)).parent  # of a link, that of the file that it leads to
+    if number == errno.ENOENT and not folder.exists():
+        words = shlex.join(["mkdir", "-p", _shown(folder)])
+        return f"make the folder first, `{words}`, or name another one"
+    if number == errno.EISDIR:
+        return "it is a folder: name a file, which can be in that folder"
+    if number == errno.ENOTDIR:
+        return f"{_shown(folder)} is not a folder: name another one"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "you have no permission to write there: name a file in another folder"
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "free some space, or name a file on another disk"
+    return None
 
 
 def _real_file(path: Path) -> Path:
@@ -129,13 +148,15 @@ def _real_file(path: Path) -> Path:
     return real
 
 
+def _shown(folder: Path) -> str:
+    """The name of a folder as a user writes it."""
+    return os.path.relpath(folder) if folder.is_relative_to(Path.cwd()) else str(folder)
+
+
 def _temporary_beside(path: Path) -> Path:
     """Create an empty file in the same folder; raises `OSError`."""
     if not path.parent.exists():
-        folder = (
-            os.path.relpath(path.parent) if path.parent.is_relative_to(Path.cwd()) else path.parent
-        )
-        raise FileNotFoundError(errno.ENOENT, f"there is no folder {folder}")
+        raise FileNotFoundError(errno.ENOENT, f"there is no folder {_shown(path.parent)}")
     prefix = f".{path.stem[:MAX_STEM]}-{_mark(os.getpid())}-"
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
     os.close(handle)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,13 @@ import pytest
 import netdsl
 from netdsl.api_advice import in_python
 from netdsl.diagnostics import Diagnostic
+from netdsl.train.loop import Result
+from netdsl.train.records import EpochRecord
+from netdsl.verify.report import Report
 from tests.support.small_nets import TINY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MODULE: Any = netdsl
 
@@ -73,3 +81,99 @@ def test_indices_beyond_an_embedding() -> None:
     net = netdsl.loads("net A { input x: T int64\n embedding(10, 4)\n}")
     with pytest.raises(ValueError, match="x has the number 12, but `embedding` takes indices from"):
         net.run(np.array([[3, 12]]))
+
+
+OBJECTS: dict[str, Callable[[netdsl.Net], Any]] = {
+    "row": lambda net: net.layers[0],
+    "layers": lambda net: net.layers,
+    "port": lambda net: net.inputs[0],
+    "memory": lambda net: net.memory,
+    "expect": lambda net: net.expects[0],
+    "changes": lambda net: net.diff(net),
+    "report": lambda net: Report("A"),
+    "result": lambda net: Result((), Path("w")),
+}
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "message"),
+    [
+        ("row", "param", "'Row' object has no attribute 'param'; write `params`"),
+        ("row", "output_shape", "'Row' object has no attribute 'output_shape'; write `shape`"),
+        ("row", "shpe", "'Row' object has no attribute 'shpe'; did you mean `shape`?"),
+        (
+            "row",
+            "zzzz",
+            "it has at_least, aux, buffers, bytes, field, file, kind, line, macs, name, ",
+        ),
+        ("layers", "C1", "'Layers' object has no attribute 'C1'; write `layers[\"C1\"]`"),
+        ("layers", "macs", "each row has it: `[row.macs for row in layers]`"),
+        ("layers", "zzzz", "the layers are C1, 1, S2, 3 and y"),
+        ("port", "size", "'Port' object has no attribute 'size'; write `shape`"),
+        ("memory", "peek", "'Memory' object has no attribute 'peek'; did you mean `peak`?"),
+        ("expect", "ok", "'ExpectLine' object has no attribute 'ok'; write `holds`"),
+        ("changes", "figure", "'Changes' object has no attribute 'figure'; did you mean"),
+        ("report", "passed", "'Report' object has no attribute 'passed'; write `ok`"),
+        ("result", "accuracy", "'Result' object has no attribute 'accuracy'; write `final`"),
+    ],
+)
+def test_attributes_of_what_a_net_gives(of: str, name: str, message: str) -> None:
+    """The error of a wrong attribute names the right one, or all that there are."""
+    value = OBJECTS[of](netdsl.loads(FIVE))
+    with pytest.raises(AttributeError) as caught:
+        getattr(value, name)
+    assert message in str(caught.value)
+    assert not hasattr(value, "_repr_png_")
+    assert repr(copy.deepcopy(value)) == repr(value) or of == "changes"
+
+
+FIVE = """
+net Five {
+    input image: 1x8x8
+    C1: conv(2, 3) -> relu -> S2: avgpool(2)
+    output y: flatten -> dense(3)
+    expect params == 77
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda net: net.layers["C9"], "there is no layer 'C9'; the layers are C1, 1, S2, 3 and y"),
+        (lambda net: net.layers["conv"], "there is no layer 'conv'; it is the kind of C1"),
+        (lambda net: net.inputs["imag"], "there is no 'imag'; did you mean `image`?"),
+        (lambda net: net.outputs["zzz"], "there is no 'zzz'; the names are y"),
+        (lambda net: EpochRecord(epoch=1, lr=2)["acc"], "no 'acc'; the keys are epoch, lr"),
+    ],
+)
+def test_keys(give: Callable[[netdsl.Net], Any], message: str) -> None:
+    """A key that is missing names those that there are."""
+    with pytest.raises(KeyError) as caught:
+        give(netdsl.loads(FIVE))
+    assert message in caught.value.args[0]
+
+
+def test_many_layers() -> None:
+    """A long list of names has an end."""
+    net = netdsl.loads("net A { input x: 4\n repeat 20 { relu } }")
+    with pytest.raises(KeyError, match=r"the layers are 0, 1, 2, .*, 11 and 8 more"):
+        _ = net.layers["zzzz"]
+
+
+def test_ends_by_name() -> None:
+    """Inputs and outputs are found by their names, and by their numbers."""
+    net = netdsl.loads(FIVE)
+    assert net.inputs["image"].shape == net.inputs[0].shape == (1, 8, 8)
+    assert net.outputs["y"].shape == (3,)
+    assert repr(net.inputs[:1]) == "[image: 1x8x8 float32]"
+
+
+def test_a_file_for_a_model() -> None:
+    """`onnx` takes weights; the file of a model is an argument of `save_onnx`."""
+    net = netdsl.loads(FIVE)
+    for name in ("m.onnx", Path("m.onnx")):
+        with pytest.raises(ValueError, match=r'and `net\.save_onnx\("m\.onnx"\)` writes one'):
+            net.onnx(name)
+    with pytest.raises(TypeError, match="takes no arguments: it returns the text"):
+        net.pytorch_source("m.py")  # type: ignore[call-arg]

@@ -58,7 +58,10 @@ def test_commands_create_no_folders(
     before = sorted(model_folder.iterdir())
     assert run([*WRITERS[name], "-o", f"missing/{name}"]) == 1
     out, err = capsys.readouterr()
-    assert err == f"error[cannot-write]: missing/{name}: there is no folder missing\n"
+    assert err == (
+        f"error[cannot-write]: missing/{name}: there is no folder missing\n"
+        "help: make the folder first, `mkdir -p missing`, or name another one\n"
+    )
     assert not out
     assert sorted(model_folder.iterdir()) == before
 
@@ -88,3 +91,24 @@ def test_a_missing_file_has_similar_names(folder: Path, missing: str, meant: str
     (folder / "runs/Small").mkdir(parents=True)
     (folder / "runs/Small/weights.safetensors").write_bytes(b"")
     assert similar(missing) == (meant and f"did you mean `{meant}`?")
+
+
+@pytest.mark.parametrize(
+    ("name", "help_"),
+    [
+        ("a b/c/m.txt", "make the folder first, `mkdir -p 'a b/c'`, or name another one"),
+        ("link.txt", "make the folder first, `mkdir -p elsewhere`, or name another one"),
+        ("file.txt/m.txt", "file.txt is not a folder: name another one"),
+        ("folder.txt", "it is a folder: name a file, which can be in that folder"),
+    ],
+)
+def test_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, help_: str) -> None:
+    """An output that cannot be written has advice, which a traceback of Python shows too."""
+    monkeypatch.chdir(tmp_path)
+    Path("link.txt").symlink_to("elsewhere/m.txt")
+    Path("file.txt").write_text("")
+    Path("folder.txt").mkdir()
+    with pytest.raises(CannotWriteError) as caught:
+        check_replaceable(Path(name))
+    assert caught.value.help == help_
+    assert [f"help: {help_}"] == caught.value.__notes__

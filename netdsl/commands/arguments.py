@@ -20,7 +20,7 @@ from netdsl.commands.options import (
     add_nets,
     add_output,
     dots,
-    natural,
+    levels,
     units,
 )
 from netdsl.commands.page_arguments import PAGE_COMMANDS
@@ -120,7 +120,7 @@ def _draw(add: Add) -> None:
     add_input(command)
     command.add_argument(
         "--depth",
-        type=natural,
+        type=levels,
         metavar="N",
         help="draw blocks nested deeper than N levels as one box each",
     )

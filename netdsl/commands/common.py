@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from netdsl.weights.record import RunRecord
 
 MAX_LABELS = 1 << 24  # characters: reading a device such as /dev/zero would never end
+CHANNELS = ("1", "3")  # of pictures
 LABELS_HELP = "--labels takes a file with one class name per line"
 
 
@@ -97,7 +98,7 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
     inputs: dict[str, tuple[int, ...]] = {}
     for item in items or []:
         name, _, text = item.rpartition("=")
-        sizes = _parse_sizes(text)
+        sizes = _parse_sizes(text, f"{name}=" * bool(name))
         if name in inputs:
             which = f"input `{name}`" if name else "the first input"
             other = "" if name else f"; another input is named: `--input NAME={text}`"
@@ -106,22 +107,35 @@ def parse_inputs(items: list[str] | None) -> dict[str, tuple[int, ...]]:
     return inputs
 
 
-def _parse_sizes(text: str) -> tuple[int, ...]:
+def _parse_sizes(text: str, before: str) -> tuple[int, ...]:
     sizes = text.strip().split("x")
     if not all(re.fullmatch("[0-9]+", size) for size in sizes):
         message = f"--input takes sizes such as 3x256x256, found `{text}`"
-        numbers = re.fullmatch(r"\(?(\d+(?:\s*[,*X×]\s*\d+)+)\)?", text.strip())
-        if numbers is not None:
-            sizes = re.findall(r"\d+", numbers[1])
-            if len(sizes) == 3 and sizes[2] in ("1", "3") and sizes[0] not in ("1", "3"):
-                sizes = [sizes[2], *sizes[:2]]  # a picture with its channels last
-            message += f": write `--input {'x'.join(sizes)}`"
-        raise UsageError(message)
+        raise UsageError(message + _meant_sizes(text, before))
     for size in sizes:
         if len(size.lstrip("0")) > len(str(MAX_DIM)) or int(size) > MAX_DIM:
             message = f"--input has a size of {clipped(size)}"
             raise UsageError(f"{message}, but the largest is {MAX_DIM:,}")
     return tuple(map(int, sizes))
+
+
+def _meant_sizes(text: str, before: str) -> str:
+    """The end of the message about sizes in the form of another tool, which can have the batch.
+
+    `before` is the name of the input and `=`, or an empty text.
+    """
+    separator = r"\s*[,*xX×]\s*"
+    batch = rf"(?P<batch>(?:-1|\?|\*|[A-Za-z]+?){separator})?"
+    found = re.fullmatch(rf"[(\[]*{batch}(\d+(?:{separator}\d+)*)[\s,)\]]*", text.strip())
+    if found is None:
+        return ""
+    sizes = re.findall(r"\d+", found[2])
+    is_batch = found["batch"] is not None
+    if len(sizes) == 4 and (sizes[1] in CHANNELS or (sizes[0] == "1" and sizes[3] in CHANNELS)):
+        is_batch, sizes = True, sizes[1:]
+    if len(sizes) == 3 and sizes[2] in CHANNELS and sizes[0] not in CHANNELS:
+        sizes = [sizes[2], *sizes[:2]]  # a picture with its channels last
+    return f": write `--input {before}{'x'.join(sizes)}`" + ", without the batch" * is_batch
 
 
 def load_one(arguments: argparse.Namespace, weights: str | None = None) -> Compiled:

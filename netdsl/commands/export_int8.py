@@ -77,10 +77,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     """Raise `UsageError` unless the options go together."""
-    if arguments.weights is None:
-        raise UsageError("--int8 needs --weights: the ranges of fresh weights mean nothing")
-    if arguments.calibrate is None:
-        raise UsageError("--int8 needs --calibrate DATA, such as --calibrate fashion_mnist")
+    missing = {
+        "--weights W": arguments.weights is None,
+        "--calibrate DATA": arguments.calibrate is None,
+    }
+    if any(missing.values()):
+        names = " and ".join(name for name, is_missing in missing.items() if is_missing)
+        raise UsageError(
+            f"--int8 needs {names}, such as `--weights runs/NET --calibrate fashion_mnist`: the"
+            " ranges of the numbers are measured with trained weights on images"
+        )
     for name in _WITHOUT:
         if getattr(arguments, name):
             raise UsageError(f"--int8 and --{name.replace('_', '-')} exclude each other")

@@ -72,7 +72,8 @@ def _diagnostics(error: BaseException) -> list[Diagnostic]:
     if isinstance(error, NetdslError):
         return error.diagnostics
     if isinstance(error, CannotWriteError):
-        return [Diagnostic("cannot-write", f"{error.filename}: {error.strerror}")]
+        message = f"{error.filename}: {error.strerror}"
+        return [Diagnostic("cannot-write", message, help=error.help)]
     if is_out_of_memory(error):
         message = "there is not enough memory" + _reason(error)
         return [Diagnostic("out-of-memory", message, help=_MEMORY_HELP)]

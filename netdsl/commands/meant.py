@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.commands.arguments import COMMANDS
+from netdsl.commands.destinations import WEIGHTS
 from netdsl.diagnostics import closest
 from netdsl.errors import NetdslError
 from netdsl.library import library_file, net_of_library, open_source
@@ -21,6 +22,9 @@ SYNONYMS = {
     "ort": "onnxruntime",
     "pytorch": "torch",
     "trt": "tensorrt",
+    "flops": "macs",
+    "parameters": "params",
+    "bytes": "memory",
 }
 
 
@@ -100,8 +104,17 @@ def missing_arguments(program: str, message: str, words: Sequence[str]) -> str:
     if advice is None:
         return message
     net = given[0] if given else "FILE"
-    name = net.partition(":")[2] or "NET"
+    name = net.partition(":")[2] or _net_of(net, words) or "NET"
     return f"{message}; {advice.format(given=net, name=name)}"
+
+
+def _net_of(file: str, words: Sequence[str]) -> str | None:
+    """The name of the net of a command line: the only one, or the one with the name of the file."""
+    nets = re.findall(r"^\s*net\s+(\w+)", _text_of(words) or "", re.MULTILINE)
+    stem = os.path.basename(file).removesuffix(".net").lower()
+    if len(nets) == 1:
+        return str(nets[0])
+    return next((net for net in nets if net.lower() == stem), None)
 
 
 # Whole commands, for those that need more than a net.
@@ -172,8 +185,8 @@ def missing_output(program: str, words: Sequence[str]) -> str:
     return f"`-o` names the file to write: write for example `-o {stem}{suffixes[0]}`"
 
 
-def surplus(word: str, given: Sequence[str], program: str) -> str:
-    """The end of the message about an argument too many."""
+def surplus(word: str, given: Sequence[str], program: str, known: Sequence[str]) -> str:
+    """The end of the message about an argument too many; `known` are the options."""
     if program == "netdsl nets":
         return f"; {_for_net(word)}"
     spaced = without_spaces(given)
@@ -182,7 +195,25 @@ def surplus(word: str, given: Sequence[str], program: str) -> str:
     before = given[given.index(word) - 1] if word in given[1:] else ""
     if before.endswith(".net") and word.isidentifier():
         return f": for a net of the file, write `{before}:{word}`"
-    return ""
+    return _second(word, given, program, known)
+
+
+def _second(word: str, given: Sequence[str], program: str, known: Sequence[str]) -> str:
+    """The end of the message about a second file, or the weights of a net."""
+    command = program.rpartition(" ")[2]
+    is_run = os.path.isfile(os.path.join(word, "weights.safetensors"))
+    if (is_run or word.lower().endswith(WEIGHTS)) and "--weights" in known:
+        return f": weights are an option: write `--weights {word}`"
+    files = [w for w in given if w.lower().endswith((".net", ".onnx")) or library_file(w)]
+    if word not in files[1:] or command == "diff":
+        return ""
+    one = f"`{program}` takes one net at a time"
+    if command != "verify":
+        return f": {one}"
+    models = [file for file in files if file.lower().endswith(".onnx")]
+    if len(models) == 1:
+        one = f"`netdsl verify {models[0]}` compares the model with its manifest"
+    return f": {one}, and `netdsl diff {files[0]} {word}` compares the layers of two"
 
 
 def _for_net(name: str) -> str:

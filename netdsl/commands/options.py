@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Options = argparse.ArgumentParser | _ArgumentGroup
 
 MAX_NUMBER = 10**9  # back ends store such numbers in 32 bits
+EVERY = ("all", "full", "max", "none", "inf", "-1")  # how users ask for all levels
 MAX_THREADS = 512  # onnxruntime takes seconds to start more
 
 
@@ -55,6 +56,18 @@ def natural(text: str, least: int = 0, most: int = MAX_NUMBER) -> int:
             f"expected an integer from {least} to {most:,}, found {text[:40]}"
         )
     return int(text)
+
+
+def levels(text: str) -> int:
+    """A number of nested levels; raises `argparse.ArgumentTypeError`."""
+    try:
+        return natural(text)
+    except argparse.ArgumentTypeError as error:
+        if text.lower() not in EVERY:
+            raise
+        raise argparse.ArgumentTypeError(
+            f"{error}; leave the option out to see all levels"
+        ) from None
 
 
 def dots(text: str) -> int:

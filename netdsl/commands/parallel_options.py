@@ -54,7 +54,11 @@ def check_parallel_options(arguments: argparse.Namespace) -> None:
     if PARALLEL not in arguments.show:
         for option in OPTIONS:
             if getattr(arguments, option) is not None:
-                raise UsageError(f"--{option} is for --show {PARALLEL}")
+                message = f"--{option} is for --show {PARALLEL}"
+                reason = "which adds tables about training on several devices"
+                if option == "batch":
+                    reason += "; the figures without it are for one sample, whatever the batch is"
+                raise UsageError(f"{message}, {reason}")
         return
     for form in ("csv", "markdown"):
         if getattr(arguments, form):

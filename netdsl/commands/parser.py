@@ -37,6 +37,7 @@ exit codes:
 """.strip()
 
 
+NEGATIVE = tuple(f"-{digit}" for digit in "0123456789.")  # how negative numbers begin
 REQUIRED = "the following arguments are required: "  # as argparse words it
 NO_OUTPUT = f"{REQUIRED}-o/--output"
 
@@ -126,7 +127,8 @@ class Parser(argparse.ArgumentParser):
                 self.refuse_option([word])
             from netdsl.commands.meant import surplus  # only errors need it
 
-            self.error(f"unexpected argument `{word}`{surplus(word, given, self.prog)}")
+            advice = surplus(word, given, self.prog, self.options())
+            self.error(f"unexpected argument `{word}`{advice}")
 
     def without_late(self, arguments: argparse.Namespace, rest: Sequence[str]) -> list[str]:
         """What is left after arguments that may be missing have got the words behind an option.
@@ -149,6 +151,21 @@ class Parser(argparse.ArgumentParser):
             for word in plain:
                 left.remove(word)
         return left
+
+    def with_negative(self, words: Sequence[str]) -> list[str]:
+        """The words, where each value that begins with a negative number is part of its option.
+
+        argparse takes only a single number for a value: it takes `-1,0` for an option.
+        """
+        taking = {n for a in self._actions if a.nargs is None for n in a.option_strings}
+        joined: list[str] = []
+        for word in words:
+            before = joined[-1] if joined else ""
+            if before in taking and before.startswith("--") and word[:2] in NEGATIVE:
+                joined[-1] = f"{before}={word}"
+            else:
+                joined.append(word)
+        return joined
 
     def refuse_option(self, words: Sequence[str]) -> NoReturn:
         """Report an option that does not exist: the first of some words."""
@@ -197,7 +214,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     command = parser.commands[name]
     command.given = words[position:]
     command.refuse_unknown(words[position + 1 :])
-    arguments, rest = parser.parse_known_args(words)
+    arguments, rest = parser.parse_known_args(command.with_negative(words))
     command.refuse_rest(command.without_late(arguments, rest), words)
     return arguments
 

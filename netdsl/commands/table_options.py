@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from types import MappingProxyType
 
 from netdsl.analysis.figures import FIGURES, PARALLEL, SHOW, USUAL
 from netdsl.commands.common import UsageError
-from netdsl.commands.options import natural
+from netdsl.commands.options import levels
 from netdsl.diagnostics import did_you_mean
 
 TABLE_OPTIONS = (
@@ -21,6 +22,24 @@ JSON_HAS = {
     "markdown": "is another format",
 }
 OVERVIEW = ("params", "macs")  # the columns by which the nets of a file can be sorted
+
+# What other programs call a column.
+COLUMN_WORDS = MappingProxyType(
+    {
+        **dict.fromkeys(("flops", "gflops", "mult_adds", "multadds", "madds"), "macs"),
+        **dict.fromkeys(("param", "parameters", "param_num", "num_params", "#params"), "params"),
+        **dict.fromkeys(("shape", "shapes", "output_shape", "output_size", "outputs"), "output"),
+        **dict.fromkeys(("type", "types", "op", "layer_type", "kinds"), "kind"),
+        **dict.fromkeys(("kernel", "kernel_size", "stride", "filter"), "window"),
+        **dict.fromkeys(("input", "inputs", "sources"), "from"),
+        **dict.fromkeys(("rf", "receptive", "receptive_field", "receptive_fields"), "field"),
+        **dict.fromkeys(("bytes", "mem", "activations"), "memory"),
+        **dict.fromkeys(("neurons", "unit"), "units"),
+        "weight": "weights",
+        "buffer": "buffers",
+    }
+)
+NAMES = ("name", "names", "layer", "layers")  # a column that every table has
 
 # Pairs that make no sense, and the reason.
 REFUSED = {
@@ -41,7 +60,7 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     """Declare the options."""
     command.add_argument(
         "--depth",
-        type=natural,
+        type=levels,
         metavar="N",
         help="print blocks nested deeper than N levels as one row each; 0 prints one line for each"
         " net",
@@ -160,21 +179,37 @@ def _more_columns(text: str) -> tuple[str, ...]:
     """The columns that are added, and `parallel` if its tables are."""
     names = text.split(",")
     if PARALLEL not in names or names == [PARALLEL]:
-        return tuple(names) if names == [PARALLEL] else _columns(text, SHOW)
+        return tuple(names) if names == [PARALLEL] else _columns(text, SHOW, always=USUAL)
     others = ",".join(name for name in names if name != PARALLEL)
-    return (*_columns(others, SHOW), PARALLEL)
+    return (*_columns(others, SHOW, always=USUAL), PARALLEL)
 
 
 def _only_columns(text: str) -> tuple[str, ...]:
     return _columns(text, USUAL + SHOW)
 
 
-def _columns(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _columns(text: str, known: tuple[str, ...], always: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The columns of a text; the table has those in `always` without being asked."""
     if text == "all":
         return known
     names = tuple(text.split(","))
-    wrong = [name for name in names if name not in known]
-    if wrong:
-        advice = did_you_mean(wrong[0], known) or f"the columns are {', '.join(known)}"
-        raise argparse.ArgumentTypeError(f"there is no column `{wrong[0]}`; {advice}")
+    for name in names:
+        if name not in known:
+            raise argparse.ArgumentTypeError(_no_column(name, known, always))
     return names
+
+
+def _no_column(name: str, known: tuple[str, ...], always: tuple[str, ...]) -> str:
+    """The message about a column that cannot be chosen."""
+    word = name.strip().lower().replace(" ", "_").replace("-", "_")
+    if word in NAMES:
+        return f"`{name}` cannot be chosen: the names of the layers are always printed"
+    meant = COLUMN_WORDS.get(word, word)
+    if name in always:
+        return f"`{name}` cannot be added; the table has it already"
+    if meant in always:
+        return f"there is no column `{name}`; the table has `{meant}` already"
+    if meant in known:
+        return f"there is no column `{name}`; write `{meant}`"
+    advice = did_you_mean(name, known) or f"the columns are {', '.join(known)}"
+    return f"there is no column `{name}`; {advice}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from netdsl.driver import Compiled
-    from netdsl.ir.graph import Node
+    from netdsl.ir.graph import Graph, Node
     from netdsl.trace.values import CheckedWork, TraceRun
     from netdsl.weights.checkpoints import Weights
 
@@ -40,6 +42,7 @@ def run(arguments: Namespace) -> int:
         _check_output(arguments.output)
     files = _files(arguments.input)
     compiled = load_one(Namespace(file=arguments.file, define=arguments.define), arguments.weights)
+    _refuse_layer_in_place(arguments, compiled.graph)
     chosen = chosen_layer(compiled.graph, arguments.layer, training=arguments.train).name
     given = _Given(arguments.weights and read_weights(arguments.weights), compiled)
     inputs = _inputs(files, compiled, given, resize=arguments.resize, batched=arguments.train)
@@ -60,6 +63,19 @@ def run(arguments: Namespace) -> int:
     if arguments.output:
         _write(arguments, compiled, traced, checked)
     return 0
+
+
+def _refuse_layer_in_place(arguments: Namespace, graph: Graph) -> None:
+    """Raise `UsageError` for `--at C3,0,0` without a layer: it is an argument of its own."""
+    given = re.fullmatch(r"@?([A-Za-z_][^,:\s]*)[,:\s]*([\d,\s]*)", arguments.at or "")
+    if given is None or arguments.layer is not None or not graph.part(given[1]):
+        return
+    layer, place = given[1], re.sub(r"\s+", "", given[2])
+    words = ["netdsl", "trace", arguments.file, layer, *(["--at", place] if place else [])]
+    raise UsageError(
+        f"--at takes a place such as 0,5,5, found `{arguments.at}`; the layer follows the net:"
+        f" write `{shlex.join(words)}`"
+    )
 
 
 def _check_output(output: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from rich.console import Console
 
+from netdsl.advising import advises
 from netdsl.errors import SettingError
 from netdsl.process.stops import Stopped, stop_word
 from netdsl.train import checkpoint
@@ -24,6 +25,7 @@ from netdsl.train.monitor import best_epoch, check_monitored, stops_early
 from netdsl.train.numerics import options_of
 from netdsl.train.parallel import check_sync
 from netdsl.train.processes import ALONE, Processes
+from netdsl.train.records import EpochRecord
 from netdsl.train.run import Run, torch_device
 from netdsl.train.run_file import DIVERGED, FAILED, FINISHED, STOPPED
 from netdsl.train.selection import ANY, NetNames
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
     from netdsl.diagnostics import Diagnostic
     from netdsl.train.config import TrainConfig
-    from netdsl.train.records import Record
     from netdsl.train.stages import Stage
 
 
@@ -71,6 +72,11 @@ class StartMode(Enum):
         return self in (StartMode.RESUME, StartMode.RESUME_CHANGED)
 
 
+@advises(
+    weights="path checkpoint file weights_path",
+    history="records epochs losses log logs",
+    final="last accuracy loss test_loss train_loss metrics result",
+)
 @dataclass(frozen=True)
 class Result:
     """A finished run: a record for each epoch, and the file with the weights.
@@ -81,12 +87,12 @@ class Result:
     and the recipe.
     """
 
-    history: tuple[Record, ...]
+    history: tuple[EpochRecord, ...]
     weights: Path
     warnings: tuple[Diagnostic, ...] = ()
 
     @property
-    def final(self) -> Record:
+    def final(self) -> EpochRecord:
         """The record of the last epoch."""
         return self.history[-1]
 
@@ -155,7 +161,7 @@ def train(
                 check_foreign(out, subject.texts)
             progress = _begin(files, start)
             _train(files, progress, stop)
-    return Result(tuple(progress.history), out / WEIGHTS)
+    return Result(tuple(map(EpochRecord, progress.history)), out / WEIGHTS)
 
 
 def _begin(files: _Files, start: StartMode) -> Progress:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.diagnostics import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -15,6 +17,14 @@ SPLITS = {"train_": "training", "val_": "validation", "test_": "test"}
 NORM = "gradient_norm."  # and the name of a layer
 SMALL, LARGE = 1e-3, 1e6  # numbers outside are shown with an exponent, or with more digits
 UNBOUNDED = ("loss", "mse", "mae", "rmse")  # numbers that are no share, and better if lower
+
+
+class EpochRecord(Record):
+    """The numbers of an epoch by their keys; another key is a `KeyError` that lists them."""
+
+    def __missing__(self, key: str) -> float:
+        advice = did_you_mean(str(key), self) or f"the keys are {', '.join(self)}"
+        raise KeyError(f"there is no {key!r}; {advice}")
 
 
 class Best(NamedTuple):

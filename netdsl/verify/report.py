@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from netdsl.advising import advises
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.words import counted
 
@@ -73,6 +74,7 @@ class Claim:
         return "agree" if self.ok else "differ"
 
 
+@advises(ok="passed success holds equal result agrees")
 @dataclass(slots=True, repr=False)
 class Report:
     """The verification of one net.

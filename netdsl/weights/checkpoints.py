@@ -237,13 +237,15 @@ def fit(
 
 
 def _other_size(params: Mapping[str, Param], weights: Weights, prefix: str) -> int | None:
-    """The size in a checkpoint that explains why shapes differ, if there is only one."""
+    """The size in a checkpoint that explains why shapes differ, if there is only one.
+
+    A checkpoint without some tensors of the net is that of another net, which no size makes fit.
+    """
     sources = _sources(params, weights.tensors, prefix)
-    pairs = [
-        (weights.tensors[sources[n]].shape, params[n].shape)
-        for n in _needed(params)
-        if n in sources
-    ]
+    needed = _needed(params)
+    if not sources.keys() >= set(needed):
+        return None
+    pairs = [(weights.tensors[sources[n]].shape, params[n].shape) for n in needed]
     differing = {
         (there, here)
         for theirs, ours in pairs

@@ -22,7 +22,7 @@ HEAVY = {"torch", "onnx", "onnxruntime"}
 # From the bottom layer to the top: a module imports only from its own line or a line above it.
 LAYERS = (
     ("version", "config", "words", "source"),
-    ("diagnostics", "render", "fixes"),
+    ("diagnostics", "render", "fixes", "advising"),
     ("errors",),
     ("limits", "files", "missing", "pipes"),
     ("habits.files",),

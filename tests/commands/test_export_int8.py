@@ -150,7 +150,8 @@ def test_low_agreement(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--int8", "--calibrate", DATA], "--int8 needs --weights"),
+        (["--int8"], "--int8 needs --weights W and --calibrate DATA, such as `--weights runs/NET"),
+        (["--int8", "--calibrate", DATA], "--int8 needs --weights W, such as `--weights"),
         (["--int8", "--weights", "run"], "--int8 needs --calibrate DATA"),
         (["--calibrate", DATA], "--calibrate needs --int8"),
         (["--full-range"], "--full-range needs --int8"),

@@ -256,8 +256,11 @@ def test_no_torch(small: str) -> None:
 # ---- wrong usage
 
 WRONG = [
-    (["--devices", "8"], "--devices is for --show parallel"),
-    (["--batch", "8"], "--batch is for --show parallel"),
+    (
+        ["--devices", "8"],
+        "--devices is for --show parallel, which adds tables about training on several devices\n",
+    ),
+    (["--batch", "8"], "the figures without it are for one sample, whatever the batch is"),
     (["--bandwidth", "1GB/s"], "--bandwidth is for --show parallel"),
     (["--compute", "1TFLOPS"], "--compute is for --show parallel"),
     (["--show", "parallel", "--csv"], "--show parallel and --csv cannot be combined"),

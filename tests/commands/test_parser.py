@@ -112,6 +112,11 @@ WRONG = {
         " into the folder of the net: `--weights runs/NET`\n"
         "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
     ),
+    "test lenet5": (
+        "netdsl test: the following arguments are required: --weights; a training writes them"
+        " into the folder of the net: `--weights runs/LeNet5`\n"
+        "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
+    ),
     "test nets/a.net:B": (
         "netdsl test: the following arguments are required: --weights; a training writes them"
         " into the folder of the net: `--weights runs/B`\n"
@@ -159,7 +164,8 @@ WRONG = {
         "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
     ),
     "draw lenet5 vgg -o x.svg": (
-        "netdsl draw: unexpected argument `vgg`\nusage: netdsl draw [options] FILE[:NET] -o FILE\n"
+        "netdsl draw: unexpected argument `vgg`: `netdsl draw` takes one net at a time\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
     ),
     "run m.onnx a.png --batch-size 4": (
         "netdsl run: there is no option `--batch-size`; did you mean `--batch`?\n"
@@ -171,6 +177,89 @@ WRONG = {
     ),
     "layers conv pool": (
         "netdsl layers: unexpected argument `pool`\nusage: netdsl layers [options] [KIND]\n"
+    ),
+    # A second file, and weights without their option.
+    "verify a.net a.onnx": (
+        "netdsl verify: unexpected argument `a.onnx`: `netdsl verify a.onnx` compares the model"
+        " with its manifest, and `netdsl diff a.net a.onnx` compares the layers of two\n"
+        "usage: netdsl verify [options] FILE[:NET] | MODEL.onnx\n"
+    ),
+    "verify lenet5 vgg": (
+        "netdsl verify: unexpected argument `vgg`: `netdsl verify` takes one net at a time, and"
+        " `netdsl diff lenet5 vgg` compares the layers of two\n"
+        "usage: netdsl verify [options] FILE[:NET] | MODEL.onnx\n"
+    ),
+    "bench a.onnx b.onnx": (
+        "netdsl bench: unexpected argument `b.onnx`: `netdsl bench` takes one net at a time\n"
+        "usage: netdsl bench [options] MODEL\n"
+    ),
+    "train lenet5 a.pth": (
+        "netdsl train: unexpected argument `a.pth`: weights are an option: write `--weights a.pth`"
+        f"\n{TRAIN}"
+    ),
+    # Values that begin with a negative number are values, and not options.
+    "check lenet5 --input -1,1,32,32": (
+        "netdsl check: --input takes sizes such as 3x256x256, found `-1,1,32,32`: write"
+        f" `--input 1x32x32`, without the batch\n{CHECK}"
+    ),
+    # Sizes with the batch, in the forms of other tools.
+    **{
+        f"check lenet5 --input '{given}'": (
+            f"netdsl check: --input takes sizes such as 3x256x256, found `{given}`: write"
+            f" `--input {sizes}`{note}\n{CHECK}"
+        )
+        for given, sizes, note in (
+            ("1,3,224,224", "3x224x224", ", without the batch"),
+            ("(8, 3, 224, 224)", "3x224x224", ", without the batch"),
+            ("1,224,224,3", "3x224x224", ", without the batch"),
+            ("Nx3x224x224", "3x224x224", ", without the batch"),
+            ("[None, 784]", "784", ", without the batch"),
+            ("3,16,112,112", "3x16x112x112", ""),
+        )
+    },
+    "check lenet5 --input image=1,1,32,32": (
+        "netdsl check: --input takes sizes such as 3x256x256, found `1,1,32,32`: write"
+        f" `--input image=1x32x32`, without the batch\n{CHECK}"
+    ),
+    # A layer in the place of `trace`.
+    "trace lenet5 --at C3,0,0": (
+        "netdsl trace: --at takes a place such as 0,5,5, found `C3,0,0`; the layer follows the net:"
+        " write `netdsl trace lenet5 C3 --at 0,0`\n"
+        "usage: netdsl trace [options] FILE[:NET] [LAYER]\n"
+    ),
+    "trace lenet5 --at C3": (
+        "netdsl trace: --at takes a place such as 0,5,5, found `C3`; the layer follows the net:"
+        " write `netdsl trace lenet5 C3`\n"
+        "usage: netdsl trace [options] FILE[:NET] [LAYER]\n"
+    ),
+    # The names that other programs give to columns, and all levels.
+    "check lenet5 --show flops": (
+        "netdsl check: argument --show: there is no column `flops`; the table has `macs` already\n"
+        + CHECK
+    ),
+    "check lenet5 --show units,params": (
+        "netdsl check: argument --show: `params` cannot be added; the table has it already\n"
+        + CHECK
+    ),
+    "check lenet5 --columns flops": (
+        f"netdsl check: argument --columns: there is no column `flops`; write `macs`\n{CHECK}"
+    ),
+    "check lenet5 --columns name,macs": (
+        "netdsl check: argument --columns: `name` cannot be chosen: the names of the layers are"
+        f" always printed\n{CHECK}"
+    ),
+    "check lenet5 --sort flops": (
+        "netdsl check: argument --sort: `flops` is not one of params, macs, buffers, weights,"
+        f" units, memory; did you mean `macs`?\n{CHECK}"
+    ),
+    "check lenet5 --depth all": (
+        "netdsl check: argument --depth: expected an integer from 0 to 1,000,000,000, found all;"
+        f" leave the option out to see all levels\n{CHECK}"
+    ),
+    "draw lenet5 -o a.svg --depth -1": (
+        "netdsl draw: argument --depth: expected an integer from 0 to 1,000,000,000, found -1;"
+        " leave the option out to see all levels\n"
+        "usage: netdsl draw [options] FILE[:NET] -o FILE\n"
     ),
     # A parameter with spaces, or in the form of an option.
     "check lenet5 -D classes = 5": (

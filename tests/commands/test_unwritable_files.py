@@ -84,7 +84,10 @@ def test_a_training_run_names_what_cannot_be_written(
     monkeypatch.setattr(write, "save_file", full)
     assert run(["train", "lenet5", "--out", "t", "--set", "train.epochs=1"]) == 1
     message = capsys.readouterr().err
-    assert message.endswith("error[cannot-write]: t/weights.safetensors: No space left on device\n")
+    assert message.endswith(
+        "error[cannot-write]: t/weights.safetensors: No space left on device\n"
+        "help: free some space, or name a file on another disk\n"
+    )
     written = {path.name for path in (model_folder / "t").iterdir()}
     assert not {"weights.safetensors", "checkpoint.safetensors"} & written
 

@@ -153,6 +153,16 @@ def test_a_checkpoint_of_a_net_with_another_size(net_folder: Path, capsys: Say) 
     assert f"if a parameter of the net sets this size, write `-D NAME={2 * len(kept)}`" in err
 
 
+def test_no_size_explains_missing_tensors(net_folder: Path, capsys: Say) -> None:
+    """Weights of another net have one tensor in common: the help has no size of it."""
+    tensors = state()
+    bias = np.asarray(tensors["y.bias"])
+    np.savez("w.npz", **{"y.bias": np.concatenate([bias, bias]), "other.weight": bias})
+    err = export(capsys, "w.npz", code=1)[1]
+    assert "help: 0 of 7 tensors fit" in err
+    assert "-D NAME=" not in err
+
+
 def test_a_folder_of_a_run_that_is_missing(net_folder: Path, capsys: Say) -> None:
     """The help names the command that makes it."""
     err = export(capsys, "runs/Tiny", code=1)[1]

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from netdsl.backends.torch.calls import explain_misfits, inputs_of
 from netdsl.backends.torch.source import class_name, emit_source
 from netdsl.weights.checkpoints import fit, tensors_of, weights_of
 from netdsl.weights.tensors import as_float32
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import torch
 
+    from netdsl.backends.torch.calls import ModuleInput
     from netdsl.ir.graph import Graph
 
 
@@ -28,17 +30,21 @@ def lower(graph: Graph) -> torch.nn.Module:
     The attribute `aux_weights` has the weights of the heads, and `source` has the source.
     """
     text = emit_source(graph, standalone=False)
-    source = Source(graph.name, class_name(graph), text, tuple(head.weight for head in graph.aux))
-    return source.root()()
+    weights = tuple(head.weight for head in graph.aux)
+    return Source(graph.name, class_name(graph), text, weights, inputs_of(graph)).root()()
 
 
 class Source(NamedTuple):
-    """The source of a module; `name` is the name of its class, and `net` that of the net."""
+    """The source of a module; `name` is the name of its class, and `net` that of the net.
+
+    `inputs` explain calls that fail.
+    """
 
     net: str
     name: str
     text: str
     aux_weights: tuple[float, ...]
+    inputs: tuple[ModuleInput, ...]
 
     def root(self) -> type[torch.nn.Module]:
         """The class of the whole module: the same one for as long as the class is in use."""
@@ -61,6 +67,7 @@ class Source(NamedTuple):
         root.aux_weights = list(self.aux_weights)
         root.source = self.text
         made: type[torch.nn.Module] = root
+        explain_misfits(made, self.inputs, space["torch"].compiler.is_compiling)
         return made
 
 
@@ -83,10 +90,15 @@ def _make_picklable(part: Any, source: Source) -> None:
 
 
 def without_state(
-    net: str, name: str, text: str, aux_weights: tuple[float, ...], part: str
+    net: str,
+    name: str,
+    text: str,
+    aux_weights: tuple[float, ...],
+    inputs: tuple[ModuleInput, ...],
+    part: str,
 ) -> torch.nn.Module:
     """An instance of a class of a source, to which a pickle then gives its members."""
-    root: Any = Source(net, name, text, aux_weights).root()
+    root: Any = Source(net, name, text, aux_weights, inputs).root()
     cls: type[torch.nn.Module] = root.forward.__globals__[part]
     return cls.__new__(cls)
 
