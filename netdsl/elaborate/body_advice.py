@@ -92,6 +92,8 @@ def _keep(node: Node) -> str:
         if given["pad"] == dilation * (k // 2):
             return "keep the size in the body"
         return f"write `pad = {_spread(node, k // 2)}`, which keeps it with this dilation"
+    if isinstance(k, int) and given.get("pad") != k // 2:
+        return f"write `pad = {k // 2}`, which keeps it"
     return "keep the size in the body, with stride 1 and `pad = k // 2`"
 
 

@@ -13,6 +13,7 @@ from netdsl.elaborate.join_ways import fits, fork, line, resizes, way
 from netdsl.habits.brackets import parts
 from netdsl.ir.op import WINDOWED
 from netdsl.source import Span
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,10 +34,10 @@ MOST_LISTED = 3  # layers that one message lists
 
 def written_with(node: Node, *arguments: str) -> str:
     """The call of a layer as it is in the text, with further arguments."""
-    text, listed = node.span.text, ", ".join(arguments)
+    text, further = node.span.text, ", ".join(arguments)
     if text.endswith(")"):
-        return f"{text[:-1]}, {listed})"
-    return f"{text}({listed})"
+        return f"{text[:-1]}, {further})"
+    return f"{text}({further})"
 
 
 def _is_written(node: Node, name: str) -> bool:
@@ -176,14 +177,22 @@ def _doublings(node: Node) -> Iterator[dict[str, object]]:
 
 
 def unpadded(join: Joining, first: int, other: int) -> str | None:
-    """Advice to pad windows, if that makes the inputs equally large."""
+    """Advice to pad windows, or to pad them otherwise, if that makes the inputs equally large."""
     nodes = _on_both_ways(join, first, other)
     for is_fitting in (_loses_borders, _has_no_padding):
         lacking = [n for n in nodes if is_fitting(n)]
         changes = {n.span: {"pad": n.op.given["k"] // 2} for n in lacking}
         if lacking and fits(join, changes):
             return _padded(join, first, other, lacking)
-    return None
+    wrong = [n for n in nodes if _is_padded_otherwise(n)]
+    halves = {n.span: n.op.given["k"] // 2 for n in wrong}
+    if not wrong or not fits(join, {span: {"pad": half} for span, half in halves.items()}):
+        return None
+    written = [changed_call(n, "pad", str(halves[n.span])) for n in wrong]
+    texts = list(dict.fromkeys(written))[:MOST_LISTED]
+    lines = listed([str(line(n.span)) for n in wrong[:MOST_LISTED]])
+    where = f"in line{'s' * (len(texts) > 1)} {lines}"
+    return f"write {_texts(texts)} {where}: half of the kernel keeps the size"
 
 
 def _padded(join: Joining, first: int, other: int, lacking: list[Node]) -> str:
@@ -255,6 +264,15 @@ def _has_no_padding(node: Node) -> bool:
     return node.op.family in WINDOWED and is_window and is_plain and resizes(node)
 
 
+def _is_padded_otherwise(node: Node) -> bool:
+    """Whether a window with an odd size and stride 1 has a padding that changes the size."""
+    given = node.op.given
+    k, pad = given.get("k"), given.get("pad")
+    is_window = isinstance(k, int) and k % 2 == 1 and given.get("dilation", 1) == 1
+    is_written = _is_written(node, "pad") and isinstance(pad, int) and given.get("stride") == 1
+    return node.op.kind != "deconv" and is_window and is_written and resizes(node)
+
+
 # ---- strides
 
 
@@ -297,9 +315,9 @@ def _twice(join: Joining, number: int, strided: list[Node]) -> str | None:
     chosen = next((n for n in removable if fits(join, {n.span: {"stride": 1}})), None)
     if chosen is None:
         return None
-    listed = " and ".join(str(line(n.span)) for n in reversed(strided))
+    lines = listed([str(line(n.span)) for n in reversed(strided)])
     return (
-        f"{join.named(number)} has a stride in {len(strided)} layers (lines {listed}): give only"
+        f"{join.named(number)} has a stride in {len(strided)} layers (lines {lines}): give only"
         f" one of them a stride"
     )
 
