@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.entered import Entered
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
+    from netdsl.source import Span
     from netdsl.syntax import ast
 
 BRIDGES = (("flatten",), ("gap", "flatten"), ("tokens",))  # layers that make another rank
@@ -51,6 +52,11 @@ def for_rank(
     if op.kind == "deconv" and len(x.type.shape) == 1 and is_decoder:
         return _enlarged(written, x)
     if earlier is not None and len(x.type.shape) == 1:
+        called = _call_of_another_file(x, call)
+        if called is not None:
+            advice = "use `dense`" if op.family == "convolution" else f"leave out `{written}`"
+            where = f"`{called.text}` in line {called.first.line}"
+            return f"{where} ends with a vector, of {x.type} numbers: {advice}"
         return _moved_up(op, written, x, earlier)
     before = _source(x)
     is_flat = x.producer is not None and x.producer.op.kind == "flatten"
@@ -145,6 +151,16 @@ def _windowed(op: Op, call: ast.Call, x: TensorType) -> str:
         text = text[start : written.span.start] + written.text + text[written.span.end : end]
         return f"`{text}` is for windows: {windows} attends only to itself"
     return f"`windowed = true` takes windows, W x T x D: {windows} attends only to itself"
+
+
+def _call_of_another_file(x: Value, call: ast.Call) -> Span | None:
+    """The call, beside another one, of a net or block of another file that made a value."""
+    site = x.site
+    if site.span.file is call.span.file:
+        return None
+    while site.caller is not None and site.span.file is not call.span.file:
+        site = site.caller
+    return site.span if site.span.file is call.span.file else None
 
 
 def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:

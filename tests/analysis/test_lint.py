@@ -23,6 +23,13 @@ SCHEDULED = (
     "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n schedule = {}\n}}"
 )
 TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
+SKIP = """net A {{
+ input image: 3x8x8
+ {}
+ maxpool(2) -> conv(8, 3, pad = 1) -> relu
+ upsample(2) -> {}
+ output y: conv(2, 1)
+}}"""
 OPTIMIZED = "net A {{\n input x: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ optimizer = {} }}"
 SET = "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n {}\n}}"
 FROZEN = 'net A {{\n input x: 4\n {} -> dense(3)\n}}\ntrain A {{ data = npz("X")\n {}\n}}'
@@ -89,6 +96,12 @@ WRONG = [
         "unused-value",
         [3, 5],
         "net A {\n input x: 9\n input z: 9\n t: { @x -> dense(9) }\n @z -> @t -> sub(@x)\n}",
+    ),
+    ("early-label", [5], SKIP.format("fine: conv(4, 3, pad = 1) -> bn -> relu", "concat(@fine)")),
+    (
+        "early-label",
+        [5],
+        SKIP.format("fine: conv(4, 3, pad = 1) -> relu", "conv(4, 1) -> add(@fine)"),
     ),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
@@ -315,6 +328,14 @@ HINTED = [
     ),
 ]
 RIGHT = [
+    SKIP.format("conv(4, 3, pad = 1) -> bn -> fine: relu", "concat(@fine)"),
+    SKIP.format("conv(4, 3, pad = 1) -> fine: bn -> relu", "concat(@fine)"),
+    """net A {
+ input image: 3x8x8
+ stem: conv(8, 3, pad = 1) -> bn -> relu
+ conv(8, 3, pad = 1) -> add(@stem) -> relu
+ output y: conv(2, 1)
+}""",
     "net Swapped { input x: 3x9x9 \n conv(8, 3) -> permute([2, 3, 1]) -> layernorm }",
     "net Width { input x: 3x9x9 \n conv(8, 3) -> layernorm(axis = -1) }",
     "net Map { input x: 3x9x9 \n conv(8, 1) -> softmax }",

@@ -18,6 +18,7 @@ WARNINGS = (
     "double-activation",
     "dropped-output",
     "dropped-samples",
+    "early-label",
     "empty-range",
     "frozen-untrained",
     "hidden-figure",

@@ -18,6 +18,7 @@ from netdsl.analysis.lint.ranges import empty_ranges
 from netdsl.analysis.lint.repeated import repeated_layers
 from netdsl.analysis.lint.scores import head_warnings, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
+from netdsl.analysis.lint.skips import skip_warnings
 from netdsl.analysis.lint.training import training_warnings
 from netdsl.analysis.lint.unused import (
     dropped_values,
@@ -118,6 +119,7 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from mixed_axes(net.graph)
     yield from linear_warnings(net.graph)
     yield from output_warnings(net.graph)
+    yield from skip_warnings(net.graph)
     yield from pinned_sizes(net.graph)
     yield from score_warnings(net.graph, net.train)
     yield from head_warnings(net.graph)

@@ -1,0 +1,93 @@
+"""A warning about skip connections that leave out the norm and the activation of their line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Annotation, Diagnostic
+from netdsl.words import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from netdsl.ir.graph import Graph, Node, Value
+
+    Uses = Mapping[int, list[Node]]
+
+FOLLOWING = ("normalisation", "activation", "regularisation")  # families behind a convolution
+FAR = 400  # layers before a join that are examined
+
+
+def skip_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """A warning for each join with a convolution whose norm and activation are not joined.
+
+    Only the joins of a decoder are meant, whose other input has become smaller and larger again
+    since then: the blocks with the norm first join convolutions too.
+    """
+    uses = graph.uses()
+    for node in graph.nodes:
+        if node.op.kind not in ("concat", "add"):
+            continue
+        for value in node.inputs[1:]:
+            line = _rest_of_line(value, node, uses)
+            others = [other for other in node.inputs if other is not value]
+            if line and any(_is_enlarged(other, line[0]) for other in others):
+                yield _warning(node, value, line)
+
+
+def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
+    """The norms and activations behind a convolution in its line, if only a join skips them."""
+    maker, line = value.producer, []
+    if maker is None or maker.op.family != "convolution" or _label(maker) is None:
+        return []
+    users = [user for user in uses[id(value)] if user is not join]
+    while len(users) == 1 and users[0].op.family in FOLLOWING:
+        [node] = users
+        if node.span.file is not maker.span.file or node.span.first.line != maker.span.first.line:
+            break
+        line.append(node)
+        users = uses.get(id(node.output), [])
+    return line
+
+
+def _is_enlarged(value: Value, start: Node) -> bool:
+    """Whether a value comes from a layer, along the first inputs, and has been enlarged since."""
+    is_enlarged = False
+    for _ in range(FAR):
+        node = value.producer
+        if node is None or node is start:
+            return is_enlarged and node is start
+        is_enlarged = is_enlarged or _size(node.output) > _size(node.inputs[0])
+        value = node.inputs[0]
+    return False
+
+
+def _label(node: Node) -> str | None:
+    """The label that is written before a layer."""
+    written = re.search(r"(\w+)[ \t]*:[ \t]*$", node.span.file.text[: node.span.start])
+    return written[1] if written is not None else None
+
+
+def _size(value: Value) -> int:
+    """The positions of a map, as far as they are known."""
+    size = 1
+    for length in value.type.spatial:
+        size *= length if isinstance(length, int) else 1
+    return size
+
+
+def _warning(join: Node, value: Value, line: list[Node]) -> Diagnostic:
+    maker, last = value.producer, line[-1]
+    assert maker is not None
+    kinds = listed([f"`{node.op.kind}`" for node in line])
+    label = _label(maker)
+    before = maker.span.file.text[maker.span.start : last.span.start]
+    return Diagnostic(
+        "early-label",
+        f"`@{label}` is the result of the `{maker.op.kind}`, without the {kinds} behind it",
+        join.span,
+        "warning",
+        notes=(Annotation("the label is of this layer", maker.span),),
+        help=f"to join the result of the line, move the label: `{before}{label}: {last.span.text}`",
+    )
