@@ -91,9 +91,9 @@ def _check_several(dataset: "Dataset", source: DataSource) -> None:
         if isinstance(source, PictureTable):
             help_ += ", or predict the numbers of that column: `numbers = true`"
         elif isinstance(source, Segments):
-            help_ += (
-                "; a mask has the number of a class in each pixel, and pixels of"
-                f" {source.ignored} are ignored"
+            help_ = (
+                "store the number of its class in each pixel of a mask, such as 0 and 1; pixels of"
+                f" {source.ignored} are ignored, if `ignored` does not name another number"
             )
         elif isinstance(source, Arrays):
             help_ += "; store numbers to predict as floats"

@@ -81,9 +81,10 @@ def existing_folder(name: str) -> Path:
 
 def missing_help(path: str | os.PathLike[str]) -> str:
     """Advice for a file or a folder that is missing: the names beside it that are like its own."""
-    return (
-        similar(path) or "a relative name begins at the current folder; `--data` gives other data"
-    )
+    meant, rule = similar(path), "a relative name begins at the current folder"
+    if meant is None:
+        return f"{rule}; `--data` gives other data"
+    return f"{meant} ({rule})"
 
 
 def split_numbers(parts: list[str], groups: np.ndarray, source: OwnData) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SEQUENCE = 2  # axes of T x D
 MASK = 3  # axes of K x H x W
+CHANNELS = (1, 3)  # of pictures
 BYTES = 256  # numbers of a byte; the last one often means that a pixel has no class
 TARGET = "label"  # the name of the target of images with classes
 MOST_PADDING = 0.5  # on each side, as a share of the image
@@ -120,12 +121,22 @@ def check_shape(
     are = f"the {'images' if len(images.shape) == MASK else 'samples'} of {images.name} are {sizes}"
     message = f"{are}, but the net takes {shape_text(expects)}"
     advice = _size_help(images, expects) or _padding_help(images, expects)
+    advice = for_channels_last(images.shape, expects) or advice
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
     elif advice is None:
         own = f"write `input {name}: {sizes}` in your own copy of the net"
         advice = f"{_other_data(expects)}, or {own}"
     raise SettingError("data-mismatch", message, "data", advice)
+
+
+def for_channels_last(shape: tuple[int, ...], expects: tuple[int | Sym, ...]) -> str | None:
+    """Advice for pictures H x W x C, if a net takes C x H x W, or None."""
+    if len(shape) != MASK or len(expects) != MASK or shape[0] == expects[0]:
+        return None
+    if shape[-1] != expects[0] or shape[-1] not in CHANNELS:
+        return None
+    return "images have their channels first: store the array with `.transpose(0, 3, 1, 2)`"
 
 
 def check_masks(data: Described, output: str, shape: tuple[int | Sym, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -344,6 +345,8 @@ def resolve(
             f"`{net[1]}` is a net of the library: write `import {net[0]}` above the nets of this"
             f" file, and then `{net[1]}` like a layer"
         )
+        if re.match(r"\([^()]*\b(pretrained|weights)\b", span.file.text[span.end :]):
+            advice += "; trained weights are no argument: commands take `--weights FILE`"
     message = f"there is no layer or block `{name}`"
     if definition is not None:
         message = f"`{name}` is the name of this net, not of a layer"

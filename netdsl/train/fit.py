@@ -11,7 +11,7 @@ from netdsl.analysis.integers import accepted_integers
 from netdsl.analysis.lint.recipe import batch_warning
 from netdsl.analysis.lint.schedules import ARGUMENTS, EPOCH, STEP, late_arguments
 from netdsl.data.catalog import describe_dataset
-from netdsl.data.images import check_masks, check_outputs, check_shape
+from netdsl.data.images import check_masks, check_outputs, check_shape, for_channels_last
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
@@ -209,8 +209,10 @@ def _check_type(dataset: Dataset, name: str, value: Value) -> None:
     help_ = f"write `input {value.name}: {shape_text(value.type.shape)} {gives}`"
     if takes == "float32":
         help_ = f"store the array as float32: `{name}.astype('float32')`"
-        if column.dtype == "uint8" and len(column.shape) == 3 and column.shape[-1] in (1, 3):
-            help_ = f"images have their channels first: store `{name}.transpose(0, 3, 1, 2)`"
+        moved = for_channels_last(column.shape, value.type.shape)
+        if column.dtype == "uint8" and moved is not None:
+            own = f"the samples of `{name}` of {dataset.name} are {shape_text(column.shape)}"
+            message, help_ = f"{own}, but the net takes {value.type}", moved
     raise SettingError("data-mismatch", message, "data", help_)
 
 

@@ -23,6 +23,7 @@ from netdsl.train.default_data import tell_default
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
 from netdsl.train.one_value import tell_one_value
 from netdsl.train.paths import replaced
+from netdsl.train.recipe.losses import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -366,8 +367,10 @@ def _refuse_formula(expr: ast.Operation, env: Env) -> None:
     """Raise SettingError for `cross_entropy + 0.5 * mse`."""
     if not _is_hyphenated(expr, env):
         message = f"`loss` is `{expr.span.text}`; it must be a name with its arguments"
+        first = next((n for n in re.findall(r"[a-z_]\w*", expr.span.text) if n in LOSSES), "mse")
         help_ = (
-            "each output has one loss, with a weight: `loss = [(a, cross_entropy), (b, mse, 0.5)]`"
+            f"an output has one loss: write `loss = {first}`; with several outputs, each has its"
+            " own, and a weight: `loss = [(a, cross_entropy), (b, mse, 0.5)]`"
         )
         raise SettingError("wrong-type", message, "loss", help_)
 

@@ -310,6 +310,17 @@ def test_names_without_their_suffix(tmp_path: Path) -> None:
         assert (advice or "correct the folder") in (fails("unreadable-pictures", call).help or "")
 
 
+@pytest.mark.parametrize("kind", ["u1", "f4"])
+def test_channels_last(folder: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    """Pictures H x W x C are explained by their layout, whatever their type is."""
+    np.savez(folder / "data.npz", x=np.zeros((9, 8, 9, 3), kind), y=np.arange(9) % 3)
+    write_net(folder, 'npz("data.npz")')
+    assert run(["train", "small.net"]) == 1
+    message = capsys.readouterr().err
+    assert "are 8x9x3, but the net takes 3x16x16" in message
+    assert "store the array with `.transpose(0, 3, 1, 2)`" in message
+
+
 SCALES = {
     "pixels": ("1x4x4", "conv(4, 3) -> relu -> flatten", 255, "`conv` takes them as they are"),
     "columns": ("5", "dense(4) -> relu", 9000, "`dense` takes them as they are"),

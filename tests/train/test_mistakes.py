@@ -239,7 +239,7 @@ OTHERS = {
     "channels last": (
         ["train", "small.net", "--out", "new", "--data", 'npz("last.npz")'],
         1,
-        ["`x` of last.npz has uint8, but the", "channels first: store `x.transpose(0, 3, 1, 2)`"],
+        ["are 16x16x3, but the net takes 3x16x16", "the array with `.transpose(0, 3, 1, 2)`"],
     ),
     "weights for other scores": (
         ["train", "vec.net", "--out", "new", "--set", "train.loss=bce(weights = [1, 2])"],
