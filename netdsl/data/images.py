@@ -78,6 +78,7 @@ class Described(NamedTuple):
         return () if self.class_count is None else (self.class_count,)
 
 
+SEGMENTS = 'segments("images", "masks", size = 64)'
 KEEPING = (
     "the output needs the size of the image: a convolution keeps it with `pad = same`, and"
     " `upsample` restores it"
@@ -208,6 +209,11 @@ def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> 
         if set(outputs[1:]) == {1}:
             end = "flatten"
         return f"end {subject} with `{end}`, which leaves {classes} numbers"
+    if len(outputs) == MASK and outputs[0] not in (1, classes) and 1 not in outputs[1:]:
+        return (
+            f"for one class per image, end {subject} with `flatten -> dense({classes})`; for a"
+            f" class in each pixel, give it masks: `data = {SEGMENTS}`"
+        )
     if len(outputs) == SEQUENCE and outputs[-1] == classes:
         return (
             f"each of the {outputs[0]} steps has {classes} numbers: keep one vector, with"

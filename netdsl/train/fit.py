@@ -124,7 +124,8 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
 
 def _advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> None:
     """Add to an error that the net has a parameter for the number of classes, if it has one."""
-    if classes is not None and graph.arguments.get(CLASSES, classes) != classes:
+    is_vector = len(graph.outputs[0].value.type.shape) == 1
+    if is_vector and classes is not None and graph.arguments.get(CLASSES, classes) != classes:
         advice = f"give the net this number: `-D {CLASSES}={classes}`"
         error.diagnostic.help = f"{advice}; or {error.help}"
 

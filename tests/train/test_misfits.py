@@ -73,6 +73,13 @@ MISFITS = {
         "data-mismatch",
         "gap -> flatten",
     ),
+    "maps": (
+        "1x28x28",
+        "conv(4, 3)",
+        "data = fashion_mnist",
+        "data-mismatch",
+        'with `flatten -> dense(10)`; for a class in each pixel, give it masks: `data = segments("',
+    ),
     "top": (
         "1x28x28",
         "dense(10)",
