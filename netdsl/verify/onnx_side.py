@@ -21,7 +21,7 @@ from netdsl.runtime.quiet import quiet_options
 from netdsl.verify.numbers import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from netdsl.ir.graph import Graph, Node
 
@@ -129,7 +129,8 @@ class OnnxSide:
         weights = {name: arrays[source] for name, source in self.stored.items()}
         made = [v for n in self.graph.nodes if n.aux is None for v in n.outputs]
         values = {self.tensor[id(v)]: v.type.dtype for v in made}
-        return _session(self.model, weights, values, threads)
+        # Constants that are computed early would be a second copy of the weights of each `dense`.
+        return _session(self.model, weights, values, threads, without=["ConstantFolding"])
 
     def run(
         self, session: onnxruntime.InferenceSession, inputs: dict[int, np.ndarray]
@@ -206,8 +207,14 @@ def _tensors(graph: Graph, model: onnx.ModelProto, last: dict[str, str]) -> dict
 
 
 def _session(
-    model: onnx.ModelProto, arrays: dict[str, np.ndarray], values: dict[str, str], threads: int
+    model: onnx.ModelProto,
+    arrays: dict[str, np.ndarray],
+    values: dict[str, str],
+    threads: int,
+    *,
+    without: Sequence[str] = (),
 ) -> onnxruntime.InferenceSession:
+    """A session with these weights and outputs, without some of onnxruntime's optimisations."""
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     for name, array in arrays.items():
@@ -230,7 +237,10 @@ def _session(
         list(arrays), [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in arrays.values()]
     )
     return onnxruntime.InferenceSession(
-        whole.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        whole.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=list(without),
     )
 
 

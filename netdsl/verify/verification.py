@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 Tensors = dict[int, torch.Tensor]  # by the value's id
 Arrays = dict[str, np.ndarray]  # by name
 T = TypeVar("T")
+MOST_IN_TWO = 2**30  # bytes of weights of which two sessions keep copies at once
 _, COMPARED, COUNTED = BATCHES
 
 
@@ -87,6 +88,7 @@ class Verification:
         claims.params_agree = True
         if self.weights is not None:
             self.torch.load({n: torch.as_tensor(np.array(a)) for n, a in self.weights.items()})
+        self.is_settled = False
         self.session: onnxruntime.InferenceSession | None = None
         for sizes in self.settings:
             for batch in BATCHES:
@@ -110,11 +112,11 @@ class Verification:
     def _run_once(self, batch: int, sizes: Sizes) -> None:
         """Run all back ends; the first run gives the weights their numbers."""
         inputs = inputs_for(self.graph, batch, sizes, self.seed)
-        is_first = self.session is None
+        is_first = not self.is_settled
         if is_first:
             self._settle(batch, sizes, inputs)
         inferred = self._infer(batch, sizes)
-        if is_first:
+        if self.session is None:
             self.session = self._try(
                 "onnxruntime rejects the model",
                 lambda: self.onnx.session(self.arrays, threads=self.threads),
@@ -154,6 +156,7 @@ class Verification:
             pass
         state = self.torch.module.state_dict()
         self.arrays: Arrays = {n: state[n].float().numpy() for n in self.onnx.stored.values()}
+        self.is_settled = True
 
     def _walk(
         self, batch: int, sizes: Sizes, inputs: Tensors, settle: Settle | None = None
@@ -251,6 +254,8 @@ class Verification:
         optimisations.
         """
         claims = self.tested
+        if sum(array.nbytes for array in self.arrays.values()) > MOST_IN_TWO:
+            self.session = None
         values = {**inputs, **self.outputs}
         self.outputs.clear()
         fed = {k: v.numpy() for k, v in inputs.items()}
