@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from os import PathLike
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NoReturn, overload
 
 from netdsl.api_arguments import check_model_name, checked, refuse_model
 from netdsl.api_parts import beside
@@ -84,6 +84,12 @@ class Net(TrainableNet):
 
     def _table(self, depth: int | None = None) -> str:
         return str(import_module("netdsl.draw.table").table_text(self._summary, depth))
+
+    def __call__(self, *_inputs: object) -> NoReturn:
+        raise TypeError(
+            "a Net is a description: net.run(array) computes its outputs, and net.torch() is the"
+            " module, which takes tensors"
+        )
 
     def __repr__(self) -> str:
         return f"<Net {self.name}: {self.params:,} params>"

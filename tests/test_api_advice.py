@@ -177,3 +177,11 @@ def test_a_file_for_a_model() -> None:
             net.onnx(name)
     with pytest.raises(TypeError, match="takes no arguments: it returns the text"):
         net.pytorch_source("m.py")  # type: ignore[call-arg]
+
+
+def test_a_net_is_not_a_module() -> None:
+    """A call of the net itself names what takes arrays and what takes tensors."""
+    with pytest.raises(
+        TypeError, match=r"net\.run\(array\) computes.* net\.torch\(\) is the module"
+    ):
+        netdsl.loads(FIVE)([1.0])

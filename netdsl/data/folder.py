@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 DEFAULT_TEST = 0.2  # the share of the test set if the section does not give it
 PARTS = ("train", "val", "test")
+FOLDERS = {  # of pictures, in the order of their use
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 LAYOUT = "put the pictures of each class into a folder of its own, such as `{}/cat/1.jpg`"
 READERS = {  # advice for a file in place of a folder, by its suffix
     ".csv": 'a table of pictures is `csv("{}", images = "DIR", size = 64)`',
@@ -44,16 +49,14 @@ class Labelled(NamedTuple):
 def read_folder(source: Folder) -> Dataset:
     """The pictures of a folder, C x H x W with bytes; raises SettingError."""
     root = existing_folder(source.path)
-    parts = [part for part in PARTS if _classes(root / part)]
-    if "train" not in parts:
-        parts = []
-    classes = _classes(root / "train" if parts else root)
-    _check_classes(root, parts, classes)
+    parts = _splits(root)
+    classes = _classes(next(iter(parts.values())))
+    _check_classes(root, list(parts.values()), classes)
     files = [
         Labelled(path, label, part)
-        for part in parts or [""]
+        for part, folder in parts.items()
         for label, name in enumerate(classes)
-        for path in pictures_in(root / part / name)
+        for path in pictures_in(folder / name)
     ]
     examined = examine(
         [f.path for f in files], PictureForm(*source.form), source.unreadable, source.path
@@ -63,6 +66,20 @@ def read_folder(source: Folder) -> Dataset:
     numbers = split_numbers([file.part for file in kept], labels, source)
     target = ("label", TargetData(tuple(classes)))
     return picture_dataset(source.path, examined, target, labels, numbers)
+
+
+def _splits(root: Path) -> dict[str, Path]:
+    """The folders of the splits by their names here; without that of `train`, `root` as ""."""
+    found: dict[str, Path] = {}
+    for part, names in FOLDERS.items():
+        folders = [root / name for name in names if _classes(root / name)]
+        if len(folders) > 1:
+            listed_ = listed([str(folder) for folder in folders])
+            message = f"{listed_} are both for the split `{part}`"
+            raise SettingError("data-mismatch", message, "data", "remove or rename one of them")
+        if folders:
+            found[part] = folders[0]
+    return found if "train" in found else {"": root}
 
 
 def existing_folder(name: str) -> Path:
@@ -124,16 +141,16 @@ def pictures_in(folder: Path) -> list[Path]:
     )
 
 
-def _check_classes(root: Path, parts: list[str], classes: list[str]) -> None:
+def _check_classes(root: Path, parts: list[Path], classes: list[str]) -> None:
     """Raise SettingError unless there are at least two classes, which the other splits have."""
     if len(classes) < 2:
         found = f"only one folder, {classes[0]}" if classes else "no folders"
         message = f"{root} has {found}; training needs at least two classes"
         raise SettingError("data-not-found", message, "data", _layout_help(root, classes))
     for part in parts[1:]:
-        others = [name for name in _classes(root / part) if name not in classes]
+        others = [name for name in _classes(part) if name not in classes]
         if others:
-            message = f"{root / part} has the class {listed(others)}, but {root / 'train'} does not"
+            message = f"{part} has the class {listed(others)}, but {parts[0]} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
             raise SettingError("unknown-class", message, "data", help_)
 

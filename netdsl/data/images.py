@@ -123,6 +123,8 @@ def check_shape(
     message = f"{are}, but the net takes {shape_text(expects)}"
     advice = _size_help(images, expects) or _padding_help(images, expects)
     advice = for_channels_last(images.shape, expects) or advice
+    if len(expects) == SEQUENCE and images.shape == (1, *expects):
+        advice = f"write `input {name}: {sizes}`, and first `reshape([{expects[0]}, {expects[1]}])`"
     if advice is None and can_edit:
         advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
     elif advice is None:

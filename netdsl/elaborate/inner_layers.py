@@ -45,6 +45,17 @@ def following(name: str, value: object, expr: ast.Expr) -> tuple[str, bool, str]
     return layer, is_certain, f"{subject} is a layer of its own: write `-> {layer}` after this one"
 
 
+def in_usual_order(layers: list[str]) -> list[str]:
+    """Calls of layers in their usual order: a normalisation, an activation, dropout."""
+    order = ("normalisation", "activation", "regularisation")
+
+    def rank(layer: str) -> int:
+        family = LAYERS[layer.partition("(")[0]].family
+        return order.index(family) if family in order else 0
+
+    return sorted(layers, key=rank)
+
+
 def _meant(family: str, value: object, expr: ast.Expr) -> tuple[str, bool]:
     text = expr.span.text
     word = str(expr.value) if isinstance(expr, ast.Literal) else text

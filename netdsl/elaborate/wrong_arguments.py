@@ -18,7 +18,7 @@ from netdsl.elaborate.corrections import (
     without_arguments,
 )
 from netdsl.elaborate.evaluate import UNKNOWN
-from netdsl.elaborate.inner_layers import INNER_LAYERS, following
+from netdsl.elaborate.inner_layers import INNER_LAYERS, following, in_usual_order
 from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
@@ -359,20 +359,23 @@ class WrongArguments:
         count = len(self.errors) + len(self._valueless)
         if not self._is_certain or count < 2 or self.call.body is not None:
             return
-        texts = []
-        before = following = ""
+        texts, layers = [], []
+        before = ""
         for number, argument in enumerate(self.call.arguments):
             correction = self._corrections.get(number, _Correction(argument.span.text))
             if correction.label:
                 before = f"{correction.label}: "
             if correction.after:
-                following += f" -> {correction.after}"
+                layers.append(correction.after)
             if correction.text is not None:
                 texts.append(correction.text)
+        ordered = in_usual_order(layers)
+        if ordered != layers:  # the fixes would add them in the order of the arguments
+            for error in self.errors:
+                error.diagnostic.fix = ()
+        chain = "".join(f" -> {layer}" for layer in ordered)
         first = self.errors[0].diagnostic
-        first.help = (
-            f"{first.help}; write `{before}{self.call.name}({', '.join(texts)}){following}`"
-        )
+        first.help = f"{first.help}; write `{before}{self.call.name}({', '.join(texts)}){chain}`"
 
 
 def _place(diagnostic: Diagnostic) -> int:

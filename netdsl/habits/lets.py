@@ -47,7 +47,8 @@ def numbers(matched: Matched) -> Fix:
 def computed_label(matched: Matched) -> Fix:
     """`layer{i}` for `layer[i]`, unless that is a layer with its arguments."""
     name, number = matched.group("name"), matched.group("number").strip()
-    if is_layer(matched, name) or not number:
+    is_call = is_layer(matched, name) and matched.group("at") != "["
+    if is_call or not number:
         return None
     return f"{name}{{{number}}}" if re.search(r"[A-Za-z_]", number) else f"{name}{number}"
 

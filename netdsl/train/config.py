@@ -183,6 +183,10 @@ def check_entry(key: str, value: object) -> object:
         call = _call(key, value)
         source_of(call)
         return call
+    if key == "weights" and isinstance(value, SettingCall):
+        help_ = 'netdsl has no trained weights: write the file that has them, `weights = "FILE"`'
+        message = f"`weights` is {show(value)}; it must be the name of a file in quotes"
+        raise SettingError("wrong-type", message, key, help_)
     if key in PLAIN:
         return convert(value, PLAIN[key], f"`{key}`", key)
     if key == "loss" and is_mapping(value):

@@ -23,6 +23,7 @@ SCHEDULED = (
     "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n schedule = {}\n}}"
 )
 TRAINED = "net A {{\n input image: 1x28x28\n flatten -> {} {}\n}}\ntrain A {{\n {}\n}}"
+ONE_SCORE = "net A {{\n input x: 1x28x28 \n output y: flatten -> dense(1)\n}}\ntrain A {{ {} }}"
 SKIP = """net A {{
  input image: 3x8x8
  {}
@@ -97,6 +98,15 @@ WRONG = [
         [3, 5],
         "net A {\n input x: 9\n input z: 9\n t: { @x -> dense(9) }\n @z -> @t -> sub(@x)\n}",
     ),
+    ("missing-channels", [2], "net A {\n input image: 32x32\n conv(8, 3)\n}"),
+    ("one-score", [3], ONE_SCORE.format('data = folder("f", size = 28)')),
+    ("one-score", [3], ONE_SCORE.format('data = npz("f.npz")\nloss = cross_entropy')),
+    (
+        "vectors-as-channels",
+        [4],
+        "net A {\n input x: 3x32x32\n conv(8, 4, stride = 4) -> tokens -> dense(9)\n gap\n}",
+    ),
+    ("large-setting", [5], OPTIMIZED.format("sgd(lr = 5, momentum = 0.9)")),
     ("early-label", [5], SKIP.format("fine: conv(4, 3, pad = 1) -> bn -> relu", "concat(@fine)")),
     (
         "early-label",
@@ -328,6 +338,9 @@ HINTED = [
     ),
 ]
 RIGHT = [
+    "net A {\n input x: 32x32\n conv(8, 3)\n}",
+    "net A {\n input image: 28x28\n lstm(8, last = true)\n}",
+    ONE_SCORE.format('data = npz("f.npz")\nloss = mse'),
     SKIP.format("conv(4, 3, pad = 1) -> bn -> fine: relu", "concat(@fine)"),
     SKIP.format("conv(4, 3, pad = 1) -> fine: bn -> relu", "concat(@fine)"),
     """net A {
@@ -342,7 +355,7 @@ RIGHT = [
     "net Keys { input x: 9x8 \n dense(9) -> softmax(axis = 1) }",
     "net Mixer { input x: 9 int64 \n embedding(99, 8) -> conv(16, 1) -> gelu }",
     "net Words { input x: 9 int64 \n embedding(99, 8) -> permute([2, 1]) -> conv(8, 3) -> gmp }",
-    OPTIMIZED.format("sgd(lr = 10, momentum = 0.9, weight_decay = 0.1)"),
+    OPTIMIZED.format("sgd(lr = 2, momentum = 0.9, weight_decay = 0.1)"),
     "net Given { input x: 9 \n w: param([4, 9]) \n @x -> dense(4, bias = false, weight = @w) }",
     "net Depth { input scan: 1x64x64x64 \n conv(8, 3) -> gap }",
     "net Video { input clip: 3x16x112x112 \n conv(8, 3) -> gap }",

@@ -316,6 +316,11 @@ WRONG = {
         "unknown-argument",
         "it is a setting: write `train.epochs = [...]`",
     ),
+    "a rate as a parameter": (
+        ["--vary", "lr = [0.1, 0.01]"],
+        "unknown-argument",
+        "it is a setting of the optimizer: write `train.optimizer.lr = [...]`",
+    ),
     "unknown setting": (
         ["--vary", "train.epohcs = [1]"],
         "unknown-entry",

@@ -65,6 +65,10 @@ WRONG = {
         "netdsl train: there is no option `--epochs`; write `--set train.epochs=3`\n"
         "usage: netdsl train [options] FILE[:NET]\n"
     ),
+    "train lenet5 --lr 0.01": (
+        "netdsl train: there is no option `--lr`; write `--set train.optimizer.lr=0.01`\n"
+        "usage: netdsl train [options] FILE[:NET]\n"
+    ),
     "compare lenet5 --seed 3": (
         "netdsl compare: there is no option `--seed`; write `--seeds N`, the number of seeds\n"
         "usage: netdsl compare [options] FILE[:NET] ...\n"

@@ -86,6 +86,7 @@ def test_section_is_read() -> None:
             "takes no arguments",
         ),
         ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
+        ({"weights": SettingCall("imagenet")}, "wrong-type", "netdsl has no trained weights"),
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
         (
             {"augment": [SettingCall("flip"), SettingCall("hflip"), SettingCall("ToTensor")]},

@@ -17,6 +17,7 @@ OVER_FIRST = ("softmax", "log_softmax")  # whose axis is 1 by default
 STEPWISE = ("lstm", "gru", "rnn", "attention")  # which take the steps of a sequence first
 MAP = 3  # the axes of a map: channels, height, width
 SEQUENCE = 2  # its axes: steps, and the numbers of each vector
+MAKE_VECTORS = ("embedding", "tokens")
 MEANS = {"gap": "reduce_mean", "gmp": "reduce_max"}
 KEEP_AXES = ("+", "-", "*", "/", "add", "concat", "max", "mul", "pad", "sub", "upsample")
 FAMILIES_THAT_KEEP_AXES = ("activation", "normalisation", "regularisation")
@@ -69,7 +70,9 @@ def _over_steps(node: Node) -> Iterator[Diagnostic]:
 def _over_vectors(node: Node) -> Iterator[Diagnostic]:
     """`gap` of a sequence, whose steps are taken for channels."""
     maker = _maker(node.inputs[0])
-    if maker is None or not (maker.op.kind == "embedding" or maker.op.family == "sequence"):
+    while maker is not None and maker.op.kind == "dense":  # it works on each vector
+        maker = _maker(maker.inputs[0])
+    if maker is None or not (maker.op.kind in MAKE_VECTORS or maker.op.family == "sequence"):
         return
     if _mixes_steps(node):
         return  # the sequence has a fixed length

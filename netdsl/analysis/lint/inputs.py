@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
 
 COLOURS = (1, 3, 4)  # the channels of pictures: grey, RGB, RGB and transparency
+PICTURES = ("image", "img", "picture", "photo", "pixels")  # names of inputs
 SMALLEST_PICTURE = 8  # pixels
 IMAGE_FAMILIES = ("convolution", "pooling", "normalisation")
 
@@ -27,6 +28,7 @@ def input_warnings(graph: Graph) -> Iterator[Diagnostic]:
         kinds = {node.op.kind for node in users}
         if is_image:
             yield from _channels_last(value)
+            yield from _without_channels(value)
         if is_image or "flatten" in kinds:
             yield from _batch_of_pictures(value)
         if "dense" in kinds:
@@ -46,6 +48,20 @@ def _channels_last(value: Value) -> Iterator[Diagnostic]:
             f"input `{value.name}` has {shape[0]} channels of {shape[1]} x {shape[2]}, but looks"
             " like height x width x channels",
             f"write the channels first: {shape_text((shape[2], shape[0], shape[1]))}",
+        )
+
+
+def _without_channels(value: Value) -> Iterator[Diagnostic]:
+    """`input image: 224x224`, which would be a sequence of 224 channels."""
+    shape = value.type.shape
+    if len(shape) == 2 and _is_picture(*shape) and value.name.lower() in PICTURES:
+        yield _warning(
+            "missing-channels",
+            value,
+            f"input `{value.name}` has two sizes, so it is {shape[0]} channels of a length of"
+            f" {shape[1]}",
+            f"write the channels of a picture first: {shape_text((1, *shape))} if it is grey,"
+            f" {shape_text((3, *shape))} if it has colours",
         )
 
 

@@ -66,10 +66,25 @@ def _of_output(node: Node | None, name: str, loss: _Loss | None) -> Iterator[Dia
             yield from _on_scores(node, name)
         return
     is_one = node is not None and node.type.shape[:1] == (1,)
+    if loss.name == LOSS and node is not None and node.type.shape == (1,):
+        yield _one_score(node, name, loss)
     if loss.name == BCE or (loss.name != LOSS and is_one):
         yield from _before_sigmoid(node, name, loss)
     else:
         yield from _before_softmax(node, loss)
+
+
+def _one_score(node: Node, name: str, loss: _Loss) -> Diagnostic:
+    """`dense(1)` with the cross-entropy of classes, which is then 0 for every input."""
+    return Diagnostic(
+        "one-score",
+        f"the output `{name}` has one score, so `{LOSS}` is always 0: there is nothing to learn",
+        node.span,
+        "warning",
+        notes=(loss.note,),
+        help="give each class a score, as in `dense(2)`; or write `loss = bce` for yes or no,"
+        " and `loss = mse` for a number",
+    )
 
 
 def head_warnings(graph: Graph) -> Iterator[Diagnostic]:

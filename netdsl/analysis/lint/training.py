@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What a section without `data` is trained on.
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
-LARGEST = {"lr": (10, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
+LARGEST = {"lr": (2, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
 LARGEST_OF_ADAM = {**LARGEST, "lr": (0.05, "from 1e-5 to 1e-2, because Adam scales each step")}
 # What follows if there are fewer epochs than these settings have.
 BEYOND = {

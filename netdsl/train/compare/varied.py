@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from netdsl.diagnostics import Diagnostic
 
 OPTION = "--vary"
+ARGUMENTS = ("lr", "momentum", "weight_decay", "betas")  # of optimizers
 SECTION = "train."  # how the name of a setting begins; other names are parameters of the net
 
 
@@ -122,6 +123,8 @@ def place_choices(diagnostics: Iterable[Diagnostic], choices: Sequence[Varied]) 
 
 def _setting_help(choice: Varied) -> str | None:
     """Advice for a name that is a setting, if it is one."""
+    if choice.name in ARGUMENTS:
+        return f"it is a setting of the optimizer: write `{SECTION}optimizer.{choice.name} = [...]`"
     if choice.name.partition(".")[0] not in {field.name for field in fields(TrainConfig)}:
         return None
     return f"it is a setting: write `{SECTION}{choice.name} = [...]`"
