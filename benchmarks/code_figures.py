@@ -245,19 +245,20 @@ def imported(node: ast.AST, package: str, known: set[str]) -> Iterator[str]:
             yield name.removeprefix(package).removeprefix(".")
 
 
-def import_graph(package: Path) -> dict[str, set[str]]:
-    """The modules of the same package that each module imports.
+def import_graph(modules: Iterable[Module], package: str) -> dict[str, set[str]]:
+    """The modules of the same package that each of its modules imports.
 
-    This includes imports inside functions and imports for type checking only.
+    This includes imports inside functions and imports for type checking only. `package` is the
+    name of the package.
     """
-    modules = modules_of(package)
+    modules = list(modules)
     names = {m.name for m in modules}
-    known = {f"{package.name}.{name}" if name else package.name for name in names}
+    known = {f"{package}.{name}" if name else package for name in names}
     return {
         module.name: {
             other
             for node in module.nodes
-            for other in imported(node, package.name, known)
+            for other in imported(node, package, known)
             if other in names
         }
         for module in modules
@@ -308,7 +309,7 @@ def figures(package: Path) -> dict[str, str]:
         "conditional expressions per 1,000 lines": f"{1000 * conditional / lines:.1f}",
         "docstring lines": f"{sum(map(docstring_lines, modules)) / lines:.0%}",
         "uses of `Any`": f"{uses_of_any(modules):,}",
-        "import circles": f"{len(import_circles(import_graph(package)))}",
+        "import circles": f"{len(import_circles(import_graph(modules, package.name)))}",
         "largest file": f"{sizes[largest]} ({largest})",
         "functions of 30 lines or fewer": f"{short:.1%}",
         "longest function": f"{lengths[longest]} ({longest.rpartition(':')[0]})",

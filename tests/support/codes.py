@@ -6,6 +6,7 @@ import ast
 import re
 
 from netdsl.train.config import KINDS
+from tests.support.collection import without_collection
 from tests.support.paths import ROOT
 
 CODE = re.compile(r"[a-z]+(-[a-z]+)*")
@@ -22,17 +23,23 @@ RAISERS = {
 COMPOSED = {f"unknown-{setting}" for setting, _ in KINDS.values()} | {"unknown-dataset"}
 
 
+def _nodes() -> list[tuple[str, ast.AST]]:
+    """The nodes of the syntax trees of the package, each with its file."""
+    with without_collection():
+        return [
+            (str(path), node)
+            for path in sorted((ROOT / "netdsl").rglob("*.py"))
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        ]
+
+
 def codes_raised() -> dict[str, str]:
     """Every code that the package raises, with a file that raises it.
 
     The codes are literal arguments of the calls that create diagnostics, or composed of the names
     of settings.
     """
-    trees = {
-        str(path): ast.parse(path.read_text(encoding="utf-8"))
-        for path in sorted((ROOT / "netdsl").rglob("*.py"))
-    }
-    nodes = [(name, node) for name, tree in trees.items() for node in ast.walk(tree)]
+    nodes = _nodes()
     classes = [n for _, n in nodes if isinstance(n, ast.ClassDef)]
     raisers = RAISERS | {
         c.name for c in classes if RAISERS & {getattr(b, "id", "") for b in c.bases}

@@ -374,6 +374,7 @@ def test_a_run_on_the_gpu_learns_and_resumes(tmp_path: Path) -> None:
     assert len(result.history) == 3 and result.final["accuracy"] > 0.5
 
 
+@pytest.mark.slow
 def test_lenet_learns_the_sample(tmp_path: Path) -> None:
     torch.manual_seed(0)
     lenet = nn.Sequential(
