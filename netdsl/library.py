@@ -157,6 +157,9 @@ def _advice_on_path(path: str) -> str:
     beside = _others(folder or ".", name)
     near = did_you_mean(name, beside)
     where = f"`{folder}`" if folder else "this folder"
+    shipped = did_you_mean(stem, library_names()) if near is None and not folder else None
+    if shipped is not None:
+        return f"the library may have it: {shipped}"
     if near is not None or not beside:
         return near or f"{where} has no .net files"
     listed = ", ".join(f"`{file}`" for file in sorted(beside)[:MOST_LISTED])

@@ -297,7 +297,8 @@ def unknown_command(name: str) -> str:
         advice = "`netdsl check FILE` prints the layers and the figures"
     if name == "lint":
         advice = "write `netdsl check --lint all`"
-    if os.path.isfile(name) or library_file(name.partition(":")[0]):
+    file = name.partition(":")[0]
+    if os.path.isfile(name) or library_file(file) or file.endswith(".net"):
         advice = f"did you mean `netdsl check {name}`?"
     elif similar(name, COMMANDS) is None:
         from netdsl.commands.elsewhere import elsewhere  # few words need it

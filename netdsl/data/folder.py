@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -98,6 +99,9 @@ def existing_folder(name: str) -> Path:
 
 def missing_help(path: str | os.PathLike[str]) -> str:
     """Advice for a file or a folder that is missing: the names beside it that are like its own."""
+    above = re.match(r"([^*?\[]*)/[^/]*[*?\[]", os.fspath(path))
+    if above is not None:
+        return f'write the folder that has those of the classes, without a pattern: "{above[1]}"'
     meant, rule = similar(path), "a relative name begins at the current folder"
     if meant is None:
         return f"{rule}; `--data` gives other data"

@@ -220,9 +220,11 @@ def for_literal(argument: ast.Argument, cls: type[Op]) -> Repair | None:
     ):
         if cls.kind == "upsample" and argument.name is None:
             return Repair(f"write `size = {text}`", (Edit(value.span, f"size = {text}"),))
-        return Repair(
-            f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
-        )
+        fact = f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
+        names = [declared.name for declared in cls.args[:2]]
+        if argument.name is None and names == ["out", "k"]:
+            return Repair(f"{fact}: the channels come first, then the kernel, `(64, {text})`")
+        return Repair(fact)
     if isinstance(value, ast.Reference):
         return Repair(
             "the value of a tensor is only known when the net runs; its sizes are `in.channels`,"

@@ -114,7 +114,7 @@ VALUES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("exponentiallr", "exponentialdecay", "exp"), "exponential"),
         **dict.fromkeys(("onecycle", "onecyclelr"), "one_cycle"),
         **dict.fromkeys(("polynomiallr", "poly", "polynomialdecay", "linear"), "polynomial"),
-        **dict.fromkeys(("reducelronplateau",), "plateau"),
+        **dict.fromkeys(("reducelronplateau", "reduceonplateau"), "plateau"),
     },
     "metric": {
         **dict.fromkeys(("acc", "accuracies", "categoricalaccuracy", "top1"), "accuracy"),

@@ -188,7 +188,12 @@ def check_entry(key: str, value: object) -> object:
         message = f"`weights` is {show(value)}; it must be the name of a file in quotes"
         raise SettingError("wrong-type", message, key, help_)
     if key in PLAIN:
-        return convert(value, PLAIN[key], f"`{key}`", key)
+        try:
+            return convert(value, PLAIN[key], f"`{key}`", key)
+        except SettingError as error:
+            if value in (0, False) and getattr(TrainConfig, key, 0) is None:
+                error.diagnostic.help = "leave it out for none"
+            raise
     if key == "loss" and is_mapping(value):
         return losses_of(value)
     if key in LISTS:

@@ -21,6 +21,9 @@ CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
 TRAIN = "usage: netdsl train [options] FILE[:NET]\n"
 SET = "netdsl train: --set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1"
 WRONG = {
+    "mine.net": (
+        f"netdsl: there is no command `mine.net`; did you mean `netdsl check mine.net`?\n{USAGE}"
+    ),
     "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",
     "exp lenet5": (

@@ -86,6 +86,9 @@ def test_section_is_read() -> None:
             "takes no arguments",
         ),
         ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
+        ({"clip_norm": 0}, "bad-argument", "leave it out for none"),
+        ({"accumulate": 0}, "bad-argument", "for example `accumulate = 4`"),
+        ({"schedule": SettingCall("reduce_on_plateau")}, "unknown-schedule", "called `plateau`"),
         ({"weights": SettingCall("imagenet")}, "wrong-type", "netdsl has no trained weights"),
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
         (

@@ -52,6 +52,10 @@ MISTAKES = {
         ["--data", 'folder("pics", size=16)'],
         ["there is no folder pics", "a relative name begins at the current folder"],
     ),
+    "a pattern": (
+        ["--data", 'folder("photos/*/*.png", size=16)'],
+        ["has those of the classes, without a pattern: \"photos\""],
+    ),
     "another table": (
         ["--data", 'csv("label.csv", images="photos", size=16)'],
         ["there is no file label.csv", "did you mean `labels.csv`?"],
