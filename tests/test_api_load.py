@@ -191,3 +191,15 @@ def test_the_net_with_the_name_of_the_file(folder: Path) -> None:
     (folder / "b.net").write_text(TWO)
     assert "B" == netdsl.load("b.net").name
     assert "LeNet5" == netdsl.load("lenet5").name
+
+
+def test_a_file_that_the_library_may_have(folder: Path) -> None:
+    """A missing file is compared with those of the library if no file beside it is like it."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("lenet.net")
+    assert caught.value.help is not None
+    assert caught.value.help.startswith("the library may have it: did you mean `lenet5`")
+    (folder / "lenet1.net").write_text("")
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load("lenet.net")
+    assert caught.value.help == "did you mean `lenet1.net`?"

@@ -54,7 +54,7 @@ MISTAKES = {
     ),
     "a pattern": (
         ["--data", 'folder("photos/*/*.png", size=16)'],
-        ["has those of the classes, without a pattern: \"photos\""],
+        ['has those of the classes, without a pattern: "photos"'],
     ),
     "another table": (
         ["--data", 'csv("label.csv", images="photos", size=16)'],
