@@ -124,6 +124,18 @@ def test_tools_of_pytorch(name: str, tool: str) -> None:
         assert torch.allclose(module(x), tools[tool]()(x), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch calls `script` deprecated
+def test_nets_of_one_name_are_compiled() -> None:
+    """PyTorch's compiler reads the source of each net, also after another one of that name."""
+    first, second = (
+        netdsl.loads(f"net Same {{ input x: 4\n {layers}\n last: dense(3) }}").torch()
+        for layers in ("wide: dense(8) -> act: tanh", "act: relu")
+    )
+    x = torch.ones(1, 4)
+    for module in (first, second, first):
+        assert torch.equal(torch.jit.script(module)(x), module(x))
+
+
 # ---- nets
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from netdsl.analysis.figures import SHOW, USUAL
 from netdsl.cli import run
-from netdsl.commands.options import natural, positive, thread_count
+from netdsl.commands.options import levels, natural, positive, thread_count
 from netdsl.commands.parser import build_parser
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ NUMBERS = [
     (name, option.option_strings[0])
     for name, command in COMMANDS.items()
     for option in command._actions
-    if option.type in (natural, positive, thread_count)
+    if option.type in (levels, natural, positive, thread_count)
 ]
 
 

@@ -156,7 +156,7 @@ def test_nets_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture[st
     ("words", "code", "message"),
     [
         (["-", "-"], 2, "standard input is only one text"),
-        (["model.onnx", "one.net"], 1, "error[file-not-found]: model.onnx: No such file"),
+        (["model.onnx", "one.net"], 1, "error[file-not-found]: there is no file model.onnx"),
         (["git:HEAD:m.onnx", "one.net"], 1, "is an ONNX model in git, and only texts are read"),
         (["one.net", "none.net"], 1, "there is no file or library net `none.net`"),
         (["one.net:None", "one.net"], 1, "`one.net` has no net `None`"),

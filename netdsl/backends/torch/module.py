@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -56,6 +57,9 @@ class Source(NamedTuple):
     def _run(self) -> type[torch.nn.Module]:
         file = f"<netdsl {self.net}>"
         lines = self.text.splitlines(keepends=True)
+        if file in linecache.cache and linecache.cache[file][2:3] != (lines,):
+            # PyTorch's compiler reads the source from there: each text has a name of its own.
+            file = f"<netdsl {self.net} {sha256(self.text.encode()).hexdigest()[:8]}>"
         linecache.cache[file] = (len(self.text), None, lines, file)
         space: dict[str, Any] = {"__name__": f"netdsl.generated.{self.net}"}
         exec(compile(self.text, file, "exec"), space)
