@@ -73,6 +73,13 @@ MISFITS = {
         "data-mismatch",
         "gap -> flatten",
     ),
+    "a picture as a sequence": (
+        "28x28",
+        "lstm(8, last = true) -> dense(10)",
+        "data = fashion_mnist",
+        "data-mismatch",
+        "write `input image: 1x28x28`, and first `reshape([28, 28])`",
+    ),
     "maps": (
         "1x28x28",
         "conv(4, 3)",
