@@ -72,11 +72,11 @@ def read_folder(source: Folder) -> Dataset:
 def _splits(root: Path) -> dict[str, Path]:
     """The folders of the splits by their names here; without that of `train`, `root` as ""."""
     found: dict[str, Path] = {}
-    for part, names in FOLDERS.items():
-        folders = [root / name for name in names if _classes(root / name)]
+    for part, known in FOLDERS.items():
+        folders = [root / name for name in known if _classes(root / name)]
         if len(folders) > 1:
-            listed_ = listed([str(folder) for folder in folders])
-            message = f"{listed_} are both for the split `{part}`"
+            names = listed([str(folder) for folder in folders])
+            message = f"{names} are all for the split `{part}`"
             raise SettingError("data-mismatch", message, "data", "remove or rename one of them")
         if folders:
             found[part] = folders[0]

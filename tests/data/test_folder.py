@@ -112,7 +112,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     (tmp_path / "val").rename(tmp_path / "valid")  # another tool's name
     assert open_dataset(call(tmp_path)).sum() == data.sum()
     shutil.copytree(tmp_path / "valid", tmp_path / "validation")
-    assert "both for the split `val`" in fails("data-mismatch", call(tmp_path)).message
+    assert "all for the split `val`" in fails("data-mismatch", call(tmp_path)).message
     shutil.rmtree(tmp_path / "validation")
     assert "test set of its own" in fails("bad-argument", call(tmp_path, test=0.1)).message
     assert "validation set of its own" in fails("bad-argument", call(tmp_path, val=0.1)).message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.lint.recipe import number_of
 from netdsl.diagnostics import Diagnostic
 from netdsl.syntax import ast
 from netdsl.words import counted, listed
@@ -72,7 +73,7 @@ def late_arguments(
 
 def late_schedule(entry: ast.Entry, epochs: ast.Entry | None) -> Iterator[Diagnostic]:
     """The warnings about a schedule as it is written; what is computed is not known."""
-    number = DEFAULT_EPOCHS if epochs is None else _number(epochs.values[0])
+    number = DEFAULT_EPOCHS if epochs is None else number_of(epochs.values[0])
     call = entry.values[0]
     written = _written(call)
     if written is None or not isinstance(number, int):
@@ -104,17 +105,10 @@ def _value(expr: ast.Expr) -> Value:
     if isinstance(expr, ast.Name):
         return expr.id
     if isinstance(expr, ast.Sequence):
-        numbers = [_number(item) for item in expr.items]
+        numbers = [number_of(item) for item in expr.items]
         return [number for number in numbers if number is not None]
-    number = _number(expr)
+    number = number_of(expr)
     return "" if number is None else number
-
-
-def _number(expr: ast.Expr) -> float | None:
-    """A number that is written as digits."""
-    if isinstance(expr, ast.Literal) and type(expr.value) in (int, float):
-        return expr.value  # type: ignore[return-value]
-    return None
 
 
 def _below(argument: str, length: int) -> str:

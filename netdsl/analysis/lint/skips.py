@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Uses = Mapping[int, list[Node]]
 
-FOLLOWING = ("normalisation", "activation", "regularisation")  # families behind a convolution
+FOLLOWING = ("normalisation", "activation", "regularisation")  # families after a convolution
 FAR = 400  # layers before a join that are examined
 
 
@@ -37,7 +37,7 @@ def skip_warnings(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
-    """The norms and activations behind a convolution in its line, if only a join skips them."""
+    """The norms and activations after a convolution in its line, if only a join skips them."""
     maker, line = value.producer, []
     if maker is None or maker.op.family != "convolution" or _label(maker) is None:
         return []
@@ -85,7 +85,7 @@ def _warning(join: Node, value: Value, line: list[Node]) -> Diagnostic:
     before = maker.span.file.text[maker.span.start : last.span.start]
     return Diagnostic(
         "early-label",
-        f"`@{label}` is the result of the `{maker.op.kind}`, without the {kinds} behind it",
+        f"`@{label}` is the result of the `{maker.op.kind}`, without the {kinds} after it",
         join.span,
         "warning",
         notes=(Annotation("the label is of this layer", maker.span),),

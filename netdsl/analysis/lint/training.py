@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 28), 10
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (2, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
-LARGEST_OF_ADAM = {**LARGEST, "lr": (0.05, "from 1e-5 to 1e-2, because Adam scales each step")}
+LARGEST_OF_ADAM = {**LARGEST, "lr": (0.05, "from 1e-5 to 1e-2")}
 # What follows if there are fewer epochs than these settings have.
 BEYOND = {
     "checkpoint_epochs": "no weights are kept on the way",
@@ -73,7 +73,7 @@ def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
         if number <= largest:
             continue
         text = argument.value.span.text
-        help_ = f"write a number {usual.split(',')[0]}"
+        help_ = f"write a number {usual}"
         if re.fullmatch(r"[\d.]+[eE]\d+", text):
             help_ = f"is this `{name} = {re.sub('[eE]', 'e-', text)}`?"
         yield Diagnostic(
