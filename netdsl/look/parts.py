@@ -73,7 +73,7 @@ class Curves(NamedTuple):
     title: str
     label: str
     curves: Sequence[Curve]
-    lowest: float  # what guessing would give, in percent
+    lowest: float  # what an answer without looking would give, in percent
 
 
 class Bars(NamedTuple):

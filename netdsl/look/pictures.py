@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, InputData
     from netdsl.look.net import Box
 
+NO_CLASS = -1  # in masks
 MOST_TOGETHER, PIXELS = 64, 1 << 18  # pictures that run at once, and their rows times columns
 
 
@@ -27,7 +28,8 @@ class Pictures:
     """Pictures, N x C x H x W with bytes, and the index of the class of each, if it is known.
 
     `classes` are the names of the classes that a net gives pictures, and `own_classes` those that
-    the labels count, if they are others.
+    the labels count, if they are others. `masks`, N x H x W, are the classes of pixels, if they are
+    known instead; a pixel that does not count has `NO_CLASS`.
     """
 
     name: str
@@ -36,19 +38,28 @@ class Pictures:
     classes: tuple[str, ...]
     given: InputData
     own_classes: tuple[str, ...] | None = None
+    masks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     @property
     def is_classified(self) -> bool:
-        """Whether the class of each picture is known."""
-        return self.labels is not None
+        """Whether the class of each picture or of each pixel is known."""
+        return self.labels is not None or self.masks is not None
+
+    @property
+    def truth(self) -> np.ndarray:
+        """The classes of the pictures, N, or of their pixels, N x H x W, which must be known."""
+        found = self.labels if self.masks is None else self.masks
+        assert found is not None
+        return found
 
     def take(self, numbers: np.ndarray) -> Pictures:
         """The pictures of these numbers."""
         labels = None if self.labels is None else self.labels[numbers]
-        return replace(self, pixels=self.pixels[numbers], labels=labels)
+        masks = None if self.masks is None else self.masks[numbers]
+        return replace(self, pixels=self.pixels[numbers], labels=labels, masks=masks)
 
     def prepared(self, numbers: Sequence[int] | slice) -> Tensor:
         """The pictures of these numbers as the net takes them."""
@@ -103,12 +114,17 @@ def of_dataset(dataset: Dataset, most: int) -> Pictures:
     count = len(dataset.test)
     numbers = np.arange(min(most, count)) * count // min(most, count)
     (name, column), *_ = dataset.test.inputs.items()
-    labels = None
+    labels = masks = None
     target = next(iter(dataset.test.targets.values()))
     if dataset.classes and not target.shape:
         labels = target.read(numbers)
+    elif dataset.classes and len(target.shape) == 2:
+        masks = target.read(numbers).astype(np.int64)
+        if dataset.target.ignored is not None:
+            masks[masks == dataset.target.ignored] = NO_CLASS
     pixels = column.read(numbers)
-    return Pictures(dataset.name, pixels, labels, dataset.classes, dataset.inputs[name])
+    given = dataset.inputs[name]
+    return Pictures(dataset.name, pixels, labels, dataset.classes, given, masks=masks)
 
 
 def of_picture(

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from netdsl.analysis.cost import Costs
 from netdsl.data.source import tracked
-from netdsl.look.errors import probabilities
+from netdsl.look.errors import answers
 from netdsl.look.parts import Curve, Curves, View
+from netdsl.look.pictures import NO_CLASS
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from netdsl.look.net import LayeredNet
     from netdsl.look.pictures import Pictures
+
+    Matrix = list[list[float]]
 
 MOVES = 8  # pixels, or a quarter of the picture if that is less
 ANGLES = (-180, -135, -90, -60, -45, -30, -15, 0, 15, 30, 45, 60, 90, 135, 180)
@@ -33,17 +36,32 @@ LEAST = 50  # pictures
 class PictureChange(NamedTuple):
     """A change of pictures: a quantity, its values, and the one that changes nothing.
 
-    `apply` changes pixels, N x C x H x W from 0 to 1.
+    `place` gives the matrix, 2 x 3, that takes the column and the row of a pixel, counted from the
+    middle of the picture, to its new place. Without it, the value is a factor of the light.
     """
 
     quantity: str
     values: tuple[float, ...]
     still: float
-    apply: Callable[[Tensor, float], Tensor]
+    place: Callable[[float], Matrix] | None = None
+
+    def apply(self, pixels: Tensor, value: float) -> Tensor:
+        """Changed pixels, N x C x H x W from 0 to 1; what comes in repeats the border."""
+        if self.place is None:
+            return (pixels * value).clamp(0, 1)  # none is brighter than white
+        return _warped(pixels, self.place(value), "bilinear", "border")
+
+    def apply_to_masks(self, masks: np.ndarray, value: float) -> np.ndarray:
+        """Masks, N x H x W, that move with their pictures; what comes in has no class."""
+        if self.place is None:
+            return masks
+        numbers = torch.from_numpy(masks - NO_CLASS)[:, None].float()
+        moved = _warped(numbers, self.place(value), "nearest", "zeros")
+        return moved[:, 0].long().numpy() + NO_CLASS
 
 
 def shift(net: LayeredNet, pictures: Pictures) -> View:
-    """The accuracy against each change; the pictures have classes."""
+    """The accuracy against each change; the pictures or their pixels have classes."""
     changes = changes_for(min(net.sizes))
     count = _affordable(net, len(pictures), sum(len(change.values) for change in changes))
     some = pictures.take(np.arange(count) * len(pictures) // count)
@@ -59,12 +77,29 @@ def shift(net: LayeredNet, pictures: Pictures) -> View:
     text = (
         f"The accuracy on {counted(count, 'test picture')} of {pictures.name} that are all changed"
         " in the same way. Pixels that come into the picture repeat its border. The vertical line"
-        " is where nothing is changed, and the dashed line is what guessing gives: a net is"
-        " invariant only in part, as far as pooling and its data made it so."
+        " is where nothing is changed, and the dashed line is what"
     )
-    guess = 100 / max(len(pictures.classes), 1)
-    parts = [Curves("Accuracy of changed pictures", "accuracy (%)", curves, guess)]
-    return View("shift", "Shift, rotation, scale and light", [text], parts)
+    least, after = _least(some)
+    parts = [Curves("Accuracy of changed pictures", "accuracy (%)", curves, least)]
+    return View("shift", "Shift, rotation, scale and light", [f"{text} {after}"], parts)
+
+
+def _least(pictures: Pictures) -> tuple[float, str]:
+    """The accuracy in percent of an answer without looking, and a text about it.
+
+    Most pixels of masks are often of one class, so that guessing would give too little.
+    """
+    if pictures.masks is None:
+        return 100 / max(len(pictures.classes), 1), (
+            "guessing gives: a net is invariant only in part, as far as pooling and its data made"
+            " it so."
+        )
+    known = pictures.masks[pictures.masks != NO_CLASS]
+    sums = np.bincount(known, minlength=1)
+    return 100 * float(sums.max()) / max(len(known), 1), (
+        f"the answer `{pictures.class_of(int(sums.argmax()))}` for every pixel gives. The accuracy"
+        " is that of pixels: masks move with their pictures, and what comes in does not count."
+    )
 
 
 def changes_for(side: int) -> list[PictureChange]:
@@ -73,62 +108,51 @@ def changes_for(side: int) -> list[PictureChange]:
     moves = tuple(float(i) for i in range(-most, most + 1))
     return [
         PictureChange("shift to the right (pixels)", moves, 0, _moved),
-        PictureChange("rotation (degrees)", ANGLES, 0, turned),
-        PictureChange("scale", SCALES, 1, scaled),
-        PictureChange("light (factor)", LIGHTS, 1, lit),
+        PictureChange("rotation (degrees)", ANGLES, 0, _turned),
+        PictureChange("scale", SCALES, 1, _scaled),
+        PictureChange("light (factor)", LIGHTS, 1),
     ]
 
 
 def accuracy(net: LayeredNet, pictures: Pictures, change: PictureChange, value: float) -> float:
-    """The share of changed pictures that the net classifies correctly, in percent."""
-    labels = pictures.labels
-    assert labels is not None
+    """The share of changed pictures, or of their pixels, that are classified correctly, in %."""
     mean, std = (torch.tensor(v)[:, None, None] for v in (pictures.given.mean, pictures.given.std))
-    right = 0
+    right = counted_ = 0
     for numbers in pictures.batches():
         pixels = torch.from_numpy(pictures.pixels[numbers]).float() / 255
+        labels = pictures.truth[numbers]
         if value != change.still:
             pixels = change.apply(pixels, value)
-        with torch.inference_mode():
-            scores = net((pixels - mean) / std)
-        right += int((probabilities(scores.numpy()).argmax(1) == labels[numbers]).sum())
-    return 100 * right / len(pictures)
+            if pictures.masks is not None:
+                labels = change.apply_to_masks(labels, value)
+        guesses = answers(net, (pixels - mean) / std, by_pixel=pictures.masks is not None)
+        right += int((guesses == labels).sum())
+        counted_ += int((labels != NO_CLASS).sum())
+    return 100 * right / max(counted_, 1)
 
 
-def _moved(pixels: Tensor, columns: float) -> Tensor:
-    return _warped(pixels, torch.tensor([[1.0, 0.0, columns], [0.0, 1.0, 0.0]]))
+def _moved(columns: float) -> Matrix:
+    return [[1.0, 0.0, columns], [0.0, 1.0, 0.0]]
 
 
-def turned(pixels: Tensor, degrees: float) -> Tensor:
-    """Pictures turned around their middle, counterclockwise."""
+def _turned(degrees: float) -> Matrix:
+    """A turn counterclockwise."""
     angle = math.radians(degrees)
-    return _around_middle(
-        pixels, [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
-    )
+    return [[math.cos(angle), math.sin(angle), 0.0], [-math.sin(angle), math.cos(angle), 0.0]]
 
 
-def scaled(pixels: Tensor, factor: float) -> Tensor:
-    """Pictures enlarged from their middle."""
-    return _around_middle(pixels, [[factor, 0.0], [0.0, factor]])
+def _scaled(factor: float) -> Matrix:
+    return [[factor, 0.0, 0.0], [0.0, factor, 0.0]]
 
 
-def lit(pixels: Tensor, factor: float) -> Tensor:
-    """Pictures with brighter or darker pixels, none of which is brighter than white."""
-    return (pixels * factor).clamp(0, 1)
-
-
-def _around_middle(pixels: Tensor, matrix: list[list[float]]) -> Tensor:
-    """Apply a matrix to the places of pixels, as columns and rows from the middle."""
-    turn = torch.tensor(matrix)
-    middle = torch.tensor([(pixels.shape[3] - 1) / 2, (pixels.shape[2] - 1) / 2])
-    move = middle - turn @ middle
-    return _warped(pixels, torch.cat([turn, move[:, None]], 1))
-
-
-def _warped(pixels: Tensor, matrix: Tensor) -> Tensor:
-    size = (pixels.shape[2], pixels.shape[3])
+def _warped(pixels: Tensor, place: Matrix, mode: str, padding: str) -> Tensor:
+    height, width = pixels.shape[2:]
+    matrix = torch.tensor(place)
+    middle = torch.tensor([(width - 1) / 2, (height - 1) / 2])
+    matrix[:, 2] += middle - matrix[:, :2] @ middle  # places are counted from the first pixel
     whole = matrix.expand(len(pixels), 2, 3)
-    return warp_affine(pixels, whole, size, padding_mode="border", align_corners=True)
+    size = (height, width)
+    return warp_affine(pixels, whole, size, mode, padding_mode=padding, align_corners=True)
 
 
 def _affordable(net: LayeredNet, count: int, passes: int) -> int:

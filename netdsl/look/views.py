@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.errors import NetdslError
 from netdsl.look.attribution import is_installed
-from netdsl.look.errors import errors
+from netdsl.look.errors import errors, pixel_errors
 from netdsl.look.excite import excite, layers_to_excite
 from netdsl.look.filters import filters
 from netdsl.look.maps import layers_with_maps, maps
@@ -102,13 +102,15 @@ def _shift(looked: Looked) -> View:
 
 def _errors(looked: Looked) -> View:
     _check_classified(looked.many, "errors")
+    if looked.many.masks is not None:
+        return pixel_errors(looked.net, looked.many)
     return errors(looked.many, looked.survey.scores)
 
 
 def _check_classified(pictures: Pictures, view: str) -> None:
     if not pictures.is_classified:
         message = f"`{view}` needs a class for each picture, and those of {pictures.name} have none"
-        help_ = "use data with classes, or another view, such as `excite`"
+        help_ = "use data with classes or masks, or another view, such as `excite`"
         raise NetdslError("data-mismatch", message, help=help_)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib import color_sequences
+from matplotlib.colors import TABLEAU_COLORS, to_rgb
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
@@ -27,6 +27,7 @@ LEAST = 64  # pixels of the side of a small image
 GAP, LABEL = 2, 12  # pixels between images, and for the name above each row
 WHITE = 255
 MIXED = 0.5  # the part of the colour of a class where a mask has it
+COLOURS = {name.removeprefix("tab:"): to_rgb(code) for name, code in TABLEAU_COLORS.items()}
 
 
 def draw_samples(dataset: Dataset, config: TrainConfig, path: Path) -> bool:
@@ -90,10 +91,20 @@ def _masked(dataset: Dataset, images: np.ndarray, masks: np.ndarray) -> np.ndarr
     """
     if not dataset.classes or masks.shape[1:] != images.shape[2:]:
         return images
-    shown = (masks > 0) & (masks != dataset.target.ignored)
-    colours = np.array(color_sequences["tab10"], images.dtype)[(masks - 1) % 10]
-    mixed = MIXED * colours.transpose(0, 3, 1, 2) + (1 - MIXED) * images
-    return np.where(shown[:, None], mixed, images)
+    ignored = masks == dataset.target.ignored
+    return coloured(images, np.where(ignored, 0, masks))
+
+
+def coloured(images: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Images ... x C x H x W, from 0 to 1, with the classes of masks ... x H x W in colours.
+
+    Pixels of class 0, which is the background, and of negative numbers stay as they are. Images
+    that are grey get three channels.
+    """
+    palette = np.array(list(COLOURS.values()), images.dtype)
+    colours = np.moveaxis(palette[(masks - 1) % len(palette)], -1, -3)
+    mixed = MIXED * colours + (1 - MIXED) * images
+    return np.where(masks[..., None, :, :] > 0, mixed, images)
 
 
 def _titles(dataset: Dataset, chosen: np.ndarray) -> list[str]:
