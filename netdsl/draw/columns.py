@@ -241,9 +241,9 @@ def _cut_to(
 
 
 def _between_parts(text: str, room: int) -> str:
-    """The longest end of whole labels or folders that fits, or else as many letters as fit."""
+    """The longest end of whole labels, folders or words that fits, or else the letters that fit."""
     last = text[-room:]
-    ends = (last[n + 1 :] for n, sign in enumerate(last) if sign in "./")
+    ends = (last[n + 1 :] for n, sign in enumerate(last) if sign in "./_")
     fitting = (f"…{end}" for end in ends if width_of(end) < room)
     return next(fitting, None) or _anywhere(text, room)
 

@@ -206,13 +206,13 @@ def names(*given: str, group: str = "") -> list[RowName]:
 
 
 def test_names_are_cut_between_parts() -> None:
-    """A name loses whole labels if what is left fits, and letters otherwise; paths lose folders."""
+    """A name loses whole labels or words if what is left fits, and letters otherwise; paths lose folders."""
     made = shortened(names("nets/vision/small.net:A", "nets/b.net:B"), 14)
     assert made is not None
     assert [name.text for name in made] == ["…small.net:A", "nets/b.net:B"]
     made = shortened(names("layer2.0.downsample.0", "fc", "a_long_name_without_dots"), 14)
     assert made is not None
-    assert [name.text for name in made] == ["…downsample.0", "fc", "…_without_dots"]
+    assert [name.text for name in made] == ["…downsample.0", "fc", "…without_dots"]
 
 
 def test_names_of_any_length_are_cut() -> None:
@@ -237,13 +237,13 @@ def test_names_of_different_groups_may_be_equal() -> None:
     two = names("first_convolution", group="a") + names("other_convolution", group="b")
     made = shortened(two, 13)
     assert made is not None
-    assert [name.text for name in made] == ["…_convolution"] * 2
+    assert [name.text for name in made] == ["…convolution"] * 2
 
 
 def test_names_keep_their_indent() -> None:
     """The indent of a name takes part of its width; a name of a few letters is never cut."""
     made = shortened([RowName("a_long_name_of_a_layer", indent=4)], 16)
-    assert made == [RowName("…_of_a_layer", indent=4)]
+    assert made == [RowName("…of_a_layer", indent=4)]
     assert shortened([RowName("a_long_name", indent=8)], 15) is None
 
 
