@@ -206,7 +206,7 @@ def names(*given: str, group: str = "") -> list[RowName]:
 
 
 def test_names_are_cut_between_parts() -> None:
-    """A name loses whole labels or words if what is left fits, and letters otherwise; paths lose folders."""
+    """A name loses whole labels or words if what is left fits, or else letters."""
     made = shortened(names("nets/vision/small.net:A", "nets/b.net:B"), 14)
     assert made is not None
     assert [name.text for name in made] == ["…small.net:A", "nets/b.net:B"]
