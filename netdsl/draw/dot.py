@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.cost import Costs
 from netdsl.analysis.field import blocks_of, field_of, field_text
 from netdsl.draw.folding import fitting_depth
-from netdsl.draw.labels import box_label, input_label, legend_label, scope_label, title_label
+from netdsl.draw.frames import frame_of
+from netdsl.draw.labels import (
+    box_label,
+    input_label,
+    legend_label,
+    scope_label,
+    title_label,
+)
 from netdsl.draw.layout import render
 from netdsl.draw.options import USUAL
 from netdsl.draw.picture import Box, Picture
@@ -245,9 +252,10 @@ class _Drawing:
             border = theme.aux_border
         fill = theme.scopes[min(max(cluster.scope.depth - 1, 0), len(theme.scopes) - 1)]
         nodes = list(cluster.scope.nodes())
+        margin, title = frame_of(cluster)
         return {
-            "label": scope_label(cluster.title, theme),
-            "margin": str(margin_of(cluster)),
+            "label": scope_label(title, theme),
+            "margin": str(margin),
             "style": _style(dashed=cluster.aux),
             "fillcolor": f'"{fill}"',
             "color": f'"{border}"',
@@ -312,18 +320,6 @@ class _Drawing:
             attributes["id"] = f'"{name}"'
             lines.append(f"  {edge.source.id} -> {edge.target.id}{_list(attributes)}\n")
         return lines
-
-
-def margin_of(cluster: Cluster) -> int:
-    """The margin of a scope, in points.
-
-    The line into a narrow scope runs down its middle, so the name should fit into half the width.
-    """
-    if len(cluster.children) > 1:
-        return 8
-    texts = [line for box in cluster.boxes for line in box.lines]
-    half = 2.6 * max(map(len, texts), default=0) + 9
-    return min(max(8, round(4.8 * len(cluster.title) - half)), 24)
 
 
 def plain(shape: str) -> str:

@@ -9,6 +9,7 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from netdsl.draw.metrics import text_width
 from netdsl.draw.picture import short
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from netdsl.draw.picture import Band, Box
 
     Block = tuple[int, int, int, int]  # top, bottom, left, right
+    Title = tuple[str, str]  # a line: the name of a scope or a part of it, and its block
     from netdsl.draw.themes import Theme
 
 MAP = 96  # points of the longer side of a map of pixels
@@ -126,10 +128,18 @@ def input_label(
     return f'<<TABLE BORDER="0" {plain}>{texts}<TR><TD>{map_}</TD></TR></TABLE>>'
 
 
-def scope_label(title: str, theme: Theme) -> str:
+def scope_label(lines: Iterable[Title], theme: Theme) -> str:
     """The name of a scope in bold, and its block."""
-    name, colon, kind = title.partition(": ")
-    return label([Words().add(name + colon.strip(), theme.soft, bold=True).add(kind, theme.faint)])
+    words = [
+        Words().add(name, theme.soft, bold=True).add(block, theme.faint) for name, block in lines
+    ]
+    return label(words, "LEFT" * (len(words) > 1))
+
+
+def title_width(name: str, block: str) -> float:
+    """The width of a line of the title of a scope, in points."""
+    space = " " * bool(name and block)
+    return text_width(name, SMALL, bold=True) + text_width(space + block, SMALL)
 
 
 def title_label(name: str, facts: Iterable[str], theme: Theme) -> str:

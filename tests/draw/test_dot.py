@@ -55,7 +55,7 @@ def test_boxes_have_kind_and_main_arguments() -> None:
     assert "logits\\ndense 2\\n2" in texts
     assert "stem" in texts
     assert [f"body.{n}: Two" for n in (0, 1)] == sorted(t for t in texts if "Two" in t)
-    assert "side: auxiliary head, weight 0.3" in texts
+    assert "side:\\nauxiliary head, weight 0.3\\n" in texts
 
 
 def test_numbers_are_not_shown_as_names() -> None:

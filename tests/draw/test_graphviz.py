@@ -12,9 +12,10 @@ import pytest
 
 import netdsl
 from netdsl.cli import run
-from netdsl.draw.dot import emit_dot, margin_of
+from netdsl.draw.dot import emit_dot
+from netdsl.draw.frames import frame_of
 from netdsl.draw.layout import render
-from netdsl.draw.picture import Cluster
+from netdsl.draw.picture import Box, Cluster
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Scope
 from tests.support.drawing import replace_program
@@ -115,16 +116,40 @@ def test_warnings_of_dot_are_not_printed(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("letters", "children", "margin"),
-    [(0, 0, 8), (3, 0, 8), (4, 0, 10), (6, 0, 20), (7, 0, 24), (40, 1, 24), (40, 2, 8)],
-)
-def test_a_scope_has_room_for_its_name(letters: int, children: int, margin: int) -> None:
-    """The margin of a scope without boxes grows with its name, between 8 and 24 points.
+LONG = "conv 3x3, 256, stride 2, groups 32"
 
-    A scope that contains several scopes is wide enough without a larger margin.
-    """
-    cluster = Cluster(
-        Scope(), "t" * letters, children={s: Cluster(s) for s in (Scope() for _ in range(children))}
-    )
-    assert margin_of(cluster) == margin
+
+@pytest.mark.parametrize(
+    ("title", "text", "margin", "lines"),
+    [
+        ("a", "", 19, ["a"]),
+        ("layer1.0: block", LONG, 8, ["layer1.0: block"]),
+        ("layer1.0: identity_block", LONG, 15, ["layer1.0: identity_block"]),
+        ("layer1.0: identity_block", "conv 3x3, 16", 28, ["layer1.0:", "identity_block"]),
+        ("layer1.0: block", "conv 3x3, 16", 10, ["layer1.0:", "block"]),
+        (
+            "encoder.layers.encoder_layer_0: block",
+            LONG,
+            8,
+            ["encoder.layers.", "encoder_layer_0:", "block"],
+        ),
+        ("a_block_without_parts_of_its_name", "relu", 32, ["a_block_without_parts_of_its_name"]),
+    ],
+)
+def test_a_scope_has_room_for_its_title(
+    title: str, text: str, margin: int, lines: list[str]
+) -> None:
+    """The margin of a scope grows with its title, and a longer title has several lines."""
+    boxes = [Box("b", "layer", [text])] if text else []
+    cluster = Cluster(Scope(), title, boxes=boxes)
+    found, title_lines = frame_of(cluster)
+    assert [" ".join(filter(None, line)) for line in title_lines] == lines
+    assert found == margin
+
+
+def test_a_scope_of_scopes_is_as_wide_as_they() -> None:
+    """Without boxes of its own, a scope has the width of the scopes in it, with their margins."""
+    inner = Cluster(Scope(), "a", boxes=[Box("b", "layer", [LONG])])
+    outer = Cluster(Scope(), "layer1.0: block", children={Scope(): inner})
+    assert frame_of(outer) == (8, [("layer1.0:", "block")])
+    assert frame_of(Cluster(Scope(), "layer1.0: block"))[0] == 32
