@@ -165,8 +165,14 @@ def mapping(matched: Matched) -> Fix:
     return f"{label}{kind}({', '.join([first, *arguments] if first else arguments)})"
 
 
-_DARKNET = "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` in a `net`"
-_CAFFE = "write the layer with its name: `conv1: conv(20, 5)`; its input is the value above"
+_DARKNET = (
+    "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` in a `net`;"
+    " `netdsl import FILE.cfg` reads a whole file"
+)
+_CAFFE = (
+    "write the layer with its name: `conv1: conv(20, 5)`; its input is the value above;"
+    " `netdsl import FILE.prototxt` reads a whole file"
+)
 _YAML = "write a net as `net Name { input image: 3x224x224 ... }`, with one layer on each line"
 
 _PAPER = r"(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|norm|dense|max|drop|relu|bn|linear))"

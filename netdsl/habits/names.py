@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import braced, closing
+from netdsl.habits.darknet import darknet_section
 from netdsl.habits.entries import braced_entries, entry, section
 from netdsl.habits.layers import find
 from netdsl.habits.statements import is_layer, labels_above, returned
@@ -243,9 +244,9 @@ HABITS = (
     Habit(
         r"^\s*(?P<fix>(?P<at>\[(?P<kind>\w+)\])\s*)$",
         "‹[conv]›\nfilters=8\nsize=3",
-        "write the layer with its arguments in parentheses: `$fix`",
+        "write it as `$fix`; `netdsl import FILE.cfg` reads a whole file",
         "this is a section of a Darknet file",
-        section,
+        darknet_section,
         where="body",
     ),
     Habit(
