@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import moved_brace
 from netdsl.habits.sizes import ELEMENT_TYPES, meant_sizes
-from netdsl.habits.statements import put_out, several
+from netdsl.habits.statements import assigned_output, put_out, several
 from netdsl.habits.words import TYPES
 from netdsl.ops import LAYERS
 
@@ -119,11 +119,11 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"^\s*output\s+(?P<name>\w+)(?P<fix>\s*(?P<at>:=|=|<-)\s*)(?=\S)",
+        r"^\s*(?P<fix>output\s+(?P<name>\w+)\s*(?P<at>:=|=(?!=)|<-)\s*(?P<value>\S.*?))\s*$",
         "output y ‹=› relu",
-        "write a colon: `output $name: dense(10)`",
+        "write a colon: `$fix`",
         "found `$at` after the name of an output",
-        ": ",
+        assigned_output,
         where="body",
     ),
     Habit(

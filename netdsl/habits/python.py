@@ -211,10 +211,10 @@ HABITS = (
         "chain layers with `->`",
     ),
     Habit(
-        r"(?:^|->)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^()]*(?:\([^()]*\)[^()]*)*\))(?P<at>"
-        r"\s*\().*)",
+        r"(?:^|->|:\s|^\s*output\s)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^()]*"
+        r"(?:\([^()]*\)[^()]*)*\))(?P<at>\s*\().*)",
         "conv(8, 3)‹(›x)",
-        "write only the layer, `$fix`: its input is the value above",
+        "write `$fix`: the input of a layer is the value above, or before `->`",
         "found a second pair of parentheses: a layer is not applied to a value",
         expression,
         "write only the layer: its input is the value above",

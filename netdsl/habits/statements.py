@@ -98,6 +98,25 @@ def _assigned(matched: Matched, name: str, chain: Translation) -> Fix:
     return written if is_clear else Guess(written)
 
 
+def assigned_output(matched: Matched) -> Fix:
+    """`output y: dense(10)` for `output y = dense(10)(x)`; a chain is left as it is."""
+    name, value = matched.group("name"), matched.group("value")
+    head, labels = f"output {name}: ", labels_above(matched)
+    if value in labels and not is_layer(matched, value):
+        return head + ("identity" if _is_at_hand(matched, name, value) else f"@{value}")
+    chain = chain_of(value)
+    if chain is None or (chain.start is None and is_layer(matched, re.split(r"\W", value)[0])):
+        is_attribute = re.match(r"\w+\.\w", value)
+        return head + value if is_attribute is None else Guess(f"{head}dense(10)")
+    layers = str(chain)
+    is_clear = {*re.findall(r"@(\w+)", layers)} <= labels
+    if chain.start in labels and not _is_at_hand(matched, name, chain.start):
+        layers = f"@{chain.start} -> {layers}"
+    elif chain.start is not None and chain.start not in labels:
+        is_clear = False
+    return head + layers if is_clear else Guess(head + layers)
+
+
 def _is_at_hand(matched: Matched, name: str, value: str) -> bool:
     """Whether a value without a label of its own, as its name has several, is of the line above."""
     given = re.findall(r"^\s*(\w+)\s*=(?!=)", matched.text[: matched.start], re.MULTILINE)
