@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl import library
-from netdsl.diagnostics import Edit, did_you_mean, respelled
+from netdsl.diagnostics import Edit, closest, did_you_mean, respelled
 from netdsl.elaborate.bodies import Expectation
 from netdsl.elaborate.evaluate import Env
 from netdsl.errors import NetdslError
@@ -69,12 +69,22 @@ def _beneath(named: ast.Alias, target: ast.Alias, own: Module) -> str:
         first = {p.name for p in last.parameters[: sum(a.name is None for a in given)]}
         if first & {argument.name for argument in given}:  # the same argument, in two ways
             return f"write `net {named.name} = {last.name}(...)` with all the arguments"
-        written = ", ".join(argument.span.text for argument in given)
+        names = [parameter.name for parameter in last.parameters]
+        kept = (a for a in given if a.name not in library.TRAINED or a.name in names)
+        written = ", ".join(_known(argument, names) for argument in kept)
         return f"write `net {named.name} = {last.name}({written})`"
     return (
         "define a net with a body, `net Family(n) { input ... }`, and then"
         f" `net {named.name} = Family(3)`"
     )
+
+
+def _known(argument: ast.Argument, names: list[str]) -> str:
+    """An argument as it is written, with the name of a parameter if it is like one."""
+    if argument.name is None or argument.name in names:
+        return argument.span.text
+    near = closest(argument.name, names)
+    return f"{near[0]} = {argument.value.span.text}" if near else argument.span.text
 
 
 def _combined(
@@ -97,6 +107,9 @@ def _advice(named: ast.Alias, target: ast.Definition | None, own: Module) -> str
     shipped = named.target.lower()
     if shipped in library.library_names():
         return f"write `import {shipped}` above, and use a net that it defines"
+    net = library.net_of_library(named.target)
+    if net is not None:
+        return f"`{net[1]}` is a net of the library: write `import {net[0]}` above"
     if target is not None:
         block = target.name
         return f"write `net {named.name} {{ input ... }}` and call the block `{block}` in it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
+from netdsl.diagnostics import Annotation, Edit, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
@@ -169,14 +169,9 @@ class _Binding:
     def _unknown(self, argument: ast.Argument, name: str, declared: list[str]) -> None:
         signature = self._signature._replace(name=self._signature.definition.name)
         free = [other for other in declared if other not in self._given]
-        longer = next((f"did you mean `{p}`?" for p in free if name.startswith(f"{p}_")), None)
-        help_ = did_you_mean(name, free) or longer or f"it is declared as `{signature}`"
-        if signature.definition.name_span.file is argument.span.file:
-            parameter = f"{name} = {argument.value.span.text}"
-            if help_.startswith("it is declared"):
-                help_ += f": leave `{name}` out, or give `{signature.name}` a `{parameter}`"
-        elif help_.startswith("it is declared"):
-            help_ = f"leave it out; {help_}"
+        from netdsl.elaborate.surplus import for_unknown  # only errors need it
+
+        help_ = for_unknown(argument, free, signature.definition, str(signature))
         message = f"`{signature.name}` has no parameter `{name}`"
         error = signature.fault("unknown-argument", message, argument.span, help_)
         near = respelled(argument.span, name, set(declared).difference(self._given))

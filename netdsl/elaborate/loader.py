@@ -346,7 +346,7 @@ def resolve(
             f" file, and then `{net[1]}` like a layer"
         )
         if re.match(r"\([^()]*\b(pretrained|weights)\b", span.file.text[span.end :]):
-            advice += "; trained weights are no argument: commands take `--weights FILE`"
+            advice += f"; {library.NO_WEIGHTS}"
     message = f"there is no layer or block `{name}`"
     if definition is not None:
         message = f"`{name}` is the name of this net, not of a layer"

@@ -1,11 +1,12 @@
-"""Advice for more arguments than a block or net has parameters."""
+"""Advice for arguments of a block or net that are too many, or whose names no parameter has."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, did_you_mean
+from netdsl.library import NO_WEIGHTS, TRAINED
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -42,6 +43,24 @@ def advise_surplus(
         )
         place = Span(first.span.file, arguments[0].span.start, arguments[1].span.start)
         error.diagnostic.fix = (Edit(place, ""),)
+
+
+def for_unknown(
+    argument: ast.Argument, free: list[str], definition: ast.Definition, declared: str
+) -> str:
+    """Advice for an argument whose name no parameter has; the names in `free` have no value yet."""
+    name = str(argument.name)
+    longer = next((f"did you mean `{p}`?" for p in free if name.startswith(f"{p}_")), None)
+    help_ = did_you_mean(name, free) or longer
+    if help_ is not None:
+        return help_
+    help_ = f"it is declared as `{declared}`"
+    if definition.name_span.file is argument.span.file:
+        parameter = f"{name} = {argument.value.span.text}"
+        return f"{help_}: leave `{name}` out, or give `{definition.name}` a `{parameter}`"
+    if name in TRAINED:
+        help_ = NO_WEIGHTS
+    return f"leave it out; {help_}"
 
 
 def kept(definition: ast.Definition, given: tuple[ast.Argument, ...]) -> str:

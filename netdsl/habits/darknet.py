@@ -30,13 +30,13 @@ _EXAMPLES = {
 def darknet_section(matched: Matched) -> Fix:
     """`conv(16, 3, pad = 1, bias = false) -> bn` for `[convolutional]` and the keys below it."""
     kind, text = matched.group("kind"), matched.text
-    end_of_line = text.find("\n", matched.place("at")[0])
-    found = _ENTRIES.match(text, max(end_of_line, 0))
-    keys = dict(_ENTRY.findall(found[0])) if found is not None else {}
-    end = end_of_line if found is None else found.end()
+    end, keys = matched.start + len(matched.match.string), {}
+    found = _ENTRIES.match(text, end)
+    if found is not None:
+        keys, end = dict(_ENTRY.findall(found[0])), found.end()
     if kind in ("net", "network"):
         return Guess(_input(keys), end)
-    if kind in _EXAMPLES and found is not None:
+    if kind in _EXAMPLES:
         return Guess(_EXAMPLES[kind], end)
     written = _layers(kind, keys)
     if written is None:
@@ -73,10 +73,11 @@ def _layers(kind: str, keys: Mapping[str, str]) -> str | None:
 def _convolution(keys: Mapping[str, str]) -> str:
     """The call of a `conv` without its last parenthesis; `pad=1` is half of the kernel."""
     k = int(keys.get("size", "1"))
-    pad = k // 2 if int(keys.get("pad", "0")) else int(keys.get("padding", "0"))
     given = {"stride": 1, "pad": 0, "groups": 1, "dilation": 1}
     values = {name: int(keys.get(name, default)) for name, default in given.items()}
-    values["pad"] = pad
+    values["pad"] = int(keys.get("padding", "0"))
+    if int(keys.get("pad", "0")):
+        values["pad"] = k // 2
     further = [f", {name} = {n}" for name, n in values.items() if n != given[name]]
     return f"conv({int(keys['filters'])}, {k}{''.join(further)}"
 
@@ -105,5 +106,6 @@ def _maxpool(keys: Mapping[str, str]) -> str | None:
         return Guess(f"maxpool({k})")  # Darknet pads sizes that the stride does not divide
     if k % 2 == 0 and stride > 1:
         return None
-    pad = "same" if k % 2 == 0 else str(k // 2)
-    return f"maxpool({k}, stride = {stride}, pad = {pad})"
+    if k % 2 == 0:
+        return f"maxpool({k}, stride = 1, pad = same)"
+    return f"maxpool({k}, stride = {stride}, pad = {k // 2})"

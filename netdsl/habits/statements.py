@@ -103,11 +103,12 @@ def assigned_output(matched: Matched) -> Fix:
     name, value = matched.group("name"), matched.group("value")
     head, labels = f"output {name}: ", labels_above(matched)
     if value in labels and not is_layer(matched, value):
-        return head + ("identity" if _is_at_hand(matched, name, value) else f"@{value}")
+        return f"{head}@{value}"
     chain = chain_of(value)
     if chain is None or (chain.start is None and is_layer(matched, re.split(r"\W", value)[0])):
-        is_attribute = re.match(r"\w+\.\w", value)
-        return head + value if is_attribute is None else Guess(f"{head}dense(10)")
+        if re.match(r"\w+\.\w", value):
+            return Guess(f"{head}dense(10)")
+        return head + value
     layers = str(chain)
     is_clear = {*re.findall(r"@(\w+)", layers)} <= labels
     if chain.start in labels and not _is_at_hand(matched, name, chain.start):
