@@ -254,16 +254,19 @@ class NetBuilder:
             numbered,
             numbered_in,
             renamed,
+            shared,
         )  # only such errors need it
 
-        whole = self.open[-1].span
-        if self.scope.labels[name].span == label:
+        whole, first = self.open[-1].span, self.scope.labels[name]
+        if first.span == label:
             diagnostic.fix = numbered(label, whole, self.loops)
             if self.loops:
                 diagnostic.help = f"number it: {numbered_in(self.loops, label.text)}"
         elif (other := renamed(label, whole)) is not None and label.text == name:
             diagnostic.help = f"choose another label, such as `{other}`"
             diagnostic.fix = (Edit(label, other),)
+        if first.span != label:
+            diagnostic.help = f"{diagnostic.help}{shared(first, label)}"
 
     def reference(self, reference: ast.Reference, env: Env) -> Value:
         """The value of `@name`; raises `NetdslError`."""

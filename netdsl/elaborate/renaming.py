@@ -12,6 +12,10 @@ from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.elaborate.notes import Round
+    from netdsl.elaborate.scope import Binding
+
+LONGEST = 40  # characters of a group in a message
+MOST_COMPARED = 2_000  # characters of a group
 
 
 def numbered(label: Span, whole: Span, rounds: list[Round]) -> tuple[Edit, ...]:
@@ -26,14 +30,13 @@ def numbered(label: Span, whole: Span, rounds: list[Round]) -> tuple[Edit, ...]:
     loop = rounds[0].loop
     if not loop.span.start <= label.start < loop.span.end:
         return ()
-    end = Span(label.file, label.end, label.end)
     if isinstance(loop, ast.Repeat):
         if loop.variable is not None:
-            return (Edit(end, f"{{{loop.variable}}}"),)
+            return (_with_numbers(label, [loop.variable]),)
         if _uses("i", whole) == 0:
-            return (inserted(loop.body.span, "as i "), Edit(end, "{i}"))
+            return (inserted(loop.body.span, "as i "), _with_numbers(label, ["i"]))
     elif _is_counted(loop.values):
-        return (Edit(end, f"{{{loop.targets[0]}}}"),)
+        return (_with_numbers(label, [loop.targets[0]]),)
     return ()
 
 
@@ -44,10 +47,32 @@ def _numbered_twice(label: Span, rounds: list[Round]) -> tuple[Edit, ...]:
         is_counted = isinstance(loop, ast.Repeat) or _is_counted(loop.values)
         if not is_inside or not is_counted:
             return ()
-    if any(r.variable is None for r in rounds):
+    variables = [r.variable for r in rounds if r.variable is not None]
+    if len(variables) < len(rounds):
         return ()
-    written = "_".join(f"{{{r.variable}}}" for r in rounds)
-    return (Edit(Span(label.file, label.end, label.end), written),)
+    return (_with_numbers(label, variables),)
+
+
+def _with_numbers(label: Span, variables: list[str]) -> Edit:
+    """The change of a label that has the numbers of the rounds."""
+    text = numbered_label(label.text, variables)
+    if text.startswith(label.text):  # a text that is only longer needs only its end
+        return Edit(Span(label.file, label.end, label.end), text.removeprefix(label.text))
+    return Edit(label, text)
+
+
+def numbered_label(label: str, variables: list[str]) -> str:
+    """`conv{i}` for `conv`, and `conv_{i}` for `conv_i`; variables in braces stay as they are."""
+    inner = label.strip('"')
+    words = "|".join(map(re.escape, variables))
+    inner = re.sub(rf"(?<![A-Za-z\d{{])(?:{words})(?![A-Za-z\d}}])", r"{\g<0>}", inner)
+    inside = "".join(re.findall(r"\{[^{}]*\}", inner))
+    missing = [name for name in variables if not re.search(rf"\b{name}\b", inside)]
+    between = "_" * (inner.endswith("}") and bool(missing))
+    inner += between + "_".join(f"{{{name}}}" for name in missing)
+    if label.startswith('"') or inner.startswith("{"):
+        return f'"{inner}"'
+    return inner
 
 
 def _is_counted(values: ast.Expr) -> bool:
@@ -60,11 +85,23 @@ def numbered_in(rounds: list[Round], label: str) -> str:
     for round_ in rounds:
         loop = round_.loop
         if isinstance(loop, ast.Repeat) and loop.variable is None:
-            return f"write `{label}{{i}}` in `repeat {loop.count.span.text} as i`"
-    inside = "".join(re.findall(r"\{[^{}]*\}", label))
-    names = [r.variable for r in rounds if not re.search(rf"\b{r.variable}\b", inside)]
-    between = "_" * label.endswith("}")
-    return f"write `{label}{between}{'_'.join(f'{{{name}}}' for name in names)}`"
+            head = f"repeat {loop.count.span.text} as i"
+            return f"write `{numbered_label(label, ['i'])}` in `{head}`"
+    return f"write `{numbered_label(label, [str(r.variable) for r in rounds])}`"
+
+
+def shared(first: Binding, label: Span) -> str:
+    """Advice to use the weights of a label again, where its layers are written a second time."""
+    element, producer = first.element, first.value.producer
+    if element is None or producer is None:
+        return ""
+    has_weights = bool(producer.params()) or not isinstance(element, ast.Call)
+    call = " ".join(element.span.text.split())
+    again = " ".join(label.file.text[label.end : label.end + MOST_COMPARED].split())
+    if not has_weights or not again.removeprefix(":").lstrip().startswith(call):
+        return ""
+    call = f"{first.label}: {call[:LONGEST]}{'...' * (len(call) > LONGEST)}"
+    return f"; for the same weights, write the label as a layer: `{first.label}` for `{call}`"
 
 
 def renamed(label: Span, whole: Span) -> str | None:
