@@ -10,6 +10,8 @@ from netdsl.habits.brackets import moved_arrow, parts, unclosed
 from netdsl.habits.layers import find
 from netdsl.habits.statements import (
     arrow,
+    grouped,
+    grouped_line,
     is_layer,
     labelled,
     line_start,
@@ -127,6 +129,22 @@ HABITS = (
         "layers need no list: write `$fix`",
         "found `$at` before a layer",
         listed_layers,
+        where="body",
+    ),
+    Habit(
+        r"(?:^\s*(?:output\s+)?\w+\s*:|->)\s*(?P<fix>(?P<at>[\[(])[^@]*[\])])\s*(?=->|$)",
+        "a: ‹[›relu, tanh]",
+        "a group is in braces, with `->` between its layers: write `$fix`",
+        "found `$at` before a layer",
+        grouped_line,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<label>\w+)\s*:\s*(?P<at>\[).*",
+        "a: ‹[›\n        relu,\n        tanh\n    ]",
+        "a group is in braces, with `->` or a new line between its layers: `$label: { ... }`",
+        "found `$at` before layers",
+        grouped,
         where="body",
     ),
     Habit(

@@ -18,7 +18,7 @@ _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
 
 
 def in_parentheses(matched: Matched) -> Fix:
-    """The formula in parentheses, unless it is a sum that a join can compute, or has no tensor."""
+    """The formula in parentheses, unless it has no tensor."""
     formula = matched.group("fix")
     if "@" not in formula:
         return None
@@ -90,6 +90,15 @@ HABITS = (
         "a formula is not in parentheses",
         in_parentheses,
         "write arithmetic in parentheses, and values with `@`: `(@a * 0.5)`",
+        where="body",
+    ),
+    Habit(
+        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
+        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|\}})",
+        "a: relu\n    y: @a ‹+› @image",
+        "write the formula in parentheses: `$fix`",
+        "found `$at` after a value",
+        in_parentheses,
         where="body",
     ),
     Habit(

@@ -12,7 +12,7 @@ from netdsl.library import block_file
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Matched
+    from netdsl.habits.base import Change, Fix, Matched
 
 _LIST = re.compile(r"-?\d[\d.]*(?:\s*,\s*-?\d[\d.]*)+,?")
 _NUMBER = re.compile(r"-?\d[\d_]*(?:\.\d+)?|true|false|\"[^\"]*\"|\[[\d\s,._-]*\]")
@@ -51,7 +51,7 @@ def _own_chain(matched: Matched, name: str, value: str) -> Fix:
     """The labelled chain for `a = conv(1x3, 8) -> relu`, which is a chain already."""
     layers = listed(value)
     if layers is not None:
-        return Guess(layers)
+        return Guess(f"{name}: {{ {layers} }}")
     first = re.match(r"[A-Za-z_]\w*", value)
     if first is None or not is_layer(matched, first[0]) or "=" in re.sub(r"\([^()]*\)", "", value):
         return None
@@ -238,6 +238,36 @@ def added_value(matched: Matched) -> Fix:
 def listed_layers(matched: Matched) -> Fix:
     """The chain of a list of layers."""
     return listed(matched.group("list"))
+
+
+def grouped_line(matched: Matched) -> Fix:
+    """`{ a -> b }` for `[a, b]`, `(a, b)` and `(a -> b)` after a label, if all are layers."""
+    inside = matched.group("fix")[1:-1]
+    members = [member.strip() for part in parts(inside) for member in part.split("->")]
+    names = [re.match(r"\w+", member) for member in members]
+    if not all(name is not None and is_layer(matched, name[0]) for name in names):
+        return None
+    return f"{{ {' -> '.join(members)} }}"
+
+
+def grouped(matched: Matched) -> Fix:
+    """Braces for the brackets around the layers of several lines, and arrows for their commas."""
+    text, start = matched.text, matched.place("at")[0]
+    end = closing(text, start)
+    if end is None:
+        return None
+    inside = text[start + 1 : end]
+    names = re.findall(r"^\s*(?:\w+\s*:\s*)?(\w+)", inside, re.MULTILINE)
+    if not names or not all(is_layer(matched, name) for name in names) or "#" in inside:
+        return None
+    changes: list[Change] = [(start, start + 1, "{")]
+    place = start + 1
+    for member in parts(inside)[:-1]:
+        place = text.index(member, place) + len(member)
+        comma = text.index(",", place)
+        is_last = re.compile(r",\s*(?:\n|\])").match(text, comma)
+        changes.append((place, comma + 1, " ->" * (is_last is None)))
+    return [*changes, (end, end + 1, "}")]
 
 
 def net_or_block(matched: Matched) -> Fix:
