@@ -54,7 +54,21 @@ def rounded_figure(name: str, found: int, wanted: float) -> str | None:
             if round(found / 10**power, places) == float(number):
                 return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
             return None
-    return _in_units(name, found, wanted)
+    return _to_digits(name, found, wanted) or _in_units(name, found, wanted)
+
+
+def _to_digits(name: str, found: int, wanted: float) -> str | None:
+    """Advice for a figure that is rounded to a few digits: 1.2e8 for 118,014,592."""
+    digits = f"{wanted:.0f}".rstrip("0")
+    zeros = len(f"{wanted:.0f}") - len(digits)
+    is_rounded = wanted == int(wanted) and len(digits) > 1 and zeros >= min(_UNITS)
+    if not is_rounded or round(found / 10**zeros) != int(digits):
+        return None
+    if zeros in _UNITS:
+        return f"it is rounded: write `round({name} / 1e{zeros}) == {digits}`"
+    power, places = zeros + len(digits) - 1, len(digits) - 1
+    number = f"{digits[0]}.{digits[1:]}"
+    return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
 
 
 def _in_units(name: str, found: int, wanted: float) -> str | None:

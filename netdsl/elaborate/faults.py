@@ -218,7 +218,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
         advice = Repair(error.help, fix_of(error.correction, call, cls))
     match error.code:
         case "wrong-type" if argument is not None and advice.help is None:
-            advice = for_literal(argument, cls) or advice
+            advice = for_literal(call, argument, cls) or advice
         case "wrong-dtype" if argument is not None and argument.name is not None:
             advice = named_dtype_advice(call, cls, xs, argument.name)
         case "wrong-dtype":

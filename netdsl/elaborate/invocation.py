@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
 
-NO_BRACES = "only joins do: concat, add, mul, sub, max, residual"
+NO_BRACES = "only joins take them: concat, add, mul, sub, max, residual"
+LONGEST = 60  # characters of a body in a message
 
 
 class Bodies(Protocol):
@@ -140,4 +141,11 @@ def refuse_body(call: ast.Call) -> None:
     """Raise `NetdslError` if a call of something other than a join has braces."""
     if call.body is not None:
         message = f"`{call.name}` takes no braces"
-        raise NetdslError("unexpected-body", message, call.body.span, help=NO_BRACES)
+        error = NetdslError("unexpected-body", message, call.body.span, help=NO_BRACES)
+        written = call.span.file.text[call.span.start : call.body.span.start].strip()
+        if not call.body.arms:
+            body = " ".join(call.body.span.text.split())
+            if len(body) > LONGEST:
+                body = "{ ... }"
+            error.diagnostic.help = f"write `{body} -> {written}`; {NO_BRACES}"
+        raise error

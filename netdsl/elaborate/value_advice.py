@@ -207,7 +207,7 @@ def for_sizes(
 # ---- values of the wrong type
 
 
-def for_literal(argument: ast.Argument, cls: type[Op]) -> Repair | None:
+def for_literal(call: ast.Call, argument: ast.Argument, cls: type[Op]) -> Repair | None:
     """Advice for sizes and references at the place of a number."""
     value = argument.value
     text = value.span.text
@@ -223,7 +223,7 @@ def for_literal(argument: ast.Argument, cls: type[Op]) -> Repair | None:
         fact = f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
         names = [declared.name for declared in cls.args[:2]]
         if argument.name is None and names == ["out", "k"]:
-            return Repair(f"{fact}: the channels come first, then the kernel, `(64, {text})`")
+            return Repair(f"{fact}: the channels come first: `{_kernel_second(call, text)}`")
         return Repair(fact)
     if isinstance(value, ast.Reference):
         return Repair(
@@ -231,3 +231,14 @@ def for_literal(argument: ast.Argument, cls: type[Op]) -> Repair | None:
             " `in.height`, `in.width`"
         )
     return None
+
+
+def _kernel_second(call: ast.Call, kernel: str) -> str:
+    """`conv(64, 3)` for `conv(3x3, 64)`, with an example of the channels if there are none."""
+    _, *others = [a.value.span.text for a in call.arguments if a.name is None] or [""]
+    named = [a.span.text for a in call.arguments if a.name is not None]
+    sizes_ = kernel.split("x")
+    if len(set(sizes_)) == 1:
+        kernel = sizes_[0]
+    channels, *rest = others or ["64"]
+    return f"{call.name}({', '.join([channels, kernel, *rest, *named])})"

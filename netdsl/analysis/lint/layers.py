@@ -204,9 +204,10 @@ def _other_order(node: Node) -> Iterator[Diagnostic]:
             help_ = f"the momentum is a share of the new batch: write `momentum = {1 - eps:g}`"
     elif layers > MOST_STACKED and "layers" not in text:
         message = f"this `{kind}` has {layers} stacked layers"
+        rest = text.partition(",")[2].strip()
         help_ = (
             "the arguments are the length of the state and the number of layers, without the"
-            f" length of the input: is this `{kind}({layers})`?"
+            f" length of the input: is this `{kind}({rest}`?"
         )
     elif kind == "attention" and MOST_HEADS < op.given["heads"] == node.types[0].shape[-1]:
         heads = op.given["heads"]
