@@ -238,7 +238,7 @@ def _kernel_second(call: ast.Call, kernel: str) -> str:
     _, *others = [a.value.span.text for a in call.arguments if a.name is None] or [""]
     named = [a.span.text for a in call.arguments if a.name is not None]
     sizes_ = kernel.split("x")
-    if len(set(sizes_)) == 1:
+    if len(set(sizes_)) == 1 and sizes_[0].isdigit():
         kernel = sizes_[0]
     channels, *rest = others or ["64"]
     return f"{call.name}({', '.join([channels, kernel, *rest, *named])})"

@@ -318,6 +318,33 @@ TRAINED_WRONG = [
     ("activation-on-logits", "dense(10) -> relu", "data = fashion_mnist"),
     ("activation-on-logits", "dense(10) -> sigmoid", "data = fashion_mnist"),
 ]
+HEAD = "block head(n) {{ flatten -> dense(n) }}\nnet A {{\n input x: 3x8x8\n {}\n dense(10)\n}}"
+REPLACED = "net A {{\n input x: 3x8x8\n conv(16, 2, stride = 2) -> {}tokens\n {}\n relu\n}}"
+
+# Texts with one warning, and words of its help.
+ADVISED = [
+    ("net A {\n input x: 10x28\n lstm(28, 128, last = true)\n}", "`lstm(128, last = true)`"),
+    (
+        "net A {\n input x: 9\n dense(99) -> dense(10)\n}",
+        "write an activation between them: `dense(99) -> relu`",
+    ),
+    (HEAD.format("head(99)"), "write an activation before this one: `relu -> dense(10)`"),
+    (HEAD.format("head(n = 99)"), "or leave this one out, and write `head(n = 10)`"),
+    (
+        "import resnet\nnet A {\n input x: 3x32x32\n ResNet18\n dense(10)\n}",
+        "or leave this one out, and write `ResNet18(classes = 10)`",
+    ),
+    (
+        REPLACED.format("", "param(16x16)"),
+        "give it a label, `values: tokens`, and write `param(16x16) -> add(@values)`",
+    ),
+    (REPLACED.format("t: ", "param(1x16)"), "write `param(1x16) -> concat(@t)`"),
+    (
+        REPLACED.format("t: ", "positions -> embedding(16, 4)"),
+        "write `@t ->` where the layers after `positions`",
+    ),
+]
+
 HINTED = [
     ("bias-before-norm", [3], "net A {\n input image: 3x9x9\n conv(8, 3) -> bn\n}"),
     ("bias-before-norm", [3], "net A {\n input x: 9\n dense(8) -> bn\n}"),
@@ -594,6 +621,13 @@ def test_every_code_can_be_allowed() -> None:
     """The codes that comments can silence are those that the mistakes above cause."""
     assert {case[0] for case in (*WRONG, *TRAINED_WRONG)} == set(WARNINGS)
     assert {case[0] for case in HINTED} == set(HINTS)
+
+
+@pytest.mark.parametrize(("text", "help_"), ADVISED)
+def test_advice(text: str, help_: str) -> None:
+    """The help of the only warning about a text has these words."""
+    (warning,) = _warnings(text)
+    assert help_ in str(warning.help)
 
 
 def test_a_label_that_names_the_first_layer_of_its_chain() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -45,8 +46,29 @@ def linear_warnings(graph: Graph) -> Iterator[Diagnostic]:
                 Annotation(f"the first `{kind}` is here", first.span),
                 *call_notes(node.output.site),
             ),
-            help=f"write an activation between them: `{first.span.text} -> relu`",
+            help=_between(first, node),
         )
+
+
+def _between(first: Node, second: Node) -> str:
+    """Where to write an activation: the first layer may be in a block or net that is called."""
+    call, here = first.output.site.caller, second.output.site.caller
+    if call is None or call is here:
+        return f"write an activation between them: `{first.span.text} -> relu`"
+    help_ = f"write an activation before this one: `relu -> {second.span.text}`"
+    width = re.fullmatch(r"dense\(([a-z]\w*)\)", first.span.text)
+    units = second.op.given.get("units")
+    if width is None or call.caller is not here:
+        return help_
+    given = re.compile(rf"\b{width[1]}\s*=\s*[^,()]+")
+    written = call.span.text
+    if "(" not in written:
+        written += f"({width[1]} = {units})"
+    elif given.search(written):
+        written = given.sub(f"{width[1]} = {units}", written)
+    else:
+        return help_
+    return f"{help_}, or leave this one out, and write `{written}`"
 
 
 def _dense_before(node: Node) -> Node | None:

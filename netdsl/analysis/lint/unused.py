@@ -62,13 +62,31 @@ def _unused(node: Node, source: Node | None, graph: Graph) -> Diagnostic:
     message = f"nothing uses the result of this `{node.op.kind}`"
     help_ = _label_moved(node, graph)
     if source is not None:
-        kind = source.op.kind
-        message = f"{message}: `{kind}` after it takes only sizes of it"
-        help_ = f"give it a label, as in `values: {node.op.kind}`, and write `@values ->` where the"
-        help_ += f" layers after `{kind}` go on from it"
+        message = f"{message}: `{source.op.kind}` after it takes only sizes of it"
+        help_ = _kept(node, source)
     if help_ is None:
         help_ = "remove it and the layers that lead only to it, or make it an `output`"
     return Diagnostic("unused-value", message, node.span, "warning", help=help_)
+
+
+def _kept(node: Node, source: Node) -> str:
+    """Advice for a value that a `param` or `positions` after it replaces.
+
+    A `param` of its shape is added to it, as learned positions are, and one with vectors as long is
+    joined with it, as a class token is.
+    """
+    label, given = "values", ""
+    if node.name.isidentifier():
+        label = node.name
+    else:
+        given = f"give it a label, `values: {node.span.text}`, and "
+    shape, other = node.type.shape, source.type.shape
+    if shape == other:
+        return f"{given}write `{source.span.text} -> add(@{label})`, which adds both"
+    if len(shape) == len(other) > 1 and shape[1:] == other[1:]:
+        return f"{given}write `{source.span.text} -> concat(@{label})`, which joins both"
+    kind = source.op.kind
+    return f"{given}write `@{label} ->` where the layers after `{kind}` go on from it"
 
 
 def _label_moved(node: Node, graph: Graph) -> str | None:
