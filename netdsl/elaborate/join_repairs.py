@@ -45,9 +45,9 @@ def _is_written(node: Node, name: str) -> bool:
     return re.search(rf"\b{name}\s*=", node.span.text) is not None
 
 
-def _given(node: Node, name: str) -> tuple[list[str], int | None]:
+def _given(node: Node, name: str, call: str = "") -> tuple[list[str], int | None]:
     """The texts of the arguments in the call of a layer, and the number of the one of that name."""
-    _, opening, rest = node.span.text.partition("(")
+    _, opening, rest = (call or node.span.text).partition("(")
     if not opening or not rest.endswith(")"):
         return [], None
     texts = parts(rest[:-1])
@@ -59,13 +59,17 @@ def _given(node: Node, name: str) -> tuple[list[str], int | None]:
     return texts, None
 
 
-def changed_call(node: Node, name: str, value: str) -> str:
-    """The call of a layer as it is in the text, with another value of an argument."""
-    texts, number = _given(node, name)
-    if number is None:
-        return written_with(node, f"{name} = {value}")
-    texts[number] = f"{name} = {value}" if texts[number].startswith(name) else value
-    return f"{node.op.kind}({', '.join(texts)})"
+def changed_call(node: Node, **values: str) -> str:
+    """The call of a layer as it is in the text, with other values of some arguments."""
+    call = node.span.text
+    for name, value in values.items():
+        texts, number = _given(node, name, call)
+        if number is None:
+            texts.append(f"{name} = {value}")
+        else:
+            texts[number] = f"{name} = {value}" if texts[number].startswith(name) else value
+        call = f"{node.op.kind}({', '.join(texts)})"
+    return call
 
 
 def _by_place(nodes: Iterable[Node]) -> dict[Span, Node]:
@@ -188,7 +192,7 @@ def unpadded(join: Joining, first: int, other: int) -> str | None:
     halves = {n.span: n.op.given["k"] // 2 for n in wrong}
     if not wrong or not fits(join, {span: {"pad": half} for span, half in halves.items()}):
         return None
-    written = [changed_call(n, "pad", str(halves[n.span])) for n in wrong]
+    written = [changed_call(n, pad=str(halves[n.span])) for n in wrong]
     texts = list(dict.fromkeys(written))[:MOST_LISTED]
     lines = listed([str(line(n.span)) for n in wrong[:MOST_LISTED]])
     where = f"in line{'s' * (len(texts) > 1)} {lines}"
@@ -332,7 +336,7 @@ def _lacking(join: Joining, target: list[Node], strided: list[Node]) -> str | No
         # A number would have this value in every use of a block, and a name only in this one.
         only = None if written.isdigit() else node
         if fits(join, {node.span: {"stride": total}}, only):
-            return changed_call(node, "stride", written)
+            return changed_call(node, stride=written)
     return None
 
 
