@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.syntax import ast
 
 MOST_MEMBERS = 6  # of a group, in a message
+OF_RESULT = ("output", "out", "outputs", "result", "value", "last", "end")  # members elsewhere
 
 
 def written(label: str) -> str:
@@ -59,17 +60,43 @@ class Binding:
             binding = binding.inner.labels.get(name)
         return binding
 
-    def advise_members(self, label: str) -> str:
-        """Advice for a path to a member that does not exist."""
+    def advise_members(self, label: str, name: str) -> str:
+        """Advice for a path to a member of that name, which does not exist."""
         members: list[str] = []
         if self.inner is not None:
             positions = sorted(map(int, self.inner.positions))
             members = [*map(str, positions), *map(written, self.inner.labels)]
         if not members:
             return f"`{label}` has no members: its value is `@{label}`"
-        shown = ", ".join(f"`@{label}.{member}`" for member in members[:MOST_MEMBERS])
+        if name in OF_RESULT:
+            return f"write `@{label}`: the value of a label is that of its last layer"
+        kinds = self._kinds()
+        alike = [member for member in members if kinds.get(member) == name]
+        if len(alike) == 1:
+            return f"its `{name}` is `@{label}.{alike[0]}`: write that"
+        shown = ", ".join(
+            f"`@{label}.{member}`" + f" ({kinds.get(member)})" * (member in kinds)
+            for member in members[:MOST_MEMBERS]
+        )
         more = ", ..." * (len(members) > MOST_MEMBERS)
-        return f"the members of `{label}` are {shown}{more}"
+        return f"the members of `{label}` are {shown}{more}; `@{label}` is the result of the last"
+
+    def _kinds(self) -> dict[str, str]:
+        """The kinds of the layers among the members that lead to the value, by their names."""
+        kinds: dict[str, str] = {}
+        node = self.value.producer
+        for _ in range(MANY):
+            if self.inner is None or node is None or not node.name.startswith(self.inner.path):
+                break
+            member = node.name.rpartition(".")[2]
+            if node.name == self.inner.join(member)[0]:
+                kinds[member] = node.op.kind
+            node = node.inputs[0].producer
+        return kinds
+
+    def explains(self, name: str) -> bool:
+        """Whether a name that no member has is that of the result or of the kind of a member."""
+        return self.inner is not None and (name in OF_RESULT or name in self._kinds().values())
 
     def paths(self, label: str) -> Iterator[str]:
         """The dotted paths that begin with this label, as they are written."""
@@ -224,8 +251,10 @@ class Namespace:
         advice = did_you_mean_path(path, [f"@{label}" for label in known])
         parent, _, _ = path.rpartition(".")
         binding = self.find(parent.split(".")) if parent else None
-        if binding is not None and advice in (None, f"did you mean `@{parent}`?"):
-            return binding.advise_members(parent)
+        name = path.rpartition(".")[2]
+        is_near = advice not in (None, f"did you mean `@{parent}`?")
+        if binding is not None and (not is_near or binding.explains(name)):
+            return binding.advise_members(parent, name)
         if advice is not None:
             return advice
         shortest = sorted(known, key=lambda label: label.count("."))[:12]
