@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.elaborate.join_repairs import changed_call
 from netdsl.elaborate.join_ways import line, retyped, way
 from netdsl.ir.op import WINDOWED
+from netdsl.ir.types import shape_text
 from netdsl.words import listed
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def other_argument(value: Value, wanted: tuple[object, ...]) -> str | None:
                 found.append(f"`{name} = {number}` in the `{node.op.kind}` in line {line(span)}")
                 break
     if not found:
-        found = _of_several(value, wanted, places)
+        found = _of_several(value, wanted, places) or _enlarged(value, wanted, places)
     if len(found) != 1:
         return None
     return f"with {found[0]}, it is {'x'.join(map(str, wanted))}"
@@ -61,6 +62,23 @@ def _of_several(value: Value, wanted: tuple[object, ...], places: Mapping[Span, 
             for span in spans[:MOST_LISTED]
         ]
         return [listed(calls) + ", and so on" * (len(spans) > MOST_LISTED)]
+    return []
+
+
+def _enlarged(value: Value, wanted: tuple[object, ...], places: Mapping[Span, Node]) -> list[str]:
+    """The `upsample` to an earlier size that a pooling layer rounded down, such as 7 to 3."""
+    earlier = {node.inputs[0].type.spatial for node in places.values()}
+    for span, node in places.items():
+        scale = node.op.given.get("scale")
+        if node.op.kind != "upsample" or not isinstance(scale, int):
+            continue
+        for size in earlier:
+            rests = [most - n for most, n in zip(size, node.type.spatial, strict=False)]
+            if not all(isinstance(n, int) and 0 < n < scale for n in rests):
+                continue
+            types = retyped([value], {span: {"scale": None, "size": size}})
+            if types is not None and types[0].shape == wanted:
+                return [f"`upsample(size = {shape_text(size)})` in line {line(span)}"]
     return []
 
 

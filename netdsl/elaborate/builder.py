@@ -310,6 +310,7 @@ class NetBuilder:
                 meant = None  # another member of that group may be meant
             if meant is not None and path == reference.span.text[1:]:
                 error.diagnostic.fix = (Edit(reference.span, f"@{meant}"),)
+            elsewhere.by_variable(error.diagnostic, reference.span, self.scope, self._rounds)
             elsewhere.count_down(error.diagnostic, path, self.scope, self._rounds)
         elif any(s.label.span.text == path for s in self._inputs()):
             error.diagnostic.fix = self._input_moved_up()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.renaming import numbered_label
 from netdsl.ops.args import show
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -99,6 +100,19 @@ def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     error.diagnostic.help = help_
     if len(calls) == 1:
         error.diagnostic.fix = (inserted(call, f"{label}: "),)
+
+
+def by_variable(
+    diagnostic: Diagnostic, reference: Span, scope: Namespace, rounds: Sequence[Round]
+) -> None:
+    """Advice and fix for `@conv_i` in a loop of `i`, whose labels are `conv_{i}`."""
+    variables = [r.variable for r in rounds if r.variable is not None]
+    written = numbered_label(reference.text[1:], variables, only_given=True)
+    pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(written))
+    if written == reference.text[1:] or not any(re.fullmatch(pattern, n) for n in scope.labels):
+        return
+    diagnostic.help = f"write `@{written}`: a variable is in braces"
+    diagnostic.fix = (Edit(reference, f"@{written}"),)
 
 
 def count_down(

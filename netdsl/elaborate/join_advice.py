@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
 from netdsl.elaborate.join_enlarged import enlarged
-from netdsl.elaborate.join_kept import for_all_arms
+from netdsl.elaborate.join_kept import for_all_arms, for_single_position
 from netdsl.elaborate.join_labels import meant
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
@@ -113,6 +113,7 @@ def _cause(join: Joining, first: int, other: int) -> str | None:
     return (
         part_of_list(join)
         or for_all_arms(join, 1)
+        or for_single_position(join)
         or cause(join.invocation.call, xs)
         or unpadded(join, first, other)
         or for_all_arms(join, None)

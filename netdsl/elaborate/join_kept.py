@@ -1,12 +1,13 @@
-"""Advice for a join in which several arms change the size of their map, all without padding."""
+"""Advice for joins of several arms: windows without padding, and an arm of one position."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from netdsl.elaborate.join_repairs import changed_call
-from netdsl.elaborate.join_ways import fits, fork, resizes, way
+from netdsl.elaborate.join_ways import fits, fork, ordinal, resizes, way
 from netdsl.ir.op import WINDOWED
+from netdsl.ir.types import shape_text
 from netdsl.ops.padding import sizes_text
 from netdsl.words import listed
 
@@ -41,6 +42,17 @@ def for_all_arms(join: Joining, stride: int | None) -> str | None:
     shown = [f"`{call}`" for call in calls[:MOST_LISTED]]
     rest = ", and so on" * (len(calls) > MOST_LISTED)
     return f"to give all arms one size, write {listed(shown)}{rest}"
+
+
+def for_single_position(join: Joining) -> str | None:
+    """Advice to enlarge the arm of a `concat` that has one position, as after `gap`, or None."""
+    sizes = [x.type.spatial for x in join.xs]
+    single = [i for i, size in enumerate(sizes) if size and set(size) == {1}]
+    others = {size for size in sizes if set(size) != {1}}
+    if len(single) != 1 or single[0] >= len(join.invocation.arms) or len(others) != 1:
+        return None
+    (size,) = others
+    return f"end the {ordinal(single[0])} arm with `-> upsample(size = {shape_text(size)})`"
 
 
 def _padding(node: Node, stride: int | None) -> Changes | None:

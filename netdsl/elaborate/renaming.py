@@ -61,13 +61,18 @@ def _with_numbers(label: Span, variables: list[str]) -> Edit:
     return Edit(label, text)
 
 
-def numbered_label(label: str, variables: list[str]) -> str:
-    """`conv{i}` for `conv`, and `conv_{i}` for `conv_i`; variables in braces stay as they are."""
+def numbered_label(label: str, variables: list[str], *, only_given: bool = False) -> str:
+    """`conv{i}` for `conv`, and `conv_{i}` for `conv_i`; variables in braces stay as they are.
+
+    With `only_given`, a label gets no variable that its name does not have.
+    """
     inner = label.strip('"')
-    words = "|".join(map(re.escape, variables))
+    words = "|".join(map(re.escape, variables)) or "(?!)"
     inner = re.sub(rf"(?<![A-Za-z\d{{])(?:{words})(?![A-Za-z\d}}])", r"{\g<0>}", inner)
     inside = "".join(re.findall(r"\{[^{}]*\}", inner))
     missing = [name for name in variables if not re.search(rf"\b{name}\b", inside)]
+    if only_given or not variables:
+        missing = []
     between = "_" * (inner.endswith("}") and bool(missing))
     inner += between + "_".join(f"{{{name}}}" for name in missing)
     if label.startswith('"') or inner.startswith("{"):

@@ -70,10 +70,10 @@ class Binding:
             return f"`{label}` has no members: its value is `@{label}`"
         if name in OF_RESULT:
             return f"write `@{label}`: the value of a label is that of its last layer"
-        kinds = self._kinds()
-        alike = [member for member in members if kinds.get(member) == name]
+        kinds, kind = self._kinds(), name.rstrip("0123456789_")
+        alike = [member for member in members if kinds.get(member) == kind]
         if len(alike) == 1:
-            return f"its `{name}` is `@{label}.{alike[0]}`: write that"
+            return f"its `{kind}` is `@{label}.{alike[0]}`: write that"
         shown = ", ".join(
             f"`@{label}.{member}`" + f" ({kinds.get(member)})" * (member in kinds)
             for member in members[:MOST_MEMBERS]

@@ -252,22 +252,26 @@ class WrongArguments:
             wrong.diagnostic.help, wrong.diagnostic.fix = repair
         if declared is self.cls.args[0] and declared.convert in (sizes, integers):
             as_list(self.call, wrong)
-        if declared.name == "bias" and number == 1 and argument.name is None:
+        place = {"bias": 1, "bidirectional": 2}.get(declared.name)
+        if number == place and argument.name is None:
             self._take_for_inputs(wrong, value)
 
     def _take_for_inputs(self, wrong: OpError, value: object) -> None:
-        """Advice for `dense(784, 128)`, in PyTorch's order; a fix if the input has that length."""
-        first, second = self.call.arguments[:2]
+        """Advice for `dense(784, 128)` and `gru(28, 64, 2)`, in PyTorch's order.
+
+        There is a fix if the input has that length.
+        """
+        first, *others = self.call.arguments
         if type(value) is not int or value < FEWEST_UNITS:
             return
         if not self._is_written(first):
             written = self.call.name
             wrong.diagnostic.help = f"`{written}` has its arguments already: write `{written}`"
             return
-        text = f"{self.call.name}({second.value.span.text})"
+        text = f"{self.call.name}({', '.join(a.span.text for a in others)})"
         wrong.diagnostic.help = f"the length of the input is not an argument: write `{text}`"
         length = self._x.shape[-1] if self._x is not None else None
-        is_last = all(a.name is not None for a in self.call.arguments[2:])
+        is_last = all(a.name is not None for a in others[1:])
         if is_last and is_written(first.value) and self._given[self.cls.args[0].name] == length:
             wrong.diagnostic.fix = (without(self.call, 0),)
 

@@ -165,6 +165,14 @@ HABITS = (
         where="body",
     ),
     Habit(
+        r"^\s*(?P<fix>(?P<at>frozen|freeze)\s+(?P<layer>[a-z_]\w*(?:\([^()]*\))?))\s*(?=->|$)",
+        "‹frozen› conv(8, 3)",
+        "write it after the layer that it freezes: `$fix`",
+        "found `$at` before a layer",
+        "$layer -> frozen",
+        where="body",
+    ),
+    Habit(
         r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>(?P<at>\s+))(?=(?P<layer>[a-z_]\w*)\s*[(\d])",
         "first‹ ›conv(8, 3)",
         "write a colon after the name of a layer: `$name: $layer(...)`",

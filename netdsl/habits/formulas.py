@@ -93,7 +93,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
+        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>-?{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
         rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|\}})",
         "a: relu\n    y: @a ‹+› @image",
         "write the formula in parentheses: `$fix`",

@@ -177,10 +177,10 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>:)\s*(?P<value>-?\d[\d_.]*|\"[^\"]*\"|true"
-        r"|false))\s*$",
+        r"|false|\[[\s\d_.,-]*\]))\s*$",
         "n‹:› 10",
         "write `let $name = $value`",
-        "a number gets its name with `let`, not with a colon",
+        "a value such as `$value` gets its name with `let`, not with a colon",
         "let $name = $value",
         where="body",
     ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import parts
 from netdsl.habits.entries import open_brace, part
-from netdsl.habits.statements import bracketed, is_layer, listed
+from netdsl.habits.statements import bracketed, grouped_line, is_layer, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,6 +247,14 @@ HABITS = (
         "repeat layers with `$fix`",
         "found `$at` after a layer",
         repeated,
+    ),
+    Habit(
+        r"^\s*(?:repeat|for|if)\b[^{}]*?(?<!\bin)\s(?P<fix>(?P<at>[\[(])[^{}@]*[\])])\s*$",
+        "repeat 2 ‹[›conv(3, 1), relu]",
+        "write the layers in braces: `$fix`",
+        "found `$at` before layers",
+        grouped_line,
+        where="body",
     ),
     Habit(
         r"\brepeat\s+\w+\s+(?P<fix>(?P<at>(?!(?:in|with|as|times)\b)[a-z]\w*)(?P<rest>.*))$",
