@@ -18,6 +18,9 @@ _ENTRY = re.compile(r"[\"']?(\w+)[\"']?\s*[:=]\s*(\"[^\"]*\"|'[^']*'|\[[^\]]*\]|
 _HEAD = re.compile(r"(?:(?P<label>\w+)\s*:\s*)?(?P<kind>[A-Za-z_]\w*)\s*(?P<call>\([^()]*\))?\s*$")
 _DEFINITION = re.compile(r"(?:^|\n)[ \t]*(?:net|block|aux|train)[ \t]+[^\n{]*\Z")
 _KIND = ("type", "kind", "op", "layer")  # entries whose value is the kind of the layer
+# How weights start and are trained, in a layer of Caffe.
+_OF_WEIGHTS = re.compile(r"\b(?:\w+_filler|param)\s*\{[^{}]*\}")
+_POOLING = {"MAX": "maxpool", "AVE": "avgpool"}
 _UNUSED = ("name", "bottom", "top", *_KIND)
 _MESSAGES = ("layer", "layers", "node")  # heads whose kind is an entry
 
@@ -79,9 +82,13 @@ def section(matched: Matched) -> Fix:
 
 def _call(kind: str, inside: str, call: str | None = None, label: str | None = None) -> str | None:
     """The call of a layer with these entries, after the arguments that it has."""
+    inside = _OF_WEIGHTS.sub("", inside)
     entries = {name: value.strip("\"'") for name, value in _ENTRY.findall(inside)}
     if kind in _MESSAGES:
         kind = next((entries[name] for name in _KIND if name in entries), kind)
+    pooling = _POOLING.get(entries.pop("pool", ""))
+    if pooling is not None:  # Caffe rounds its sizes up, and its windows have stride 1 by default
+        kind, entries = pooling, {"stride": "1", "ceil": "true", **entries}
     label = label or entries.get("name")
     arguments = [call.strip("()")] if call is not None else []
     for name, value in entries.items():

@@ -129,6 +129,22 @@ def window(matched: Matched) -> Fix:
     return Guess(f"repeat {rounds} {{ {layer} }}" if rounds else layer)
 
 
+def yolo_row(matched: Matched) -> Fix:
+    """`conv(64, 3, stride = 2, pad = 1, bias = false) -> bn -> silu` for a row with `Conv`."""
+    kind, numbers = matched.group("kind"), re.findall(r"\d+", matched.group("arguments"))
+    if kind.endswith("Upsample") and numbers:
+        return Guess(f"upsample({numbers[0]})")
+    if kind == "Concat":
+        return Guess("concat(@label)")
+    if kind != "Conv" or not numbers:
+        numbers = ["64", "3", "2"]  # another module, which is several layers
+    out, k, stride = (numbers + ["1", "1"][len(numbers) - 1 :])[:3]
+    pad = (numbers[3:] or [str(int(k) // 2)])[0]
+    given = {"stride": int(stride), "pad": int(pad)}
+    further = [f", {name} = {n}" for name, n in given.items() if n != int(name == "stride")]
+    return Guess(f"conv({out}, {k}{''.join(further)}, bias = false) -> bn -> silu")
+
+
 def digits(matched: Matched) -> Fix:
     """`25_000_000` for `25M`; after `==`, a number with a decimal point is a rounded one."""
     if "." in matched.group("n") and "==" in matched.match.string:
@@ -165,6 +181,7 @@ def mapping(matched: Matched) -> Fix:
     return f"{label}{kind}({', '.join([first, *arguments] if first else arguments)})"
 
 
+_ROW = r"(?:\s*(?P<kind>[\w.]+)\s*,\s*\[(?P<arguments>[^\[\]]*)\])?"  # of a YOLO file
 _DARKNET = (
     "write the layer as `conv(32, 3, pad = 1) -> bn -> leaky_relu(0.1)` in a `net`;"
     " `netdsl import FILE.cfg` reads a whole file"
@@ -179,16 +196,18 @@ _PAPER = r"(?=[^#]*(?i:conv|filters|kernels|pool|fc|fully|norm|dense|max|drop|re
 
 HABITS = (
     Habit(
-        r"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,.*)",
+        rf"^\s*(?P<at>\[\[?\s*-?\d+\s*,\s*\d+\s*,{_ROW}.*)",
         "‹[-1, 1, Conv, [64, 3, 2]]›",
-        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "write the layer as `$fix`; a reference is `@label`",
         "this is a row of a YOLO file",
+        yolo_row,
     ),
     Habit(
-        r"^\s*(?P<at>-\s*\[.*)",
+        rf"^\s*(?P<at>-\s*\[(?:(?:\[[^\[\]]*\]|[^,\[]*),\s*\d+\s*,{_ROW})?.*)",
         "‹- [-1, 1, Conv, [64, 3, 2]]›",
-        "write the layer as `conv(64, 3, stride = 2, pad = 1)`; a reference is `@label`",
+        "write the layer as `$fix`; a reference is `@label`",
         "this is a row of a YOLO file",
+        yolo_row,
     ),
     Habit(
         r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET, "this is a section of a Darknet file"
