@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Padding, invoke
+from netdsl.data.arguments import Padding
+from netdsl.data.calls import invoke
 from netdsl.data.images import Described, described
 from netdsl.data.own import Archive, ArrayFolder, Arrays, Folder, PictureTable, Segments
 from netdsl.data.source import PROGRESS, DataSource

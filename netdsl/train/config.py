@@ -9,12 +9,10 @@ from netdsl.data.arguments import (
     Names,
     Pairs,
     Positive,
-    called_here,
     convert,
-    invoke,
-    respelled,
     show,
 )
+from netdsl.data.calls import called_here, invoke, respelled
 from netdsl.data.catalog import DATASETS, call_for, source_of
 from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
