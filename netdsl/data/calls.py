@@ -3,27 +3,35 @@
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Annotated, NamedTuple, TypeVar
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import convert, fits, list_of, show
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import EntryPart, SettingError
-from netdsl.habits import training
+from netdsl.habits import recipes, training
+from netdsl.habits.training import PICTURES, Pictures
 from netdsl.words import are, counted
 
 T = TypeVar("T")
+Advice = tuple[str, tuple[str, str] | None]  # help, and a wrong text with the right one
 
 
-def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str) -> T:
+def invoke(
+    call: SettingCall,
+    registry: Mapping[str, Callable[..., T]],
+    kind: str,
+    key: str,
+    pictures: Pictures = PICTURES,
+) -> T:
     """Call the entry of `registry` that `call` names, and return its result.
 
-    `kind` is the noun for messages, such as "loss". Raises SettingError with the entry `key`:
-    `unknown-` and the kind, `unknown-argument`, `missing-argument`, `duplicate-argument`,
-    `wrong-type` or `bad-argument`.
+    `kind` is the noun for messages, such as "loss", and `pictures` those of the advice.
+    Raises SettingError with the entry `key`: `unknown-` and the kind, `unknown-argument`,
+    `missing-argument`, `duplicate-argument`, `wrong-type` or `bad-argument`.
     """
-    target, arguments = bind(call, registry, kind, key)
+    target, arguments = bind(call, registry, kind, key, pictures)
     try:
         return target(**arguments)
     except SettingError as error:
@@ -33,39 +41,122 @@ def invoke(call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: st
 
 
 def bind(
-    call: SettingCall, registry: Mapping[str, Callable[..., T]], kind: str, key: str
+    call: SettingCall,
+    registry: Mapping[str, Callable[..., T]],
+    kind: str,
+    key: str,
+    pictures: Pictures = PICTURES,
 ) -> tuple[Callable[..., T], dict[str, object]]:
     """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
         message = f"there is no {kind} named `{call.name}`"
-        help_, respelling = called_here(call, registry, kind)
+        help_, respelling = called_here(call, registry, kind, pictures)
         code, part = f"unknown-{kind}", EntryPart(call.name)
         raise SettingError(code, message, key, help_, respelling, part)
     target = registry[call.name]
-    return target, _arguments(call, target, key)
+    return target, _arguments(call, target, key, pictures)
 
 
 def called_here(
-    call: SettingCall, registry: Mapping[str, Callable[..., object]], kind: str
-) -> tuple[str, tuple[str, str] | None]:
+    call: SettingCall,
+    registry: Mapping[str, Callable[..., object]],
+    kind: str,
+    pictures: Pictures = PICTURES,
+) -> Advice:
     """Help and respelling for a name that is not in the registry."""
     squeezed = training.squeezed(call.name)
-    advice = training.REMOVED_VALUES.get(kind, {}).get(squeezed)
+    advice = recipes.REMOVED_VALUES.get(kind, {}).get(squeezed)
     if advice is not None:
+        advice = advice.format(side=pictures.side, form=pictures.form)
         written = re.fullmatch(r"write `([^`]+)`", advice)
         is_certain = written is not None and not call.args and not call.kwargs
         return advice, ("", written[1]) if written is not None and is_certain else None
-    ours = training.VALUES.get(kind, {}).get(squeezed)
+    ours = recipes.VALUES.get(kind, {}).get(squeezed)
     if ours is None:
-        return suggest(call.name, registry), respelled(call.name, registry)
-    needed = [
-        f"{name} = {training.EXAMPLES.get(name, '...')}"
-        for name, parameter in inspect.signature(registry[ours]).parameters.items()
-        if parameter.default is inspect.Parameter.empty
-    ]
-    if not needed or call.args or call.kwargs:
+        return _misspelt(call, registry)
+    target = registry[ours]
+    parameters = inspect.signature(target).parameters
+    if not call.args and not call.kwargs:
+        needs = [n for n, p in parameters.items() if p.default is inspect.Parameter.empty]
+        texts = [_example(name, pictures, parameters) for name in needs]
+        example = f": write `{ours}({', '.join(texts)})`" if texts else ""
+        return f"it is called `{ours}` here{example}", (call.name, ours)
+    corrected = _corrected(call._replace(name=ours), target)
+    if corrected is None or corrected.call == call._replace(name=ours):
         return f"it is called `{ours}` here", (call.name, ours)
-    return f"it is called `{ours}` here: write `{ours}({', '.join(needed)})`", (call.name, ours)
+    return f"it is called `{ours}` here: {corrected}", (call.name, ours)
+
+
+def _misspelt(call: SettingCall, registry: Mapping[str, Callable[..., object]]) -> Advice:
+    """Help and respelling for a name that no tool has."""
+    meant = nearest(call.name, registry)
+    if meant is not None:
+        own = call._replace(name=meant)
+        corrected = _corrected(own, registry[meant])
+        if corrected is not None and corrected.call != own:
+            return str(corrected), (call.name, meant)
+    return suggest(call.name, registry), respelled(call.name, registry)
+
+
+class _Corrected(NamedTuple):
+    """A call with the names of arguments that it has here; `advice` is about those left out."""
+
+    call: SettingCall
+    advice: Sequence[str]
+
+    def __str__(self) -> str:
+        return "; ".join([f"write `{_written(self.call)}`", *self.advice])
+
+
+def _corrected(call: SettingCall, target: Callable[..., object]) -> _Corrected | None:
+    """A call whose arguments have the names of other tools, or None if any doubt is left."""
+    names = list(inspect.signature(target).parameters)
+    kept: dict[str, object] = {}
+    advice = []
+    args = [value for value in call.args if not _is_left_out(value)]
+    if not names:
+        return _Corrected(SettingCall(call.name), [f"`{call.name}` takes no arguments"])
+    for name, value in call.kwargs.items():
+        squeezed = training.squeezed(name)
+        ours = name if name in names else _renamed(name, names)
+        if ours is not None and ours not in kept:
+            kept[ours] = value
+        elif ours is None and squeezed in training.REMOVED_ARGUMENTS:
+            advice.append(f"`{name}`: {training.REMOVED_ARGUMENTS[squeezed]}")
+        else:
+            return None
+    corrected = SettingCall(call.name, tuple(args), kept)
+    try:
+        target(**_arguments(corrected, target, ""))
+    except SettingError:
+        return None
+    return _Corrected(corrected, advice)
+
+
+def _is_left_out(value: object) -> bool:
+    """Whether an argument is a name such as `optimizer`, which the call has no need of here."""
+    if not isinstance(value, SettingCall) or value.args or value.kwargs:
+        return False
+    return training.squeezed(value.name) in training.REMOVED_ARGUMENTS
+
+
+def _renamed(name: str, names: Sequence[str]) -> str | None:
+    """The argument, one of `names`, that has another name in other tools, or None."""
+    known = training.RENAMED_ARGUMENTS.get(training.squeezed(name), ())
+    return next((ours for ours in known if ours in names), None)
+
+
+def _written(call: SettingCall) -> str:
+    """A call as a section has it."""
+    texts = [*map(show, call.args), *(f"{name} = {show(v)}" for name, v in call.kwargs.items())]
+    return f"{call.name}({', '.join(texts)})" if texts else call.name
+
+
+def _example(name: str, pictures: Pictures, absent: Container[str]) -> str:
+    """How an argument is written; `absent` are those that the call can get."""
+    if name == "size":
+        return pictures.form if "channels" in absent else f"size = {pictures.side}"
+    return f"{name} = {training.EXAMPLES.get(name, '...')}"
 
 
 def suggest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
@@ -83,7 +174,9 @@ def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
     return None if meant is None else (name, meant)
 
 
-def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> dict[str, object]:
+def _arguments(
+    call: SettingCall, target: Callable[..., object], key: str, pictures: Pictures = PICTURES
+) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
     ordered = [n for n, p in parameters.items() if p.kind is not inspect.Parameter.KEYWORD_ONLY]
@@ -100,22 +193,27 @@ def _arguments(call: SettingCall, target: Callable[..., object], key: str) -> di
     given = dict(zip(ordered, call.args, strict=False))
     places: dict[str, str | int] = {name: number for number, name in enumerate(given)}
     for name, value in call.kwargs.items():
-        _check_name(call, name, names, given, key)
+        _check_name(call, name, target, given, key)
         given[name] = value
         places[name] = name
     for name, parameter in parameters.items():
         if name not in given and parameter.default is inspect.Parameter.empty:
-            raise _missing(call, name, key)
+            raise _missing(call, name, parameters.keys() - given.keys(), key, pictures)
     return {
-        name: convert(
-            value,
-            parameters[name].annotation,
-            f"`{name}` of `{call.name}`",
-            key,
-            EntryPart(call.name, places[name]),
-        )
+        name: _converted(value, parameters[name], EntryPart(call.name, places[name]), key)
         for name, value in given.items()
     }
+
+
+def _converted(value: object, parameter: inspect.Parameter, part: EntryPart, key: str) -> object:
+    """An argument with the type of its parameter."""
+    label = f"`{parameter.name}` of `{part.call}`"
+    try:
+        return convert(value, parameter.annotation, label, key, part)
+    except SettingError as error:
+        if not parameter.default and training.means_none(value):
+            error.diagnostic.help = "leave it out for none"
+        raise
 
 
 def _too_many(call: SettingCall, most: int, names: list[str], key: str) -> SettingError:
@@ -148,19 +246,26 @@ def _base(annotation: object) -> object:
     return annotation
 
 
-def _missing(call: SettingCall, name: str, key: str) -> SettingError:
+def _missing(
+    call: SettingCall, name: str, absent: Container[str], key: str, pictures: Pictures
+) -> SettingError:
     """The error for an argument that a call needs; the help has those that it is given."""
     first = [show(value) for value in call.args]
     given = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
-    written = ", ".join([*first, f"{name} = {training.EXAMPLES.get(name, '...')}", *given])
+    written = ", ".join([*first, _example(name, pictures, absent), *given])
     message = f"`{call.name}` needs the argument `{name}`"
     help_ = f"write `{call.name}({written})`"
     return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))
 
 
 def _check_name(
-    call: SettingCall, name: str, names: list[str], given: dict[str, object], key: str
+    call: SettingCall,
+    name: str,
+    target: Callable[..., object],
+    given: dict[str, object],
+    key: str,
 ) -> None:
+    names = list(inspect.signature(target).parameters)
     part = EntryPart(call.name, name)
     if name in given:
         message = f"`{call.name}` is given `{name}` twice"
@@ -174,7 +279,7 @@ def _check_name(
         return
     help_, respelling = f"`{call.name}` takes no arguments", None
     squeezed = training.squeezed(name)
-    ours = next((n for n in training.RENAMED_ARGUMENTS.get(squeezed, ()) if n in names), None)
+    ours = _renamed(name, names)
     if ours is not None:
         has_value = ours in given or ours in call.kwargs
         help_ = f"it is called `{ours}` here{', and has a value already' * has_value}"
@@ -183,5 +288,8 @@ def _check_name(
         help_ = training.REMOVED_ARGUMENTS[squeezed]
     elif names:
         help_, respelling = suggest(name, names), respelled(name, set(names) - set(given))
+    corrected = _corrected(call, target) if len(call.kwargs.keys() - names) > 1 else None
+    if corrected is not None:
+        help_ = str(corrected)
     message = f"`{call.name}` has no argument `{name}`"
     raise SettingError("unknown-argument", message, key, help_, respelling, part)

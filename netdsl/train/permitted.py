@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.data.catalog import source_of
 from netdsl.data.own import Arrays, Folder, PictureTable, Segments
 from netdsl.errors import EntryPart, SettingError
+from netdsl.habits.training import PICTURES, Pictures
 from netdsl.train import settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,16 @@ def expected_kind(call: SettingCall, graph: Graph) -> DataKind:
         1 in channels,
         len(source.inputs) == len(source.targets) == 1,
     )
+
+
+def pictures_of(graph: Graph) -> Pictures:
+    """The pictures that a net takes; usual ones if its sizes are open, or its inputs are others."""
+    shapes = [value.type.shape for value in graph.inputs if len(value.type.shape) == IMAGE]
+    if not shapes or not all(isinstance(size, int) for size in shapes[0][1:]):
+        return PICTURES
+    channels, height, width = shapes[0]
+    side = str(height) if height == width else f"[{height}, {width}]"
+    return Pictures(side, channels if isinstance(channels, int) else None)
 
 
 def check_kind(augment: Sequence[settings.Augment], kind: DataKind) -> None:
