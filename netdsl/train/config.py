@@ -156,9 +156,13 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
     message = f"`random_crop` makes {size}x{size} images, but {own}"
     help_ = "the test uses whole images, so give `random_crop` their size"
     if height == width:
-        kept = f", pad = {pad}" if pad else ""
-        help_ += f": `random_crop({height}{kept})`"
+        help_ += f": `random_crop({height}, pad = {pad or pad_of_crop(height, size)})`"
     raise SettingError("data-mismatch", message, "augment", help_)
+
+
+def pad_of_crop(side: int, size: int) -> int:
+    """The padding with which a crop of the whole `side` moves images as far as one of `size`."""
+    return max(1, (side - size) // 2) if side > size else 4
 
 
 def registry_of(key: str) -> Mapping[str, Callable[..., object]]:

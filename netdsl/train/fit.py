@@ -17,6 +17,7 @@ from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
+from netdsl.train.config import pad_of_crop
 from netdsl.train.freezing import frozen_until
 from netdsl.train.monitor import check_split
 from netdsl.train.permitted import check_kind, expected_kind
@@ -25,6 +26,7 @@ from netdsl.train.recipe.optimizers import weight_values
 from netdsl.train.recipe.schedules import SCHEDULES
 from netdsl.train.section import entry_of, fix_of, place_in, placed, read_config
 from netdsl.train.selection import Selection, kinds_of
+from netdsl.train.settings import RandomCrop
 from netdsl.train.stages import check_stages
 from netdsl.words import counted, listed
 
@@ -301,7 +303,12 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             if notes == (output,) and unwanted is not None:
                 diagnostic.help, diagnostic.fix = unwanted
             diagnostic.help = _with_root(diagnostic.help, data.name, named)
+            if notes == (image,) and data.is_resized:
+                taken = graph.inputs[0].type.shape[1:]
+                diagnostic.help = _with_crop(diagnostic.help, config, min(data.shape[1:]), taken)
             yield diagnostic
+            if notes == (image,) and data.is_resized:
+                return  # the others are about the size of the images
         except NetdslError as error:
             for diagnostic in error.diagnostics:
                 sizes = shape_text(data.shape)
@@ -309,6 +316,16 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
                     Annotation(f"the images of this data are {sizes}", named.span),
                 )
             yield from error.diagnostics
+
+
+def _with_crop(help: str | None, config: TrainConfig, side: int, taken: tuple[object, ...]) -> str:
+    """Advice on the `side` of images, with the padding of a crop that makes the size `taken`."""
+    texts = [help or ""]
+    for item in config.augment:
+        if isinstance(item, RandomCrop) and taken == (item.size, item.size) and item.size < side:
+            pad = item.pad or pad_of_crop(side, item.size)
+            texts.append(f"pad the crop: `random_crop({item.size}, pad = {pad})`")
+    return ", and ".join(texts)
 
 
 def _check_masks(compiled: Compiled, config: TrainConfig, data: Described) -> None:
