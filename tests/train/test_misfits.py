@@ -134,7 +134,7 @@ MISFITS = {
         "dense(10)",
         "augment = [Resize(36), Pad(2)]",
         "unknown-augmentation",
-        'read: `folder("DIR", size = 32, channels = 1)`; `Pad`: write it in the crop: `random_crop(32',
+        "size = 32, channels = 1)`; `Pad`: write it in the crop: `random_crop(32, pad = 4)`",
     ),
     "a name of no layer": (
         "1x28x28",
