@@ -87,8 +87,7 @@ def test_reshaped_new_and_left(file: dict[str, torch.Tensor]) -> None:
 OTHERS = {
     "colours": (
         ("conv1.weight", (4, 3, 5, 5)),
-        "they are of the net `Other`, which takes 3 channels: write `input image: 3x28x28`, and"
-        " `channels = 3` in data of your own",
+        "they are of the net `Other`, which takes 3 channels: write `input image: 3x28x28`, and",
     ),
     "width": (
         ("conv1.weight", (8, 1, 5, 5)),
