@@ -79,6 +79,14 @@ def name_of(source: SourceFile) -> str:
     return source.name
 
 
+def how_to_copy(source: SourceFile) -> str | None:
+    """The command that writes a copy of a file of the library; None for other files."""
+    if not is_shipped(source):
+        return None
+    stem = name_of(source)
+    return f"`netdsl fmt {stem} -o my.net`"
+
+
 def source_path(name: str) -> str:
     """The path of the file that `open_source` would read, without symbolic links."""
     path = library_file(name)

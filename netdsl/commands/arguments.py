@@ -183,6 +183,7 @@ def _fmt(add: Add) -> None:
         netdsl fmt net.net
         netdsl fmt --check nets/
         netdsl fmt --diff nets/
+        netdsl fmt lenet5 -o my.net
         """,
     )
     command.add_argument(
@@ -191,7 +192,7 @@ def _fmt(add: Add) -> None:
         metavar="FILE",
         help=(
             "a .net file, a folder with .net files, or - to read standard input and write standard"
-            " output"
+            " output; with -o, also a name of the library"
         ),
     )
     command.add_argument(

@@ -73,10 +73,12 @@ def expected_kind(call: SettingCall, graph: Graph) -> DataKind:
 def pictures_of(graph: Graph) -> Pictures:
     """The pictures that a net takes; usual ones if its sizes are open, or its inputs are others."""
     shapes = [value.type.shape for value in graph.inputs if len(value.type.shape) == IMAGE]
-    if not shapes or not all(isinstance(size, int) for size in shapes[0][1:]):
+    if not shapes:
         return PICTURES
     channels, height, width = shapes[0]
     side = str(height) if height == width else f"[{height}, {width}]"
+    if not isinstance(height, int) or not isinstance(width, int):
+        side = PICTURES.side
     return Pictures(side, channels if isinstance(channels, int) else None)
 
 
