@@ -237,7 +237,7 @@ EXAMPLES = {
 }
 
 
-class Pictures(NamedTuple):
+class Taken(NamedTuple):
     """The pictures that a net takes, as advice writes them: the side, and the channels."""
 
     side: str = "64"
@@ -250,7 +250,7 @@ class Pictures(NamedTuple):
         return f"size = {self.side}{grey}"
 
 
-PICTURES = Pictures()
+TAKEN = Taken()
 
 # How the entries that name something are written.
 CALLS = {
