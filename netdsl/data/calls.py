@@ -11,7 +11,7 @@ from netdsl.data.arguments import convert, fits, list_of, show
 from netdsl.diagnostics import did_you_mean, nearest
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import recipes, training
-from netdsl.habits.training import TAKEN, Taken
+from netdsl.habits.training import TAKEN, TakenPictures
 from netdsl.words import are, counted
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ def invoke(
     registry: Mapping[str, Callable[..., T]],
     kind: str,
     key: str,
-    pictures: Taken = TAKEN,
+    pictures: TakenPictures = TAKEN,
 ) -> T:
     """Call the entry of `registry` that `call` names, and return its result.
 
@@ -45,7 +45,7 @@ def bind(
     registry: Mapping[str, Callable[..., T]],
     kind: str,
     key: str,
-    pictures: Taken = TAKEN,
+    pictures: TakenPictures = TAKEN,
 ) -> tuple[Callable[..., T], dict[str, object]]:
     """The callable that `call` names and its checked arguments by name; raises as `invoke`."""
     if call.name not in registry:
@@ -61,7 +61,7 @@ def called_here(
     call: SettingCall,
     registry: Mapping[str, Callable[..., object]],
     kind: str,
-    pictures: Taken = TAKEN,
+    pictures: TakenPictures = TAKEN,
 ) -> Advice:
     """Help and respelling for a name that is not in the registry."""
     squeezed = training.squeezed(call.name)
@@ -152,7 +152,7 @@ def _written(call: SettingCall) -> str:
     return f"{call.name}({', '.join(texts)})" if texts else call.name
 
 
-def _example(name: str, pictures: Taken, absent: Container[str]) -> str:
+def _example(name: str, pictures: TakenPictures, absent: Container[str]) -> str:
     """How an argument is written; `absent` are those that the call can get."""
     if name == "size":
         return pictures.form if "channels" in absent else f"size = {pictures.side}"
@@ -175,7 +175,7 @@ def respelled(name: str, known: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _arguments(
-    call: SettingCall, target: Callable[..., object], key: str, pictures: Taken = TAKEN
+    call: SettingCall, target: Callable[..., object], key: str, pictures: TakenPictures = TAKEN
 ) -> dict[str, object]:
     parameters = inspect.signature(target).parameters
     names = list(parameters)
@@ -247,7 +247,7 @@ def _base(annotation: object) -> object:
 
 
 def _missing(
-    call: SettingCall, name: str, absent: Container[str], key: str, pictures: Taken
+    call: SettingCall, name: str, absent: Container[str], key: str, pictures: TakenPictures
 ) -> SettingError:
     """The error for an argument that a call needs; the help has those that it is given."""
     first = [show(value) for value in call.args]

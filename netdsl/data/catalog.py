@@ -19,7 +19,7 @@ from netdsl.data.images import Described, described
 from netdsl.data.own import Archive, ArrayFolder, Arrays, Folder, PictureTable, Segments
 from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
-from netdsl.habits.training import TAKEN, Taken
+from netdsl.habits.training import TAKEN, TakenPictures
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
@@ -121,7 +121,7 @@ def _read(source: DataSource) -> "Dataset":
     raise TypeError(source)
 
 
-def source_of(call: SettingCall, pictures: Taken = TAKEN) -> DataSource:
+def source_of(call: SettingCall, pictures: TakenPictures = TAKEN) -> DataSource:
     """The source that `call` names, without reading any data.
 
     Raises SettingError for an unknown dataset or wrong arguments; `pictures` are for its advice.
@@ -129,7 +129,7 @@ def source_of(call: SettingCall, pictures: Taken = TAKEN) -> DataSource:
     return invoke(call, DATASETS, "dataset", "data", pictures)
 
 
-def call_for(path: str, pictures: Taken = TAKEN) -> str | None:
+def call_for(path: str, pictures: TakenPictures = TAKEN) -> str | None:
     """The data that a file or a folder of the user probably is, as a section names it, or None.
 
     `pictures` are those that the net takes.
@@ -156,7 +156,7 @@ def describe_dataset(call: SettingCall) -> Described | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Published(DataSource, ABC):
-    """Taken of a known size in known classes, padded by `pad` pixels on each side."""
+    """TakenPictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
     # The mean and the standard deviation of each channel, by which the pictures are normalised.

@@ -106,7 +106,7 @@ _UNCUT = (
 _GREY = 'leave it out: `folder("DIR", size = {side}, channels = 1)` reads grey pictures'
 _FEW = "write `rand_augment(n = 2, m = 9)`, which makes such changes at random"
 # Values by the kind of entry that have no counterpart here, and what to write instead. `{side}` and
-# `{form}` stand for those of `Taken`.
+# `{form}` stand for those of `TakenPictures`.
 REMOVED_VALUES: dict[str, dict[str, str]] = {
     "loss": {
         **dict.fromkeys(

@@ -237,7 +237,7 @@ EXAMPLES = {
 }
 
 
-class Taken(NamedTuple):
+class TakenPictures(NamedTuple):
     """The pictures that a net takes, as advice writes them: the side, and the channels."""
 
     side: str = "64"
@@ -250,7 +250,7 @@ class Taken(NamedTuple):
         return f"size = {self.side}{grey}"
 
 
-TAKEN = Taken()
+TAKEN = TakenPictures()
 
 # How the entries that name something are written.
 CALLS = {

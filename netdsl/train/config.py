@@ -18,7 +18,7 @@ from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
-from netdsl.habits.training import TAKEN, Taken
+from netdsl.habits.training import TAKEN, TakenPictures
 from netdsl.train import settings
 from netdsl.train.recipe.losses import (
     LOSSES,
@@ -172,7 +172,7 @@ def registry_of(key: str) -> Mapping[str, Callable[..., object]]:
     return KINDS[key][1] if key in KINDS else {}
 
 
-def check_entry(key: str, value: object, pictures: Taken = TAKEN) -> object:
+def check_entry(key: str, value: object, pictures: TakenPictures = TAKEN) -> object:
     """The value of one entry, with the type of that field of `TrainConfig`.
 
     `pictures` are those that the net takes, for advice.
@@ -256,7 +256,7 @@ def _unknown_entry(key: str, known: list[str]) -> SettingError:
     return SettingError("unknown-entry", message, key, help_, respelled(key, known))
 
 
-def _check_list(key: str, value: object, pictures: Taken) -> tuple[object, ...]:
+def _check_list(key: str, value: object, pictures: TakenPictures) -> tuple[object, ...]:
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
         message, text = f"`{key}` is {show(value)}; it must be a list", show(value).strip("`")
         raise SettingError("wrong-type", message, key, f"write `{key} = [{text}]`")
@@ -279,7 +279,7 @@ def _all_called_here(
     calls: Iterable[SettingCall],
     registry: Mapping[str, Callable[..., object]],
     kind: str,
-    pictures: Taken,
+    pictures: TakenPictures,
 ) -> str:
     """Help for several names that are not in the registry; those with the same help share it."""
     names: dict[str, list[str]] = {}
@@ -289,7 +289,7 @@ def _all_called_here(
     return "; ".join(f"{listed(found)}: {advice}" for advice, found in names.items())
 
 
-def _call(key: str, value: object, pictures: Taken = TAKEN) -> SettingCall:
+def _call(key: str, value: object, pictures: TakenPictures = TAKEN) -> SettingCall:
     if isinstance(value, SettingCall):
         return value
     if value is False:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.data.catalog import source_of
 from netdsl.data.own import Arrays, Folder, PictureTable, Segments
 from netdsl.errors import EntryPart, SettingError
-from netdsl.habits.training import TAKEN, Taken
+from netdsl.habits.training import TAKEN, TakenPictures
 from netdsl.train import settings
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def expected_kind(call: SettingCall, graph: Graph) -> DataKind:
     )
 
 
-def pictures_of(graph: Graph) -> Taken:
+def pictures_of(graph: Graph) -> TakenPictures:
     """The pictures that a net takes; usual ones if its sizes are open, or its inputs are others."""
     shapes = [value.type.shape for value in graph.inputs if len(value.type.shape) == IMAGE]
     if not shapes:
@@ -79,7 +79,7 @@ def pictures_of(graph: Graph) -> Taken:
     side = str(height) if height == width else f"[{height}, {width}]"
     if not isinstance(height, int) or not isinstance(width, int):
         side = TAKEN.side
-    return Taken(side, channels if isinstance(channels, int) else None)
+    return TakenPictures(side, channels if isinstance(channels, int) else None)
 
 
 def check_kind(augment: Sequence[settings.Augment], kind: DataKind) -> None:

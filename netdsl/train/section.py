@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from netdsl.driver import Compiled
     from netdsl.errors import EntryPart
-    from netdsl.habits.training import Taken
+    from netdsl.habits.training import TakenPictures
 
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
 PYTHON = ("train({}=...)", "train(data=...)")
@@ -136,7 +136,7 @@ def read_data(text: str) -> SettingCall:
 class _Reader:
     """Collects the checked values of the entries, and the errors in them."""
 
-    def __init__(self, env: Env, pictures: Taken = TAKEN) -> None:
+    def __init__(self, env: Env, pictures: TakenPictures = TAKEN) -> None:
         self.env = env
         self.pictures = pictures  # that the net takes
         self.values: dict[str, Any] = {}  # `check_entry` gives each the type of its field
@@ -340,7 +340,7 @@ def _with_padding(call: object, own: object) -> object:
     return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
 
 
-def path_help(key: str, text: str, pictures: Taken) -> str | None:
+def path_help(key: str, text: str, pictures: TakenPictures) -> str | None:
     """Advice for an entry whose text is only the path of a file or a folder."""
     path = text.strip('"')
     if not os.path.exists(path):
