@@ -158,16 +158,17 @@ def _advice_on_path(path: str) -> str:
     """Which file a path that does not exist may mean."""
     folder, name = os.path.split(path)
     stem = name.removesuffix(".net")
-    if stem in library_names():
-        return f"the library has it: write `{stem}`"
+    shipped = stem if stem in library_names() else ":".join(net_of_library(stem) or ())
+    if shipped:
+        return f"the library has it: write `{shipped}`"
     if folder and not os.path.isdir(folder):
         return f"there is no folder `{folder}`"
     beside = _others(folder or ".", name)
     near = did_you_mean(name, beside)
     where = f"`{folder}`" if folder else "this folder"
-    shipped = did_you_mean(stem, library_names()) if near is None and not folder else None
-    if shipped is not None:
-        return f"the library may have it: {shipped}"
+    likely = did_you_mean(stem, library_names()) if near is None and not folder else None
+    if likely is not None:
+        return f"the library may have it: {likely}"
     if near is not None or not beside:
         return near or f"{where} has no .net files"
     listed = ", ".join(f"`{file}`" for file in sorted(beside)[:MOST_LISTED])
