@@ -215,3 +215,17 @@ def test_a_net_of_the_library(capsys: pytest.CaptureFixture[str], net: str, fits
     assert (f"write `input image: 1x28x28` in {copy}" in printed.err) == fits
     assert printed.err.count("--data") == 2 - fits
     assert "has no `train` section: 10 epochs on fashion_mnist_sample" in printed.out
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_settings_that_are_given_are_no_default_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line about a net without a section names them."""
+    given = ["--set", "train.batch=4", "--set", "train.optimizer.lr=0.1"]
+    assert run(["train", "vgg:VGG11", *given, "--set", "train.epochs=1"]) == 1
+    line, *_ = capsys.readouterr().out.splitlines()
+    assert line == (
+        "VGG11 has no `train` section: 1 epoch on fashion_mnist_sample, with default settings"
+        " except for `batch` and `optimizer`"
+    )
