@@ -269,16 +269,23 @@ def _explain(add: Add) -> None:
 def _help(add: Add) -> None:
     command = add(
         "help",
-        "explain a command",
-        "[COMMAND]",
-        "Explain a command and its options, or list all commands.",
+        "explain a command, or what a `train` section can name",
+        "[COMMAND | training | NAME]",
+        "Explain a command and its options, or list all commands. `netdsl help training` lists the"
+        " data sets, optimizers, schedules, losses, metrics and augmentations with their arguments,"
+        " and the name of one, such as `sgd`, explains it.",
         """
         netdsl help
         netdsl help check
+        netdsl help training
+        netdsl help sgd
         """,
     )
     command.add_argument(
-        "topic", nargs="?", metavar="COMMAND", help="the command to explain (default: all)"
+        "topic",
+        nargs="?",
+        metavar="COMMAND",
+        help="a command, `training` or a name in it (default: all commands)",
     )
 
 

@@ -88,10 +88,8 @@ def convert(
     the `Constraint` or exceeds the range of float32. `label` names the value in messages, and
     `part` is its place.
     """
-    base, constraint = _without_none(annotation), None
-    if typing.get_origin(base) is Annotated:
-        base, constraint = typing.get_args(base)
-    expected = constraint.text if constraint else TYPE_TEXT[base]
+    base, constraint = _parts_of(annotation)
+    expected = described(annotation)
     result = _as_type(value, base)
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
@@ -108,6 +106,21 @@ def convert(
             part=part,
         )
     return result
+
+
+def described(annotation: object) -> str:
+    """The values that a parameter takes."""
+    base, constraint = _parts_of(annotation)
+    return constraint.text if constraint else TYPE_TEXT[base]
+
+
+def _parts_of(annotation: object) -> tuple[object, Constraint | None]:
+    """The type of a parameter and its constraint, if it has one."""
+    base = _without_none(annotation)
+    if typing.get_origin(base) is not Annotated:
+        return base, None
+    found: tuple[object, Constraint] = typing.get_args(base)
+    return found
 
 
 def _without_none(annotation: object) -> object:
