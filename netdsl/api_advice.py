@@ -92,7 +92,7 @@ class _Advising(ModuleType):
     """The module once it is loaded: it advises on names that it does not have."""
 
     def __getattr__(self, name: str) -> object:
-        raise AttributeError(missing_name(name, self.__dict__["__all__"]))
+        raise AttributeError(missing_name(name, self.__dict__["_PUBLIC"]))
 
 
 def advise_on_names(module: ModuleType) -> None:
