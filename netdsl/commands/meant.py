@@ -25,6 +25,14 @@ SYNONYMS = {
     "flops": "macs",
     "parameters": "params",
     "bytes": "memory",
+    "3d": "volumes",
+    "boxes": "volumes",
+    "gradcam": "saliency",
+    "gradients": "saliency",
+    "deepdream": "maximise",
+    "activations": "maps",
+    "kernels": "filters",
+    "weights": "filters",
 }
 
 

@@ -81,8 +81,8 @@ def called_here(
         texts = [_example(name, pictures, parameters) for name in needs]
         example = f": write `{ours}({', '.join(texts)})`" if texts else ""
         return f"it is called `{ours}` here{example}", (call.name, ours)
-    corrected = _corrected(call._replace(name=ours), target)
-    if corrected is None or corrected.call == call._replace(name=ours):
+    corrected = _corrected(call._replace(name=ours), target, pictures)
+    if corrected is None or _is_as_it_was(corrected, call._replace(name=ours)):
         return f"it is called `{ours}` here", (call.name, ours)
     return f"it is called `{ours}` here: {corrected}", (call.name, ours)
 
@@ -93,24 +93,35 @@ def _misspelt(call: SettingCall, registry: Mapping[str, Callable[..., object]]) 
     if meant is not None:
         own = call._replace(name=meant)
         corrected = _corrected(own, registry[meant])
-        if corrected is not None and corrected.call != own:
+        if corrected is not None and not _is_as_it_was(corrected, own):
             return str(corrected), (call.name, meant)
     return suggest(call.name, registry), respelled(call.name, registry)
 
 
 class _Corrected(NamedTuple):
-    """A call with the names of arguments that it has here; `advice` is about those left out."""
+    """A call with the names of arguments that it has here; `advice` is about those left out.
+
+    `needed` are the texts of arguments that it lacks.
+    """
 
     call: SettingCall
     advice: Sequence[str]
+    needed: Sequence[str] = ()
 
     def __str__(self) -> str:
-        return "; ".join([f"write `{_written(self.call)}`", *self.advice])
+        return "; ".join([f"write `{_written(self.call, self.needed)}`", *self.advice])
 
 
-def _corrected(call: SettingCall, target: Callable[..., object]) -> _Corrected | None:
+def _is_as_it_was(corrected: _Corrected, call: SettingCall) -> bool:
+    return corrected.call == call and not corrected.needed
+
+
+def _corrected(
+    call: SettingCall, target: Callable[..., object], pictures: TakenPictures = TAKEN
+) -> _Corrected | None:
     """A call whose arguments have the names of other tools, or None if any doubt is left."""
-    names = list(inspect.signature(target).parameters)
+    parameters = inspect.signature(target).parameters
+    names = list(parameters)
     kept: dict[str, object] = {}
     advice = []
     args = [value for value in call.args if not _is_left_out(value)]
@@ -128,9 +139,13 @@ def _corrected(call: SettingCall, target: Callable[..., object]) -> _Corrected |
     corrected = SettingCall(call.name, tuple(args), kept)
     try:
         target(**_arguments(corrected, target, ""))
-    except SettingError:
-        return None
-    return _Corrected(corrected, advice)
+    except SettingError as error:
+        if error.code != "missing-argument":
+            return None
+    absent = names[len(args) :]
+    absent = [name for name in absent if name not in kept]
+    needed = [n for n in absent if parameters[n].default is inspect.Parameter.empty]
+    return _Corrected(corrected, advice, [_example(n, pictures, absent) for n in needed])
 
 
 def _is_left_out(value: object) -> bool:
@@ -146,9 +161,10 @@ def _renamed(name: str, names: Sequence[str]) -> str | None:
     return next((ours for ours in known if ours in names), None)
 
 
-def _written(call: SettingCall) -> str:
-    """A call as a section has it."""
-    texts = [*map(show, call.args), *(f"{name} = {show(v)}" for name, v in call.kwargs.items())]
+def _written(call: SettingCall, needed: Sequence[str]) -> str:
+    """A call as a section has it, with the texts of arguments that it lacks."""
+    named = [f"{name} = {show(value)}" for name, value in call.kwargs.items()]
+    texts = [*map(show, call.args), *needed, *named]
     return f"{call.name}({', '.join(texts)})" if texts else call.name
 
 
@@ -250,11 +266,9 @@ def _missing(
     call: SettingCall, name: str, absent: Container[str], key: str, pictures: TakenPictures
 ) -> SettingError:
     """The error for an argument that a call needs; the help has those that it is given."""
-    first = [show(value) for value in call.args]
-    given = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
-    written = ", ".join([*first, _example(name, pictures, absent), *given])
+    written = _written(call, [_example(name, pictures, absent)])
     message = f"`{call.name}` needs the argument `{name}`"
-    help_ = f"write `{call.name}({written})`"
+    help_ = f"write `{written}`"
     return SettingError("missing-argument", message, key, help_, part=EntryPart(call.name, name))
 
 

@@ -343,9 +343,10 @@ def _with_padding(call: object, own: object) -> object:
 def path_help(key: str, text: str, pictures: TakenPictures) -> str | None:
     """Advice for an entry whose text is only the path of a file or a folder."""
     path = text.strip('"')
-    if not os.path.exists(path):
+    is_path = re.fullmatch(r"[\w.~-]*(/[\w. -]*)+", path) if key == "data" else None
+    if is_path is None and not os.path.exists(path):
         return None
     if key == "data":
-        call = call_for(path, pictures)
-        return None if call is None else f"for your own data write `{call}`"
+        call = call_for(path, pictures) or f'folder("DIR", {pictures.form})'
+        return f"for your own data write `{call}`"
     return f"write `--weights {shlex.quote(path)}`" if key == "weights" else None

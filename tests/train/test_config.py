@@ -143,6 +143,11 @@ def test_section_is_read() -> None:
             "write `step(30, 0.1)`",
         ),
         (
+            {"schedule": SettingCall("StepLR", (), {"gamma": 0.5})},
+            "unknown-schedule",
+            "write `step(every = 30, gamma = 0.5)`",
+        ),
+        (
             {"schedule": SettingCall("OneCycleLR", (), {"max_lr": 0.1, "pct_start": 0.2})},
             "unknown-schedule",
             "write `one_cycle(rise = 0.2)`; `max_lr`: leave it out: the highest rate is the `lr`",

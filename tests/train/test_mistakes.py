@@ -80,6 +80,18 @@ MISTAKES = {
     "a folder with a slash": (["--data", "photos/"], ['write `folder("photos/", size = 16)`']),
     "a path as data": (["--data", "photos/cat"], ['write `folder("photos/cat", size = 16)`']),
     "a folder in quotes": (["--data", '"photos"'], ['write `folder("photos", size = 16)`']),
+    "a picture as data": (
+        ["--data", "photos/cat/00.png"],
+        ['for your own data write `folder("DIR", size = 16)`'],
+    ),
+    "a path that is not there": (
+        ["--data", "pictures/train"],
+        ['for your own data write `folder("DIR", size = 16)`'],
+    ),
+    "a data set of torchvision": (
+        ["--data", 'ImageFolder("photos")'],
+        ['it is called `folder` here: write `folder("photos", size = 16)`'],
+    ),
     "a table as data": (
         ["--data", "labels.csv"],
         ['write `csv("labels.csv", images = "DIR", size = 16)`'],
