@@ -73,6 +73,8 @@ class TrainableNet(DrawnNet):
         if device == "tensorrt":
             raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
+        if out in import_module("netdsl.data.catalog").DATASETS:
+            raise ValueError(f"out is the folder of the results: write train(data={out!r})")
         settings = settings_of(entries)
         folder = None if out is None else fspath(out)
         if overwrite and resume:

@@ -207,6 +207,10 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
         lambda n: n.train(device="tensorrt"),
         'device must be one of "cpu", "cuda", "auto", not "tensorrt"',
     ),
+    (
+        lambda n: n.train("fashion_mnist"),
+        "out is the folder of the results: write train(data='fashion_mnist')",
+    ),
     (lambda n: n.train(device="gpu"), f"device must be {DEVICES}, not 'gpu'"),
     (
         lambda n: n.draw("a.bmp"),
