@@ -180,7 +180,7 @@ WRONG = {
     ),
     "help wrong-rank": (
         "netdsl help: there is no command `wrong-rank`; it is a code: `netdsl explain wrong-rank`"
-        "\nusage: netdsl help [COMMAND]\n"
+        "\nusage: netdsl help [COMMAND | training | NAME]\n"
     ),
     "resnet50": (
         "netdsl: there is no command `resnet50`; it is a net of the library:"
@@ -411,7 +411,7 @@ WRONG = {
     ),
     "help chek": (
         "netdsl help: there is no command `chek`; did you mean `check`?\n"
-        "usage: netdsl help [COMMAND]\n"
+        "usage: netdsl help [COMMAND | training | NAME]\n"
     ),
 }
 
