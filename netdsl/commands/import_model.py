@@ -115,7 +115,7 @@ def _unreadable(arguments: argparse.Namespace) -> str:
         written = " ".join([_quoted(call), *given, "-o", shlex.quote(arguments.output)])
         return f"{fact}; for a module of Python, write `netdsl import {written}`"
     kind = binary_kind(model, b"\0")  # by its suffix
-    known = elsewhere(model) if "." not in model else None
+    known = elsewhere(model)
     if known is not None:
         return f"{fact}; {known}"
     return fact if kind is None or suffix_of(model) == ".bin" else f"{fact}; {kind.advice(model)}"

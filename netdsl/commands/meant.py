@@ -292,8 +292,9 @@ def _replaced(name: str, value: str, known: Sequence[str], program: str) -> str 
     option, written = INSTEAD.get(name, ("", ""))
     if option in known:
         begin, equals, _ = written.partition("=")
-        takes_value = value and equals and "'" not in begin
-        return f"write `{begin}{equals}{value}`" if takes_value else f"write `{written}`"
+        if value and equals and "'" not in begin:
+            written = f"{begin}{equals}{value}"
+        return f"write `{written}`"
     option, advice = FOR_ALL.get(name, ("", ""))
     return advice if option in known else None
 

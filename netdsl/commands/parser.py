@@ -114,26 +114,24 @@ class Parser(argparse.ArgumentParser):
         argparse itself would first ask for a required argument, such as the one that the user
         misspelt.
         """
-        end = words.index("--") if "--" in words else len(words)
+        end = [*words, "--"].index("--")
         places = [n for n in range(end) if words[n].startswith("--") and " " not in words[n]]
         wrong = {n for n in places if words[n].partition("=")[0] not in self.options()}
         if not wrong:
             return
-        messages = [
-            self._about_unknown(words[n:]) if n in wrong else self._about_value(words[n:end])
-            for n in places
-        ]
+        about = {True: self._about_unknown, False: self._about_value}
+        messages = [about[n in wrong](words[n:end]) for n in places]
         self.exit(2, self.complaint(*filter(None, messages)))
 
     def _about_value(self, words: Sequence[str]) -> str | None:
         """What is wrong with the value of an option, the first of some words, or None."""
         name, equals, value = words[0].partition("=")
         action = self._option_string_actions[name]
-        given = value if equals else (words[1] if len(words) > 1 else None)
-        if action.nargs is not None or given is None:
+        given = [value] if equals else list(words[1:2])
+        if action.nargs is not None or not given:
             return None
         try:
-            self._check_value(action, given)
+            self._check_value(action, given[0])
         except argparse.ArgumentError as error:
             return str(error)
         return None

@@ -63,7 +63,7 @@ def _about(key: str, name: str, target: Callable[..., object]) -> list[str]:
     for parameter in inspect.signature(target).parameters.values():
         text = f"{parameter.name}: {described(parameter.annotation)}{_default(parameter)}"
         lines += _wrapped(text, INDENT, INDENT * 2)
-    return [*lines, ""] if lines[-1] else lines
+    return [*lines, ""]
 
 
 def _call(name: str, target: Callable[..., object]) -> str:

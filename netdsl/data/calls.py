@@ -129,7 +129,7 @@ def _corrected(
         return _Corrected(SettingCall(call.name), [f"`{call.name}` takes no arguments"])
     for name, value in call.kwargs.items():
         squeezed = training.squeezed(name)
-        ours = name if name in names else _renamed(name, names)
+        ours = _renamed(name, names)
         if ours is not None and ours not in kept:
             kept[ours] = value
         elif ours is None and squeezed in training.REMOVED_ARGUMENTS:
@@ -156,9 +156,9 @@ def _is_left_out(value: object) -> bool:
 
 
 def _renamed(name: str, names: Sequence[str]) -> str | None:
-    """The argument, one of `names`, that has another name in other tools, or None."""
+    """The argument, one of `names`, that has this name here or in other tools, or None."""
     known = training.RENAMED_ARGUMENTS.get(training.squeezed(name), ())
-    return next((ours for ours in known if ours in names), None)
+    return next((ours for ours in (name, *known) if ours in names), None)
 
 
 def _written(call: SettingCall, needed: Sequence[str]) -> str:
@@ -171,7 +171,9 @@ def _written(call: SettingCall, needed: Sequence[str]) -> str:
 def _example(name: str, pictures: TakenPictures, absent: Container[str]) -> str:
     """How an argument is written; `absent` are those that the call can get."""
     if name == "size":
-        return pictures.form if "channels" in absent else f"size = {pictures.side}"
+        if "channels" in absent:
+            return pictures.form
+        return f"size = {pictures.side}"
     return f"{name} = {training.EXAMPLES.get(name, '...')}"
 
 
@@ -302,8 +304,7 @@ def _check_name(
         help_ = training.REMOVED_ARGUMENTS[squeezed]
     elif names:
         help_, respelling = suggest(name, names), respelled(name, set(names) - set(given))
-    corrected = _corrected(call, target) if len(call.kwargs.keys() - names) > 1 else None
-    if corrected is not None:
-        help_ = str(corrected)
+    if len(call.kwargs.keys() - names) > 1:
+        help_ = str(_corrected(call, target) or help_)
     message = f"`{call.name}` has no argument `{name}`"
     raise SettingError("unknown-argument", message, key, help_, respelling, part)

@@ -162,7 +162,9 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
 
 def pad_of_crop(side: int, size: int) -> int:
     """The padding with which a crop of the whole `side` moves images as far as one of `size`."""
-    return max(1, (side - size) // 2) if side > size else 4
+    if size >= side:
+        return 4
+    return max(1, (side - size) // 2)
 
 
 def registry_of(key: str) -> Mapping[str, Callable[..., object]]:

@@ -76,7 +76,9 @@ def pictures_of(graph: Graph) -> TakenPictures:
     if not shapes:
         return TAKEN
     channels, height, width = shapes[0]
-    side = str(height) if height == width else f"[{height}, {width}]"
+    side = f"[{height}, {width}]"
+    if height == width:
+        side = str(height)
     if not isinstance(height, int) or not isinstance(width, int):
         side = TAKEN.side
     return TakenPictures(side, channels if isinstance(channels, int) else None)

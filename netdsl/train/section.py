@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netdsl.habits.training import TakenPictures
 
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
+_PATH = re.compile(r"[\w.~-]*(/[\w. -]*)+")
 PYTHON = ("train({}=...)", "train(data=...)")
 
 
@@ -343,8 +344,8 @@ def _with_padding(call: object, own: object) -> object:
 def path_help(key: str, text: str, pictures: TakenPictures) -> str | None:
     """Advice for an entry whose text is only the path of a file or a folder."""
     path = text.strip('"')
-    is_path = re.fullmatch(r"[\w.~-]*(/[\w. -]*)+", path) if key == "data" else None
-    if is_path is None and not os.path.exists(path):
+    is_path = key == "data" and _PATH.fullmatch(path)
+    if not is_path and not os.path.exists(path):
         return None
     if key == "data":
         call = call_for(path, pictures) or f'folder("DIR", {pictures.form})'
