@@ -25,7 +25,8 @@ Use it in PyTorch and in ONNX:
 >>> net.run(numpy.zeros((2, 1, 32, 32), "float32"), weights=module.state_dict()).shape
 (2, 10)
 
-A text can have parameters, and sizes that stay open. Figures are then formulas:
+A text can have parameters, and sizes that stay open. Figures are then formulas: `help(netdsl.Sym)`
+explains what these can do.
 
 >>> text = '''
 ... net Small(classes = 10) {
@@ -88,8 +89,9 @@ True
 
 `netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the
 command line: `netdsl check lenet5`, and `netdsl --help` for the rest. `netdsl layers` lists the
-layers that a text can have, and `netdsl nets` the nets of the library. In a notebook, `%load_ext
-netdsl` adds `%%netdsl`, a cell that is such a text.
+layers that a text can have, and `netdsl nets` the nets of the library. `netdsl help training` lists
+the data sets, augmentations, losses, optimizers, schedules and metrics with their arguments. In a
+notebook, `%load_ext netdsl` adds `%%netdsl`, a cell that is such a text.
 """
 
 # This file imports nothing, because the command cannot handle Control-C until it has run.
@@ -100,22 +102,23 @@ if TYPE_CHECKING:
 
     from netdsl.api import Net, load, loads
     from netdsl.errors import CompileError
-    from netdsl.ir.types import Sym
+    from netdsl.ir.types import Sym as Sym  # public, although it is not in `__all__`
     from netdsl.version import __version__
 
-__all__ = ["CompileError", "Net", "Sym", "__version__", "load", "loads"]
+__all__ = ["CompileError", "Net", "__version__", "load", "loads"]
+_PUBLIC = (*__all__, "Sym")  # `help(netdsl)` lists the methods of all that `__all__` has
 
 
 if not TYPE_CHECKING:  # type checkers report wrong names only if there is no such function
 
     def __getattr__(name: str) -> object:
         """Load the API when it is first used, because the command line does not need it."""
-        if name not in __all__:
+        if name not in _PUBLIC:
             if name[:1] == "_" or _is_module(name):  # an import asks, and needs no advice
                 raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
             from netdsl.api_advice import missing_name
 
-            raise AttributeError(missing_name(name, __all__))
+            raise AttributeError(missing_name(name, _PUBLIC))
         if name == "__version__":
             from netdsl import version
 
@@ -127,7 +130,7 @@ if not TYPE_CHECKING:  # type checkers report wrong names only if there is no su
 
         names = globals()
         names.update(
-            {public: getattr(api, public) for public in __all__ if public != "__version__"}
+            {public: getattr(api, public) for public in _PUBLIC if public != "__version__"}
         )
         names["__version__"] = version.__version__
         for lazy in ("__getattr__", "__dir__"):  # they have done their work, and `help` lists them
@@ -149,7 +152,7 @@ def _is_module(name: str) -> bool:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_PUBLIC})
 
 
 def load_ipython_extension(shell: "Any") -> None:

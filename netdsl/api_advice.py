@@ -11,7 +11,7 @@ from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from netdsl.diagnostics import Diagnostic
 
@@ -92,7 +92,7 @@ class _Advising(ModuleType):
     """The module once it is loaded: it advises on names that it does not have."""
 
     def __getattr__(self, name: str) -> object:
-        raise AttributeError(missing_name(name, self.__dict__["__all__"]))
+        raise AttributeError(missing_name(name, self.__dict__["_PUBLIC"]))
 
 
 def advise_on_names(module: ModuleType) -> None:
@@ -110,7 +110,7 @@ def missing_attribute(name: str, public: Iterable[str]) -> str:
 # Options of the command in advice, and the arguments of the API.
 _OPTIONS = (
     (r"--device (\w+)", r'device="\1"'),
-    (r"--data (\S+)", r"data='\1'"),
+    (r"--data '?([^`']+)'?", r"data='\1'"),
     (r"--set '?train\.([\w.]+)=([^`']*)'?", r'**{"\1": "\2"}'),
     (r"-D (\w+)=(\S+)", r"\1=\2"),
     (r"--weights (\S+)", r'weights="\1"'),
@@ -134,6 +134,56 @@ OF_LOAD = MappingProxyType(
         **dict.fromkeys(("device", "engine"), "`net.run(array, device=...)` takes a device"),
     }
 )
+
+
+_PICKED = "a net gets its parameters and sizes as it is loaded"
+# Arguments of other libraries' functions, and what to write: by the argument that a function must
+# have, or the name of the function with brackets. "" is for every function.
+OF_ARGUMENTS = (
+    (
+        "weights",
+        ("pretrained", "checkpoint", "ckpt", "state_dict", "weights_path"),
+        'netdsl ships no trained weights: write weights="FILE" for a file of your own',
+    ),
+    (
+        "",
+        ("num_classes", "classes", "n_classes", "num_labels"),
+        f"{_PICKED}: `netdsl.load(name, classes=10)`",
+    ),
+    (
+        "",
+        ("input_shape", "input_size", "image_size", "img_size", "inputs", "shape"),
+        f'{_PICKED}: `netdsl.load(name, inputs={{"image": (3, 224, 224)}})`',
+    ),
+    ("", ("net", "model"), "the net is picked as it is loaded: `netdsl.load(file, net)`"),
+    ("torch()", ("device", "cuda", "gpu"), '`net.torch().to("cuda")` moves the module'),
+    (
+        "torch()",
+        ("train", "training", "eval", "mode", "is_training"),
+        "the module has `train()` and `eval()`",
+    ),
+    ("path", ("filename", "file", "fname", "filepath", "save", "save_path", "out"), "write path"),
+    ("path", ("format", "fmt"), "the suffix of path is the format"),
+    ("opset", ("opset_version",), "write opset"),
+    (
+        "batch",
+        ("dynamic_axes", "dynamic_shapes", "dynamic"),
+        "leave it out: the batch and the open sizes of the net stay open without batch",
+    ),
+    ("theme", ("dark", "dark_mode", "color", "colors"), 'write theme="dark"'),
+    ("direction", ("rankdir", "orientation", "horizontal"), 'write direction="right"'),
+    ("dtype", ("fp16", "half", "precision"), 'write dtype="float16"'),
+    ("run()", ("batch_size", "batch"), "leave it out: an array can have any number of samples"),
+    ("arrays", ("image", "images", "x", "input", "data"), 'write run(array), or run({"x": array})'),
+)
+
+
+def about_argument(name: str, function: str, others: Container[str]) -> str | None:
+    """What to write in place of an argument that a function does not have; it has the `others`."""
+    for has, names, advice in OF_ARGUMENTS:
+        if name.lower() in names and (not has or has in others or has == f"{function}()"):
+            return advice
+    return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from types import FunctionType
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
 
-from netdsl.api_advice import in_python
+from netdsl.api_advice import about_argument, in_python
 from netdsl.diagnostics import did_you_mean
 from netdsl.draw.options import DIRECTIONS, MAX_DPI, STYLES, THEMES
 from netdsl.errors import CompileError, NetdslError
@@ -119,7 +119,7 @@ KINDS = {
     "net": _TEXT,
     "name": _PATH,
     "path": _PATH,
-    "out": _PATH,
+    "out": _PATH._replace(advice=_OF_ARRAYS),
     "depth": _NATURAL,
     "style": _is_in(*STYLES),
     "direction": _is_in(*DIRECTIONS),
@@ -191,7 +191,8 @@ def _misfit(function: FunctionType, count: int, named: Iterable[str]) -> str:
         rest = f"; give the others by name: {by_name}" if by_name else ""
         return f"{name}() takes only {first} without a name{rest}"
     wrong = next(n for n in named if n not in others)
-    advice = did_you_mean(wrong, others) or f"it has {', '.join(others) or 'none'}"
+    advice = about_argument(wrong, name, others) or did_you_mean(wrong, others)
+    advice = advice or f"it has {', '.join(others) or 'none'}"
     return f"{name}() has no argument {wrong!r}; {advice}"
 
 

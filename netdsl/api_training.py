@@ -41,11 +41,12 @@ class TrainableNet(DrawnNet):
         `optimizer="adam(lr = 0.001)"`. A dict replaces parts of an entry: `optimizer={"lr": 0.1}`,
         or `**{"optimizer.lr": 0.1}`. `data` names the data set, as the section does:
         "fashion_mnist", 'cifar10(root = "DIR")' or 'npz("data.npz")'; arrays must be in such a
-        file, as `x` and `y`. Open sizes are those of the data. `resume` continues from the last
-        checkpoint in the folder, with `allow_changes` even if the net, the settings or the data
-        have changed. `overwrite` replaces the run in the folder. `log` is a list of other logs than
-        JSON lines to write: "csv", "tensorboard". `quiet` prints nothing. `device` is cpu, cuda or
-        auto.
+        file, as `x` and `y`. `netdsl help training` lists what the entries can name, with all
+        arguments, and `netdsl help adam` those of one name. Open sizes are those of the data.
+        `resume` continues from the last checkpoint in the folder, with `allow_changes` even if the
+        net, the settings or the data have changed. `overwrite` replaces the run in the folder.
+        `log` is a list of other logs than JSON lines to write: "csv", "tensorboard". `quiet` prints
+        nothing. `device` is cpu, cuda or auto.
 
         Returns the result: `weights` is the path of the trained weights, `history` has a dict for
         each epoch, `final` is the last of them, and `warnings` are those about the data and the
@@ -72,6 +73,8 @@ class TrainableNet(DrawnNet):
         if device == "tensorrt":
             raise ValueError('device must be one of "cpu", "cuda", "auto", not "tensorrt"')
         start, section = map(import_module, ("netdsl.train.start", "netdsl.train.section"))
+        if out in import_module("netdsl.data.catalog").DATASETS:
+            raise ValueError(f"out is the folder of the results: write train(data={out!r})")
         settings = settings_of(entries)
         folder = None if out is None else fspath(out)
         if overwrite and resume:

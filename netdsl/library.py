@@ -82,6 +82,14 @@ def name_of(source: SourceFile) -> str:
     return source.name
 
 
+def how_to_copy(source: SourceFile) -> str | None:
+    """The command that writes a copy of a file of the library; None for other files."""
+    if not is_shipped(source):
+        return None
+    stem = name_of(source)
+    return f"`netdsl fmt {stem} -o my.net`"
+
+
 def source_path(name: str) -> str:
     """The path of the file that `open_source` would read, without symbolic links."""
     path = library_file(name)
@@ -153,16 +161,17 @@ def _advice_on_path(path: str) -> str:
     """Which file a path that does not exist may mean."""
     folder, name = os.path.split(path)
     stem = name.removesuffix(".net")
-    if stem in library_names():
-        return f"the library has it: write `{stem}`"
+    shipped = stem if stem in library_names() else ":".join(net_of_library(stem) or ())
+    if shipped:
+        return f"the library has it: write `{shipped}`"
     if folder and not os.path.isdir(folder):
         return f"there is no folder `{folder}`"
     beside = _others(folder or ".", name)
     near = did_you_mean(name, beside)
     where = f"`{folder}`" if folder else "this folder"
-    shipped = did_you_mean(stem, library_names()) if near is None and not folder else None
-    if shipped is not None:
-        return f"the library may have it: {shipped}"
+    likely = did_you_mean(stem, library_names()) if near is None and not folder else None
+    if likely is not None:
+        return f"the library may have it: {likely}"
     if near is not None or not beside:
         return near or f"{where} has no .net files"
     listed = ", ".join(f"`{file}`" for file in sorted(beside)[:MOST_LISTED])

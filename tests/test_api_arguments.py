@@ -126,6 +126,38 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
     ),
     (lambda n: n.verify(seeds=3), "verify() has no argument 'seeds'; did you mean `seed`?"),
     (
+        lambda n: n.torch(pretrained=True),
+        (
+            "torch() has no argument 'pretrained'; netdsl ships no trained weights: write"
+            ' weights="FILE" for a file of your own'
+        ),
+    ),
+    (
+        lambda n: n.torch(num_classes=10),
+        (
+            "torch() has no argument 'num_classes'; a net gets its parameters and sizes as it is"
+            " loaded: `netdsl.load(name, classes=10)`"
+        ),
+    ),
+    (
+        lambda n: n.torch(device="cuda"),
+        "torch() has no argument 'device'; `net.torch().to(\"cuda\")` moves the module",
+    ),
+    (lambda n: n.onnx(opset_version=18), "onnx() has no argument 'opset_version'; write opset"),
+    (lambda n: n.draw(filename="n.svg"), "draw() has no argument 'filename'; write path"),
+    (
+        lambda n: n.run(image=[1]),
+        "run() has no argument 'image'; write run(array), or run({\"x\": array})",
+    ),
+    (lambda n: n.summary(device="cpu"), "summary() has no argument 'device'; it has depth"),
+    (
+        lambda n: n.train(np.zeros(3)),
+        (
+            "out must be a str or a Path, or None, not ndarray; for arrays, write"
+            ' `numpy.savez("data.npz", x=images, y=labels)` and `data=\'npz("data.npz")\'`'
+        ),
+    ),
+    (
         lambda _: netdsl.Net("lenet5"),  # type: ignore[arg-type]
         "a Net is made by `netdsl.load(name)` or `netdsl.loads(text)`",
     ),
@@ -174,6 +206,10 @@ WRONG_VALUES: list[tuple[Callable[[Any], object], str]] = [
     (
         lambda n: n.train(device="tensorrt"),
         'device must be one of "cpu", "cuda", "auto", not "tensorrt"',
+    ),
+    (
+        lambda n: n.train("fashion_mnist"),
+        "out is the folder of the results: write train(data='fashion_mnist')",
     ),
     (lambda n: n.train(device="gpu"), f"device must be {DEVICES}, not 'gpu'"),
     (

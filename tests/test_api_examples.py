@@ -59,6 +59,8 @@ def test_help_is_a_page() -> None:
     assert "netdsl - A compiler for network descriptions." in text
     for name in ("class Net", "class CompileError", "load(", "loads(", "def figure"):
         assert name.removeprefix("def ") in text
+    assert "class Sym" not in text  # its operators would be a tenth of the page
+    assert "`netdsl help training`" in text
     functions = text[text.index("\nFUNCTIONS\n") : text.index("\nDATA\n")]
     listed = [line.split("(")[0].strip() for line in functions.splitlines() if line[4:5].strip()]
     assert [name for name in listed if name != "FUNCTIONS"] == ["load", "loads"]

@@ -183,6 +183,7 @@ def _fmt(add: Add) -> None:
         netdsl fmt net.net
         netdsl fmt --check nets/
         netdsl fmt --diff nets/
+        netdsl fmt lenet5 -o my.net
         """,
     )
     command.add_argument(
@@ -191,7 +192,7 @@ def _fmt(add: Add) -> None:
         metavar="FILE",
         help=(
             "a .net file, a folder with .net files, or - to read standard input and write standard"
-            " output"
+            " output; with -o, also a name of the library"
         ),
     )
     command.add_argument(
@@ -268,16 +269,23 @@ def _explain(add: Add) -> None:
 def _help(add: Add) -> None:
     command = add(
         "help",
-        "explain a command",
-        "[COMMAND]",
-        "Explain a command and its options, or list all commands.",
+        "explain a command, or what a `train` section can name",
+        "[COMMAND | training | NAME]",
+        "Explain a command and its options, or list all commands. `netdsl help training` lists the"
+        " data sets, optimizers, schedules, losses, metrics and augmentations with their arguments,"
+        " and the name of one, such as `sgd`, explains it.",
         """
         netdsl help
         netdsl help check
+        netdsl help training
+        netdsl help sgd
         """,
     )
     command.add_argument(
-        "topic", nargs="?", metavar="COMMAND", help="the command to explain (default: all)"
+        "topic",
+        nargs="?",
+        metavar="COMMAND",
+        help="a command, `training` or a name in it (default: all commands)",
     )
 
 

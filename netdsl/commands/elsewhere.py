@@ -22,6 +22,11 @@ def elsewhere(word: str) -> str | None:
         return f"it is a file of the library: `netdsl check {word}`"
     if found is not None:
         return f"it is a net of the library: `netdsl check {found[0]}:{found[1]}`"
+    from netdsl.commands.training_help import kind_of  # few words need it
+
+    kind = kind_of(word)
+    if kind is not None:
+        return f"a `train` section can name the {kind}: `netdsl help {word}`"
     return None
 
 

@@ -119,8 +119,6 @@ def _export_onnx(
     from netdsl.weights.record import record_of
 
     read = _read_weights(arguments)
-    if read is not None:
-        warn_of_other_net(record_of(read), compiled.graph)
     beside = read.metadata if read else {}
     numbers = numbers_for(compiled.graph, beside, given)
     check_classes(compiled.graph, given.classes)
@@ -129,6 +127,8 @@ def _export_onnx(
     if form.pixels is not None:
         metadata["netdsl.prepared"] = "in the graph"
     weights = _fitting(arguments, read, compiled)
+    if read is not None:
+        warn_of_other_net(record_of(read), compiled.graph)
     check_place(path)
     sums = export_onnx(
         compiled.graph,

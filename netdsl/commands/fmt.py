@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     changed = False
     for name in files:
         try:
-            layout = _layout(name)
+            layout = _layout(name, arguments)
             changed |= layout.changes
             diagnostics += _finish(layout, arguments)
         except NetdslError as error:
@@ -75,11 +75,22 @@ class Layout(NamedTuple):
     changes: bool
 
 
-def _layout(name: str) -> Layout:
+def _source(name: str, arguments: argparse.Namespace) -> SourceFile:
+    """The text of a file, or, for `-o`, of one of the library; raises `NetdslError`."""
+    if name == "-" or arguments.output is not None:
+        return library.open_source(name)
+    if library.library_file(name) is not None and not os.path.exists(name):
+        message = f"`{name}` is a file of the library, not one of yours"
+        help_ = f"`netdsl fmt {name} -o {name}.net` writes a copy of it"
+        raise NetdslError("file-not-found", message, help=help_)
+    return library.read(name)
+
+
+def _layout(name: str, arguments: argparse.Namespace) -> Layout:
     """The layout of a file; raises `NetdslError`."""
-    source = library.open_source("-") if name == "-" else library.read(name)
+    source = _source(name, arguments)
     text = format_source(source)
-    changes = text != source.text or (name != "-" and has_mark(name))
+    changes = text != source.text or (source.path is not None and has_mark(source.path))
     return Layout(name, source, text, changes)
 
 

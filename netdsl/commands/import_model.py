@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netdsl.commands.common import UsageError, parse_inputs, suffix_of
 from netdsl.commands.destinations import STANDARD_OUTPUT, destination
+from netdsl.commands.elsewhere import elsewhere
 from netdsl.commands.output import note, say
 from netdsl.files import check_replaceable, replacing, scratch_folder
 from netdsl.habits.files import binary_kind
-from netdsl.importers.torch.process import export_module, is_module, meant_module, parsed_call
+from netdsl.importers.torch.process import (
+    dotted_call,
+    export_module,
+    is_module,
+    meant_module,
+    parsed_call,
+)
 from netdsl.words import counted
 
 if TYPE_CHECKING:
@@ -75,7 +84,7 @@ def _check(arguments: argparse.Namespace) -> None:
         meant = meant_module(arguments.model)
         if meant is not None:
             raise UsageError(f"a module has a name with dots, not a path: `{meant}`")
-        raise UsageError(_unreadable(arguments.model))
+        raise UsageError(_unreadable(arguments))
     if arguments.from_weights and suffix != ".cfg":
         raise UsageError("--from-weights is for a .cfg, whose weights are another file")
     if arguments.weights and suffix == ".prototxt":
@@ -93,14 +102,30 @@ def _check(arguments: argparse.Namespace) -> None:
         check_replaceable(Path(arguments.weights))
 
 
-def _unreadable(model: str) -> str:
+def _unreadable(arguments: argparse.Namespace) -> str:
     """What is wrong with a name whose suffix is none of `SUFFIXES`."""
+    model = arguments.model
     fact = f"import reads .onnx, .cfg, .prototxt and package.file:Class(), found `{model}`"
     if suffix_of(model) == ".py":
         stem = Path(model).stem
         return f'{fact}; name a class in it: `netdsl import "{stem}:Class()" --input 3x224x224`'
+    call = dotted_call(model)
+    if call is not None and not Path(model).exists():
+        given = [f"--input {size}" for size in arguments.input or ["3x224x224"]]
+        written = " ".join([_quoted(call), *given, "-o", shlex.quote(arguments.output)])
+        return f"{fact}; for a module of Python, write `netdsl import {written}`"
     kind = binary_kind(model, b"\0")  # by its suffix
+    known = elsewhere(model)
+    if known is not None:
+        return f"{fact}; {known}"
     return fact if kind is None or suffix_of(model) == ".bin" else f"{fact}; {kind.advice(model)}"
+
+
+def _quoted(call: str) -> str:
+    """A call as a shell takes it, in double quotes if it has single ones."""
+    if "'" in call and not re.search(r'["$`\\!]', call):
+        return f'"{call}"'
+    return shlex.quote(call)
 
 
 def _call(text: str) -> ModuleCall:

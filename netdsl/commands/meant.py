@@ -25,6 +25,14 @@ SYNONYMS = {
     "flops": "macs",
     "parameters": "params",
     "bytes": "memory",
+    "3d": "volumes",
+    "boxes": "volumes",
+    "gradcam": "saliency",
+    "gradients": "saliency",
+    "deepdream": "maximise",
+    "activations": "maps",
+    "kernels": "filters",
+    "weights": "filters",
 }
 
 
@@ -284,8 +292,9 @@ def _replaced(name: str, value: str, known: Sequence[str], program: str) -> str 
     option, written = INSTEAD.get(name, ("", ""))
     if option in known:
         begin, equals, _ = written.partition("=")
-        is_whole = value and begin.removeprefix("--set train.") == name[2:].replace("-size", "")
-        return f"write `{begin}{equals}{value}`" if is_whole else f"write `{written}`"
+        if value and equals and "'" not in begin:
+            written = f"{begin}{equals}{value}"
+        return f"write `{written}`"
     option, advice = FOR_ALL.get(name, ("", ""))
     return advice if option in known else None
 
@@ -298,13 +307,25 @@ def unknown_command(name: str) -> str:
     if name == "lint":
         advice = "write `netdsl check --lint all`"
     file = name.partition(":")[0]
-    if os.path.isfile(name) or library_file(file) or file.endswith(".net"):
-        advice = f"did you mean `netdsl check {name}`?"
+    if os.path.isfile(name) or library_file(file) or file.endswith((".net", ".onnx")):
+        advice = f"did you mean `netdsl check {_existing(name)}`?"
     elif similar(name, COMMANDS) is None:
         from netdsl.commands.elsewhere import elsewhere  # few words need it
 
         advice = elsewhere(name) or advice
     return f"there is no command `{name}`; {advice}"
+
+
+def _existing(name: str) -> str:
+    """What a user writes for a net that a command gets, or what the library has in its place."""
+    file, colon, net = name.partition(":")
+    stem = file.removesuffix(".net")
+    if os.path.isfile(file) or stem == file:
+        return name
+    if library_file(stem):
+        return f"{stem}{colon}{net}"
+    found = net_of_library(stem)
+    return name if found is None else ":".join(found)
 
 
 def similar(name: str, known: Iterable[str]) -> str | None:

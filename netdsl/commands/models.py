@@ -88,8 +88,8 @@ def _exported(arguments: Namespace, compiled: Compiled, stack: ExitStack) -> _Mo
     beside: Mapping[str, str] | None = None
     if arguments.weights:
         read = read_weights(arguments.weights)
-        warn_of_other_net(record_of(read), compiled.graph)
         weights, beside = fit(tensors_of(compiled.graph), read, lazy=True), read.metadata
+        warn_of_other_net(record_of(read), compiled.graph)
     export_onnx(
         compiled.graph,
         path,

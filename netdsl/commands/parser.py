@@ -103,22 +103,38 @@ class Parser(argparse.ArgumentParser):
             message = missing_arguments(self.prog, message, self.given)
         self.exit(2, self.complaint(message))
 
-    def complaint(self, message: str) -> str:
-        """What is printed about a wrong command line: the message and the usage."""
-        return f"{printable(f'{self.prog}: {message}')}\n{self.format_usage()}"
+    def complaint(self, *messages: str) -> str:
+        """What is printed about a wrong command line: the messages and the usage."""
+        lines = [f"{printable(f'{self.prog}: {message}')}\n" for message in messages]
+        return f"{''.join(lines)}{self.format_usage()}"
 
     def refuse_unknown(self, words: Sequence[str]) -> None:
-        """Report a long option that does not exist.
+        """Report the long options that do not exist, and beside them wrong values of others.
 
         argparse itself would first ask for a required argument, such as the one that the user
         misspelt.
         """
-        for word in words:
-            name = word.partition("=")[0]
-            if word == "--":
-                return
-            if name.startswith("--") and " " not in word and name not in self.options():
-                self.refuse_option(words[words.index(word) :])
+        end = [*words, "--"].index("--")
+        places = [n for n in range(end) if words[n].startswith("--") and " " not in words[n]]
+        wrong = {n for n in places if words[n].partition("=")[0] not in self.options()}
+        if not wrong:
+            return
+        about = {True: self._about_unknown, False: self._about_value}
+        messages = [about[n in wrong](words[n:end]) for n in places]
+        self.exit(2, self.complaint(*filter(None, messages)))
+
+    def _about_value(self, words: Sequence[str]) -> str | None:
+        """What is wrong with the value of an option, the first of some words, or None."""
+        name, equals, value = words[0].partition("=")
+        action = self._option_string_actions[name]
+        given = [value] if equals else list(words[1:2])
+        if action.nargs is not None or not given:
+            return None
+        try:
+            self._check_value(action, given[0])
+        except argparse.ArgumentError as error:
+            return str(error)
+        return None
 
     def refuse_rest(self, words: Sequence[str], given: Sequence[str] = ()) -> None:
         """Report what is left of the `given` words after all arguments have been recognised."""
@@ -169,11 +185,15 @@ class Parser(argparse.ArgumentParser):
 
     def refuse_option(self, words: Sequence[str]) -> NoReturn:
         """Report an option that does not exist: the first of some words."""
+        self.error(self._about_unknown(words))
+
+    def _about_unknown(self, words: Sequence[str]) -> str:
+        """The message about an option that does not exist: the first of some words."""
         from netdsl.commands.meant import unknown_option  # only errors need it
 
         name = words[0].partition("=")[0]
         owners = [n for n, c in build_parser().commands.items() if name in c.options()]
-        self.error(unknown_option(words, self.options(), self.prog, owners, self.given))
+        return unknown_option(words, self.options(), self.prog, owners, self.given)
 
     def actions(self) -> list[argparse.Action]:
         """All arguments."""

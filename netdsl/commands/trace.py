@@ -125,7 +125,6 @@ class _Given(NamedTuple):
         record = self.read and record_of(self.read)
         if not record:
             return {}
-        warn_of_other_net(record, self.compiled.graph)
         found: dict[str, tuple[object, object]] = dict(record.constants)
         inputs = self.compiled.graph.inputs
         if len(found) == len(inputs) == 1:  # the data can have another name than the input
@@ -141,7 +140,9 @@ class _Given(NamedTuple):
         """
         wanted = tensors_of(compiled.graph)
         if self.read is not None:
-            return fit(wanted, self.read, allow_nonfinite=allow_nonfinite)
+            fitting = fit(wanted, self.read, allow_nonfinite=allow_nonfinite)
+            warn_of_other_net(record_of(self.read), self.compiled.graph)
+            return fitting
         before = nodes_before(node.output)
         if any(random_weight(compiled.graph, other) for other in before):
             note("note: the weights are random, with the seed 0; --weights reads trained ones")

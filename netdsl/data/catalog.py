@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import Padding, invoke
+from netdsl.data.arguments import Padding
+from netdsl.data.calls import invoke
 from netdsl.data.images import Described, described
 from netdsl.data.own import Archive, ArrayFolder, Arrays, Folder, PictureTable, Segments
 from netdsl.data.source import PROGRESS, DataSource
 from netdsl.errors import EntryPart, SettingError
+from netdsl.habits.training import TAKEN, TakenPictures
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset, Split
@@ -119,22 +121,25 @@ def _read(source: DataSource) -> "Dataset":
     raise TypeError(source)
 
 
-def source_of(call: SettingCall) -> DataSource:
+def source_of(call: SettingCall, pictures: TakenPictures = TAKEN) -> DataSource:
     """The source that `call` names, without reading any data.
 
-    Raises SettingError for an unknown dataset or wrong arguments.
+    Raises SettingError for an unknown dataset or wrong arguments; `pictures` are for its advice.
     """
-    return invoke(call, DATASETS, "dataset", "data")
+    return invoke(call, DATASETS, "dataset", "data", pictures)
 
 
-def call_for(path: str) -> str | None:
-    """The data that a file or a folder of the user probably is, as a section names it, or None."""
+def call_for(path: str, pictures: TakenPictures = TAKEN) -> str | None:
+    """The data that a file or a folder of the user probably is, as a section names it, or None.
+
+    `pictures` are those that the net takes.
+    """
     if os.path.isdir(path):
         if any(name.endswith(".npy") for name in os.listdir(path)):
             return f'npy("{path}")'
-        return f'folder("{path}", size = 64)'
+        return f'folder("{path}", {pictures.form})'
     if path.endswith(".csv"):
-        return f'csv("{path}", images = "DIR", size = 64)'
+        return f'csv("{path}", images = "DIR", {pictures.form})'
     return f'npz("{path}")' if path.endswith(".npz") else None
 
 
@@ -151,7 +156,7 @@ def describe_dataset(call: SettingCall) -> Described | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Published(DataSource, ABC):
-    """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
+    """TakenPictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
     # The mean and the standard deviation of each channel, by which the pictures are normalised.

@@ -10,7 +10,7 @@ from netdsl.ir.types import shape_text
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from netdsl.ir.types import Sym
 
@@ -79,6 +79,7 @@ class Described(NamedTuple):
 
 
 SEGMENTS = 'segments("images", "masks", size = 64)'
+OTHER_DATA = "choose other data with `--data`"
 KEEPING = (
     "the output needs the size of the image: a convolution keeps it with `pad = same`, and"
     " `upsample` restores it"
@@ -101,17 +102,31 @@ def described(name: str, pad: int) -> Described:
     return Described(name, (channels, height + 2 * pad, width + 2 * pad), pad, class_count)
 
 
+class Editing(NamedTuple):
+    """What a user can do about the text of a net.
+
+    `copying` is the command that copies a text that the user cannot edit, and `fits` is whether the
+    net could have an input of these sizes.
+    """
+
+    copying: str | None = None
+    fits: Callable[[tuple[int, ...]], bool] = lambda _: True
+
+
+EDITING = Editing()
+
+
 def check_shape(
     images: ImageData,
     expects: tuple[int | Sym, ...],
     *,
     name: str = "image",
-    can_edit: bool = True,
+    editing: Editing = EDITING,
 ) -> None:
     """Raise SettingError `data-mismatch` unless the images have the shape `expects`, (C, H, W).
 
-    A size that is open fits any number. `name` is the input of the net, and `can_edit` is whether
-    the user can edit the net.
+    A size that is open fits any number. `name` is the input of the net, and `editing` what the user
+    can do about its text.
     """
     pairs = zip(expects, images.shape, strict=False)
     if len(expects) == len(images.shape) and all(
@@ -125,11 +140,14 @@ def check_shape(
     advice = for_channels_last(images.shape, expects) or advice
     if len(expects) == SEQUENCE and images.shape == (1, *expects):
         advice = f"write `input {name}: {sizes}`, and first `reshape([{expects[0]}, {expects[1]}])`"
-    if advice is None and can_edit:
-        advice = f"write `input {name}: {sizes}`, or {_other_data(expects)}"
-    elif advice is None:
-        own = f"write `input {name}: {sizes}` in your own copy of the net"
-        advice = f"{_other_data(expects)}, or {own}"
+    if advice is None:
+        ways = [_other_data(expects)]
+        written = f"write `input {name}: {sizes}`"
+        if editing.copying is not None and editing.fits(images.shape):
+            ways.append(f"{written} in a copy of the net, which {editing.copying} makes")
+        elif editing.fits(images.shape):
+            ways.insert(0, written)
+        advice = ", or ".join(ways)
     raise SettingError("data-mismatch", message, "data", advice)
 
 
@@ -261,7 +279,7 @@ def _other_data(expects: tuple[int | Sym, ...]) -> str:
     for name, (shape, _) in KNOWN.items():
         if tuple(expects) == shape:
             return f"use data of that shape: `data = {_written(name, 0)}`"
-    return "choose other data with `--data`"
+    return OTHER_DATA
 
 
 def _written(name: str, pad: int) -> str:

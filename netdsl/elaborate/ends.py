@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.fixed_sizes import how_to_change
 from netdsl.elaborate.infer import check_input
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import NetOutput, Site, Value
@@ -176,17 +177,8 @@ class Ends:
                     f"input `{name}` is {text}, but is given as {sizes}: the fixed size {size}"
                     f" cannot become {number}"
                 )
-                advice = advice or self._how_to_change(expr, i)
+                advice = advice or how_to_change(self.net.open[0], name, given, expr, i)
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
-
-    def _how_to_change(self, expr: ast.Expr, axis: int) -> str:
-        """Advice for a fixed size, which a parameter of the net may set."""
-        names = re.findall(r"[^\W\d]\w*", _written_size(expr, axis))
-        for parameter in self.net.open[0].parameters:
-            if parameter.name in names:
-                option = f"`-D {parameter.name}=...` (in Python `{parameter.name}=...`)"
-                return f"it depends on a parameter of the net: set that with {option}"
-        return "only sizes that the text leaves open can be chosen, such as H and W in `3xHxW`"
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
         """Add an output; raises `NetdslError`."""
@@ -364,15 +356,6 @@ def _fits(declared: tuple[int | Sym, ...], sizes: tuple[int, ...]) -> bool:
         if wanted != number:
             return False
     return True
-
-
-def _written_size(expr: ast.Expr, axis: int) -> str:
-    """The text of one size of an input: `size` in `3xsizexsize` and in `[3, size, size]`."""
-    if isinstance(expr, ast.DimsLiteral | ast.NameOrDims) and axis < len(expr.parts):
-        return str(expr.parts[axis])
-    if isinstance(expr, ast.Sequence):
-        return expr.items[axis].span.text
-    return expr.span.text
 
 
 def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:

@@ -1,4 +1,4 @@
-"""What other tools call the entries of a `train` section, their values and arguments.
+"""What other tools call the entries of a `train` section and their arguments.
 
 The keys are squeezed by `squeezed`: small letters and digits only.
 """
@@ -6,6 +6,9 @@ The keys are squeezed by `squeezed`: small letters and digits only.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
+
+from netdsl.config import SettingCall
 
 # Entries, and their names here.
 ENTRIES = {
@@ -82,109 +85,6 @@ REMOVED_ENTRIES = {
         ("resume",), "leave it out, and write in the command: `netdsl train FILE --resume`"
     ),
 }
-# Values by the kind of entry, and their names here.
-VALUES: dict[str, dict[str, str]] = {
-    "loss": {
-        **dict.fromkeys(
-            (
-                *("crossentropyloss", "categoricalcrossentropy", "sparsecategoricalcrossentropy"),
-                *("crossentropy", "softmaxcrossentropy", "softmaxcrossentropywithlogits", "xent"),
-                *("softmaxloss", "softmaxwithloss", "ce", "celoss"),
-            ),
-            "cross_entropy",
-        ),
-        **dict.fromkeys(("mseloss", "meansquarederror", "l2", "l2loss", "euclidean"), "mse"),
-        **dict.fromkeys(
-            ("bceloss", "bcewithlogits", "bcewithlogitsloss", "binarycrossentropy"), "bce"
-        ),
-        **dict.fromkeys(("l1loss", "mae", "meanabsoluteerror"), "l1"),
-        **dict.fromkeys(("smoothl1loss", "huber", "huberloss"), "smooth_l1"),
-        **dict.fromkeys(("diceloss", "softdice"), "dice"),
-    },
-    "optimizer": {
-        **dict.fromkeys(("stochasticgradientdescent", "gradientdescent", "gd"), "sgd"),
-        "rmspropoptimizer": "rmsprop",
-        "adamoptimizer": "adam",
-    },
-    "schedule": {
-        **dict.fromkeys(("cosineannealinglr", "cosineannealing", "cosinedecay", "cos"), "cosine"),
-        **dict.fromkeys(("steplr", "stepdecay"), "step"),
-        **dict.fromkeys(("multisteplr", "multistepdecay", "piecewiseconstantdecay"), "multistep"),
-        **dict.fromkeys(("constantlr", "none", "fixed", "const"), "constant"),
-        **dict.fromkeys(("exponentiallr", "exponentialdecay", "exp"), "exponential"),
-        **dict.fromkeys(("onecycle", "onecyclelr"), "one_cycle"),
-        **dict.fromkeys(("polynomiallr", "poly", "polynomialdecay", "linear"), "polynomial"),
-        **dict.fromkeys(("reducelronplateau", "reduceonplateau"), "plateau"),
-    },
-    "metric": {
-        **dict.fromkeys(("acc", "accuracies", "categoricalaccuracy", "top1"), "accuracy"),
-        **dict.fromkeys(("f1score", "fscore"), "f1"),
-        **dict.fromkeys(("auroc", "rocauc"), "auc"),
-        **dict.fromkeys(("iou", "miou", "jaccard", "jaccardindex"), "mean_iou"),
-        **dict.fromkeys(("meansquarederror",), "mse"),
-        **dict.fromkeys(("meanabsoluteerror",), "mae"),
-        **dict.fromkeys(("confusionmatrix",), "confusion"),
-    },
-    "augmentation": {
-        **dict.fromkeys(
-            ("randomhorizontalflip", "horizontalflip", "fliplr", "flip", "mirror"), "hflip"
-        ),
-        "crop": "random_crop",
-        **dict.fromkeys(("resizedcrop", "rrc"), "random_resized_crop"),
-        **dict.fromkeys(("randomverticalflip", "verticalflip", "flipud"), "vflip"),
-        **dict.fromkeys(("cutout", "erasing"), "random_erasing"),
-        **dict.fromkeys(
-            ("colorjitter", "colourjitter", "jitter", "color", "colour"), "color_jitter"
-        ),
-        **dict.fromkeys(("gaussianblur", "blur"), "gaussian_blur"),
-        **dict.fromkeys(("randaugment", "randaug"), "rand_augment"),
-        **dict.fromkeys(("translate", "translation", "randomtranslate"), "shift"),
-        **dict.fromkeys(("zoom", "randomzoom", "randomscale"), "scale"),
-        **dict.fromkeys(("randomshear",), "shear"),
-        **dict.fromkeys(("rotate", "randomrotation", "randomrotate"), "rotation"),
-        **dict.fromkeys(("normalise", "normalization"), "normalize"),
-    },
-    "dataset": {"fmnist": "fashion_mnist", "cifar": "cifar10"},
-}
-_SCORES = "a classifier is trained with `loss = cross_entropy`, whose input is the net's scores"
-_ADAPTIVE = "write `optimizer = adam(lr = 0.001)`, which also adapts the rate of every weight"
-_NO_TENSORS = "leave it out: images are scaled to 0..1, and normalised after the augmentations"
-# Values by the kind of entry that have no counterpart here, and what to write instead.
-REMOVED_VALUES: dict[str, dict[str, str]] = {
-    "loss": dict.fromkeys(
-        (*("nll", "nllloss", "hinge", "focal", "focalloss", "kldivloss", "kldivergence"),),
-        _SCORES,
-    ),
-    "optimizer": dict.fromkeys(
-        ("adagrad", "adadelta", "adamax", "nadam", "radam", "lamb", "lion"), _ADAPTIVE
-    )
-    | {
-        "momentum": "it is an argument of `sgd`: `optimizer = sgd(lr = 0.1, momentum = 0.9)`",
-        "nesterov": "it is an argument of `sgd`: `sgd(lr = 0.1, momentum = 0.9, nesterov = true)`",
-    },
-    "schedule": {
-        **dict.fromkeys(
-            ("warmup", "linearwarmup", "cosinewarmup"),
-            "write `cosine(warmup = 5)`: the rate rises for 5 epochs, then falls to 0",
-        ),
-    },
-    "metric": {
-        **dict.fromkeys(
-            ("top5", "top5accuracy", "topkaccuracy", "topk", "topkcategoricalaccuracy"),
-            "write `accuracy(top = 5)`",
-        ),
-        **dict.fromkeys(
-            ("loss", "crossentropy"), "leave it out: the loss is printed after every epoch"
-        ),
-    },
-    "augmentation": {
-        **dict.fromkeys(("totensor", "tofloat", "rescale", "resize"), _NO_TENSORS),
-        **dict.fromkeys(("none", "no", "identity"), "leave out the entry `augment`"),
-        **dict.fromkeys(
-            ("compose", "sequential"), "write a list: `augment = [random_crop(28, pad = 4), hflip]`"
-        ),
-    },
-}
 # Arguments, and their names here: the first that the call has is meant.
 RENAMED_ARGUMENTS = {
     **dict.fromkeys(("learningrate", "rate", "initiallr", "baselr", "alpha", "eta"), ("lr",)),
@@ -195,6 +95,7 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("epsilon",), ("eps",)),
     **dict.fromkeys(("padding", "pads", "border"), ("pad",)),
     **dict.fromkeys(("path", "dir", "folder", "datadir", "directory"), ("root",)),
+    **dict.fromkeys(("root", "rootdir"), ("path",)),
     **dict.fromkeys(("warmupepochs", "warmupsteps"), ("warmup",)),
     **dict.fromkeys(("labelsmoothing", "smoothing"), ("label_smoothing",)),
     **dict.fromkeys(("angle", "degree", "rotation"), ("degrees",)),
@@ -207,7 +108,7 @@ RENAMED_ARGUMENTS = {
     **dict.fromkeys(("pctstart",), ("rise",)),
     **dict.fromkeys(("divfactor",), ("start_divisor",)),
     **dict.fromkeys(("finaldivfactor",), ("end_divisor",)),
-    **dict.fromkeys(("etamin", "minlr", "lrf"), ("end",)),
+    **dict.fromkeys(("lrf",), ("end",)),
     **dict.fromkeys(("valsplit", "validationsplit", "validation", "valfraction"), ("val",)),
     **dict.fromkeys(("testsplit", "testsize", "testfraction"), ("test",)),
     **dict.fromkeys(("imagesize", "imgsize", "targetsize", "resize"), ("size",)),
@@ -217,22 +118,33 @@ _OF_ADAM = "leave it out: `adam` and `adamw` have `betas` and `eps`, and `rmspro
 # Arguments that have no counterpart here, and what to do instead.
 REMOVED_ARGUMENTS = {
     **dict.fromkeys(("betas", "eps", "epsilon"), _OF_ADAM),
-    **dict.fromkeys(("beta1", "beta2"), "write both in a list: `betas = [0.9, 0.999]`"),
+    **dict.fromkeys(("beta1", "beta2"), "the two decays are a list: `betas = [0.9, 0.999]`"),
     "amsgrad": "leave it out: netdsl has Adam without this variant",
     "maxlr": "leave it out: the highest rate is the `lr` of the optimizer",
+    **dict.fromkeys(
+        ("etamin", "minlr"),
+        "write the share of the rate at which it ends: `cosine(end = 0.01)`",
+    ),
     **dict.fromkeys(("params", "parameters", "model"), "leave it out: all weights are trained"),
     **dict.fromkeys(
-        ("tmax", "totalepochs", "lastepoch", "optimizer"),
+        ("tmax", "t0", "totalepochs", "totalsteps", "stepsperepoch", "lastepoch", "optimizer"),
         "leave it out: the rate follows the `epochs` of the section",
     ),
     **dict.fromkeys(
-        ("download", "train", "transform", "split"),
+        ("download", "train", "split"),
         "leave it out: the training and the test images are read from the folder `root`",
     ),
     **dict.fromkeys(
-        ("reduction", "fromlogits"),
+        ("transform", "transforms", "augment"),
+        "leave it out: the entry `augment` of the section changes the pictures",
+    ),
+    "size": "leave it out: pictures have the size of the data; those of your own have a `size`",
+    **dict.fromkeys(
+        ("reduction", "sizeaverage"),
         "leave it out: the loss is the mean over the images of a batch",
     ),
+    "fromlogits": "leave it out: the loss takes the net's scores, without a softmax",
+    **dict.fromkeys(("verbose", "mode", "annealstrategy"), "leave it out"),
 }
 # Values of these arguments that training has without them.
 _USUAL_VALUES = {
@@ -242,6 +154,30 @@ _USUAL_VALUES = {
     "fromlogits": "[Tt]rue",
     "reduction": '"?mean"?',
 }
+# What training does without an entry, for users who write that there is none.
+WITHOUT = {
+    **dict.fromkeys(("clip_norm", "clip_value"), "gradients are not limited"),
+    "ema": "no average of the weights is kept",
+    "early_stopping": "all epochs are trained",
+    **dict.fromkeys(
+        ("checkpoint_epochs", "checkpoint_minutes"), "no more checkpoints are saved than usual"
+    ),
+    "weights": "training begins with fresh weights",
+    **dict.fromkeys(("freeze", "unfreeze"), "all weights are trained"),
+    **dict.fromkeys(("stages", "micro_batches"), "the net is not divided"),
+    **dict.fromkeys(("workers", "threads"), "the number of cores decides"),
+    "accumulate": "each batch is a step",
+    "precision": "numbers have 32 bits",
+    "seed": "it is 0",
+    **dict.fromkeys(
+        (
+            *("compile", "channels_last", "deterministic", "train_metrics", "gradient_norms"),
+            "sync_bn",
+        ),
+        "it is false",
+    ),
+}
+_NONE = ("none", "null", "nil", "off", "no", "nothing", "false")
 # Values that show how an argument or an entry is written.
 EXAMPLES = {
     "lr": "0.1",
@@ -254,7 +190,7 @@ EXAMPLES = {
     "every": "30",
     "gamma": "0.1",
     "at": "[30, 60]",
-    "size": "28",
+    "size": "64",
     "pad": "2",
     "p": "0.5",
     "degrees": "10",
@@ -300,6 +236,22 @@ EXAMPLES = {
     "seed": "0",
 }
 
+
+class TakenPictures(NamedTuple):
+    """The pictures that a net takes, as advice writes them: the side, and the channels."""
+
+    side: str = "64"
+    channels: int | None = None
+
+    @property
+    def form(self) -> str:
+        """The arguments of data of the user's own that make such pictures."""
+        grey = ", channels = 1" if self.channels == 1 else ""
+        return f"size = {self.side}{grey}"
+
+
+TAKEN = TakenPictures()
+
 # How the entries that name something are written.
 CALLS = {
     "data": "fashion_mnist",
@@ -309,6 +261,13 @@ CALLS = {
     "schedule": "cosine(warmup = 5)",
     "metrics": "accuracy",
 }
+
+
+def means_none(value: object) -> bool:
+    """Whether a value stands for nothing: 0, false, or a word such as `none`."""
+    if isinstance(value, SettingCall):
+        return squeezed(value.name) in _NONE and not value.args and not value.kwargs
+    return value is False or (type(value) in (int, float) and value == 0)
 
 
 def is_usual(name: str, value: str, text: str) -> bool:

@@ -1,6 +1,6 @@
 """The checked configuration of a training run, and the check of its entries; imports no torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, TypeGuard, cast
 
@@ -9,17 +9,16 @@ from netdsl.data.arguments import (
     Names,
     Pairs,
     Positive,
-    called_here,
     convert,
-    invoke,
-    respelled,
     show,
 )
+from netdsl.data.calls import called_here, invoke, respelled
 from netdsl.data.catalog import DATASETS, call_for, source_of
 from netdsl.data.metrics import METRICS, Accuracy, Metric, scores_for
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import training
+from netdsl.habits.training import TAKEN, TakenPictures
 from netdsl.train import settings
 from netdsl.train.recipe.losses import (
     LOSSES,
@@ -30,7 +29,7 @@ from netdsl.train.recipe.losses import (
 from netdsl.train.recipe.optimizers import OPTIMIZERS, SGD, Optimizer
 from netdsl.train.recipe.options import DATA, FP32, PLAIN
 from netdsl.train.recipe.schedules import SCHEDULES, Cosine, Schedule
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from netdsl.data.dataset import Dataset
@@ -157,9 +156,15 @@ def _check_crop(images: "ImageData", size: int, pad: int) -> None:
     message = f"`random_crop` makes {size}x{size} images, but {own}"
     help_ = "the test uses whole images, so give `random_crop` their size"
     if height == width:
-        kept = f", pad = {pad}" if pad else ""
-        help_ += f": `random_crop({height}{kept})`"
+        help_ += f": `random_crop({height}, pad = {pad or pad_of_crop(height, size)})`"
     raise SettingError("data-mismatch", message, "augment", help_)
+
+
+def pad_of_crop(side: int, size: int) -> int:
+    """The padding with which a crop of the whole `side` moves images as far as one of `size`."""
+    if size >= side:
+        return 4
+    return max(1, (side - size) // 2)
 
 
 def registry_of(key: str) -> Mapping[str, Callable[..., object]]:
@@ -169,8 +174,10 @@ def registry_of(key: str) -> Mapping[str, Callable[..., object]]:
     return KINDS[key][1] if key in KINDS else {}
 
 
-def check_entry(key: str, value: object) -> object:
+def check_entry(key: str, value: object, pictures: TakenPictures = TAKEN) -> object:
     """The value of one entry, with the type of that field of `TrainConfig`.
+
+    `pictures` are those that the net takes, for advice.
 
     Raises SettingError with the entry as its `key`: `unknown-entry`, `wrong-type`,
     `bad-argument`, `unknown-argument`, `missing-argument`, `duplicate-argument`, or for an unknown
@@ -180,10 +187,10 @@ def check_entry(key: str, value: object) -> object:
     if key not in known:
         raise _unknown_entry(key, known)
     if key == "data":
-        call = _call(key, value)
-        source_of(call)
+        call = _call(key, value, pictures)
+        source_of(call, pictures)
         return call
-    if key == "weights" and isinstance(value, SettingCall):
+    if key == "weights" and isinstance(value, SettingCall) and not training.means_none(value):
         help_ = 'netdsl has no trained weights: write the file that has them, `weights = "FILE"`'
         message = f"`weights` is {show(value)}; it must be the name of a file in quotes"
         raise SettingError("wrong-type", message, key, help_)
@@ -191,13 +198,14 @@ def check_entry(key: str, value: object) -> object:
         try:
             return convert(value, PLAIN[key], f"`{key}`", key)
         except SettingError as error:
-            if value in (0, False) and getattr(TrainConfig, key, 0) is None:
-                error.diagnostic.help = "leave it out for none"
+            item = value[0] if isinstance(value, list) and len(value) == 1 else value
+            if training.means_none(item) and key in training.WITHOUT:
+                error.diagnostic.help = f"leave it out: {training.WITHOUT[key]}"
             raise
     if key == "loss" and is_mapping(value):
         return losses_of(value)
     if key in LISTS:
-        return _check_list(key, value)
+        return _check_list(key, value, pictures)
     kind, registry = KINDS[key]
     return invoke(_call(key, value), registry, kind, key)
 
@@ -250,19 +258,18 @@ def _unknown_entry(key: str, known: list[str]) -> SettingError:
     return SettingError("unknown-entry", message, key, help_, respelled(key, known))
 
 
-def _check_list(key: str, value: object) -> tuple[object, ...]:
+def _check_list(key: str, value: object, pictures: TakenPictures) -> tuple[object, ...]:
     if isinstance(value, SettingCall) or not isinstance(value, list | tuple):
         message, text = f"`{key}` is {show(value)}; it must be a list", show(value).strip("`")
         raise SettingError("wrong-type", message, key, f"write `{key} = [{text}]`")
     kind, registry = KINDS[key]
     calls = [_call(key, item) for item in value]
     try:
-        items = tuple(invoke(call, registry, kind, key) for call in calls)
+        items = tuple(invoke(call, registry, kind, key, pictures) for call in calls)
     except SettingError as error:
         unknown = [call for call in calls if call.name not in registry]
         if error.code == f"unknown-{kind}" and len(unknown) > 1:
-            advice = [f"`{call.name}`: {called_here(call, registry, kind)[0]}" for call in unknown]
-            error.diagnostic.help = "; ".join(advice)
+            error.diagnostic.help = _all_called_here(unknown, registry, kind, pictures)
         raise
     if sum(isinstance(item, settings.Normalize) for item in items) > 1:
         message = "`augment` contains `normalize` twice"
@@ -270,12 +277,28 @@ def _check_list(key: str, value: object) -> tuple[object, ...]:
     return items
 
 
-def _call(key: str, value: object) -> SettingCall:
+def _all_called_here(
+    calls: Iterable[SettingCall],
+    registry: Mapping[str, Callable[..., object]],
+    kind: str,
+    pictures: TakenPictures,
+) -> str:
+    """Help for several names that are not in the registry; those with the same help share it."""
+    names: dict[str, list[str]] = {}
+    for call in calls:
+        advice = called_here(call, registry, kind, pictures)[0]
+        names.setdefault(advice, []).append(f"`{call.name}`")
+    return "; ".join(f"{listed(found)}: {advice}" for advice, found in names.items())
+
+
+def _call(key: str, value: object, pictures: TakenPictures = TAKEN) -> SettingCall:
     if isinstance(value, SettingCall):
         return value
+    if value is False:
+        return SettingCall("false")
     message = f"`{key}` is {show(value)}; it must be a name with its arguments"
     if key == "data" and isinstance(value, str) and value not in DATASETS:
-        own = call_for(value) or f'folder("{value}", size = 64)'
+        own = call_for(value, pictures) or f'folder("{value}", {pictures.form})'
         help_ = f"for your own data write `data = {own}`"
         raise SettingError("wrong-type", message, key, help_)
     if isinstance(value, str) and value.isidentifier():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.data.images import CHANNELS, OTHER_DATA
 from netdsl.train.config import DEFAULT_CALLS
+from netdsl.train.permitted import pictures_of
 
 if TYPE_CHECKING:
     from netdsl.driver import Compiled
@@ -17,5 +19,9 @@ def tell_default(error: SettingError, compiled: Compiled) -> None:
     if compiled.train is None:
         lacks = f"`{compiled.graph.name}` has no `train` section"
     own = f"{lacks}, so the data are {DEFAULT_CALLS['data'].name}: name yours with `--data`"
-    rest = (error.diagnostic.help or "").partition(", or choose other data")[0]
-    error.diagnostic.help = f"{own}, or {rest}" if rest else own
+    pictures = pictures_of(compiled.graph)
+    if pictures.channels in CHANNELS:
+        own += f""", such as `--data 'folder("DIR", {pictures.form})'`"""
+    ways = (error.diagnostic.help or "").split(", or ")
+    others = [way for way in ways if way not in ("", OTHER_DATA)]
+    error.diagnostic.help = ", or ".join([own, *others])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.expect_causes import unwanted_axis
@@ -11,12 +11,19 @@ from netdsl.analysis.integers import accepted_integers
 from netdsl.analysis.lint.recipe import batch_warning
 from netdsl.analysis.lint.schedules import ARGUMENTS, EPOCH, STEP, late_arguments
 from netdsl.data.catalog import describe_dataset
-from netdsl.data.images import check_masks, check_outputs, check_shape, for_channels_last
+from netdsl.data.images import (
+    Editing,
+    check_masks,
+    check_outputs,
+    check_shape,
+    for_channels_last,
+)
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
-from netdsl.library import is_shipped
+from netdsl.library import how_to_copy
+from netdsl.train.fit_advice import fits_text, with_crop, with_root
 from netdsl.train.freezing import frozen_until
 from netdsl.train.monitor import check_split
 from netdsl.train.permitted import check_kind, expected_kind
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
     from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph, Value
     from netdsl.ir.types import Sym
-    from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
     from netdsl.train.recipe.losses import OutputLoss
 
@@ -148,8 +154,8 @@ def check_images(compiled: Compiled, dataset: ImageData) -> Compiled:
     """
     graph = compiled.graph
     image = graph.inputs[0]
-    can_edit = not is_shipped(compiled.program.source)
-    check_shape(dataset, image.type.shape, name=image.name, can_edit=can_edit)
+    editing = Editing(how_to_copy(compiled.program.source), partial(fits_text, compiled, image))
+    check_shape(dataset, image.type.shape, name=image.name, editing=editing)
     if not graph.symbols:
         return compiled
     return compile_net(compiled.program, graph.name, {image.name: dataset.shape})
@@ -300,8 +306,13 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
             unwanted = unwanted_axis(graph.outputs[0].value, data.class_count)
             if notes == (output,) and unwanted is not None:
                 diagnostic.help, diagnostic.fix = unwanted
-            diagnostic.help = _with_root(diagnostic.help, data.name, named)
+            diagnostic.help = with_root(diagnostic.help, data.name, named)
+            if notes == (image,) and data.is_resized:
+                taken = graph.inputs[0].type.shape[1:]
+                diagnostic.help = with_crop(diagnostic.help, config, min(data.shape[1:]), taken)
             yield diagnostic
+            if notes == (image,) and data.is_resized:
+                return  # the others are about the size of the images
         except NetdslError as error:
             for diagnostic in error.diagnostics:
                 sizes = shape_text(data.shape)
@@ -356,14 +367,6 @@ def batch_misfits(config: TrainConfig, dataset: Dataset) -> list[SettingError]:
     error = SettingError(warning.code, warning.message, "batch", warning.help)
     error.diagnostic.severity = "warning"
     return [error]
-
-
-def _with_root(help: str | None, data: str, named: ast.Entry) -> str | None:
-    """Advice with the folder that the section gives for the same data."""
-    root = re.search(r'root\s*=\s*("[^"]*")', named.span.text)
-    if help is None or root is None:
-        return help
-    return help.replace(f"{data}(pad", f"{data}(root = {root[1]}, pad")
 
 
 def _arrays_for(graph: Graph) -> str:

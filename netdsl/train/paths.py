@@ -6,7 +6,8 @@ import inspect
 from typing import TYPE_CHECKING
 
 from netdsl.config import SettingCall
-from netdsl.data.arguments import show, suggest
+from netdsl.data.arguments import show
+from netdsl.data.calls import suggest
 from netdsl.errors import EntryPart, SettingError
 from netdsl.words import counted
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.data.catalog import source_of
 from netdsl.data.own import Arrays, Folder, PictureTable, Segments
 from netdsl.errors import EntryPart, SettingError
+from netdsl.habits.training import TAKEN, TakenPictures
 from netdsl.train import settings
 
 if TYPE_CHECKING:
@@ -67,6 +68,20 @@ def expected_kind(call: SettingCall, graph: Graph) -> DataKind:
         1 in channels,
         len(source.inputs) == len(source.targets) == 1,
     )
+
+
+def pictures_of(graph: Graph) -> TakenPictures:
+    """The pictures that a net takes; usual ones if its sizes are open, or its inputs are others."""
+    shapes = [value.type.shape for value in graph.inputs if len(value.type.shape) == IMAGE]
+    if not shapes:
+        return TAKEN
+    channels, height, width = shapes[0]
+    side = f"[{height}, {width}]"
+    if height == width:
+        side = str(height)
+    if not isinstance(height, int) or not isinstance(width, int):
+        side = TAKEN.side
+    return TakenPictures(side, channels if isinstance(channels, int) else None)
 
 
 def check_kind(augment: Sequence[settings.Augment], kind: DataKind) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from netdsl.backends.torch.module import set_weights
 from netdsl.errors import NetdslError, SettingError
 from netdsl.ir.op import COUNTER
+from netdsl.ir.types import shape_text
 from netdsl.weights.checkpoints import prefix_of, read_weights
 from netdsl.weights.tensors import as_float32
 from netdsl.words import counted
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node
     from netdsl.ir.op import Param
     from netdsl.weights.checkpoints import Weights
     from netdsl.weights.tensors import Array
 
 SHOWN = 6  # names in a line
+IMAGE = 3  # axes of C x H x W
 
 
 class Loaded(NamedTuple):
@@ -77,7 +79,7 @@ def load_pretrained(module: nn.Module, graph: Graph, path: str) -> Loaded:
             kept[name] = np.asarray(tensor).reshape(shape)
             reshaped.append(name)
         elif name not in ends:
-            raise _mismatch(name, tuple(tensor.shape), shape, path)
+            raise _mismatch(graph, name, tuple(tensor.shape), weights)
     if not kept:
         raise _nothing(path, weights.tensors, params)
     set_weights(module, {n: as_float32(n, np.asarray(t)) for n, t in kept.items()})
@@ -134,11 +136,36 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _mismatch(name: str, there: Sequence[int], here: Sequence[int], path: str) -> SettingError:
+def _mismatch(graph: Graph, name: str, there: tuple[int, ...], weights: Weights) -> SettingError:
+    """The error for a weight that has the shape `there` in the file, and another one in the net."""
+    node = next(node for node in graph.nodes if name in node.tensors())
+    here = node.tensors()[name].shape
     shapes = ["x".join(map(str, shape)) or "a scalar" for shape in (there, here)]
-    message = f"`{name}` is {shapes[0]} in {path}, but {shapes[1]} in the net"
-    help_ = "only the last layers, which give the outputs, may have other sizes than in the file"
+    message = f"`{name}` is {shapes[0]} in {weights.path}, but {shapes[1]} in the net"
+    rule = "only the last layers, which give the outputs, may have other sizes than in the file"
+    owner = f"the net `{weights.metadata['net']}`" if "net" in weights.metadata else "another net"
+    reason = _other_sizes(node, there, here)
+    help_ = f"they are of {owner}{reason and f', {reason}'}; {rule}"
     return SettingError("weights-mismatch", message, "weights", help_)
+
+
+def _other_sizes(node: Node, there: tuple[int, ...], here: Sequence[int]) -> str:
+    """What the net of a file has in place of a layer, with what to write; or an empty text."""
+    if len(there) != len(here) or len(here) < len(("outputs", "inputs")):
+        return ""
+    value, sizes = node.inputs[0], node.inputs[0].type.shape
+    differing = [axis for axis in range(len(here)) if there[axis] != here[axis]]
+    if differing == [1] and value.producer is None and sizes[0] == here[1]:
+        has = f"which takes {counted(there[1], 'channel' if len(sizes) > 1 else 'number')}"
+        written = f"write `input {value.name}: {shape_text((there[1], *sizes[1:]))}`"
+        data = f", and `channels = {there[1]}` in data of your own" * (len(sizes) == IMAGE)
+        return f"{has}: {written}{data}"
+    if differing == [0] and node.op.kind in ("conv", "dense"):
+        has = f"whose layer `{node.name}` has {counted(there[0], 'output')}"
+        return f"{has}: write `{node.op.kind}({there[0]}, ...)`"
+    if differing and min(differing) > 1 and node.op.kind == "conv":
+        return f"whose layer `{node.name}` has a kernel of {shape_text(there[2:])}"
+    return ""
 
 
 def _nothing(path: str, tensors: Mapping[str, Array], params: Mapping[str, Param]) -> SettingError:

@@ -11,28 +11,29 @@ from netdsl.config import SettingCall
 from netdsl.data.catalog import call_for, takes_padding
 from netdsl.diagnostics import Annotation, Diagnostic, Edit
 from netdsl.elaborate.corrections import without
-from netdsl.elaborate.evaluate import Env, evaluate, name_span
-from netdsl.elaborate.functions import function_names
+from netdsl.elaborate.evaluate import Env, name_span
 from netdsl.errors import NetdslError, SettingError
-from netdsl.habits.training import is_usual
+from netdsl.habits.training import TAKEN, is_usual
 from netdsl.source import SourceFile, Span
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
 from netdsl.train.default_data import tell_default
+from netdsl.train.expressions import refuse_formula, value_of
 from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
 from netdsl.train.one_value import tell_one_value
 from netdsl.train.paths import replaced
-from netdsl.train.recipe.losses import LOSSES
+from netdsl.train.permitted import pictures_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from netdsl.driver import Compiled
     from netdsl.errors import EntryPart
+    from netdsl.habits.training import TakenPictures
 
-_WITH_HYPHENS = re.compile(r"[A-Za-z]\w*(-[A-Za-z]\w*)+")  # no name: `fashion-mnist`
 COMMAND = ("--set train.{}", "--data")  # where a user of the command gives an entry, and the data
+_PATH = re.compile(r"[\w.~-]*(/[\w. -]*)+")
 PYTHON = ("train({}=...)", "train(data=...)")
 
 
@@ -50,7 +51,7 @@ def read_config(
     their places in errors. Raises `NetdslError` with an error for every entry that is wrong.
     """
     settings = settings or {}
-    reader = _Reader(compiled.env)
+    reader = _Reader(compiled.env, pictures_of(compiled.graph))
     for path, text in settings.items():
         if "." in path:
             reader.take_part(path, given_as[0].format(path), text)
@@ -136,8 +137,9 @@ def read_data(text: str) -> SettingCall:
 class _Reader:
     """Collects the checked values of the entries, and the errors in them."""
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, pictures: TakenPictures = TAKEN) -> None:
         self.env = env
+        self.pictures = pictures  # that the net takes
         self.values: dict[str, Any] = {}  # `check_entry` gives each the type of its field
         self.errors: list[Diagnostic] = []
         self.elsewhere: set[str] = set()  # arguments that are entries by mistake
@@ -166,7 +168,7 @@ class _Reader:
         value = self._parsed(option, text)
         if value is not None:
             self.take(key, (value,), value.span)
-        help_ = path_help(key, text)
+        help_ = path_help(key, text, self.pictures)
         for error in self.errors[errors:]:
             if help_ is not None:
                 error.help, error.fix = help_, ()
@@ -219,7 +221,7 @@ class _Reader:
             value = self._entry_value(key, exprs) if exprs else _default(key)
             for given in parts:
                 value = self._with_part(key, value, given)
-            self.values[key] = check_entry(key, value)
+            self.values[key] = check_entry(key, value, self.pictures)
         except SettingError as error:
             part = error.part
             if error.code == "missing-argument" and part and part.argument in self.elsewhere:
@@ -240,7 +242,7 @@ class _Reader:
     def _with_part(self, key: str, value: object, given: _Part) -> object:
         """The value of an entry with a part that the user gives."""
         try:
-            return replaced(value, given.steps, _value(given.value, self.env), registry_of(key))
+            return replaced(value, given.steps, value_of(given.value, self.env), registry_of(key))
         except SettingError as error:
             error.key = key
             error.diagnostic.span = given.value.span
@@ -249,8 +251,8 @@ class _Reader:
     def _entry_value(self, key: str, exprs: tuple[ast.Expr, ...]) -> object:
         """The value before its check: several values, or one item for a list, form a list."""
         if key == "loss" and isinstance(exprs[0], ast.Operation):
-            _refuse_formula(exprs[0], self.env)
-        values = [_value(expr, self.env) for expr in exprs]
+            refuse_formula(exprs[0], self.env)
+        values = [value_of(expr, self.env) for expr in exprs]
         if len(values) > 1 or (key in LISTS and not isinstance(values[0], list)):
             return values
         if key == "data":
@@ -339,61 +341,13 @@ def _with_padding(call: object, own: object) -> object:
     return call._replace(kwargs={**call.kwargs, "pad": own.kwargs["pad"]})
 
 
-def path_help(key: str, text: str) -> str | None:
+def path_help(key: str, text: str, pictures: TakenPictures) -> str | None:
     """Advice for an entry whose text is only the path of a file or a folder."""
     path = text.strip('"')
-    if not os.path.exists(path):
+    is_path = key == "data" and _PATH.fullmatch(path)
+    if not is_path and not os.path.exists(path):
         return None
     if key == "data":
-        call = call_for(path)
-        return None if call is None else f"for your own data write `{call}`"
+        call = call_for(path, pictures) or f'folder("DIR", {pictures.form})'
+        return f"for your own data write `{call}`"
     return f"write `--weights {shlex.quote(path)}`" if key == "weights" else None
-
-
-def _value(expr: ast.Expr, env: Env) -> object:
-    """A value of a section: a call or a bare word is a `SettingCall`, the rest is evaluated."""
-    if isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
-        return SettingCall(expr.id)
-    if isinstance(expr, ast.Function) and expr.name not in function_names():
-        return _call(expr, env)
-    if isinstance(expr, ast.Sequence):
-        return [_value(item, env) for item in expr.items]
-    if _is_hyphenated(expr, env):
-        return SettingCall(expr.span.text)
-    return evaluate(expr, env)
-
-
-def _refuse_formula(expr: ast.Operation, env: Env) -> None:
-    """Raise SettingError for `cross_entropy + 0.5 * mse`."""
-    if not _is_hyphenated(expr, env):
-        message = f"`loss` is `{expr.span.text}`; it must be a name with its arguments"
-        first = next((n for n in re.findall(r"[a-z_]\w*", expr.span.text) if n in LOSSES), "mse")
-        help_ = (
-            f"an output has one loss: write `loss = {first}`; with several outputs, each has its"
-            " own, and a weight: `loss = [(a, cross_entropy), (b, mse, 0.5)]`"
-        )
-        raise SettingError("wrong-type", message, "loss", help_)
-
-
-def _is_hyphenated(expr: ast.Expr, env: Env) -> bool:
-    """Whether an expression is a name with hyphens, and not a difference: `fashion-mnist`."""
-    if not isinstance(expr, ast.Operation) or not isinstance(expr.first, ast.Name):
-        return False
-    return bool(_WITH_HYPHENS.fullmatch(expr.span.text)) and not env.find(expr.first.id)[0]
-
-
-def _call(expr: ast.Function, env: Env) -> SettingCall:
-    named: dict[str, object] = {}
-    for argument in expr.arguments:
-        if argument.name is None:
-            continue
-        if argument.name in named:
-            raise NetdslError(
-                "duplicate-argument",
-                f"`{expr.name}` is given `{argument.name}` twice",
-                argument.span,
-                help="remove one of the two",
-            )
-        named[argument.name] = _value(argument.value, env)
-    positional = tuple(_value(a.value, env) for a in expr.arguments if a.name is None)
-    return SettingCall(expr.name, positional, named)

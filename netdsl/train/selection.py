@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.data.arguments import suggest
+from netdsl.data.calls import suggest
 from netdsl.errors import EntryPart, SettingError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.data.arguments import respelled, suggest
+from netdsl.data.calls import respelled, suggest
 from netdsl.errors import EntryPart, SettingError
 from netdsl.ir.graph import Graph, NetOutput
 from netdsl.ops.dropout import TrainingOnly

@@ -46,7 +46,7 @@ from netdsl.train.unscaled import scale_warnings
 from netdsl.train.written import texts_of_config
 from netdsl.version import __version__
 from netdsl.weights.record import layers_of
-from netdsl.words import counted
+from netdsl.words import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,7 +108,7 @@ def train_net(
         if wishes.start is StartMode.NEW and processes.is_first:
             check_free(out)  # reading the data can take minutes
         if compiled.train is None:
-            console.print(_defaults(name, config), soft_wrap=True)
+            console.print(_defaults(name, config, wishes), soft_wrap=True)
         warn = warn or partial(print_warnings, console)
         sized, dataset = _with_data(compiled, config, wishes, console, warn)
         torch.manual_seed(config.seed)
@@ -239,10 +239,14 @@ def print_warnings(console: Console, warnings: list[Diagnostic]) -> None:
         console.print(render_all(warnings), soft_wrap=True)
 
 
-def _defaults(name: str, config: TrainConfig) -> str:
+def _defaults(name: str, config: TrainConfig, wishes: Wishes) -> str:
     """What is trained if the text does not specify it."""
     epochs = counted(config.epochs, "epoch")
-    return f"{name} has no `train` section: {epochs} on {config.data.name}, with default settings"
+    given = {path.partition(".")[0] for path in wishes.settings} - {"data", "epochs"}
+    settings = "with default settings"
+    if given:
+        settings += f" except for {listed([f'`{name}`' for name in sorted(given)])}"
+    return f"{name} has no `train` section: {epochs} on {config.data.name}, {settings}"
 
 
 def _about(compiled: Compiled, config: TrainConfig) -> dict[str, str]:

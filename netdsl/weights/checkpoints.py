@@ -62,8 +62,8 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     if not os.path.isfile(path):
         raise no_file(
             path,
-            "weights are a safetensors file, a PyTorch checkpoint, a .npz archive, or the folder of"
-            " a training run, which `netdsl train` makes",
+            "netdsl ships no weights: name a safetensors file, a PyTorch checkpoint, a .npz"
+            " archive, or the folder of a training run, which `netdsl train` makes",
         )
     format = format_of(path)
     if format == SAFETENSORS:

@@ -343,7 +343,7 @@ WRONG = {
     "nothing left": (["--where", "params < 9"], "nothing-to-compare", "`params` is 250"),
     "an unknown figure": (["--where", "parms < 9"], "unknown-name", "did you mean `params`?"),
     "no condition": (["--where", "params"], "wrong-type", "compare it: `params == 250`"),
-    "other images": (["resnet:ResNet18"], "data-mismatch", "choose other data with `--data`"),
+    "other images": (["resnet:ResNet18"], "data-mismatch", "name yours with `--data`, such as"),
     "open sizes": (["open.net"], "data-mismatch", "name yours with `--data`"),
     "no data": (["--data", 'folder("nowhere", size = 28)'], "data-not-found", "folder"),
 }

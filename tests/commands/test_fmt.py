@@ -40,6 +40,19 @@ def test_files_are_rewritten(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert sorted(os.listdir(tmp_path)) == ["a.net", "b.net"]
 
 
+def test_a_copy_of_a_file_of_the_library(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `-o`, a name of the library gives a text of the user's own; without, it is refused."""
+    assert run(["fmt", "lenet5", "-o", "my.net"]) == 0
+    assert capsys.readouterr().out == "my.net: lenet5 in the canonical layout\n"
+    assert (folder / "my.net").read_bytes() == (LIBRARY / "lenet5.net").read_bytes()
+    assert run(["fmt", "lenet5"]) == 1
+    assert "`netdsl fmt lenet5 -o lenet5.net` writes a copy of it" in capsys.readouterr().err
+    assert run(["check", "lenet5", "--input", "1x36x36"]) == 1
+    error = capsys.readouterr().err
+    assert "`netdsl fmt lenet5 -o my.net` writes a copy of nets/lenet5.net" in error
+    assert "in which you can write `input image: 1x36x36`" in error
+
+
 def test_check_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--check` writes nothing and names each file that would change, with its first such line."""
     ugly = write(tmp_path / "a.net", b"net A {\n  relu\n}\n")

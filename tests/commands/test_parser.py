@@ -24,6 +24,16 @@ WRONG = {
     "mine.net": (
         f"netdsl: there is no command `mine.net`; did you mean `netdsl check mine.net`?\n{USAGE}"
     ),
+    "lenet5.net": (
+        f"netdsl: there is no command `lenet5.net`; did you mean `netdsl check lenet5`?\n{USAGE}"
+    ),
+    "ResNet50.net": (
+        "netdsl: there is no command `ResNet50.net`; did you mean `netdsl check"
+        f" resnet:ResNet50`?\n{USAGE}"
+    ),
+    "mine.onnx": (
+        f"netdsl: there is no command `mine.onnx`; did you mean `netdsl check mine.onnx`?\n{USAGE}"
+    ),
     "chek lenet5": f"netdsl: there is no command `chek`; did you mean `check`?\n{USAGE}",
     "Check lenet5": f"netdsl: there is no command `Check`; did you mean `check`?\n{USAGE}",
     "exp lenet5": (
@@ -55,6 +65,17 @@ WRONG = {
     "completion fish": (
         "netdsl completion: argument SHELL: `fish` is not one of bash, zsh\n"
         "usage: netdsl completion SHELL\n"
+    ),
+    "bench m.onnx --batch-size 8 --device gpu": (
+        "netdsl bench: there is no option `--batch-size`; did you mean `--batch`?\n"
+        "netdsl bench: argument --device: `gpu` is not one of auto, cpu, cuda, tensorrt; did you"
+        " mean `cuda`?\n"
+        "usage: netdsl bench [options] MODEL\n"
+    ),
+    "train a.net --epochs 3 --lr 0.1 --device=cpu": (
+        "netdsl train: there is no option `--epochs`; write `--set train.epochs=3`\n"
+        "netdsl train: there is no option `--lr`; write `--set train.optimizer.lr=0.1`\n"
+        f"{TRAIN}"
     ),
     "run m.onnx x.npy --device gpu": (
         "netdsl run: argument --device: `gpu` is not one of auto, cpu, cuda, tensorrt; did you mean"
@@ -159,7 +180,7 @@ WRONG = {
     ),
     "help wrong-rank": (
         "netdsl help: there is no command `wrong-rank`; it is a code: `netdsl explain wrong-rank`"
-        "\nusage: netdsl help [COMMAND]\n"
+        "\nusage: netdsl help [COMMAND | training | NAME]\n"
     ),
     "resnet50": (
         "netdsl: there is no command `resnet50`; it is a net of the library:"
@@ -390,7 +411,7 @@ WRONG = {
     ),
     "help chek": (
         "netdsl help: there is no command `chek`; did you mean `check`?\n"
-        "usage: netdsl help [COMMAND]\n"
+        "usage: netdsl help [COMMAND | training | NAME]\n"
     ),
 }
 

@@ -232,7 +232,7 @@ def test_workers_do_not_change_results(
 def test_the_help_for_a_missing_size_has_the_folder() -> None:
     """What the user has given stays in the call that the help shows."""
     error = fails("missing-argument", SettingCall("folder", ("photos",)))
-    assert error.help == 'write `folder("photos", size = 28)`'
+    assert error.help == 'write `folder("photos", size = 64)`'
 
 
 def test_the_folder_of_one_class_is_given(photos: Path) -> None:

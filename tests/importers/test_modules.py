@@ -214,6 +214,9 @@ def test_modules_that_are_not_there(name: str, advice: str, here: Path) -> None:
         ("inner/small.py:Net(2)", "not a path: `inner.small:Net(2)`"),
         ("inner/small:Net", "not a path: `inner.small:Net`"),
         ("inner/none:Net", "import reads .onnx, .cfg, .prototxt and package.file:Class()"),
+        ("inner.small.Net", "write `netdsl import 'inner.small:Net()' --input 3x8x8 -o n.net`"),
+        ("small.Net('a')", """write `netdsl import "small:Net('a')" --input 3x8x8 -o n.net`"""),
+        ("resnet18", "it is a net of the library: `netdsl check resnet:ResNet18`"),
     ],
 )
 def test_paths_of_modules(

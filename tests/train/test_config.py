@@ -86,8 +86,8 @@ def test_section_is_read() -> None:
             "takes no arguments",
         ),
         ({"augment": SettingCall("hflip")}, "wrong-type", "must be a list"),
-        ({"clip_norm": 0}, "bad-argument", "leave it out for none"),
-        ({"accumulate": 0}, "bad-argument", "for example `accumulate = 4`"),
+        ({"clip_norm": 0}, "bad-argument", "leave it out: gradients are not limited"),
+        ({"accumulate": 0}, "bad-argument", "leave it out: each batch is a step"),
         ({"schedule": SettingCall("reduce_on_plateau")}, "unknown-schedule", "called `plateau`"),
         ({"weights": SettingCall("imagenet")}, "wrong-type", "netdsl has no trained weights"),
         ({"augment": [SettingCall("flip")]}, "unknown-augmentation", "`hflip`"),
@@ -123,6 +123,61 @@ def test_section_is_read() -> None:
         ),
         ({"optimizer": SettingCall("adamw", (), {"epsilon": 1})}, "unknown-argument", "`eps` here"),
         ({"optimizer": SettingCall("sgd", (0.1,), {"eps": 1})}, "unknown-argument", "leave it out"),
+        ({"ema": SettingCall("none")}, "wrong-type", "no average of the weights is kept"),
+        ({"stages": [SettingCall("none")]}, "bad-argument", "leave it out: the net is not divided"),
+        ({"freeze": [False]}, "wrong-type", "leave it out: all weights are trained"),
+        ({"schedule": False}, "unknown-schedule", "it is called `constant` here"),
+        (
+            {"optimizer": SettingCall("sgd", (0.1,), {"momentum": SettingCall("none")})},
+            "wrong-type",
+            "leave it out for none",
+        ),
+        (
+            {"schedule": SettingCall("ReduceLROnPlateau", (), {"factor": 0.5, "patience": 3})},
+            "unknown-schedule",
+            "it is called `plateau` here: write `plateau(gamma = 0.5, patience = 3)`",
+        ),
+        (
+            {"schedule": SettingCall("StepLR", (SettingCall("optimizer"), 30, 0.1))},
+            "unknown-schedule",
+            "write `step(30, 0.1)`",
+        ),
+        (
+            {"schedule": SettingCall("StepLR", (), {"gamma": 0.5})},
+            "unknown-schedule",
+            "write `step(every = 30, gamma = 0.5)`",
+        ),
+        (
+            {"schedule": SettingCall("OneCycleLR", (), {"max_lr": 0.1, "pct_start": 0.2})},
+            "unknown-schedule",
+            "write `one_cycle(rise = 0.2)`; `max_lr`: leave it out: the highest rate is the `lr`",
+        ),
+        (
+            {"optimizer": SettingCall("SGD", (), {"learning_rate": 0.1, "mom": 0.9})},
+            "unknown-optimizer",
+            "write `sgd(lr = 0.1, momentum = 0.9)`",
+        ),
+        (
+            {"optimizer": SettingCall("adam", (), {"learning_rate": 0.1, "epsilon": 1e-7})},
+            "unknown-argument",
+            "write `adam(lr = 0.1, eps = 1e-07)`",
+        ),
+        (
+            {"loss": SettingCall("MSELoss", (), {"reduction": "mean"})},
+            "unknown-loss",
+            "write `mse`; `mse` takes no arguments",
+        ),
+        ({"loss": SettingCall("CTCLoss")}, "unknown-loss", "netdsl has no such loss"),
+        (
+            {"augment": [SettingCall("resize", (256,)), SettingCall("grayscale")]},
+            "unknown-augmentation",
+            'as they are read: `folder("DIR", size = 64)`; `grayscale`: leave it out: `folder(',
+        ),
+        (
+            {"augment": [SettingCall("to_tensor"), SettingCall("rescale")]},
+            "unknown-augmentation",
+            "`to_tensor` and `rescale`: leave it out",
+        ),
     ],
 )
 def test_wrong_sections_are_explained(section: dict[str, object], code: str, text: str) -> None:

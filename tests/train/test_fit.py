@@ -203,11 +203,29 @@ def test_open_sizes_fit_images() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("net", ["resnet:ResNet50", "vgg:VGG11"])
-def test_a_net_of_the_library(capsys: pytest.CaptureFixture[str], net: str) -> None:
-    """The advice does not tell the user to edit it, and the default data is announced."""
+@pytest.mark.parametrize(
+    ("net", "fits"), [("resnet:ResNet50", True), ("vgg:VGG11", False), ("alexnet", False)]
+)
+def test_a_net_of_the_library(capsys: pytest.CaptureFixture[str], net: str, fits: bool) -> None:
+    """The advice is to edit a copy, if the net could then take the data, which are announced."""
     assert run(["train", net]) == 1
     printed = capsys.readouterr()
     assert "error[data-mismatch]" in printed.err
-    assert "in your own copy of the net" in printed.err
+    copy = f"a copy of the net, which `netdsl fmt {net.partition(':')[0]} -o my.net` makes"
+    assert (f"write `input image: 1x28x28` in {copy}" in printed.err) == fits
+    assert printed.err.count("--data") == 2
     assert "has no `train` section: 10 epochs on fashion_mnist_sample" in printed.out
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_settings_that_are_given_are_no_default_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The line about a net without a section names them."""
+    given = ["--set", "train.batch=4", "--set", "train.optimizer.lr=0.1"]
+    assert run(["train", "vgg:VGG11", *given, "--set", "train.epochs=1"]) == 1
+    line, *_ = capsys.readouterr().out.splitlines()
+    assert line == (
+        "VGG11 has no `train` section: 1 epoch on fashion_mnist_sample, with default settings"
+        " except for `batch` and `optimizer`"
+    )

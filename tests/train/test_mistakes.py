@@ -76,13 +76,25 @@ MISTAKES = {
         ["--data", 'folder("damaged", size=16)'],
         ["1 of the 25 pictures of damaged cannot", "larger share: `unreadable = 0.04`"],
     ),
-    "a folder as data": (["--data", "photos"], ['write `folder("photos", size = 64)`']),
-    "a folder with a slash": (["--data", "photos/"], ['write `folder("photos/", size = 64)`']),
-    "a path as data": (["--data", "photos/cat"], ['write `folder("photos/cat", size = 64)`']),
-    "a folder in quotes": (["--data", '"photos"'], ['write `folder("photos", size = 64)`']),
+    "a folder as data": (["--data", "photos"], ['write `folder("photos", size = 16)`']),
+    "a folder with a slash": (["--data", "photos/"], ['write `folder("photos/", size = 16)`']),
+    "a path as data": (["--data", "photos/cat"], ['write `folder("photos/cat", size = 16)`']),
+    "a folder in quotes": (["--data", '"photos"'], ['write `folder("photos", size = 16)`']),
+    "a picture as data": (
+        ["--data", "photos/cat/00.png"],
+        ['for your own data write `folder("DIR", size = 16)`'],
+    ),
+    "a path that is not there": (
+        ["--data", "pictures/train"],
+        ['for your own data write `folder("DIR", size = 16)`'],
+    ),
+    "a data set of torchvision": (
+        ["--data", 'ImageFolder("photos")'],
+        ['it is called `folder` here: write `folder("photos", size = 16)`'],
+    ),
     "a table as data": (
         ["--data", "labels.csv"],
-        ['write `csv("labels.csv", images = "DIR", size = 64)`'],
+        ['write `csv("labels.csv", images = "DIR", size = 16)`'],
     ),
     "an archive as data": (["--data", "reg.npz"], ['write `npz("reg.npz")`']),
     "weights without quotes": (

@@ -84,6 +84,35 @@ def test_reshaped_new_and_left(file: dict[str, torch.Tensor]) -> None:
     assert torch.equal(module.state_dict()["fc.weight"], file["fc.weight"].flatten(1))
 
 
+OTHERS = {
+    "colours": (
+        ("conv1.weight", (4, 3, 5, 5)),
+        "they are of the net `Other`, which takes 3 channels: write `input image: 3x28x28`, and",
+    ),
+    "width": (
+        ("conv1.weight", (8, 1, 5, 5)),
+        "they are of the net `Other`, whose layer `conv1` has 8 outputs: write `conv(8, ...)`",
+    ),
+    "kernel": (
+        ("conv2.weight", (6, 4, 5, 5)),
+        "they are of the net `Other`, whose layer `conv2` has a kernel of 5x5",
+    ),
+    "several sizes": (("conv2.weight", (7, 9, 3, 3)), "they are of the net `Other`; only the last"),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_the_advice_says_how_the_net_of_the_file_differs(
+    file: dict[str, torch.Tensor], case: str
+) -> None:
+    """It names that net, and what to write where one size explains the difference."""
+    (name, shape), help_ = OTHERS[case]
+    save_file({**file, name: torch.zeros(shape)}, "other.safetensors", {"net": "Other"})
+    with pytest.raises(SettingError, match=f"`{name}` is ") as caught:
+        begun("other.safetensors")
+    assert (caught.value.help or "").startswith(help_)
+
+
 def test_other_layers_must_fit(file: dict[str, torch.Tensor]) -> None:
     """A shape that differs inside the net is an error, and so is a file of another net."""
     save_file({**file, "conv2.weight": torch.zeros(7, 4, 3, 3)}, "wide.safetensors")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from netdsl.cli import run
@@ -134,3 +135,18 @@ def test_another_net_is_a_warning(
     arguments = [command, str(path), "--weights", str(trained / "run"), *options.get(command, [])]
     assert run(arguments) == 0
     assert f"was trained with another net: {fact}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["export", "run"])
+def test_weights_that_do_not_fit_are_one_error(
+    trained: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error tells that they are of another net; a warning of that would repeat it."""
+    path = tmp_path / "net.net"
+    path.write_text(NET.replace("conv(4", "conv(3"))
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 28, 28), np.float32))
+    output = {"export": ["-o", str(tmp_path / "net.onnx")], "run": [str(tmp_path / "x.npy")]}
+    assert run([command, str(path), *output[command], "--weights", str(trained / "run")]) == 1
+    error = capsys.readouterr().err
+    assert "error[weights-mismatch]" in error
+    assert "other-net" not in error

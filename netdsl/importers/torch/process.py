@@ -54,6 +54,17 @@ def meant_module(text: str) -> str | None:
     return f"{'.'.join(path.parts)}:{match['call']}"
 
 
+def dotted_call(text: str) -> str | None:
+    """The call that Python's `package.file.Class` or `package.Class(1)` is written as, or None.
+
+    A name with one dot and without brackets is taken to be that of a file.
+    """
+    match = re.fullmatch(r"([A-Za-z_]\w*(?:\.\w+)*)\.([A-Za-z_]\w*)(\(.*\))?", text, re.DOTALL)
+    if match is None or (match[3] is None and "." not in match[1]):
+        return None
+    return f"{match[1]}:{match[2]}{match[3] or '()'}"
+
+
 def parsed_call(text: str) -> ModuleCall:
     """The parts of `package.file:Class(args)`; raises `ValueError` with what is wrong.
 

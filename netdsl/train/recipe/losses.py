@@ -40,7 +40,7 @@ class CrossEntropy:
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
-    """Binary cross entropy of the sigmoid of each score, with `weights` as `CrossEntropy`."""
+    """Binary cross entropy of the sigmoid of each score, with `weights` as in `cross_entropy`."""
 
     weights: ClassWeights = ()
     ignore: Natural | None = None
