@@ -224,7 +224,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "one tensor to join": (NET + "concat\n}", Expected("wrong-inputs", 3, 5, "`concat`")),
     "braces after a layer": (
         NET + "relu { | tanh }\n}",
-        Expected("unexpected-body", 3, 10, "takes no braces", "only joins do"),
+        Expected("unexpected-body", 3, 10, "takes no braces", "only joins take them"),
     ),
     "no input": (
         "net N {\n    relu\n}",
