@@ -273,7 +273,10 @@ class Builder(ExpressionBuilder):
             else_body = self._optional_body(otherwise)
         else:
             nested = self._if(otherwise, None)
-            else_body = ast.Body((ast.Chain(nested.span, (nested,)),), (), nested.span)
+            chain = ast.Chain(nested.span, (nested,))
+            else_body = ast.Body((chain,), (), nested.span)
+            if arms.is_maker(chain):
+                else_body = ast.Body((), (else_body,), nested.span)
         self._depth -= 1
         return ast.If(self.at(tree), label, self.expr(condition), self.body(then), else_body)
 
