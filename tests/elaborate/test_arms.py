@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import netdsl
 from tests.support.back_ends import assert_back_ends_agree
 from tests.support.small_nets import code_of, net, shape
 
@@ -62,3 +63,25 @@ def test_a_list_of_one_tensor() -> None:
     assert "12x8x8" == shape(f"{X}{dense}")
     assert "4x8x8" == shape(f"{X}relu\nc: concat([@x]) -> tanh\nadd(@c)")
     assert code_of(f"{X}concat([@x][1:])")[0] == "wrong-inputs"
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels"), [("a", [5, 4]), ("b", [6, 7, 4]), ("c", [8, 4]), ("d", [4])]
+)
+def test_arms_of_else_if(kind: str, channels: list[int]) -> None:
+    """The first branch whose condition holds makes its arms, whatever follows `else`."""
+    branches = (
+        'if kind == "a" { | conv(5, 1) } else if kind == "b" {\n| conv(6, 1)\n| conv(7, 1) }'
+        ' else if kind == "c" { | conv(8, 1) }'
+    )
+    text = f"block B(kind) {{\nconcat {{\n{branches}\n| conv(4, 1)\n}}\n}}\n"
+    compiled = netdsl.loads(f'{text}net N {{\n{X}B("{kind}")\n}}')
+    found = [n.type.channels for n in compiled.graph.nodes if n.op.kind == "conv"]
+    assert channels == found
+    assert sum(channels) == compiled.graph.outputs[0].value.type.channels
+
+
+def test_an_arm_of_else_if_needs_its_bar() -> None:
+    """Layers of a branch without `|` are an error, before and after `else if`."""
+    for arms in ("{ relu } else if 1 == 1 { | tanh }", "{ | relu } else if 1 == 1 { tanh }"):
+        assert code_of(f"{X}add {{\n| identity\nif 1 == 2 {arms}\n}}")[0] == "layer-between-arms"
