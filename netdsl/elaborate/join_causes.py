@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.elaborate.join_repairs import written_with
 from netdsl.errors import NetdslError
-from netdsl.ops.args import is_integer
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def _own_stride(odd: Odd) -> str | None:
 def _lost_pixel(call: ast.Call, xs: Sequence[Value], odd: Odd) -> str | None:
     """Advice for a map that a pooling layer rounded down, and that grows by a factor again."""
     node = _maker(odd)
-    if node is None or node.op.kind != "upsample" or not is_integer(node.op.given["scale"]):
+    if node is None or node.op.kind != "upsample" or node.op.given["scale"] is None:
         return None
     scale, text = node.op.given["scale"], node.span.text
     losses = [

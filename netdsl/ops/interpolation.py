@@ -92,24 +92,20 @@ def rounding_of(op: Op, mode: str, e: Evaluation) -> Bound | None:
 
 
 def resize(
-    g: Emitter,
-    x: TypedName,
-    mode: str,
-    scales: Sequence[int],
-    sizes: str,
-    *,
-    align_corners: bool,
+    g: Emitter, x: TypedName, mode: str, scale: int | None, sizes: str, *, align_corners: bool
 ) -> str:
-    """Add ONNX's operator `Resize`, with factors or the name of the new spatial sizes."""
+    """Add ONNX's operator `Resize`, with a factor or the name of the new spatial sizes."""
     axes, y = len(x.type.spatial), str(x)
     if mode == "linear":
         # For three axes, onnxruntime would interpolate between channels and samples too.
         axes, y = 2, g.op("Unsqueeze", x, g.ints([2]))
         sizes = sizes and g.op("Concat", g.ints([1]), sizes, axis=0)
     attributes = _resize_attributes(mode, align_corners=align_corners)
-    if not sizes:
-        factors = [1.0] * (2 + axes - len(scales)) + [float(scale) for scale in scales]
-        y = g.op("Resize", y, "", g.scales(factors), **attributes)
+    if scale is not None:
+        factors = [float(scale)] * len(x.type.spatial)
+        y = g.op(
+            "Resize", y, "", g.scales([1.0] * (2 + axes - len(factors)) + factors), **attributes
+        )
     else:
         target = g.op("Concat", g.op("Shape", y, end=2), sizes, axis=0)
         y = g.op("Resize", y, "", "", target, **attributes)

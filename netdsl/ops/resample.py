@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import Op, Window, ratio
 from netdsl.ir.types import Sym, TensorType
-from netdsl.ops.args import boolean, dims, integer, show, sizes, text
-from netdsl.ops.base import FLOAT, amount, arg, for_all_axes, layer, spatial_rank, spread
+from netdsl.ops.args import boolean, integer, sizes, text
+from netdsl.ops.base import FLOAT, amount, arg, for_all_axes, layer, spatial_rank
 from netdsl.ops.division import is_divisible
 from netdsl.ops.interpolation import (
     MODES,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
         ("2x3x4", "upsample(2)"),
         ("2x3x4", "upsample(2, mode = bilinear)"),
         ("2x5", "upsample(3)"),
-        ("2x3x4", "upsample(2x3)"),
-        ("2x3x4", "upsample([3, 1], mode = bilinear)"),
         ("2x3x4", "upsample(size = 7x5, mode = bilinear)"),
         ("2x3x4", "upsample(size = 6x8)"),
         ("2x14x7", "upsample(size = 2x3)"),
@@ -72,12 +70,7 @@ class Upsample(Op):
     which onnxruntime computes differently.
     """
 
-    scale = arg(
-        dims,
-        None,
-        doc="factor, a whole number, or one for each axis, as `2x3`; `size` allows any size",
-        min=1,
-    )
+    scale = arg(integer, None, doc="factor, a whole number; `size` allows any size", min=1)
     size: Sizes | None = arg(
         sizes, None, doc="the new size, instead of a factor; not given with a reference"
     )
@@ -106,7 +99,7 @@ class Upsample(Op):
         if [self.scale, self.size, like].count(None) != 2:
             raise self._wrong_arguments(x, like)
         if self.scale is not None:
-            return self._scaled(x)
+            return tuple(size * self.scale for size in x.spatial)
         if like is None:
             return self._sizes(n)
         if len(like.spatial) != n:
@@ -118,19 +111,11 @@ class Upsample(Op):
             )
         return like.spatial
 
-    def _scaled(self, x: TensorType) -> Sizes:
-        """The sizes of the result by the factors; raises `OpError`."""
-        return tuple(size * scale for size, scale in zip(x.spatial, self._scales(x), strict=True))
-
-    def _scales(self, x: TensorType) -> tuple[int, ...]:
-        """The factor of each axis; raises `OpError`."""
-        return spread(self.scale or 1, len(x.spatial), self.kind, "scale")
-
     def _wrong_arguments(self, x: TensorType, like: TensorType | None) -> OpError:
         """The error of a call that gives no size, or more than one."""
         targets: dict[str, Sizes] = {}
         if self.scale is not None:
-            targets["`scale`"] = self._scaled(x)
+            targets["`scale`"] = tuple(size * self.scale for size in x.spatial)
         if self.size is not None:
             targets["`size`"] = self._sizes(len(x.spatial))
         if like is not None:
@@ -143,7 +128,7 @@ class Upsample(Op):
             help = f"both give the same size: leave out `{name}`"
             correction = Correction({name: None})
         elif len(targets) == 2 and like is None:
-            help = f"write `upsample({show(self.scale)})`, or give only the new `size`"
+            help = f"write `upsample({self.scale})`, or give only the new `size`"
         message = f"`upsample` needs one of {needed}, found {found}"
         return OpError("missing-argument", message, help=help, correction=correction)
 
@@ -163,11 +148,11 @@ class Upsample(Op):
         return sizes
 
     def windows(self, x: TensorType, like: TensorType | None = None) -> tuple[Window, ...]:
-        axes = zip(x.spatial, self._target(x, like), self._scales(x), strict=True)
-        return tuple(self._window(before, after, scale) for before, after, scale in axes)
+        axes = zip(x.spatial, self._target(x, like), strict=True)
+        return tuple(self._window(before, after) for before, after in axes)
 
-    def _window(self, before: int | Sym, after: int | Sym, scale: int) -> Window:
-        stride, up = 1, scale
+    def _window(self, before: int | Sym, after: int | Sym) -> Window:
+        stride, up = 1, self.scale or 1
         if self.scale is None and isinstance(before, int) and isinstance(after, int):
             stride, up = before, after
         return window_of(self.mode, stride, up, align_corners=self.align_corners)
@@ -212,8 +197,7 @@ class Upsample(Op):
             if self.mode in NEAREST and not all(map(self._repeats, x.type.spatial, target)):
                 return self._gather(g, x, target)
             new = g.sizes(target)
-        scales = () if new else self._scales(x.type)
-        return resize(g, x, self.mode, scales, new, align_corners=self.align_corners)
+        return resize(g, x, self.mode, self.scale, new, align_corners=self.align_corners)
 
     def _area(self, g: Emitter, x: TypedName, target: Sizes) -> str:
         """The means of the windows that PyTorch takes."""

@@ -40,6 +40,15 @@ WRONG = [
     ("channels-last", [2], "net A {\n input image: 32x32x3\n conv(8, 3, pad = 1)\n}"),
     ("channels-last", [2], "net A {\n input image: HxWx1\n maxpool(2, pad = 1)\n}"),
     ("channels-last", [2], "net A {\n input image: 480x640x4\n bn\n}"),
+    ("channels-last", [2], "net A {\n input signal: 500x6\n conv(32, 5, pad = 2) -> relu\n}"),
+    ("channels-last", [2], "net A {\n input x: 128x9\n maxpool(2) -> conv(4, 3)\n}"),
+    ("inner-softmax", [3], "net A {\n input x: 9\n dense(8) -> softmax -> dense(3)\n}"),
+    ("inner-softmax", [3], "net A {\n input x: 9\n dense(8) -> log_softmax -> dense(3)\n}"),
+    (
+        "huge-layer",
+        [3],
+        "net A {\n input x: 64x224x224\n flatten -> dense(4096) -> relu -> dense(9)\n}",
+    ),
     ("batch-in-input", [2], "net A {\n input image: 1x3x224x224\n conv(8, 3) -> gap\n}"),
     ("batch-in-input", [2], "net A {\n input image: 32x1x28x28\n conv(8, 3, pad = 1)\n}"),
     ("batch-in-input", [2], "net A {\n input image: 8x32x32x3\n conv(8, 3, pad = 1)\n}"),
@@ -365,6 +374,11 @@ HINTED = [
     ),
 ]
 RIGHT = [
+    "net A {\n input x: 512x16\n conv(8, 3, pad = 1)\n}",
+    "net A {\n input x: 196x8\n conv(8, 1)\n}",
+    "net A {\n input x: 9\n dense(8) -> softmax\n}",
+    "net A {\n input x: 9\n g: { dense(8) -> softmax }\n @x -> dense(8) -> mul(@g) -> dense(3)\n}",
+    "net A {\n input x: 512x7x7\n flatten -> dense(4096) -> relu -> dense(9)\n}",
     "net A {\n input x: 32x32\n conv(8, 3)\n}",
     "net A {\n input image: 28x28\n lstm(8, last = true)\n}",
     ONE_SCORE.format('data = npz("f.npz")\nloss = mse'),

@@ -196,9 +196,9 @@ def _upsample(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
         g.refer(other)
         result = Type((t.channels, *other.spatial), (t.open[0], *other.open[1:]))
     elif g.chance(0.6):
-        scales = per_axis(g, n, (1, 2, 3))
-        a.append(("scale", g.dims(scales)))
-        result = t.with_(spatial=tuple(x * k for x, k in zip(t.spatial, scales, strict=True)))
+        scale = g.pick((1, 2, 3))
+        a.append(("scale", g.whole(scale)))
+        result = t.with_(spatial=tuple(x * scale for x in t.spatial))
     else:
         size = per_axis(g, n, (1, 2, 5, 7, min(t.spatial), max(t.spatial) + 1))
         a.append(("size", g.dims(size)))

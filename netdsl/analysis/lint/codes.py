@@ -22,6 +22,8 @@ WARNINGS = (
     "empty-range",
     "frozen-untrained",
     "hidden-figure",
+    "huge-layer",
+    "inner-softmax",
     "input-channels",
     "joined-twice",
     "large-momentum",

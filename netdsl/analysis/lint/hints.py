@@ -1,4 +1,4 @@
-"""Hints: what is often, but not always, a mistake."""
+"""Hints: what is often, but not always, a mistake. Warnings about sizes of layers."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FAR_LARGER = 4  # times the size of the input
 MOST = 0.5  # a share of the weights
 MANY_WEIGHTS = 100_000  # of a net that is worth making smaller
+HUGE = 2 * 10**9  # weights of one layer, twenty times those of VGG's largest
 
 
 def hints(graph: Graph) -> Iterator[Diagnostic]:
@@ -79,6 +80,25 @@ def _large_field(graph: Graph) -> Iterator[Diagnostic]:
 def _is_far_larger(extent: int | Sym, size: int | Sym) -> bool:
     """Whether a receptive field is far larger than an input; open sizes are not compared."""
     return isinstance(extent, int) and isinstance(size, int) and extent > FAR_LARGER * size
+
+
+def huge_layers(graph: Graph) -> Iterator[Diagnostic]:
+    """A warning for each `dense` layer that takes a whole map, and has billions of weights."""
+    for node, cost in graph.derived(Costs).rows():
+        source = node.inputs[0].producer
+        if node.op.kind != "dense" or not isinstance(cost.weights, int) or cost.weights < HUGE:
+            continue
+        if source is not None and source.op.kind == "flatten":
+            yield Diagnostic(
+                "huge-layer",
+                f"this `dense` has {cost.weights:,} weights ({4 * cost.weights / 1e9:,.1f} GB): it"
+                f" takes all numbers of a {source.types[0]} map",
+                node.span,
+                "warning",
+                notes=(Annotation("the map is flattened here", source.span),),
+                help="make the map smaller before `flatten`: write `maxpool(2)` after groups of"
+                " layers, or `gap` before it",
+            )
 
 
 def _dominant_layer(graph: Graph) -> Iterator[Diagnostic]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
+from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.ir.graph import Graph, Value
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.ir.types import Sym
 
 COLOURS = (1, 3, 4)  # the channels of pictures: grey, RGB, RGB and transparency
 PICTURES = ("image", "img", "picture", "photo", "pixels")  # names of inputs
 SMALLEST_PICTURE = 8  # pixels
+LONG, NARROW = 32, 16  # the fewest steps, and the most sensors, of a recording with steps first
 IMAGE_FAMILIES = ("convolution", "pooling", "normalisation")
 
 
@@ -29,6 +31,8 @@ def input_warnings(graph: Graph) -> Iterator[Diagnostic]:
         if is_image:
             yield from _channels_last(value)
             yield from _without_channels(value)
+        if users and all(_slides(node) for node in users):
+            yield from _steps_first(value)
         if is_image or "flatten" in kinds:
             yield from _batch_of_pictures(value)
         if "dense" in kinds:
@@ -62,6 +66,28 @@ def _without_channels(value: Value) -> Iterator[Diagnostic]:
             f" {shape[1]}",
             f"write the channels of a picture first: {shape_text((1, *shape))} if it is grey,"
             f" {shape_text((3, *shape))} if it has colours",
+        )
+
+
+def _slides(node: Node) -> bool:
+    """Whether a layer has a window along its axes, of more than one step."""
+    return node.op.family in WINDOWED and node.op.given.get("k") not in (1, (1,))
+
+
+def _steps_first(value: Value) -> Iterator[Diagnostic]:
+    """`500x6` for 500 steps of 6 sensors, where netdsl puts the channels of a window first."""
+    shape = value.type.shape
+    if len(shape) != 2 or not all(isinstance(size, int) for size in shape):
+        return
+    steps, width = (int(str(size)) for size in shape)
+    if steps >= LONG and width < NARROW and steps >= 8 * width:
+        yield _warning(
+            "channels-last",
+            value,
+            f"input `{value.name}` has {steps} channels of a length of {width}, but looks like"
+            f" {steps} steps of {width} numbers",
+            f"write the channels first: {width}x{steps}; for a sequence with its steps first,"
+            " write `permute([2, 1])` before the layers",
         )
 
 

@@ -87,6 +87,29 @@ def _one_score(node: Node, name: str, loss: _Loss) -> Diagnostic:
     )
 
 
+def inner_softmaxes(graph: Graph) -> Iterator[Diagnostic]:
+    """A warning for each `softmax` of a `dense` layer that only further `dense` layers take."""
+    uses = graph.uses()
+    outputs = {id(output.value) for output in graph.outputs}
+    for node in graph.nodes:
+        maker = _maker(node.inputs[0])
+        if node.op.kind not in SOFTMAX or maker is None or maker.op.kind != "dense":
+            continue
+        users = uses.get(id(node.output), [])
+        if not users or id(node.output) in outputs or len(node.type.shape) != 1:
+            continue
+        if all(user.op.kind == "dense" for user in users):
+            yield Diagnostic(
+                "inner-softmax",
+                f"this `{node.op.kind}` is between two `dense` layers: its numbers are"
+                " probabilities of classes, most of them near 0",
+                node.span,
+                "warning",
+                notes=(Annotation("the next layer is here", users[0].span),),
+                help="write `relu` between layers, and a `softmax` only after the last one",
+            )
+
+
 def head_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """A warning for an output whose only layer takes the scores of another output."""
     heads = {id(output.value): output for output in graph.outputs}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from netdsl.analysis.lint.allowed import Allowances
 from netdsl.analysis.lint.axes import axis_warnings
 from netdsl.analysis.lint.expects import expect_warnings
-from netdsl.analysis.lint.hints import hints
+from netdsl.analysis.lint.hints import hints, huge_layers
 from netdsl.analysis.lint.inputs import input_warnings
 from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.linear import linear_warnings, output_warnings
@@ -16,7 +16,7 @@ from netdsl.analysis.lint.names import Names, name_warnings
 from netdsl.analysis.lint.pinned import pinned_sizes
 from netdsl.analysis.lint.ranges import empty_ranges
 from netdsl.analysis.lint.repeated import repeated_layers
-from netdsl.analysis.lint.scores import head_warnings, score_warnings
+from netdsl.analysis.lint.scores import head_warnings, inner_softmaxes, score_warnings
 from netdsl.analysis.lint.shadowing import shadowing_warnings
 from netdsl.analysis.lint.skips import skip_warnings
 from netdsl.analysis.lint.training import training_warnings
@@ -123,6 +123,8 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from pinned_sizes(net.graph)
     yield from score_warnings(net.graph, net.train)
     yield from head_warnings(net.graph)
+    yield from inner_softmaxes(net.graph)
+    yield from huge_layers(net.graph)
     yield from training_warnings(net.train, net.graph)
     yield from frozen_without_weights(module, net.graph)
     yield from unused_value_warnings(net.graph, net.expects)

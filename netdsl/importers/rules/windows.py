@@ -181,8 +181,6 @@ def resizing(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     exact = all(a * f == b for a, f, b in zip(old[2:], factors, new[2:], strict=True))
     if exact and len(set(factors)) == 1:
         args["scale"] = factors[0]
-    elif exact:
-        args["scale"] = tuple(factors)
     else:
         args["size"] = new[2:]
     if mode == "nearest":
