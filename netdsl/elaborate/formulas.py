@@ -18,10 +18,12 @@ from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
 from netdsl.ops import LAYERS
 from netdsl.ops.args import show
+from netdsl.ops.join import Join
 from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.elaborate.evaluate import Env
     from netdsl.ir.op import Op
@@ -201,7 +203,6 @@ def _no_function(
 ) -> NetdslError:
     """The error of a layer that is not a function, but is called with a tensor."""
     first, *others = (a.span.text for a in arguments)
-    layer = f"{cls.kind}({', '.join(others)})" if others else cls.kind
     error = NetdslError(
         "not-a-function",
         f"`{cls.kind}` is a layer of its own and cannot be part of a formula",
@@ -211,18 +212,46 @@ def _no_function(
         error.diagnostic.help = f"`clamp({first}, min = {others[0]})` bounds it by a number"
         return error
     is_reference = re.fullmatch(r"@[\w.]*", first) is not None
-    start = first if is_reference else f"({first})"
-    error.diagnostic.help = (
-        f"write it as a layer above, `y: {start} -> {layer}`, and `@y` in the formula"
-    )
-    around = re.compile(r"(?:(\w+):[ ]*)?\($").search(expr.span.file.text[: expr.span.start])
-    if around is not None and expr.span.file.text.startswith(")", expr.span.end):
-        written = f"{start} -> {layer}"
-        if around[1]:
-            written = (
-                f"{around[1]}: {written}" if is_reference else f"{start} -> {around[1]}: {layer}"
+    layer = f"{cls.kind}({', '.join(others)})" if others else cls.kind
+    start = f"{first} -> " if is_reference else f"({first}) -> "
+    if first != "@" and any(map(_CURRENT.search, others)):
+        start = ""
+        if not issubclass(cls, Join):
+            error.diagnostic.help = (
+                f"write it as a layer, and give the current value a label: `{first} ->"
+                f" {_CURRENT.sub('@label', layer)}`"
             )
-        error.diagnostic.help = f"write it as a layer: `{written}`"
-        place = Span(expr.span.file, around.start(), expr.span.end + 1)
-        error.diagnostic.fix = (Edit(place, written),)
+            return error
+        layer = _with_current(cls.kind, [first, *others])
+    _advise_layer(error.diagnostic, expr.span, start, layer)
     return error
+
+
+def _with_current(kind: str, joined: list[str]) -> str:
+    """A join of the current value and others, in their order where it counts.
+
+    The current value is the first input of `max(@a)`, and only one of those of `max([@a, @])`.
+    """
+    others = [text for text in joined if text != "@"]
+    if kind in ("add", "mul", "max") and len(others) == len(joined) - 1:
+        return f"{kind}({', '.join(others)})"
+    return f"{kind}([{', '.join(joined)}])"
+
+
+def _advise_layer(diagnostic: Diagnostic, span: Span, start: str, layer: str) -> None:
+    """Advice to write what is at `span` as the chain `start` and `layer`, out of its formula."""
+    text = span.file.text
+    diagnostic.help = f"write it as a layer above, `y: {start}{layer}`, and `@y` in the formula"
+    around = re.compile(r"(?:(\w+):[ ]*)?\($").search(text[: span.start])
+    if around is None or not text.startswith(")", span.end):
+        line_start = text.rfind("\n", 0, span.start) + 1
+        around_it = text[line_start : span.start] + text[span.end :].partition("\n")[0]
+        if _CURRENT.search(around_it.partition("#")[0]):
+            diagnostic.help += "; `@` would then be `@y`, so give what it is now a label too"
+        return
+    written = f"{start}{layer}"
+    if around[1]:
+        is_formula = start.startswith("(")
+        written = f"{start}{around[1]}: {layer}" if is_formula else f"{around[1]}: {written}"
+    diagnostic.help = f"write it as a layer: `{written}`"
+    diagnostic.fix = (Edit(Span(span.file, around.start(), span.end + 1), written),)

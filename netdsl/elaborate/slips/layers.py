@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
 _LAST = re.compile(r"(?:->|^|\{|:)\s*(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s*->\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
+_MINIMUM = re.compile(r"min\(\s*(@[\w.]*),\s*(@[\w.]*)\s*\)")
 RECURRENT = ("lstm", "gru", "rnn")
 LIKE = 0.7  # the least likeness of a name to one that advice suggests
 
@@ -254,6 +255,15 @@ def _written(call: ast.Call) -> str | None:
     return str(chain)
 
 
+def _smaller_of(text: str) -> str | None:
+    """Advice for `min(@a, @b)`, the minimum of two references, or None."""
+    match = _MINIMUM.fullmatch(text)
+    if match is None:
+        return None
+    a, b = match.groups()
+    return f"the smaller of two tensors is `({a} - relu({a} - {b}))`"
+
+
 def advise_function(
     diagnostic: Diagnostic, span: Span, part: ast.Tree | None, labels: Iterable[str]
 ) -> None:
@@ -261,7 +271,7 @@ def advise_function(
     call = part if isinstance(part, ast.Call) else None
     name = span.text.split("(")[0]
     if "@" in span.text and name in OF_TENSORS:
-        diagnostic.help = OF_TENSORS[name]
+        diagnostic.help = _smaller_of(span.text) or OF_TENSORS[name]
         return
     is_argument = call is not None and call.name not in (*LAYERS, *JOINS)
     is_named = isinstance(part, ast.Let) and part.value.span == span and find(name) is not None
