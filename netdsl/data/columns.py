@@ -47,9 +47,9 @@ class Column(ABC):
     def take(self, indices: Indices) -> Column:
         """The column of the samples with these indices."""
 
-    def title(self, index: int) -> str:
-        """What a message calls a sample."""
-        return f"number {index:,}, counted from 0"
+    def file(self, _: int) -> Path | None:
+        """The file that contains only the sample with this index, if there is one."""
+        return None
 
     def pieces(self) -> list[Indices]:
         """The indices of all samples, in pieces that fit into memory."""

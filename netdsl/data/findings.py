@@ -109,8 +109,8 @@ def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
             count = len(twice)
             if not count:
                 continue
-            column, other = (next(iter(dataset.splits[n].inputs.values())) for n in (second, first))
-            example = f"{column.title(twice[0])} is {other.title(known[splits[second][twice[0]]])}"
+            index = twice[0]
+            example = _equal(dataset, (second, index), (first, known[splits[second][index]]))
             samples = counted(len(splits[second]), f"{second} sample")
             occur = "occurs" if count == 1 else "occur"
             message = (
@@ -119,6 +119,15 @@ def _shared(dataset: Dataset) -> Iterator[Diagnostic]:
             )
             help_ = f"keep each sample once: results on the {second} set look better than they are"
             yield _warning("shared-samples", message, help_)
+
+
+def _equal(dataset: Dataset, *places: tuple[str, int]) -> str:
+    """The sentence that the samples at two places, each a split and an index, are equal."""
+    files = [next(iter(dataset.splits[part].inputs.values())).file(i) for part, i in places]
+    if None not in files:
+        return f"{files[0]} is {files[1]}"
+    samples = [f"sample {i:,} of the {part} set" for part, i in places]
+    return f"{samples[0]} is {samples[1]}, counted from 0"
 
 
 def sample_sums(split: Split) -> list[bytes]:

@@ -202,17 +202,49 @@ def check_outputs(
         f"{subject} gives {shape_text(outputs)} for each sample, but the target `{target}`"
         f" of {data.name} needs {shape_text(wanted)}"
     )
-    help_ = f"end {subject} with `dense({wanted[0] if wanted else 1})`"
-    if len(wanted) == MASK:
-        help_ = (
-            f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
-            f" end {subject} with `conv({wanted[0]}, 1)` and resize it"
-        )
-        if outputs[0] == wanted[0]:
-            help_ = KEEPING
-        if wanted[0] == BYTES:
-            help_ += "; if 255 means that a pixel has no class, write `ignored = 255` in the data"
+    help_ = _classes_first(data, outputs, target, subject)
+    if help_ is None and len(wanted) == MASK:
+        help_ = _ending_of_masks(wanted, outputs, subject)
+    if help_ is None:
+        help_ = f"end {subject} with `dense({wanted[0] if wanted else 1})`"
     raise SettingError("data-mismatch", message, "data", help_)
+
+
+def _classes_first(
+    data: OutputData, outputs: tuple[int | Sym, ...], target: str, subject: str
+) -> str | None:
+    """Advice for T x K outputs and a class for each of T steps, which need K x T; or None."""
+    classes, wanted = data.target_classes[target], data.wanted_for(target)
+    if classes is None or len(wanted) < SEQUENCE:
+        return None
+    steps = wanted[1:]
+    order = ", ".join(map(str, [len(wanted), *range(1, len(wanted))]))
+    if outputs == (*steps, classes):
+        return f"the classes are the first axis: end {subject} with `permute([{order}])`"
+    if len(wanted) > SEQUENCE:
+        return None
+    if outputs[1:] == steps:
+        return (
+            f"the first axis has a number for each class: end {subject} with `conv({classes}, 1)`"
+        )
+    if len(outputs) == SEQUENCE and outputs[:1] == steps:
+        return (
+            f"end {subject} with `dense({classes}) -> permute([{order}])`: the classes come first"
+        )
+    return None
+
+
+def _ending_of_masks(wanted: tuple[int, ...], outputs: tuple[int | Sym, ...], subject: str) -> str:
+    """Advice for a net that does not give K x H x W for masks of K classes."""
+    help_ = (
+        f"the output needs {wanted[0]} channels, one for each class, and the size of the image:"
+        f" end {subject} with `conv({wanted[0]}, 1)` and resize it"
+    )
+    if outputs[0] == wanted[0]:
+        help_ = KEEPING
+    if wanted[0] == BYTES:
+        help_ += "; if 255 means that a pixel has no class, write `ignored = 255` in the data"
+    return help_
 
 
 def _ending(images: ImageData, outputs: tuple[int | Sym, ...], subject: str) -> str:

@@ -77,8 +77,8 @@ class PictureColumn(Column):
     def sums(self) -> list[bytes]:
         return [picture.sum for picture in self.pictures]
 
-    def title(self, index: int) -> str:
-        return str(self.pictures[index].path)
+    def file(self, index: int) -> Path:
+        return self.pictures[index].path
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +90,8 @@ class PictureArray(ArrayColumn):
     def take(self, indices: Indices) -> PictureArray:
         return PictureArray(self.array[indices], tuple(self.paths[i] for i in indices))
 
-    def title(self, index: int) -> str:
-        return str(self.paths[index])
+    def file(self, index: int) -> Path:
+        return self.paths[index]
 
 
 class Examined(NamedTuple):
