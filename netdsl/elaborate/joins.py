@@ -119,6 +119,14 @@ def _no_arms(kind: str, body: ast.Body) -> NetdslError:
 def _no_body(invocation: Invocation) -> NetdslError:
     """The error of a `residual` without braces, with the layers that it seems to be meant for."""
     call = invocation.call
+    if call.arguments and (added := _as_add(call)) is not None:
+        return NetdslError(
+            "missing-body",
+            "`residual` needs layers in braces",
+            invocation.span,
+            help=f"write `{added}`, which adds to the current value",
+            fix=(Edit(call.span, added),),
+        )
     span = Span(call.span.file, call.span.start, call.span.end)
     after = span.file.text[span.end :].partition("\n")[0].partition("#")[0]
     chain = after.strip().removeprefix("->").strip()
@@ -135,6 +143,20 @@ def _no_body(invocation: Invocation) -> NetdslError:
             Edit(Span(span.file, span.start, end), f"residual {{ {written} }}"),
         )
     return error
+
+
+def _as_add(call: ast.Call) -> str | None:
+    """The `add` for `residual(@a)` and `residual([@a, @b])`, or None for other arguments."""
+    values = [argument.value for argument in call.arguments]
+    text = ", ".join(value.span.text for value in values)
+    match values:
+        case [ast.Comprehension() | ast.ListPart()]:
+            return f"add([@] + {text})" if "@" in text else None
+        case [ast.Sequence(items=items, is_tuple=False)] if items:
+            is_of_values = all(isinstance(item, (ast.Reference, ast.Current)) for item in items)
+            return f"add([@, {text[1:].lstrip()})" if is_of_values else None
+    is_of_values = all(isinstance(value, (ast.Reference, ast.Current)) for value in values)
+    return f"add({text})" if is_of_values else None
 
 
 def _residual_with_arguments(call: ast.Call, env: Env) -> NetdslError:
