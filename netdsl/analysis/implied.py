@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.analysis.conditions import Condition
+    from netdsl.ir.types import Monomial
 
     Domains = Mapping[str, "Domain"]
 
@@ -60,6 +61,41 @@ def without_implied(conditions: list[Condition], domains: Domains) -> list[Condi
     return kept
 
 
+def without_equal(domains: Domains, conditions: list[Condition]) -> list[str]:
+    """The symbols without those whose least size follows from an equation and the symbols left.
+
+    With `S == T`, for instance, S >= 1 says nothing beside T >= 1.
+    """
+    kept = list(domains)
+    equations = [c for c in conditions if c.equal]
+    for symbol in reversed(list(domains)):
+        minimum, period, _, few = domains[symbol]
+        if period > 1 or few:
+            continue
+        others = set(kept) - {symbol}
+        least = Sym({(symbol,): 1, (): -minimum})
+        rests = [_exchanged(least, equation.value, (symbol,)) for equation in equations]
+        known = [
+            r for r in rests if isinstance(r, int) or (r is not None and r.symbols() <= others)
+        ]
+        if any(_is_implied(rest, domains, equal=False) for rest in known):
+            kept.remove(symbol)
+    return kept
+
+
+def _exchanged(value: Sym, zero: Sym, monomial: Monomial) -> int | Sym | None:
+    """A value without this monomial that is at least 0 only if `value` is, where `zero` is 0.
+
+    None if one of the two does not have the monomial. A value is an integer, so it is at least 0 if
+    n times the value is more than -n.
+    """
+    a, c = value.terms.get(monomial, 0), zero.terms.get(monomial, 0)
+    if a == 0 or c == 0:
+        return None
+    sign = 1 if c > 0 else -1
+    return value * abs(c) + (abs(c) - 1) - zero * (a * sign)
+
+
 def _follows(condition: Condition, other: Condition, domains: Domains) -> bool:
     """Whether a condition is a multiple of another plus one that always holds."""
     if condition.equal and not other.equal:
@@ -71,7 +107,13 @@ def _follows(condition: Condition, other: Condition, domains: Domains) -> bool:
             rest = condition.value - part * times
             if _is_implied(rest, domains, equal=condition.equal):
                 return True
-    return False
+    return other.equal and not condition.equal and _is_exchanged(condition, other, domains)
+
+
+def _is_exchanged(condition: Condition, equation: Condition, domains: Domains) -> bool:
+    """Whether a condition holds with one of its terms replaced by the rest of an equation."""
+    rests = [_exchanged(condition.value, equation.value, m) for m in condition.value.terms if m]
+    return any(rest is not None and _is_implied(rest, domains, equal=False) for rest in rests)
 
 
 def _ratio(value: Sym, other: int | Sym) -> int:

@@ -13,7 +13,7 @@ from math import lcm
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.conditions import conditions, difference
-from netdsl.analysis.implied import Domain, without_implied
+from netdsl.analysis.implied import Domain, without_equal, without_implied
 from netdsl.diagnostics import Annotation
 from netdsl.errors import NetdslError
 from netdsl.ir.types import Sym, compact
@@ -42,21 +42,28 @@ def valid_for(graph: Graph) -> str:
         return ""
     needed = conditions(graph)
     domains: dict[str, Domain] = {}
-    parts = []
+    untried: dict[str, str] = {}
     for symbol in symbols:
         own = [c for c in needed if c.value.symbols() == {symbol}]
         domain = _domain(own, symbol)
         if domain is None:
             domains[symbol] = Domain()
-            parts += ["; ".join(f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own)]
+            texts = [f"{compact(c.value)} {'==' if c.equal else '>='} 0" for c in own]
+            untried[symbol] = "; ".join(texts)
             continue
         if domain.is_empty:
             raise _never_valid(graph, symbol, own)
         domains[symbol] = domain
-        parts += _describe(symbol, domain)
     joint = [c for c in needed if len(c.value.symbols()) > 1]
-    parts += map(_words, without_implied(joint, domains))
-    return ", ".join(parts)
+    joint = without_implied(joint, domains)
+    kept = without_equal(domains, joint)
+    parts: list[str] = []
+    for symbol in symbols:
+        if symbol in untried:
+            parts.append(untried[symbol])
+        elif symbol in kept:
+            parts += _describe(symbol, domains[symbol])
+    return ", ".join([*parts, *map(_words, joint)])
 
 
 def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import netdsl
 from netdsl.analysis.conditions import Condition, difference
-from netdsl.analysis.implied import Domain, without_implied
+from netdsl.analysis.implied import Domain, without_equal, without_implied
 from netdsl.ir.types import Sym
 
 H, W = Sym.var("H"), Sym.var("W")
@@ -176,3 +176,47 @@ def test_difference(a: Any, b: Any) -> None:
         at = {"H": h, "W": w}
         values = [v.at(at) if isinstance(v, Sym) else v for v in (a, b, value)]
         assert (values[0] == values[1]) == (values[2] == 0)
+
+
+@pytest.mark.parametrize(
+    ("net", "valid"),
+    [
+        ("input x: Tx6\n input m: SxT bool\n attention(3, mask = @m)", "T >= 1, S == T"),
+        ("input x: 3xHxW\n input y: 3xKxL\n concat(@y)", "H >= 1, W >= 1, H == K, L == W"),
+        ("input x: HxW\n reshape([H * W // 4, 4])", "H >= 1, W >= 1, H W == 4⌊HW/4⌋"),
+        (
+            "input x: 3xH\n input y: 3xK\n @y -> b: maxpool(2)\n @x -> maxpool(2) -> add(@b)",
+            "H >= 2, K >= 2, ⌊H/2⌋ == ⌊K/2⌋",
+        ),
+    ],
+)
+def test_a_least_size_that_an_equation_implies_is_not_printed(net: str, valid: str) -> None:
+    """Neither that of an input, nor that of a quotient."""
+    assert netdsl.loads(f"net A {{ {net} }}").valid_for == valid
+
+
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3), st.integers(-6, 6)), max_size=3),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+def test_conditions_without_the_implied_ones_mean_the_same(
+    equations: list[tuple[int, int, int]], least_h: int, least_w: int
+) -> None:
+    """Every size that those left allow satisfies all of them."""
+    conditions = [Condition(H - H // 2 * 2 + H * W - 1, equal=False)]
+    conditions += [
+        Condition(value, equal=n % 2 == 0)
+        for n, (a, b, c) in enumerate(equations)
+        if isinstance(value := H * a + W * b + (H * W // 2) * (n - 1) + c, Sym)
+        and value.symbols() == {"H", "W"}
+    ]
+    domains = {"H": Domain(least_h), "W": Domain(least_w)}
+    left = without_implied(conditions, domains)
+    symbols = without_equal(domains, left)
+    for h, w in product(range(-2, 12), repeat=2):
+        at = {"H": h, "W": w}
+        bounded = all(at[s] >= domains[s].minimum for s in symbols)
+        if bounded and all(c.holds(at) for c in left):
+            assert all(c.holds(at) for c in conditions)
+            assert h >= least_h and w >= least_w

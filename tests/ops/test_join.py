@@ -122,7 +122,7 @@ def test_elementwise_values(call: str, slow: np.ufunc, shapes: tuple[str, ...]) 
 @pytest.mark.parametrize(
     ("call", "shapes", "valid"),
     [
-        ("add(@x1)", ("3xH", "3xW"), "H >= 1, W >= 1, H == W"),
+        ("add(@x1)", ("3xH", "3xW"), "H >= 1, H == W"),
         ("add(@x1)", ("3xH", "3x8"), "H == 8"),
         ("add(@x1)", ("3xH", "3x1"), "H >= 1"),
         ("add(@x1)", ("3x1", "3xH"), "H >= 1"),

@@ -205,7 +205,7 @@ OPEN: dict[tuple[str, ...], tuple[str, str, dict[str, int], Any]] = {
     ),
     ("reshape([H * W // 2, 2])", "HxW"): (
         "⌊HW/2⌋x2",
-        "H >= 1, W >= 1, ⌊HW/2⌋ >= 1, H W == 2⌊HW/2⌋",
+        "H >= 1, W >= 1, H W == 2⌊HW/2⌋",
         {"H": 3, "W": 4},
         lambda x: x.reshape(-1, 6, 2),
     ),
