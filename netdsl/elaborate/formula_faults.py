@@ -25,6 +25,8 @@ def of_operator(
 ) -> NetdslError:
     """The error of an operator in a formula; without `op`, its numbers are at fault."""
     notes = input_notes(xs)
+    if error.code == "wrong-dtype":
+        return NetdslError(error.code, error.message, span, help=_as_floats(xs), notes=notes)
     row = _one_row(xs)
     if row is None:
         row = Repair(error.help)
@@ -37,6 +39,18 @@ def of_operator(
     if label is not None:
         row, help_ = Repair(label), label
     return NetdslError(error.code, error.message, span, help=help_, notes=notes, fix=row.fix)
+
+
+def _as_floats(xs: tuple[Value, ...]) -> str | None:
+    """Advice for the first tensor that is not of floats; None for one that a layer computes."""
+    for x in xs:
+        if x.type.dtype == "float32":
+            continue
+        if x.producer is not None and x.producer.op.kind == "const":
+            return f"`const` has floats without `dtype = {x.type.dtype}`: leave it out"
+        if x.producer is None:
+            return f"declare input `{x.name}` without a type, which makes it float32"
+    return None
 
 
 def _one_row(xs: tuple[Value, ...]) -> Repair | None:
