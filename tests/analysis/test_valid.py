@@ -114,7 +114,7 @@ TWO = [
 
 @pytest.mark.parametrize(("phrase", "sizes", "equal"), TWO)
 def test_phrases_of_two(phrase: str, sizes: list[Any], equal: Pairs) -> None:
-    """The text has a part for each size that no equation bounds, followed by the conditions on both.
+    """The text has the sizes that no equation bounds, followed by the conditions on both.
 
     No condition occurs twice, and an equation has only sums, no negative terms.
     """

@@ -147,7 +147,4 @@ def test_graph_errors(call: str, shapes: list[str], expected: str) -> None:
 
 def test_edges_must_be_square() -> None:
     """Open sizes of the edges must equal the number of vertices."""
-    assert (
-        valid_for(net_of("gcn(2, @x1)", "Vx3", "AxB").graph)
-        == "V >= 1, A == V, B == V"
-    )
+    assert valid_for(net_of("gcn(2, @x1)", "Vx3", "AxB").graph) == "V >= 1, A == V, B == V"
