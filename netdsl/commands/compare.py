@@ -16,6 +16,7 @@ from netdsl.commands.train import parse_settings
 from netdsl.driver import open_program
 from netdsl.files import replacing
 from netdsl.render import as_json
+from netdsl.syntax import ast
 from netdsl.train.compare.errors import measure_of, results_of
 from netdsl.train.compare.picture import SUFFIXES, draw_comparison, svg_part, write_picture
 from netdsl.train.compare.runs import kept, trials_of
@@ -61,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train what is missing; returns 1 if a run failed for another reason than divergence."""
     device = torch_device(arguments.device).type
     settings = parse_settings(arguments.set)
-    combined = combinations([_checked(o, arguments, settings) for o in arguments.vary])
+    options = [_checked(option, arguments, settings) for option in arguments.vary]
+    combined = combinations(options, lambda name: _is_parameter(name, arguments))
     subjects = _subjects(arguments, combined[0])
     if (count := len(subjects) * len(combined) * arguments.seeds) > MOST:
         raise UsageError(f"{count:,} runs are too many: at most {MOST:,} are compared at once")
@@ -100,6 +102,14 @@ def _subjects(arguments: argparse.Namespace, choices: Sequence[Varied]) -> list[
         net = program._replace(defines={**defines, **varied}).pick(net)
         subjects.append(NamedNet(program, net, file))
     return subjects
+
+
+def _is_parameter(name: str, arguments: argparse.Namespace) -> bool:
+    """Whether a net of the files has a parameter of that name."""
+    programs = [open_program(split_name(word)[0], {}) for word in arguments.files]
+    definitions = [d for program in programs for d in program.module.definitions.values()]
+    parameters = [p for d in definitions if isinstance(d, ast.Definition) for p in d.parameters]
+    return any(parameter.name == name for parameter in parameters)
 
 
 def _checked(option: str, arguments: argparse.Namespace, settings: dict[str, str]) -> str:

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-o takes a name that ends in .html, not `{arguments.output}`")
     condition = _condition(arguments.fail_if)
     defines, inputs = parse_defines(arguments.define), parse_inputs(arguments.input)
-    before, after = (open_side(*_split(word), defines, inputs) for word in words)
+    before, after = (open_side(*_split(word), defines, inputs, words) for word in words)
     couples = couples_of(before, after)
     differences = [NetDifference(a, b) for a, b in couples if a is not None and b is not None]
     broken: list[Diagnostic] = []

@@ -213,7 +213,9 @@ def _second(word: str, given: Sequence[str], program: str, known: Sequence[str])
     if (is_run or word.lower().endswith(WEIGHTS)) and "--weights" in known:
         return f": weights are an option: write `--weights {word}`"
     files = [w for w in given if w.lower().endswith((".net", ".onnx")) or library_file(w)]
-    if word not in files[1:] or command == "diff":
+    if command == "diff":
+        return _revisions(word, given)
+    if word not in files[1:]:
         return ""
     one = f"`{program}` takes one net at a time"
     if command != "verify":
@@ -222,6 +224,17 @@ def _second(word: str, given: Sequence[str], program: str, known: Sequence[str])
     if len(models) == 1:
         one = f"`netdsl verify {models[0]}` compares the model with its manifest"
     return f": {one}, and `netdsl diff {files[0]} {word}` compares the layers of two"
+
+
+def _revisions(word: str, given: Sequence[str]) -> str:
+    """The end of the message about a third argument: two revisions and a file, as for git."""
+    from netdsl.diff.revisions import without_prefix  # few words are revisions
+
+    nets = [other for other in given[1:] if not other.startswith("-")][:2]
+    meant = [without_prefix(other, [word]) for other in nets]
+    if not os.path.isfile(word) or None in meant or len(meant) < 2:
+        return ""
+    return f": write `netdsl diff {' '.join(filter(None, meant))}`"
 
 
 def _for_net(name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from netdsl.source import SourceFile, printable
 from netdsl.syntax.parser import parse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netdsl.elaborate.loader import Reference
     from netdsl.syntax import ast
 
@@ -111,6 +114,51 @@ def _missing(revision: str, path: str, header: str) -> NetdslError:
     message = f"there is no file `{printable(path)}` in {where}"
     help_ = "the path begins at the root of the repository, or in this folder with `./`"
     return NetdslError("file-not-found", message, help=help_)
+
+
+# Words that git takes as a revision, in every repository: HEAD~1, a usual branch, a tag, a hash.
+_REVISION = re.compile(
+    r"(HEAD|main|master|develop|trunk|@)([~^@].*)?|(origin|upstream|refs)/.+|stash(@.*)?"
+    r"|[\w./-]+(~\d*|\^\d*)+|v\d+(\.\d+)*\S*|[0-9a-f]{7,40}"
+)
+
+
+def without_prefix(word: str, others: Sequence[str]) -> str | None:
+    """What to write for a word that names no file but a revision, or None.
+
+    `others` are the other words, of which one is likely to be the file. Git is asked only about
+    names that do not look like revisions.
+    """
+    revision, _, path = word.partition(":")
+    if revision.endswith(".net"):
+        return None
+    if not _REVISION.fullmatch(revision) and not _is_revision(revision):
+        return None
+    if not path:
+        path = _path_in_git(next(filter(os.path.isfile, others), "FILE"))
+    return f"{PREFIX}{revision}:{path}"
+
+
+def _is_revision(name: str) -> bool:
+    """Whether git knows a revision of that name; not if there is no repository or no git."""
+    if not name or not name.isprintable():
+        return False
+    try:
+        return b"commit" in _git("--batch-check", f"{name}^{{}}", name)
+    except NetdslError:
+        return False
+
+
+def _path_in_git(file: str) -> str:
+    """The path of a file from the root of its repository, or as it is without a repository."""
+    folder = here = os.getcwd()
+    while not os.path.exists(os.path.join(folder, ".git")):
+        if folder == os.path.dirname(folder):
+            return file
+        folder = os.path.dirname(folder)
+    if not os.path.isfile(file):
+        folder = here
+    return os.path.relpath(file, folder).replace(os.sep, "/")
 
 
 def _git(option: str, words: str, name: str) -> bytes:

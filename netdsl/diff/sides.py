@@ -10,8 +10,9 @@ from netdsl.driver import compile_net, open_program, program_of
 from netdsl.errors import NetdslError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from netdsl.diagnostics import Diagnostic
     from netdsl.driver import Compiled
     from netdsl.elaborate.program import Program
 
@@ -41,8 +42,9 @@ def open_side(
     net: str | None,
     defines: Mapping[str, str],
     inputs: Mapping[str, tuple[int, ...]],
+    others: Sequence[str] = (),
 ) -> Side:
-    """The file that a user names; raises `NetdslError`."""
+    """The file that a user names; raises `NetdslError`, with advice that can name the `others`."""
     if is_committed(file) and is_model(file):
         raise NetdslError(
             "wrong-format",
@@ -59,7 +61,23 @@ def open_side(
 
         source, files = open_committed(file)
         return Side(file, program_of(source, defines, files), net, inputs)
-    return Side(file, open_program(file, defines), net, inputs)
+    try:
+        return Side(file, open_program(file, defines), net, inputs)
+    except NetdslError as error:
+        if error.code == "file-not-found":
+            _advise_prefix(error.diagnostic, file, net, others)
+        raise
+
+
+def _advise_prefix(
+    diagnostic: Diagnostic, file: str, net: str | None, others: Sequence[str]
+) -> None:
+    """Set the advice for a word without `git:` that is a revision."""
+    from netdsl.diff.revisions import without_prefix  # few words are revisions
+
+    meant = without_prefix(file, others)
+    if meant is not None:
+        diagnostic.help = f"write `{meant}{f':{net}' if net else ''}`"
 
 
 def couples_of(before: Side, after: Side) -> list[Couple]:

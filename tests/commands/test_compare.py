@@ -332,6 +332,22 @@ WRONG = {
         "write `train.optimizer.lr = [...]`",
     ),
     "no list": (["--vary", "drop = 0.5"], "wrong-type", "write `--vary 'drop = [0.5]'`"),
+    "a bare list of a parameter": (
+        ["--vary", "drop=0, 0.5"],
+        "wrong-type",
+        "`--vary 'drop = [0, 0.5]'`",
+    ),
+    **{
+        f"a bare list: {name}": (["--vary", f"{name}={values}"], "wrong-type", f"'{meant}'")
+        for name, values, meant in (
+            ("lr", "0.1,0.01", "train.optimizer.lr = [0.1, 0.01]"),
+            ("epochs", "5,10", "train.epochs = [5, 10]"),
+            ("batch_size", "32,64", "train.batch = [32, 64]"),
+            ("optimizer", "sgd(lr = 0.1),adam", "train.optimizer = [sgd(lr = 0.1), adam]"),
+            ("epochs", "5", "train.epochs = [5]"),
+            ("width", "4,8", "width = [4, 8]"),
+        )
+    },
     "a tuple": (["--vary", "drop = (0, 0.5)"], "wrong-type", "write `--vary 'drop = [0, 0.5]'`"),
     "an empty list": (["--vary", "train.augment = []"], "bad-argument", "[[]]"),
     "a value twice": (["--vary", "drop = [0, 0]"], "duplicate-name", "remove one of the two"),

@@ -98,6 +98,52 @@ def test_no_repository(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "cannot read `git:HEAD:one.net`: not a git repository" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["HEAD~1", "one.net"], "git:HEAD~1:one.net"),
+        (["one.net", "main"], "git:main:one.net"),
+        (["v1.0", "one.net"], "git:v1.0:one.net"),
+        (["origin/fix", "one.net"], "git:origin/fix:one.net"),
+        (["topic^", "one.net"], "git:topic^:one.net"),
+        (["0a1b2c3", "one.net"], "git:0a1b2c3:one.net"),
+        (["HEAD:parts/old.net:Old", "one.net"], "git:HEAD:parts/old.net:Old"),
+        (["HEAD", "lenet5"], "git:HEAD:FILE"),
+    ],
+)
+def test_a_revision_without_its_prefix(
+    words: list[str], meant: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice is what to write, in a repository or not."""
+    (folder / "one.net").write_text(OLD)
+    _, err = run_command(capsys, "diff", *words, code=1)
+    assert err.endswith(f"help: write `{meant}`\n")
+
+
+def test_two_revisions_and_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As git takes them; another third file gets no such advice."""
+    (folder / "one.net").write_text(OLD)
+    _, err = run_command(capsys, "diff", "HEAD~1", "HEAD", "one.net", code=2)
+    assert "write `netdsl diff git:HEAD~1:one.net git:HEAD:one.net`\n" in err
+    _, err = run_command(capsys, "diff", "lenet5", "vgg", "one.net", code=2)
+    assert err.startswith("netdsl diff: unexpected argument `one.net`\n")
+
+
+def test_a_branch_without_its_prefix(
+    repository: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git knows the name; the path begins at the root of the repository, and what is given works.
+
+    A name that git does not know gets the advice on files.
+    """
+    git(repository, "branch", "topic")
+    monkeypatch.chdir(repository / "parts")
+    _, err = run_command(capsys, "diff", "topic", "head.net", code=1)
+    assert err.endswith("help: write `git:topic:parts/head.net`\n")
+    _, err = run_command(capsys, "diff", "lenet55", "head.net", code=1)
+    assert "did you mean `lenet5` or" in err
+
+
 def test_no_git(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

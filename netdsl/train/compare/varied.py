@@ -15,7 +15,7 @@ from netdsl.train.config import TrainConfig
 from netdsl.train.misplaced import argument_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from netdsl.diagnostics import Diagnostic
 
@@ -48,10 +48,16 @@ class Varied(NamedTuple):
         return f"{self.name.removeprefix(SECTION)} = {self.text}"
 
 
-def choices_of(option: str) -> list[Varied]:
+def _no_name(_name: str) -> bool:
+    """No net has a parameter of that name, because there is no net."""
+    return False
+
+
+def choices_of(option: str, own: Callable[[str], bool] = _no_name) -> list[Varied]:
     """The values of an option such as `drop = [0, 0.5]`; raises `NetdslError`.
 
-    The list is only read: no item of it is evaluated here.
+    The list is only read: no item of it is evaluated here. `own` is whether a net has a parameter
+    of a name, which only errors ask: other names in their advice are those of settings.
     """
     file = SourceFile(OPTION, option)
     name, _, text = option.partition("=")
@@ -59,6 +65,7 @@ def choices_of(option: str) -> list[Varied]:
     try:
         expr = parse_expression(SourceFile(OPTION, text))
     except NetdslError as error:
+        _refuse_bare(option, own)
         for diagnostic in error.diagnostics:
             if diagnostic.span is not None:
                 diagnostic.span = _shifted(file, diagnostic.span, start)
@@ -68,7 +75,8 @@ def choices_of(option: str) -> list[Varied]:
     head = Span(file, 0, len(name.rstrip()))
     if not isinstance(expr, ast.Sequence) or expr.is_tuple:
         message = f"`{OPTION}` takes a list of values for `{name.strip()}`, found `{place.brief}`"
-        help_ = f"write `{OPTION} '{name.strip()} = [{_joined(place.brief.strip('()'))}]'`"
+        values = _joined(place.brief.strip("()"))
+        help_ = f"write `{OPTION} '{_full_name(name.strip(), own)} = [{values}]'`"
         raise NetdslError("wrong-type", message, place, help=help_)
     if not expr.items:
         message = f"`{OPTION}` gives `{name.strip()}` no value"
@@ -80,12 +88,44 @@ def choices_of(option: str) -> list[Varied]:
     return [Varied(name.strip(), _joined(span.text), span, head) for span in spans]
 
 
-def combinations(options: Iterable[str]) -> list[tuple[Varied, ...]]:
+def _refuse_bare(option: str, own: Callable[[str], bool]) -> None:
+    """Raise the error of values that are a list without its brackets: `drop=0,0.5`."""
+    name, _, text = option.partition("=")
+    try:
+        expr = parse_expression(SourceFile(OPTION, f"[{text}]"))
+    except NetdslError:
+        return
+    if not isinstance(expr, ast.Sequence):
+        return
+    values = ", ".join(_joined(item.span.text) for item in expr.items)
+    span = Span(SourceFile(OPTION, option), len(name) + 1, len(option))
+    name = name.strip()
+    message = f"`{OPTION}` takes a list of values for `{name}`, found `{_joined(text)}`"
+    help_ = f"write `{OPTION} '{_full_name(name, own)} = [{values}]'`"
+    raise NetdslError("wrong-type", message, span, help=help_)
+
+
+def _full_name(name: str, own: Callable[[str], bool]) -> str:
+    """The name of a setting with its section, if it is one and no parameter of the net."""
+    if "." in name or own(name):
+        return name
+    if name in TrainConfig.__dataclass_fields__:
+        return SECTION + name
+    argument = argument_of(name)
+    if argument is not None:
+        return f"{SECTION}{training.ARGUMENTS[argument]}.{argument}"
+    entry = training.ENTRIES.get(training.squeezed(name), name)
+    return SECTION + entry if entry in TrainConfig.__dataclass_fields__ else name
+
+
+def combinations(
+    options: Iterable[str], own: Callable[[str], bool] = _no_name
+) -> list[tuple[Varied, ...]]:
     """Every combination of the values of all options; one without a choice if there is none.
 
-    Raises `NetdslError` as `choices_of`, or if a name or a value is given twice.
+    Raises `NetdslError` as `choices_of`, which has `own`, or if a name or a value is given twice.
     """
-    axes = [choices_of(option) for option in options]
+    axes = [choices_of(option, own) for option in options]
     _refuse_repeated([axis[0].head for axis in axes])
     for axis in axes:
         _refuse_repeated([choice.span for choice in axis])
