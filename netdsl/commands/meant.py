@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.commands.arguments import COMMANDS
-from netdsl.commands.destinations import WEIGHTS
 from netdsl.diagnostics import closest
 from netdsl.errors import NetdslError
 from netdsl.library import library_file, net_of_library, open_source
@@ -53,6 +52,8 @@ INSTEAD = {
     "--optim": ("--set", "--set 'train.optimizer=adam(lr = 0.001)'"),
     "--schedule": ("--set", "--set train.schedule=cosine"),
     "--loss": ("--set", "--set train.loss=mse"),
+    "--workers": ("--set", "--set train.workers=4"),
+    "--num-workers": ("--set", "--set train.workers=4"),
 }
 
 
@@ -148,6 +149,11 @@ FOR_ALL = {
     "--input-size": ("--input", "write the sizes of one sample: `--input 3x224x224`"),
     "--file": ("-D", "the file needs no option: write `FILE[:NET]`"),
 }
+# Options of other tools about the devices of a training; a number of the first is that of one GPU.
+ONE_GPU = ("--gpu", "--cuda", "--gpu-id", "--gpu-ids", "--use-cuda", "--use-gpu")
+_SEVERAL = ("--gpus", "--ngpu", "--ngpus", "--n-gpu", "--num-gpus", "--nproc-per-node")
+GPUS = (*ONE_GPU, *_SEVERAL, "--devices", "--num-devices", "--world-size")
+NO_GPU = ("--cpu", "--no-cuda", "--no-gpu")
 SHORTEST = 4  # characters of an option that is the beginning of another: `--out`
 _VALUE = r"[\w.+-]+|\[.*\]|\".*\""  # of a parameter
 
@@ -193,58 +199,6 @@ def missing_output(program: str, words: Sequence[str]) -> str:
     return f"`-o` names the file to write: write for example `-o {stem}{suffixes[0]}`"
 
 
-def surplus(word: str, given: Sequence[str], program: str, known: Sequence[str]) -> str:
-    """The end of the message about an argument too many; `known` are the options."""
-    if program == "netdsl nets":
-        return f"; {_for_net(word)}"
-    spaced = without_spaces(given)
-    if spaced is not None:
-        return f": write `{spaced}`, without spaces"
-    before = given[given.index(word) - 1] if word in given[1:] else ""
-    if before.endswith(".net") and word.isidentifier():
-        return f": for a net of the file, write `{before}:{word}`"
-    return _second(word, given, program, known)
-
-
-def _second(word: str, given: Sequence[str], program: str, known: Sequence[str]) -> str:
-    """The end of the message about a second file, or the weights of a net."""
-    command = program.rpartition(" ")[2]
-    is_run = os.path.isfile(os.path.join(word, "weights.safetensors"))
-    if (is_run or word.lower().endswith(WEIGHTS)) and "--weights" in known:
-        return f": weights are an option: write `--weights {word}`"
-    files = [w for w in given if w.lower().endswith((".net", ".onnx")) or library_file(w)]
-    if command == "diff":
-        return _revisions(word, given)
-    if word not in files[1:]:
-        return ""
-    one = f"`{program}` takes one net at a time"
-    if command != "verify":
-        return f": {one}"
-    models = [file for file in files if file.lower().endswith(".onnx")]
-    if len(models) == 1:
-        one = f"`netdsl verify {models[0]}` compares the model with its manifest"
-    return f": {one}, and `netdsl diff {files[0]} {word}` compares the layers of two"
-
-
-def _revisions(word: str, given: Sequence[str]) -> str:
-    """The end of the message about a third argument: two revisions and a file, as for git."""
-    from netdsl.diff.revisions import without_prefix  # few words are revisions
-
-    nets = [other for other in given[1:] if not other.startswith("-")][:2]
-    meant = [without_prefix(other, [word]) for other in nets]
-    if not os.path.isfile(word) or None in meant or len(meant) < 2:
-        return ""
-    return f": write `netdsl diff {' '.join(filter(None, meant))}`"
-
-
-def _for_net(name: str) -> str:
-    """Advice for `netdsl nets resnet50`."""
-    found = net_of_library(name)
-    if found is None or library_file(name) is not None:
-        return f"`netdsl check {name}` shows one net"
-    return f"`netdsl check {found[0]}:{found[1]}` shows one net"
-
-
 def unknown_option(
     words: Sequence[str],
     known: Sequence[str],
@@ -258,7 +212,8 @@ def unknown_option(
     words of the command line, which may name a net with a parameter of that name.
     """
     name, _, value = words[0].partition("=")
-    following = words[1] if len(words) > 1 and re.fullmatch(_VALUE, words[1]) else ""
+    is_value = len(words) > 1 and re.fullmatch(rf"{_VALUE}|\d+(,\d+)+", words[1])
+    following = words[1] if is_value else ""
     advice = _replaced(name, value or following, known, program)
     if advice is not None:
         net = next((word for word in given[1:] if word[0] != "-"), "FILE")
@@ -299,6 +254,7 @@ def _text_of(given: Sequence[str]) -> str | None:
 
 def _replaced(name: str, value: str, known: Sequence[str], program: str) -> str | None:
     """What a command has in place of an option of another command or tool."""
+    name = name.replace("_", "-")
     instead = OF_COMMANDS.get((program.rpartition(" ")[2], name))
     if instead is not None:
         return instead
@@ -308,8 +264,22 @@ def _replaced(name: str, value: str, known: Sequence[str], program: str) -> str 
         if value and equals and "'" not in begin:
             written = f"{begin}{equals}{value}"
         return f"write `{written}`"
+    if "--device" in known and name in (*GPUS, *NO_GPU):
+        return _device(name, value, known)
     option, advice = FOR_ALL.get(name, ("", ""))
     return advice if option in known else None
+
+
+def _device(name: str, value: str, known: Sequence[str]) -> str:
+    """Advice for an option about GPUs: how many processes to start, and on which device."""
+    count = len(value.split(","))
+    if value.isdecimal() and name not in ONE_GPU:
+        count = int(value)
+    if name in NO_GPU or count == 0:
+        return "write `--device cpu`"
+    if count == 1 or "--nproc" not in known:
+        return "write `--device cuda`"
+    return f"write `--nproc {count} --device cuda`"
 
 
 def unknown_command(name: str) -> str:

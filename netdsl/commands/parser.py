@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -40,6 +41,7 @@ exit codes:
 NEGATIVE = tuple(f"-{digit}" for digit in "0123456789.")  # how negative numbers begin
 REQUIRED = "the following arguments are required: "  # as argparse words it
 NO_OUTPUT = f"{REQUIRED}-o/--output"
+_VALUE_OF_FLAG = r"argument (?:-\w/)?(\S+): ignored explicit argument ['\"](.*)['\"]"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -101,6 +103,10 @@ class Parser(argparse.ArgumentParser):
             from netdsl.commands.meant import missing_arguments  # only errors need it
 
             message = missing_arguments(self.prog, message, self.given)
+        elif found := re.fullmatch(_VALUE_OF_FLAG, message):
+            from netdsl.commands.surplus import of_flag  # only errors need it
+
+            message = of_flag(*found.groups())
         self.exit(2, self.complaint(message))
 
     def complaint(self, *messages: str) -> str:
@@ -141,7 +147,7 @@ class Parser(argparse.ArgumentParser):
         for word in words:
             if word.startswith("-"):
                 self.refuse_option([word])
-            from netdsl.commands.meant import surplus  # only errors need it
+            from netdsl.commands.surplus import surplus  # only errors need it
 
             advice = surplus(word, given, self.prog, self.options())
             self.error(f"unexpected argument `{word}`{advice}")

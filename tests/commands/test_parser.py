@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 USAGE = "usage: netdsl COMMAND [options]\n"
 CHECK = "usage: netdsl check [options] FILE[:NET]...\n"
+BENCH = "usage: netdsl bench [options] MODEL\n"
 TRAIN = "usage: netdsl train [options] FILE[:NET]\n"
 SET = "netdsl train: --set takes train.PATH=VALUE, such as train.epochs=3 or train.optimizer.lr=0.1"
 WRONG = {
@@ -404,6 +405,88 @@ WRONG = {
     "nets resnet50": (
         "netdsl nets: unexpected argument `resnet50`; `netdsl check resnet:ResNet50` shows one"
         " net\nusage: netdsl nets [options]\n"
+    ),
+    # A net that is not in the library, and one that is almost.
+    "nets efficientnet": (
+        "netdsl nets: unexpected argument `efficientnet`; the library has no net of that name\n"
+        "usage: netdsl nets [options]\n"
+    ),
+    "nets incept": (
+        "netdsl nets: unexpected argument `incept`; the library has no net of that name; did you"
+        " mean `inception`?\nusage: netdsl nets [options]\n"
+    ),
+    # Several values with blanks between them.
+    **{
+        line: f"netdsl {line.split()[0]}: unexpected argument `{word}`: write `{meant}`\n{usage}"
+        for line, word, meant, usage in (
+            ("bench m.onnx --batch 1 8", "8", "--batch 1,8", BENCH),
+            ("bench --batch 1, 8, 64 m.onnx", "64", "--batch 1,8,64", BENCH),
+            ("check lenet5 --devices 8 64", "64", "--devices 8,64", CHECK),
+            ("check lenet5 --show units weights vgg", "weights", "--show units,weights", CHECK),
+            (
+                "train a.net --log csv tensorboard",
+                "tensorboard",
+                "--log csv --log tensorboard",
+                TRAIN,
+            ),
+            (
+                "train a.net --set train.epochs=3 train.batch=4",
+                "train.batch=4",
+                "--set train.epochs=3 --set train.batch=4",
+                TRAIN,
+            ),
+            ("train a.net -D n=3 k=4", "k=4", "-D n=3 -D k=4", TRAIN),
+        )
+    },
+    "test lenet5 --weights r --batch 1 8": (
+        "netdsl test: unexpected argument `8`\n"
+        "usage: netdsl test [options] FILE[:NET] --weights W | MODEL.onnx --data DATA\n"
+    ),
+    # The folder of a run after an option without a value.
+    **{
+        f"train {line}": (
+            f"netdsl train: {fact}: the folder follows `--out`: write `--out runs/A {flag}`\n"
+            + TRAIN
+        )
+        for line, fact, flag in (
+            ("a.net --resume runs/A", "unexpected argument `runs/A`", "--resume"),
+            ("--resume runs/A a.net", "unexpected argument `a.net`", "--resume"),
+            ("a.net --overwrite runs/A", "unexpected argument `runs/A`", "--overwrite"),
+            (
+                "a.net --resume=runs/A",
+                "option `--resume` takes no value, found `runs/A`",
+                "--resume",
+            ),
+        )
+    },
+    "train a.net b.net --resume": (
+        "netdsl train: unexpected argument `b.net`: `netdsl train` takes one net at a time\n"
+        + TRAIN
+    ),
+    "-q=1 nets": f"netdsl: option `--quiet` takes no value, found `1`\n{USAGE}",
+    # The devices of a training, as other tools count them.
+    **{
+        f"train a.net {given}": (
+            f"netdsl train: there is no option `{given.partition(' ')[0].partition('=')[0]}`;"
+            f" write `{meant}`\n{TRAIN}"
+        )
+        for given, meant in (
+            ("--gpus 4", "--nproc 4 --device cuda"),
+            ("--ngpu 2", "--nproc 2 --device cuda"),
+            ("--num_gpus=2", "--nproc 2 --device cuda"),
+            ("--devices 2", "--nproc 2 --device cuda"),
+            ("--gpus 0,1", "--nproc 2 --device cuda"),
+            ("--gpu 3", "--device cuda"),
+            ("--gpus 1", "--device cuda"),
+            ("--gpus 0", "--device cpu"),
+            ("--cuda", "--device cuda"),
+            ("--cpu", "--device cpu"),
+            ("--workers 2", "--set train.workers=2"),
+            ("--num_workers 2", "--set train.workers=2"),
+        )
+    },
+    "bench m.onnx --gpus 2": (
+        f"netdsl bench: there is no option `--gpus`; write `--device cuda`\n{BENCH}"
     ),
     "nets resnet": (
         "netdsl nets: unexpected argument `resnet`; `netdsl check resnet` shows one net\n"
