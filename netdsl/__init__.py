@@ -71,7 +71,8 @@ These classes are not exported, because only methods and properties make them:
   `total`.
 - `net.warnings` is a list of `Diagnostic`: `code`, `message`, `help`, `file`, `line`, `column`.
 - `net.expects` is a list of `ExpectLine`: `text`, `line`, `holds`.
-- `net.verify()` returns a `Report`: `claims`, a list of `Claim`. It raises `CompileError` if the
+- `net.verify()` returns a `Report`: `claims`, a list of `Claim`: `name`, `witnesses`, `detail`,
+  `ok`. It raises `CompileError` if the
   back ends differ, so that every claim of a report that it returns holds, and `ok` is true.
 - `net.train()` returns a `Result`: `weights`, the path of the trained weights; `history`, a dict
   for each epoch, with `train_loss`, `test_loss`, the metrics, such as `accuracy`, and more;
@@ -89,9 +90,10 @@ True
 
 `netdsl.Net` has the other methods: `verify`, `train`, `draw` and more. The same work is done on the
 command line: `netdsl check lenet5`, and `netdsl --help` for the rest. `netdsl layers` lists the
-layers that a text can have, and `netdsl nets` the nets of the library. `netdsl help training` lists
-the data sets, augmentations, losses, optimizers, schedules and metrics with their arguments. In a
-notebook, `%load_ext netdsl` adds `%%netdsl`, a cell that is such a text.
+layers that a text can have, and `netdsl nets` the nets of the library; `netdsl fmt lenet5 -o -`
+prints the text of one of its files, where the first line of a net has its parameters. `netdsl help
+training` lists the data sets, augmentations, losses, optimizers, schedules and metrics with their
+arguments. In a notebook, `%load_ext netdsl` adds `%%netdsl`, a cell that is such a text.
 """
 
 # This file imports nothing, because the command cannot handle Control-C until it has run.

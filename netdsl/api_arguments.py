@@ -18,7 +18,7 @@ from netdsl.errors import CompileError, NetdslError
 from netdsl.limits import INTEGER_DIGITS, MAX_DIM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -166,7 +166,7 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
             elif number >= positional and name in kwargs:
                 _check(name, kwargs[name], kind)
         if len(args) > code.co_argcount or not (kwargs.keys() <= kinds.keys() or takes_others):
-            raise TypeError(_misfit(python_function, len(args), kwargs))
+            raise TypeError(_misfit(python_function, args, kwargs))
         try:
             return function(*args, **kwargs)
         except NetdslError as error:
@@ -177,9 +177,9 @@ def checked(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-def _misfit(function: FunctionType, count: int, named: Iterable[str]) -> str:
+def _misfit(function: FunctionType, args: Sequence[object], named: Iterable[str]) -> str:
     """Why a call does not fit: too many arguments without a name, or an unknown one."""
-    code, name = function.__code__, function.__name__
+    code, name, count = function.__code__, function.__name__, len(args)
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     taken = [n for n in names[: code.co_argcount] if n != "self"]
     others = [n for n in names if n != "self"]
@@ -189,6 +189,9 @@ def _misfit(function: FunctionType, count: int, named: Iterable[str]) -> str:
             return f"{name}() takes no arguments{NO_ARGUMENTS.get(name, '')}"
         first = " and ".join(taken) or "no argument"
         rest = f"; give the others by name: {by_name}" if by_name else ""
+        if name == "figure" and all(isinstance(text, str) for text in args[1:]):
+            of, part = args[1:3]
+            rest = f'; for the figure of a part, write `net.figure("{of}({part})")`'
         return f"{name}() takes only {first} without a name{rest}"
     wrong = next(n for n in named if n not in others)
     advice = about_argument(wrong, name, others) or did_you_mean(wrong, others)

@@ -312,9 +312,10 @@ class Net(TrainableNet):
         """Compare the net in PyTorch and onnxruntime, layer by layer, with netdsl's own figures.
 
         Returns the report, which prints its claims; all of them hold. Raises `CompileError` if the
-        back ends differ; it names the first layer at fault. For open sizes, several are tried. The
-        weights are random, made from `seed`, or those of `weights`, as for `onnx`. Raises as `onnx`
-        for weights that do not fit.
+        back ends differ; it names the first layer at fault. For open sizes, two choices of numbers
+        are tried for which the net is valid, or one if there is no second: `report.sizes` has them,
+        and `net.valid_for` has what is valid. The weights are random, made from `seed`, or those of
+        `weights`, as for `onnx`. Raises as `onnx` for weights that do not fit.
 
         >>> import netdsl
         >>> netdsl.loads("net A { input x: 4 \\n dense(3) }").verify().ok

@@ -118,6 +118,13 @@ WRONG_TYPES: list[tuple[Callable[[Any], object], str]] = [
         ),
     ),
     (
+        lambda n: n.figure("params", "layer1"),
+        (
+            "figure() takes only expression without a name; for the figure of a part, write"
+            ' `net.figure("params(layer1)")`'
+        ),
+    ),
+    (
         lambda n: n.verify(None, 3),
         (
             "verify() takes only weights without a name; give the others by name: seed=...,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -76,8 +77,13 @@ def _refuse_random(compiled: Compiled, name: str) -> None:
     """Raise `UsageError` unless the text gives all weights of a net."""
     for node in compiled.graph.nodes:
         if node.aux is None and random_weight(compiled.graph, node) is not None:
+            folder = f"runs/{compiled.graph.name}"
+            first = f"train it with `netdsl train {name}`, and "
+            if os.path.isfile(os.path.join(folder, "weights.safetensors")):
+                first = ""
             raise UsageError(
-                f"`{name}` is a net without weights: name them with --weights, or run a .onnx file"
+                f"`{name}` is a net without weights: {first}add `--weights {folder}`, or run a"
+                " .onnx file"
             )
 
 

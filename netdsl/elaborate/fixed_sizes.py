@@ -26,11 +26,13 @@ def how_to_change(
             option = f"`-D {parameter.name}=...` (in Python `{parameter.name}=...`)"
             return f"it depends on a parameter of the net: set that with {option}"
     advice = "only sizes that the text leaves open can be chosen, such as H and W in `3xHxW`"
-    copying = how_to_copy(expr.span.file)
+    file, end = expr.span.file, expr.span.end
+    dtype = re.match(r"[ \t]+[a-z]+\d+\b", file.text[end:])
+    written = f"`input {name}: {shape_text(given)}{dtype[0] if dtype else ''}`"
+    copying = how_to_copy(file)
     if copying is None:
-        return advice
-    copy = f"{copying} writes a copy of {expr.span.file.name}"
-    return f"{advice}; {copy}, in which you can write `input {name}: {shape_text(given)}`"
+        return f"{advice}; to change this one, write {written} in line {expr.span.first.line}"
+    return f"{advice}; {copying} writes a copy of {file.name}, in which you can write {written}"
 
 
 def _written_size(expr: ast.Expr, axis: int) -> str:

@@ -50,9 +50,11 @@ class Difference(Diagnostic):
 
 @dataclass(slots=True)
 class Claim:
-    """A claim: its witnesses, what it covers (`detail`), and the first difference if it fails.
+    """A claim: its `name`, such as macs, and the `witnesses`, whose results are compared.
 
-    `ran` is False if an earlier failure made it impossible to test the claim.
+    `detail` is what it covers, as a text. `ok` is whether it holds, and `verdict` the same as a
+    word; `difference` is the first one if it does not hold, or None. `ran` is False if an earlier
+    failure made it impossible to test the claim.
     """
 
     name: str

@@ -21,7 +21,7 @@ from netdsl.weights.safetensors import read_safetensors
 from netdsl.weights.tensors import as_array, as_float32, is_tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from netdsl.ir.graph import Graph
     from netdsl.ir.op import Param
@@ -215,10 +215,8 @@ def fit(
         needed = len(_needed(params))
         help_ = (
             f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
-            " are unused"
+            f" are unused{_how_to_fit(weights, problems, unused)}"
         )
-        if "net" in weights.metadata:
-            help_ += f"; it has the weights of the net `{weights.metadata['net']}`"
         size = _other_size(params, weights, prefix)
         if size is not None:
             help_ += f"; if a parameter of the net sets this size, write `-D NAME={size}`"
@@ -234,6 +232,17 @@ def fit(
         name: as_float32(name, np.asarray(tensor), allow_nonfinite=allow_nonfinite)
         for name, tensor in fitting.items()
     }
+
+
+def _how_to_fit(weights: Weights, problems: Sequence[str], unused: int) -> str:
+    """Advice for weights of another net, or for a state dict in which tensors are missing."""
+    if "net" in weights.metadata:
+        own = f"it has the weights of the net `{weights.metadata['net']}`"
+        return f"; {own}: name the text that was trained, or train this net"
+    are_missing = all(problem.endswith(" is missing") for problem in problems)
+    if weights.kind == "state dict" and are_missing and not unused:
+        return "; begin with all of them, `net.torch().state_dict()`, and replace your own"
+    return ""
 
 
 def _other_size(params: Mapping[str, Param], weights: Weights, prefix: str) -> int | None:

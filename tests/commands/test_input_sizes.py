@@ -10,6 +10,7 @@ from netdsl.cli import run
 from netdsl.driver import check_expects, compile_net, program_of
 from netdsl.errors import NetdslError
 from netdsl.source import SourceFile
+from tests.support.commands import run_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,3 +169,19 @@ def test_at_a_fixed_size() -> None:
         0,
         [("fixed-size", "write `at 3x8x9`")],
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "advice"),
+    [
+        ("input x: 1x8x8\nrelu", "1x9x9", "write `input x: 1x9x9` in line 2"),
+        ("input a: 3x8\ninput b: 8 int32\nadd(@a)", "b=9", "write `input b: 9 int32` in line 3"),
+    ],
+)
+def test_the_line_of_a_fixed_size(
+    text: str, given: str, advice: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice has the whole input, with its type, and its line."""
+    (folder / "fixed.net").write_text(f"net A {{\n{text}\n}}\n")
+    _, err = run_command(capsys, "check", "fixed.net", "--input", given, code=1)
+    assert f"; to change this one, {advice}\n" in err

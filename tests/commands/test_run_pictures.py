@@ -117,7 +117,11 @@ def test_extreme_numbers_do_not_determine_the_scale() -> None:
         ("n.net:Two grey.png -o x.gif", 2, "ends in .npz, or in .png, .jpg, .jpeg for a picture"),
         ("n.net:Two grey.png --scale clip", 2, "--scale is for -o with a picture"),
         ("n.net:Two", 2, "there is no input: name a picture or an array, or give `image` an ex"),
-        ("lenet5", 2, "`lenet5` is a net without weights: name them with --weights"),
+        (
+            "lenet5",
+            2,
+            "without weights: train it with `netdsl train lenet5`, and add `--weights runs/LeNet5`",
+        ),
     ],
 )
 def test_refused(

@@ -353,6 +353,11 @@ CONVOLUTION = HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\n"
         ("[route]\nlayers=a,1", "`layers` takes integers, found `a,1`", None),
         ("filters=8", "`filters` is given twice, first in line 6", "the first"),
         ("[convolutonal]", "no section [convolutonal]", "did you mean `convolutional`"),
+        (
+            "[my_special]",
+            "no section [my_special]",
+            "these can be imported: [convolutional], [connected],",
+        ),
         ("rotate=1", "[convolutional] cannot be imported: it has `rotate=1`", "--partial"),
         ("share_index=0", "cannot be imported: it has `share_index=0`", "--partial"),
         ("[shortcut]\nfrom=-1,-2", "[shortcut] cannot be imported: it adds several", "--partial"),

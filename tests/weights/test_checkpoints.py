@@ -6,6 +6,7 @@ import argparse
 import gzip
 import io
 import pickle
+import re
 import tarfile
 import warnings
 import zipfile
@@ -140,6 +141,19 @@ def test_a_checkpoint_of_another_net(net_folder: Path, capsys: Say) -> None:
     err = export(capsys, "w.pt", code=1)[1]
     assert "error[weights-mismatch]: w.pt does not fit: `y.bias` is missing\n" in err
     assert "6 of 7 tensors fit, 0 in the file are unused" in err
+
+
+def test_a_state_dict_with_some_of_the_tensors(net_folder: Path) -> None:
+    """The advice is to begin with all of them; not if the tensors have other names or shapes."""
+    net = netdsl.load(net_folder / "tiny.net")
+    tensors = dict(net.torch().state_dict())
+    advice = "; begin with all of them, `net.torch().state_dict()`, and replace your own"
+    bias = tensors.pop("y.bias")
+    with pytest.raises(netdsl.CompileError, match=re.escape(advice)):
+        net.onnx(weights=tensors)
+    with pytest.raises(netdsl.CompileError, match="weights-mismatch") as caught:
+        net.onnx(weights={**tensors, "bias_of_y": bias})
+    assert "begin with all" not in str(caught.value)
 
 
 def test_a_checkpoint_of_a_net_with_another_size(net_folder: Path, capsys: Say) -> None:

@@ -86,7 +86,8 @@ def test_weights_that_do_not_fit_name_the_trained_net(
     path = tmp_path / "net.net"
     path.write_text(NET.replace("conv(4", "conv(4, 5) -> conv(4"))
     assert run(["test", str(path), "--weights", str(trained / "run")]) == 1
-    assert "it has the weights of the net `Small`" in capsys.readouterr().err
+    advice = "the net `Small`: name the text that was trained, or train this net"
+    assert advice in capsys.readouterr().err
 
 
 def test_other_classes_are_refused(

@@ -66,9 +66,18 @@ def _check(head: CfgSection, sections: Sequence[CfgSection]) -> None:
         if section.kind in HEADS:
             raise wrong(f"[{section.kind}] is only the first section", section.span)
         if section.kind not in known:
-            advice = did_you_mean(section.kind, known)
+            advice = did_you_mean(section.kind, known) or _what_is_known()
             raise wrong(f"Darknet has no section [{section.kind}]", section.span, advice)
     check_keys([head, *sections])
+
+
+def _what_is_known() -> str:
+    """Advice with the sections that can be imported, each with one of its names."""
+    first: dict[object, str] = {}
+    for name, rule in RULES.items():
+        first.setdefault(rule, name)
+    names = first.values()
+    return "these can be imported: " + ", ".join(f"[{name}]" for name in [*names, *DETECTORS])
 
 
 def _size(head: CfgSection, given: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
