@@ -50,7 +50,7 @@ def for_join(join: Joining) -> Repair | None:
     first, second = types[0], types[other]
     broadcast = for_gate(join, other)
     if broadcast is not None:
-        return broadcast
+        return channels_of_input(join) or broadcast
     advice = other_shape((xs[0], xs[other]), (second, first))
     if advice is None and kind != "concat" and _are_sequences(first, second):
         advice = other_width((xs[0], xs[other]))
