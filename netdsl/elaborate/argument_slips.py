@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from netdsl.ir.types import TensorType
     from netdsl.syntax import ast
 
+WIDEST_KERNEL = 11  # of usual convolutions
+THREE = 3  # channels of the input, own channels, kernel
 _TRANSPOSE = re.compile(r"\s*->\s*permute\(\[2, 1\]\)")
 
 
@@ -56,3 +58,19 @@ def without_channels(call: ast.Call) -> str:
     kept = ", ".join(argument.span.text for argument in call.arguments[1:])
     names = ", ".join(declared.name for declared in LAYERS["depthwise"].args[:3])
     return f"`depthwise` keeps the channels, and takes ({names}): write `depthwise({kept})`"
+
+
+def channels_first(call: ast.Call, cls: type[Op], x: TensorType | None) -> str | None:
+    """The fact about `conv(3, 16, 3, padding = 1)` of 3 channels, which begins as in PyTorch.
+
+    It has numbers for the channels of its input, for its own and for the kernel. None for others.
+    """
+    texts = [argument.span.text for argument in call.arguments[:THREE]]
+    if cls.kind not in ("conv", "deconv") or len(texts) < THREE or x is None:
+        return None
+    names = [argument.name for argument in call.arguments]
+    if not all(map(str.isdigit, texts)) or "groups" in names or texts[0] != str(x.shape[0]):
+        return None
+    if int(texts[1]) <= max(WIDEST_KERNEL, int(texts[2])):
+        return None  # a kernel and a stride
+    return f"the {texts[0]} channels of the input are known"

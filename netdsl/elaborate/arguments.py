@@ -78,7 +78,7 @@ def bind_parameters(
         if argument.name is not None:
             binding.bind_named(argument, argument.name)
     missing = binding.missing()
-    if missing:
+    if missing and not binding.takes_for(missing, arguments):
         binding.add(_missing(signature, arguments, span, missing))
     if binding.errors:
         raise NetdslError.of(binding.errors)
@@ -198,6 +198,12 @@ class _Binding:
         """The parameters without a value and without a default."""
         parameters = self._signature.parameters
         return [p.name for p in parameters if p.default is None and p.name not in self._given]
+
+    def takes_for(self, missing: list[str], arguments: tuple[ast.Argument, ...]) -> bool:
+        """Whether an argument with an unknown name is meant for the missing one, and says so."""
+        from netdsl.elaborate.surplus import meant_for  # only errors need it
+
+        return meant_for(missing, self._signature.definition, arguments, self.errors)
 
     def bind_defaults(self) -> None:
         """Give the other parameters their defaults, which can use those before them."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.syntax import ast
 
+LENGTH = 64  # of the vectors in advice
+INTEGERS = ("int64", "int32")
 MOST_AXES_OF_WORDS = 2  # sentences of words
 
 
@@ -24,6 +26,11 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
     """Advice for an element type that a layer does not take: how to declare the net's input."""
     if cls.kind == "embedding" and source_of(xs[0]).producer is not None:
         return _integers_advice(call, source_of(xs[0]))
+    is_word = len(xs[0].type.shape) == 1 and xs[0].type.dtype in INTEGERS
+    if cls.family == "sequence" and is_word:
+        label = "" if call.label is None else f"{call.label.span.text}: "
+        written = f"embedding(N, {LENGTH}) -> {label}{call.span.text}"
+        return Repair(f"turn N different integers into vectors: write `{written}`")
     sources = [source_of(x) for x in xs]
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
 from netdsl.elaborate.join_enlarged import enlarged
+from netdsl.elaborate.join_gates import for_gate
 from netdsl.elaborate.join_kept import for_all_arms, for_single_position
 from netdsl.elaborate.join_labels import meant
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
@@ -47,6 +48,9 @@ def for_join(join: Joining) -> Repair | None:
     if other is None:
         return None
     first, second = types[0], types[other]
+    broadcast = for_gate(join, other)
+    if broadcast is not None:
+        return channels_of_input(join) or broadcast
     advice = other_shape((xs[0], xs[other]), (second, first))
     if advice is None and kind != "concat" and _are_sequences(first, second):
         advice = other_width((xs[0], xs[other]))
@@ -257,7 +261,7 @@ def _projected(*types: TensorType) -> Change | None:
         number = int(any(a < b for a, b in sizes))
     if number:
         sizes = [(b, a) for a, b in sizes]
-    wanted = channels[1 - number]
+    wanted = channels[number] if 1 in channels else channels[1 - number]
     if len(types[0].shape) == 1:
         return Change(number, f"dense({wanted})")
     strides = {_stride(a, b) for a, b in sizes} or {1}

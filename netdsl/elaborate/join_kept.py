@@ -51,6 +51,8 @@ def for_single_position(join: Joining) -> str | None:
     others = {size for size in sizes if set(size) != {1}}
     if len(single) != 1 or single[0] >= len(join.invocation.arms) or len(others) != 1:
         return None
+    if join.op.kind != "concat":
+        return None  # one position fits every size
     (size,) = others
     return f"end the {ordinal(single[0])} arm with `-> upsample(size = {shape_text(size)})`"
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, did_you_mean
+from netdsl.diagnostics import Edit, closest, did_you_mean
 from netdsl.library import NO_WEIGHTS, TRAINED
 from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
+    from netdsl.diagnostics import Diagnostic
     from netdsl.errors import NetdslError
 
 
@@ -61,6 +62,32 @@ def for_unknown(
     if name in TRAINED:
         help_ = NO_WEIGHTS
     return f"leave it out; {help_}"
+
+
+def meant_for(
+    missing: list[str],
+    definition: ast.Definition,
+    given: tuple[ast.Argument, ...],
+    errors: list[Diagnostic],
+) -> bool:
+    """Whether the only argument with an unknown name is like the only parameter without a value.
+
+    Its error, one of `errors`, then gets the whole call as advice, and a fix.
+    """
+    names = [parameter.name for parameter in definition.parameters]
+    unknown = [a for a in given if a.name is not None and a.name not in names]
+    if len(unknown) != 1 or len(missing) != 1 or not closest(str(unknown[0].name), missing):
+        return False
+    (argument,), (name,) = unknown, missing
+    text = f"{name} = {argument.value.span.text}"
+    texts = [text if a is argument else a.span.text for a in given]
+    for error in errors:
+        if error.code == "unknown-argument" and error.span == argument.span:
+            call = f"{definition.name}({', '.join(texts)})"
+            error.help = f"it is called `{name}` here: write `{call}`"
+            error.fix = (Edit(argument.span, text),)
+            return True
+    return False
 
 
 def kept(definition: ast.Definition, given: tuple[ast.Argument, ...]) -> str:

@@ -8,7 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit, did_you_mean, respelled
-from netdsl.elaborate.argument_slips import as_list, positions_in_a_row, without_channels
+from netdsl.elaborate.argument_slips import (
+    as_list,
+    channels_first,
+    positions_in_a_row,
+    without_channels,
+)
 from netdsl.elaborate.corrections import (
     after,
     inserted,
@@ -361,8 +366,13 @@ class WrongArguments:
     def _suggest_call(self) -> None:
         """Add the whole corrected call to the first advice, if every argument is certain."""
         count = len(self.errors) + len(self._valueless)
-        if not self._is_certain or count < 2 or self.call.body is not None:
+        known = channels_first(self.call, self.cls, self._x)
+        is_short = count < 2 and known is None
+        if not self._is_certain or is_short or self.call.body is not None:
             return
+        if known is not None:  # with the other fixes only, 16 would be the kernel
+            self._corrections[0] = _Correction(None)
+            self.errors[0].diagnostic.fix += (without(self.call, 0),)
         texts, layers = [], []
         before = ""
         for number, argument in enumerate(self.call.arguments):
@@ -379,7 +389,8 @@ class WrongArguments:
                 error.diagnostic.fix = ()
         chain = "".join(f" -> {layer}" for layer in ordered)
         first = self.errors[0].diagnostic
-        first.help = f"{first.help}; write `{before}{self.call.name}({', '.join(texts)}){chain}`"
+        advice = first.help if known is None else f"{first.help}, and {known}"
+        first.help = f"{advice}; write `{before}{self.call.name}({', '.join(texts)}){chain}`"
 
 
 def _place(diagnostic: Diagnostic) -> int:

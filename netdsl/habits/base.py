@@ -37,14 +37,17 @@ class Guess(str):
     """A text for the advice that is too much in doubt to be written without asking.
 
     `end` is where the part of the text ends that cannot be checked, if it has several lines.
+    `note` is what the advice says after the text of the row.
     """
 
-    __slots__ = ("end",)
+    __slots__ = ("end", "note")
     end: int
+    note: str
 
-    def __new__(cls, text: str, end: int = 0) -> Self:
+    def __new__(cls, text: str, end: int = 0, note: str = "") -> Self:
         guess = super().__new__(cls, text)
         guess.end = end
+        guess.note = note
         return guess
 
 
@@ -100,6 +103,7 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     help_, end_of_part = habit.advice, 0
     if isinstance(fix, Guess):
         words["fix"], end_of_part = fix, fix.end
+        help_ += fix.note
     elif isinstance(fix, str):
         start, end = matched.place("fix")
         if fix == matched.text[start:end]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess
+from netdsl.habits.block_input import applied
 from netdsl.habits.brackets import closing, parts
 from netdsl.habits.calls import Translation, chain_of
 from netdsl.library import block_file
@@ -32,6 +33,9 @@ def assignment(matched: Matched) -> Fix:
         return f"let {name} = [{value.rstrip(', ')}]"
     if re.fullmatch(r"@?[A-Za-z_]\w*", value) and value not in LAYERS:
         return _named_value(matched, name, value)
+    of_block = applied(matched, value, name)
+    if of_block is not None:
+        return of_block
     chain = chain_of(value)
     if chain is not None:
         return _assigned(matched, name, chain)
@@ -201,6 +205,9 @@ def returned(matched: Matched) -> Fix:
         return f"@{value}"
     if re.fullmatch(r"\w+", value) and value not in LAYERS:
         return ""
+    of_block = applied(matched, value)
+    if of_block is not None:
+        return Guess(of_block, note=f"; write `{of_block}`{of_block.note}")
     if name is not None and name[0] in {*LAYERS, "residual", "identity"}:
         return value
     chain = chain_of(value)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Habit
 from netdsl.habits.statements import bracketed
-from netdsl.library import library_file
+from netdsl.library import block_file, library_file
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ def imported(matched: Matched) -> Fix:
     if path is not None and matched.group("at") != "import":
         return f'import "{path[1]}"'
     return f"import {name}" if library_file(name) is not None else None
+
+
+def without_import(matched: Matched) -> Fix:
+    """Nothing for layers and composite layers, which need no import."""
+    names = re.findall(r"\w+", matched.group("names"))
+    is_known = all(name in LAYERS or block_file(name) is not None for name in names)
+    return "" if is_known else None
 
 
 def whole_file(matched: Matched) -> Fix:
@@ -108,6 +115,15 @@ HABITS = (
         "write `$fix`",
         "a file of the library is imported by its name only",
         imported,
+        where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?P<at>from|use|using|include|require|load)\s+(?:[\w.]+\s+import\s+)?"
+        r"(?P<names>[a-z]\w*(?:\s*,\s*[a-z]\w*)*)\s*;?)\s*$",
+        "‹from› resnet import bottleneck",
+        "leave the line out: `$names` can be used without it",
+        "found `$at`, but layers need no import",
+        without_import,
         where="top",
     ),
     Habit(
