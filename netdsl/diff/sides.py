@@ -77,7 +77,7 @@ def _advise_prefix(
 
     meant = without_prefix(file, others)
     if meant is not None:
-        diagnostic.help = f"write `{meant}{f':{net}' if net else ''}`"
+        diagnostic.help = f"write `{meant}{f':{net}' * bool(net)}`"
 
 
 def couples_of(before: Side, after: Side) -> list[Couple]:

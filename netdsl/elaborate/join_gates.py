@@ -70,10 +70,10 @@ def _gate_of(join: Joining, other: int) -> _Gate | None:
     ones = [{i for i in range(ranks[0]) if shape[i] == 1} for shape in shapes]
     alone = [ones[0] - ones[1], ones[1] - ones[0]]
     wrong = [i for i, (a, b) in enumerate(zip(*shapes, strict=True)) if a != b and 1 not in (a, b)]
-    axis = 1 if ranks[0] == SEQUENCE else 0
+    axis = int(ranks[0] == SEQUENCE)
     if wrong != [axis] or bool(alone[0]) == bool(alone[1]):
         return None
-    small = 0 if alone[0] else 1
+    small = int(not alone[0])
     shape = list(shapes[small])
     shape[axis] = shapes[1 - small][axis]
     numbers = (0, other)
