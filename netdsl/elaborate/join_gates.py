@@ -84,8 +84,10 @@ def _vector(join: Joining, other: int) -> _Gate | None:
     """The gate of a map that is multiplied by a vector, or that itself flows into the join."""
     numbers = sorted((0, other), key=lambda i: len(join.xs[i].type.shape))
     vector, map_ = (join.xs[i].type for i in numbers)
+    if len(vector.shape) != 1 or len(map_.shape) <= SEQUENCE:
+        return None
     length = vector.shape[0]
-    if len(vector.shape) != 1 or len(map_.shape) <= SEQUENCE or length in (1, map_.size):
+    if length in (1, map_.size):
         return None
     if map_.channels == length or not (join.op.kind == "mul" or _is_kept(join, numbers[1])):
         return None

@@ -23,7 +23,7 @@ from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import how_to_copy
-from netdsl.train.fit_advice import fits_text, with_crop, with_root
+from netdsl.train.fit_advice import check_crop, fits_text, with_crop, with_root
 from netdsl.train.freezing import frozen_until
 from netdsl.train.monitor import check_split
 from netdsl.train.permitted import check_kind, expected_kind
@@ -265,20 +265,9 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
     is_own = section is not None and section.net == graph.name
     is_given = compiled.inputs or compiled.program.defines
     if is_own:
-        try:
-            check_recipe(graph, config, describe_dataset(config.data))
-            check_kind(config.augment, expected_kind(config.data, graph))
-        except SettingError as error:
-            diagnostic = placed(error, compiled).diagnostic
-            entry = entry_of(compiled, error.key)
-            if entry is not None and error.part is not None:
-                diagnostic.span = place_in(entry.values, error.part)
-                if error.respelling is not None:
-                    diagnostic.fix = fix_of(*error.respelling, diagnostic.span)
-            yield diagnostic
-            return
-        except NetdslError as error:
-            yield from error.diagnostics
+        found = list(_of_section(compiled, config, is_open=named is None and not is_given))
+        yield from found
+        if found:
             return
     if named is None or not is_own or is_given:
         return
@@ -320,6 +309,29 @@ def _misfits(compiled: Compiled, config: TrainConfig) -> Iterator[Diagnostic]:
                     Annotation(f"the images of this data are {sizes}", named.span),
                 )
             yield from error.diagnostics
+
+
+def _of_section(compiled: Compiled, config: TrainConfig, *, is_open: bool) -> Iterator[Diagnostic]:
+    """What in a section does not fit its net, whatever the data are.
+
+    `is_open` is whether the data and the sizes of the net can still be chosen in the command.
+    """
+    graph = compiled.graph
+    try:
+        check_recipe(graph, config, describe_dataset(config.data))
+        check_kind(config.augment, expected_kind(config.data, graph))
+        if is_open:
+            check_crop(config, graph.inputs[0])
+    except SettingError as error:
+        diagnostic = placed(error, compiled).diagnostic
+        entry = entry_of(compiled, error.key)
+        if entry is not None and error.part is not None:
+            diagnostic.span = place_in(entry.values, error.part)
+            if error.respelling is not None:
+                diagnostic.fix = fix_of(*error.respelling, diagnostic.span)
+        yield diagnostic
+    except NetdslError as error:
+        yield from error.diagnostics
 
 
 def _check_masks(compiled: Compiled, config: TrainConfig, data: Described) -> None:

@@ -1,4 +1,4 @@
-"""Advice about data that do not fit a net: whether other sizes in its text would help."""
+"""Data that do not fit a net: crops, and whether other sizes in its text would help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.driver import compile_net, program_of
-from netdsl.errors import NetdslError
+from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.source import SourceFile
 from netdsl.train.config import pad_of_crop
@@ -38,6 +38,24 @@ def fits_text(compiled: Compiled, image: Value, shape: tuple[int, ...]) -> bool:
     except NetdslError:
         return False
     return True
+
+
+def check_crop(config: TrainConfig, image: Value) -> None:
+    """Raise SettingError for a crop to a size that the net does not take, whatever the data are."""
+    _, *sizes = image.type.shape
+    for item in config.augment:
+        if not isinstance(item, RandomCrop) or not all(isinstance(size, int) for size in sizes):
+            continue
+        if len(sizes) != 2 or sizes == [item.size] * 2:
+            continue
+        crop, taken = shape_text((item.size, item.size)), shape_text(tuple(sizes))
+        message = f"`random_crop` makes {crop} images, but the net takes {taken}"
+        help_ = "the test uses whole images of the size that the net takes: leave the crop out"
+        if sizes[0] == sizes[1]:
+            side = int(str(sizes[0]))
+            help_ = f"write `random_crop({side}, pad = {item.pad or pad_of_crop(side, item.size)})`"
+        part = EntryPart("random_crop")
+        raise SettingError("data-mismatch", message, "augment", help_, part=part)
 
 
 def with_crop(help: str | None, config: TrainConfig, side: int, taken: tuple[object, ...]) -> str:

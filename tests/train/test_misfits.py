@@ -101,6 +101,13 @@ MISFITS = {
         "data-mismatch",
         "random_crop(28, pad = 4)",
     ),
+    "a crop without data": (
+        "1x28x28",
+        "dense(10)",
+        "augment = random_crop(32, pad = 4)",
+        "data-mismatch",
+        "write `random_crop(28, pad = 4)`",
+    ),
     "a crop out of larger images": (
         "3x64x64",
         "dense(10)",
