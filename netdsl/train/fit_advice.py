@@ -55,7 +55,7 @@ def check_crop(config: TrainConfig, image: Value) -> None:
             side = int(str(sizes[0]))
             help_ = f"write `random_crop({side}, pad = {item.pad or pad_of_crop(side, item.size)})`"
         part = EntryPart("random_crop")
-        raise SettingError("data-mismatch", message, "augment", help_, part=part)
+        raise SettingError("bad-argument", message, "augment", help_, part=part)
 
 
 def with_crop(help: str | None, config: TrainConfig, side: int, taken: tuple[object, ...]) -> str:

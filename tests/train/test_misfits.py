@@ -105,7 +105,7 @@ MISFITS = {
         "1x28x28",
         "dense(10)",
         "augment = random_crop(32, pad = 4)",
-        "data-mismatch",
+        "bad-argument",
         "write `random_crop(28, pad = 4)`",
     ),
     "a crop out of larger images": (
