@@ -156,7 +156,7 @@ def describe_dataset(call: SettingCall) -> Described | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Published(DataSource, ABC):
-    """TakenPictures of a known size in known classes, padded by `pad` pixels on each side."""
+    """Pictures of a known size in known classes, padded by `pad` pixels on each side."""
 
     pad: Padding = 0
     # The mean and the standard deviation of each channel, by which the pictures are normalised.

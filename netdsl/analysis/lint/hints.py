@@ -1,4 +1,4 @@
-"""Hints: what is often, but not always, a mistake. Warnings about sizes of layers."""
+"""Hints, about what is often but not always a mistake; and a warning about huge layers."""
 
 from __future__ import annotations
 
