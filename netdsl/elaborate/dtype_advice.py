@@ -13,7 +13,7 @@ from netdsl.elaborate.shape_advice import takes
 from netdsl.source import Span
 
 if TYPE_CHECKING:
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
     from netdsl.syntax import ast
 
@@ -41,11 +41,13 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
         return Repair(help_, fix)
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
-        return Repair(None)
+        return _computed_advice(sources)
     dtype = wrong[0].type.dtype
     takers = [f"`{a.name} = @{wrong[0].name}`" for a in cls.args if dtype in a.dtypes]
     if takers:
         return Repair(f"give it by name: {' or '.join(takers)}")
+    if dtype == "bool":
+        return Repair(f"write `@{wrong[0].name} -> float`: 1 for true and 0 for false")
     help_ = f"declare input `{wrong[0].name}` without a type, which makes it float32"
     if dtype.startswith("int"):
         help_ += "; `embedding` turns integers into vectors"
@@ -54,6 +56,19 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Repair(help_)  # these may be words
     return Repair(help_, with_dtype(wrong[0], "float32", call.span))
+
+
+def _computed_advice(sources: list[Value]) -> Repair:
+    """Advice for integers that a layer gives to one that computes in float32."""
+    made = [x.producer for x in sources if x.producer and x.type.dtype in INTEGERS]
+    return Repair(as_floats(made[0]) if made else None)
+
+
+def as_floats(node: Node) -> str:
+    """How the integers that a layer gives become numbers to compute with."""
+    if node.op.kind == "const":
+        return f"`const` has floats without `dtype = {node.type.dtype}`: leave it out"
+    return f"`{node.op.kind}` gives integers: write `-> float` after it"
 
 
 def _integers_advice(call: ast.Call, x: Value) -> Repair:

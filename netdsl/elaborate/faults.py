@@ -221,7 +221,7 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
             advice = for_literal(call, argument, cls) or advice
         case "wrong-dtype" if argument is not None and argument.name is not None:
             advice = named_dtype_advice(call, cls, xs, argument.name)
-        case "wrong-dtype":
+        case "wrong-dtype" if advice.help is None:
             advice = _named_first(xs) or dtype_advice(cls, call, xs)
         case "shape-mismatch" if argument is not None and xs:
             advice = _tensor_advice(advice, call, argument, xs)

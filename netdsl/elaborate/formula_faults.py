@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.dtype_advice import as_floats
 from netdsl.elaborate.faults import input_notes
 from netdsl.elaborate.join_labels import reshaped
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.label_advice import first_only
+from netdsl.elaborate.origins import source_of
 from netdsl.errors import NetdslError
+from netdsl.ops.cast import NUMBERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -42,15 +45,16 @@ def of_operator(
 
 
 def _as_floats(xs: tuple[Value, ...]) -> str | None:
-    """Advice for the first tensor that is not of floats; None for one that a layer computes."""
-    for x in xs:
-        if x.type.dtype == "float32":
-            continue
-        if x.producer is not None and x.producer.op.kind == "const":
-            return f"`const` has floats without `dtype = {x.type.dtype}`: leave it out"
-        if x.producer is None:
-            return f"declare input `{x.name}` without a type, which makes it float32"
-    return None
+    """Advice for the first tensor of integers or booleans."""
+    x = next((x for x in xs if x.type.dtype in NUMBERS), None)
+    if x is None:
+        return None
+    source = source_of(x)
+    if source.producer is None:
+        if source.type.dtype == "bool":
+            return f"`float(@{source.name})` has 1 for true and 0 for false"
+        return f"declare input `{source.name}` without a type, which makes it float32"
+    return as_floats(source.producer)
 
 
 def _one_row(xs: tuple[Value, ...]) -> Repair | None:

@@ -171,6 +171,7 @@ LAYERS = (
     Counterpart("square", "squared sqr", None, ""),
     Counterpart("abs", "absolute absval absolutevalue fabs", None, ""),
     Counterpart("sign", "signum sgn", None, ""),
+    Counterpart("float", "cast tofloat asfloat float32 astype", None, None),
     Counterpart("sin", "sine", None, ""),
     Counterpart("cos", "cosine", None, ""),
     Counterpart("clamp", "clip clipbyvalue clamped", "min max"),

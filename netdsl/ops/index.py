@@ -31,6 +31,7 @@ MODULES = {
     "join": ("concat", "add", "mul", "sub", "max"),
     "arithmetic": ("+", "-", "*", "/", "**", "matmul"),
     "attention": ("attention",),
+    "cast": ("float",),
     "conv": ("conv", "depthwise"),
     "deconv": ("deconv",),
     "dense": ("dense", "flatten", "embedding", "rbf"),

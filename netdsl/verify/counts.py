@@ -55,11 +55,12 @@ def count_params(
 def _shapes(graph: Graph, torch_side: TorchSide, onnx_side: OnnxSide) -> _Shapes:
     heads = tuple(f"{head.name}." for head in graph.aux)
     module = torch_side.module
+    kept = {name for name in module.state_dict() if not name.startswith(heads)}
     named = module.named_parameters(remove_duplicate=False)
     return _Shapes(
-        {n: tuple(p.shape) for n, p in named if not n.startswith(heads)},
+        {n: tuple(p.shape) for n, p in named if n in kept},
         sum(p.numel() for n, p in module.named_parameters() if not n.startswith(heads)),
-        {n: tuple(b.shape) for n, b in module.named_buffers() if not n.startswith(heads)},
+        {n: tuple(b.shape) for n, b in module.named_buffers() if n in kept},
         {n: p.shape for n, p in onnx_side.params.items()},
     )
 

@@ -17,6 +17,12 @@ def _function(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     return [], t
 
 
+@makes("float")
+def _float(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
+    need(not t.floats)
+    return [], Type(t.shape, t.open)
+
+
 @makes("log", "sqrt")
 def _of_positive(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     """A function that is NaN for negative numbers; `Bodies` also makes it after `abs`."""

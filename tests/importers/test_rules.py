@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
+import netdsl
 from netdsl.importers.importing import import_onnx
 from netdsl.verify.imported import prove
 from tests.support.onnx_models import model_of, saved
@@ -142,4 +143,12 @@ def test_operator(name: str, tmp_path: Path) -> None:
     for word in ("output y:", "->", "\n"):
         body = body.replace(word, " ")
     assert text == " ".join(body.split())
+    assert prove(result).comparisons > 0
+
+
+def test_booleans_become_numbers(tmp_path: Path) -> None:
+    """`Cast` of booleans to float32 is `float`."""
+    netdsl.loads("net N {\ninput pads: 8 bool\nfloat -> dense(2)\n}").save_onnx(tmp_path / "m.onnx")
+    result = import_onnx(tmp_path / "m.onnx", "m.net", {})
+    assert "float output output: dense(2)" in " ".join(result.text.split())
     assert prove(result).comparisons > 0

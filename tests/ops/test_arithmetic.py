@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import netdsl
 from netdsl.analysis.receptive import receptive_fields
@@ -55,6 +56,31 @@ def test_edges(call: str, slow: np.ufunc) -> None:
     _, y = both(net_of(call, "9"), EDGES)
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(y, slow(EDGES), rtol=1e-6)
+
+
+def test_float_follows_the_type_of_the_weights() -> None:
+    """Integers and booleans become numbers that the next layer computes with, in any precision."""
+    net = netdsl.loads("net N {\ninput words: 3 int64\nfloat -> y: dense(2)\n}")
+    module, words = net.torch(), torch.tensor([[-1, 0, 70_000]])
+    for cast, dtype in ((nn.Module.double, torch.float64), (nn.Module.bfloat16, torch.bfloat16)):
+        assert cast(module)(words).dtype == dtype
+    assert list(module.state_dict()) == ["y.weight", "y.bias"]
+    mask = netdsl.loads("net N {\ninput pads: 2 bool\nfloat\n}")
+    assert mask.torch()(torch.tensor([[True, False]])).tolist() == [[1.0, 0.0]]
+    assert mask.run(np.array([[True, False]])).tolist() == [[1.0, 0.0]]
+
+
+@pytest.mark.parametrize("steps", [1, 6])
+def test_sinusoid_of_any_length(steps: int) -> None:
+    """Angles computed from positions: Section 3.5 of Vaswani et al. 2017, with halves."""
+    net = netdsl.loads(
+        "net N {\ninput x: Tx4\npositions -> float -> reshape([T, 1])\nlet place = @\n"
+        "const([[1, 1 / 100]])\nlet angle = place * @\n"
+        "concat([sin(angle), cos(angle)], axis = 2)\n}"
+    )
+    angle = np.arange(steps)[:, None] * np.array([1, 1 / 100])
+    _, result = both(net, np.zeros((1, steps, 4)))
+    assert np.allclose(result[0], np.hstack([np.sin(angle), np.cos(angle)]), atol=1e-6)
 
 
 @pytest.mark.parametrize(

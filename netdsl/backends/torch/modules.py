@@ -45,6 +45,18 @@ class DropPath(nn.Module):
         return x * keep / max(1 - self.p, 1e-12)
 
 
+class ToFloat(nn.Module):
+    """Numbers in the type of the net's weights, which `half()` and `double()` change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("like", torch.zeros(()), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert isinstance(self.like, torch.Tensor)
+        return x.to(self.like.dtype)
+
+
 class RBF(nn.Module):
     """Squared distances to learned codes: y_i = sum over j of (x_j - w_ij)^2."""
 

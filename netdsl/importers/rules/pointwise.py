@@ -21,6 +21,7 @@ from netdsl.importers.rules.common import (
     weight,
 )
 from netdsl.importers.rules.naming import is_learned
+from netdsl.ops.cast import NUMBERS
 
 if TYPE_CHECKING:
     from netdsl.importers.onnx.foreign import Foreign, ForeignNode, Shape, StoredTensor
@@ -49,11 +50,13 @@ def dropout(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
     return single(node, "dropout", p=share)
 
 
-def cast(node: ForeignNode, graph: Foreign) -> str:
-    """`Cast` between types of integers, or to the type that the value has."""
+def cast(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
+    """`Cast` to float32, between types of integers, or to the type that the value has."""
     before, after = graph.types.get(node.input(0)), graph.types.get(node.output)
     if before is None or after is None:
         raise Refusal("the type of its input cannot be inferred")
+    if before.dtype in NUMBERS and after.dtype == "float32":
+        return single(node, "float")
     both = {before.dtype, after.dtype}
     require(len(both) == 1 or both == {"int32", "int64"}, f"it turns {before.dtype} into others")
     return node.input(0)
