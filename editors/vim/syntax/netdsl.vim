@@ -17,7 +17,7 @@ syntax keyword netdslNormalisation bn lrn layernorm rmsnorm groupnorm instanceno
 syntax keyword netdslRegularisation dropout dropout2d droppath
 syntax keyword netdslDense dense flatten embedding rbf
 syntax keyword netdslActivation relu sigmoid tanh softplus hard_swish mish selu relu6 leaky_relu elu prelu gelu silu hard_sigmoid scaled_tanh glu softmax log_softmax
-syntax keyword netdslArithmetic matmul exp log sqrt abs sign sin cos erf square clamp reduce_sum reduce_mean reduce_max reduce_min reduce_norm
+syntax keyword netdslArithmetic matmul float exp log sqrt abs sign sin cos erf square clamp reduce_sum reduce_mean reduce_max reduce_min reduce_norm
 syntax keyword netdslJoin concat add mul sub max
 syntax keyword netdslShape upsample pixel_shuffle pixel_unshuffle reshape permute tokens roll pad crop slice split channel_shuffle select param const positions
 syntax keyword netdslSequence attention rnn lstm gru
