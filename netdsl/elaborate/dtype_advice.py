@@ -60,8 +60,10 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
 
 def _computed_advice(sources: list[Value]) -> Repair:
     """Advice for integers that a layer gives to one that computes in float32."""
-    made = [x.producer for x in sources if x.producer and x.type.dtype in INTEGERS]
-    return Repair(as_floats(made[0]) if made else None)
+    for x in sources:
+        if x.producer is not None and x.type.dtype in INTEGERS:
+            return Repair(as_floats(x.producer))
+    return Repair(None)
 
 
 def as_floats(node: Node) -> str:

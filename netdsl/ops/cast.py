@@ -33,9 +33,11 @@ class Float(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype not in NUMBERS:
-            message = f"`float` takes integers or booleans, its input is {x.dtype}"
-            help_ = "leave `float` out" if x.dtype == "float32" else None
-            raise OpError("wrong-dtype", message, help=help_)
+            raise OpError(
+                "wrong-dtype",
+                f"`float` takes integers or booleans, its input is {x.dtype}",
+                help="leave `float` out",
+            )
         return TensorType(x.shape)
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:

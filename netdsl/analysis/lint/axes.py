@@ -26,6 +26,9 @@ NORMAL_EPS = 1  # a larger number is not meant as `eps`, and has a warning of it
 
 def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the axes along which the layers of a net work."""
+    for output in graph.outputs:
+        if output.value.producer is not None:
+            yield from _over_columns(output.value.producer)
     for node in graph.nodes:
         kind, rank = node.op.kind, len(node.types[0].shape)
         if kind in OVER_LAST and rank >= MAP:
@@ -65,6 +68,23 @@ def _over_steps(node: Node) -> Iterator[Diagnostic]:
             " each vector are along the last"
         )
         yield _warning("default-axis", message, node, f"write `{_along(node, -1)}`")
+
+
+def _over_columns(node: Node) -> Iterator[Diagnostic]:
+    """`softmax(axis = -1)` of the scores for each pixel, as in a library with channels last."""
+    shape = node.type.shape
+    if node.op.kind not in OVER_FIRST or len(shape) < MAP:
+        return
+    maker, axis = _maker(node.inputs[0]), node.op.given["axis"]
+    if axis in (1, -len(shape)) or maker is None or maker.op.family not in WINDOWED:
+        return
+    yield _warning(
+        "softmax-axis",
+        f"`{node.op.kind}` is along axis {axis} of this {node.types[0]} map, and the"
+        f" {shape[0]} scores of each pixel are along axis 1",
+        node,
+        f"write `{node.op.kind}`, whose axis is 1 by default",
+    )
 
 
 def _over_vectors(node: Node) -> Iterator[Diagnostic]:

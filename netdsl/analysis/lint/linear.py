@@ -11,24 +11,28 @@ from netdsl.elaborate.notes import call_notes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netdsl.ir.graph import Graph, Node
+    from netdsl.ir.graph import Graph, Node, Value
     from netdsl.source import Span
 
 ENDS = ("dense", "softmax", "log_softmax", "sigmoid")  # layers that give a result of a net
+LINEAR = ("bn", "dropout", "dropout2d", "droppath")  # in evaluation, linear for each channel
 LEAST_WIDTH = 16  # of a layer that costs something
 
 
 def linear_warnings(graph: Graph) -> Iterator[Diagnostic]:
-    """A warning for each `dense` or `conv` right after another one, if there is no need of it."""
+    """A warning for each `dense` or `conv` after another one, if there is no need of it.
+
+    A batch norm and dropout between the two do not count: in evaluation, they are linear.
+    """
     uses = graph.uses()
     examined: set[tuple[Span, Span]] = set()
     kept = {id(output.value) for output in graph.outputs}
     kept |= {id(head.value) for head in graph.aux}
     for node in graph.nodes:
-        first = _dense_before(node) or _conv_before(node)
+        between = _linear_before(node)
+        first = between[-1].producer if between else None
         if first is None or (first.span, node.span) in examined:
             continue
-        between = first.output, node.inputs[0]
         is_seen = any(id(value) in kept or len(uses[id(value)]) > 1 for value in between)
         if is_seen or not _is_needless(first, node):
             continue
@@ -46,14 +50,19 @@ def linear_warnings(graph: Graph) -> Iterator[Diagnostic]:
                 Annotation(f"the first `{kind}` is here", first.span),
                 *call_notes(node.output.site),
             ),
-            help=_between(first, node),
+            help=_between(first, node, between[0].producer),
         )
 
 
-def _between(first: Node, second: Node) -> str:
-    """Where to write an activation: the first layer may be in a block or net that is called."""
+def _between(first: Node, second: Node, last: Node | None) -> str:
+    """Where to write an activation; the first layer may be in a block or net that is called.
+
+    `last` is the layer right before the second one.
+    """
     call, here = first.output.site.caller, second.output.site.caller
     if call is None or call is here:
+        if last is not None and last.op.kind == "bn":
+            first = last
         return f"write an activation between them: `{first.span.text} -> relu`"
     help_ = f"write an activation before this one: `relu -> {second.span.text}`"
     width = re.fullmatch(r"dense\(([a-z]\w*)\)", first.span.text)
@@ -71,39 +80,35 @@ def _between(first: Node, second: Node) -> str:
     return f"{help_}, or leave this one out, and write `{written}`"
 
 
-def _dense_before(node: Node) -> Node | None:
-    """The `dense` whose result, or its dropout, this `dense` takes."""
-    if node.op.kind != "dense" or len(node.inputs) > 1:
-        return None
-    before = node.inputs[0].producer
-    if before is not None and before.op.kind == "dropout":
-        before = before.inputs[0].producer
-    if before is None or before.op.kind != "dense" or len(before.inputs) > 1:
-        return None
-    if any(dense.op.given["weight"] is not None for dense in (before, node)):
-        return None
-    return before
+def _linear_before(node: Node) -> list[Value]:
+    """The values from this layer back to the result of a layer of the same kind; else nothing.
 
-
-def _conv_before(node: Node) -> Node | None:
-    """The `conv` whose result this `conv` takes; both see neighbours and all channels.
-
-    A kernel of 1, of 1x3 or with groups is half of a product that is meant: of low rank, separable.
+    Between the two there are at most a batch norm and dropout. Two layers of `conv` count if both
+    see neighbours and all channels: a kernel of 1, of 1x3 or with groups is half of a product that
+    is meant, of low rank or separable.
     """
-    before = node.inputs[0].producer
-    if before is None or not _is_full(before) or not _is_full(node):
-        return None
-    return before
+    if not _is_plain(node):
+        return []
+    values = [node.inputs[0]]
+    while (before := values[-1].producer) is not None and before.op.kind in LINEAR:
+        values.append(before.inputs[0])
+    if before is None or before.op.kind != node.op.kind or not _is_plain(before):
+        return []
+    return values
 
 
-def _is_full(node: Node) -> bool:
-    """Whether a layer is a `conv` with learned weights for all channels and a kernel above 1."""
-    if node.op.kind != "conv":
-        return False
+def _is_plain(node: Node) -> bool:
+    """Whether a layer is a `dense`, or a `conv` of all channels with a kernel above 1.
+
+    Its weights are learned, and its own.
+    """
     given = node.op.given
-    is_own = given["weight"] is None and given["connections"] is None
+    if len(node.inputs) > 1 or node.op.kind not in ("dense", "conv") or given["weight"] is not None:
+        return False
+    if node.op.kind == "dense":
+        return True
     kernels = given["k"] if isinstance(given["k"], tuple) else (given["k"],)
-    return is_own and given["groups"] == 1 and min(kernels) > 1
+    return given["connections"] is None and given["groups"] == 1 and min(kernels) > 1
 
 
 def _is_needless(first: Node, second: Node) -> bool:

@@ -18,7 +18,8 @@ DOUBLED = ("add", "concat", "max")  # `mul` with the value itself is a square, a
 LEAST_SCALE = 4  # of boxes, which is certainly meant the other way round
 MORE_CHANNELS = 2  # channels of a map, as a multiple of its height, that came last in the text
 _REFERENCES = re.compile(r"\w+\((?P<references>\s*@[\w.]+\s*(?:,\s*@[\w.]+\s*)*)\)")
-_PART_OF_INPUT = re.compile(r"\bin\.channels\s*(?P<part>//?\s*\w+)")
+_PART_OF_INPUT = re.compile(r"\bin\.channels\s*//?\s*\w+")
+_PRODUCT = re.compile(r"\b\w+\s*\*\s*in\.channels\b|\bin\.channels\s*\*\s*\w+")
 
 
 def value_warnings(graph: Graph) -> Iterator[Diagnostic]:
@@ -102,13 +103,20 @@ def _large_scale(node: Node) -> Iterator[Diagnostic]:
 
 
 def _input_channels(node: Node, graph: Graph) -> Iterator[Diagnostic]:
-    """`conv(in.channels // 2, 1)` in the body of a net, where `in` is the input of the net."""
+    """`conv(in.channels // 2, 1)` in the body of a net, where `in` is the input of the net.
+
+    A product may be meant for the last layer, as in super-resolution, but not before an activation.
+    """
+    after = {user.op.family for user in graph.uses().get(id(node.output), [])}
     part = _PART_OF_INPUT.search(node.span.text)
+    if part is None and after & {"activation", "normalisation"}:
+        part = _PRODUCT.search(node.span.text)
     own, first = node.inputs[0].type.shape, graph.inputs[0].type.shape
     if part is None or not own or not first or own[0] == first[0]:
         return
     message = (
         f"`in` is the input of the net, which has {first[0]} channels; this value has {own[0]}"
     )
-    help_ = f"for the channels of the current value, write `@.channels {part['part']}`"
+    written = part[0].replace("in.", "@.")
+    help_ = f"for the channels of the current value, write `{written}`"
     yield _warning("input-channels", message, node, help_)
