@@ -11,7 +11,6 @@ from netdsl.analysis.lint.numbers import number_warnings
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
 from netdsl.ir.op import WINDOWED
-from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
 
 if TYPE_CHECKING:
@@ -81,7 +80,6 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
             examined.add(key)
             yield from _skipped_input(node)
             yield from _needless_padding(node)
-            yield from _partial_average(node)
             yield from _argument_order(node)
             if node.op.kind == "depthwise":
                 yield from _channels_first(node)
@@ -123,23 +121,6 @@ def _needless_padding(node: Node) -> Iterator[Diagnostic]:
                 help="leave `pad` out, or write `pad = same`, which keeps the size",
             )
             return
-
-
-def _partial_average(node: Node) -> Iterator[Diagnostic]:
-    """`avgpool(7)` of a map of 8x8, of which it averages only a part."""
-    sizes, windows = node.types[0].spatial, node.op.windows(*node.types)
-    if node.op.kind != "avgpool" or set(node.type.spatial) != {1} or any(w.pad for w in windows):
-        return
-    if any(window.extent != size for window, size in zip(windows, sizes, strict=True)):
-        map_, kernel = shape_text(sizes), node.op.window_text(*node.types)
-        yield Diagnostic(
-            "partial-average",
-            f"the only window of this `avgpool`, {kernel.partition('/')[0]}, leaves out the end of"
-            f" the {map_} map",
-            node.span,
-            "warning",
-            help="`gap` takes the mean of the whole map",
-        )
 
 
 def _channels_first(node: Node) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from netdsl.analysis.lint.allowed import Allowances
 from netdsl.analysis.lint.axes import axis_warnings
+from netdsl.analysis.lint.borders import border_warnings
 from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints, huge_layers
 from netdsl.analysis.lint.inputs import input_warnings
@@ -116,6 +117,7 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from layer_warnings(net.graph)
     yield from value_warnings(net.graph)
     yield from axis_warnings(net.graph)
+    yield from border_warnings(net.graph)
     yield from mixed_axes(net.graph)
     yield from linear_warnings(net.graph)
     yield from output_warnings(net.graph)

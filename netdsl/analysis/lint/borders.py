@@ -1,0 +1,81 @@
+"""Warnings about windows that leave out the end of a map, and about padding that makes it grow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netdsl.diagnostics import Diagnostic
+from netdsl.elaborate.notes import call_notes
+from netdsl.ir.types import shape_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netdsl.ir.graph import Graph, Node
+
+PATCH = 4  # the least width of a patch; smaller ones are used for downsampling, at any size
+CROPS = ("crop", "slice")  # layers that take what a causal convolution has too much
+
+
+def border_warnings(graph: Graph) -> Iterator[Diagnostic]:
+    """The warnings about the ends of the maps that the layers of a net see."""
+    uses = graph.uses()
+    for node in graph.nodes:
+        if node.op.kind == "avgpool":
+            yield from _partial_average(node)
+        elif node.op.family == "convolution" and node.op.kind != "deconv":
+            yield from _partial_patches(node)
+            if not any(user.op.kind in CROPS for user in uses.get(id(node.output), [])):
+                yield from _growing_map(node)
+
+
+def _partial_average(node: Node) -> Iterator[Diagnostic]:
+    """`avgpool(7)` of a map of 8x8, of which it averages only a part."""
+    sizes, windows = node.types[0].spatial, node.op.windows(*node.types)
+    if set(node.type.spatial) != {1} or any(window.pad for window in windows):
+        return
+    if any(window.extent != size for window, size in zip(windows, sizes, strict=True)):
+        kernel = node.op.window_text(*node.types).partition("/")[0]
+        message = (
+            f"the only window of this `avgpool`, {kernel}, leaves out the end of the"
+            f" {shape_text(sizes)} map"
+        )
+        yield _warning("unread-border", message, node, "`gap` takes the mean of the whole map")
+
+
+def _partial_patches(node: Node) -> Iterator[Diagnostic]:
+    """`conv(64, 7, stride = 7)` of a map of 32x32: four rows and columns are in no patch."""
+    sizes = node.types[0].spatial
+    for window, size in zip(node.op.windows(*node.types), sizes, strict=True):
+        if window.extent != window.stride or window.extent < PATCH or window.pad:
+            return
+        if isinstance(size, int) and size % window.extent:
+            message = (
+                f"patches of {window.extent} leave out the last {size % window.extent} of {size}"
+                " pixels"
+            )
+            help_ = f"choose a kernel that divides {size}, or an input size that {window.extent}"
+            yield _warning("unread-border", message, node, f"{help_} divides")
+            return
+
+
+def _growing_map(node: Node) -> Iterator[Diagnostic]:
+    """`conv(32, 3, pad = 2)`, which makes a map of 32x32 one of 34x34."""
+    before, after = node.types[0].spatial, node.type.spatial
+    for window, size, result in zip(node.op.windows(*node.types), before, after, strict=True):
+        # Kernels of even size cannot keep a size; a padding beyond the kernel moves the picture.
+        if window.stride != 1 or window.extent % 2 == 0 or window.pad >= window.extent:
+            continue
+        if isinstance(size, int) and isinstance(result, int) and result > size:
+            message = (
+                f"the padding of this `{node.op.kind}` makes the {shape_text(before)} map larger,"
+                f" {shape_text(after)}"
+            )
+            help_ = f"`pad = {window.extent // 2}` keeps the size, and so does `pad = same`"
+            yield _warning("growing-map", message, node, help_)
+            return
+
+
+def _warning(code: str, message: str, node: Node, help: str) -> Diagnostic:
+    notes = call_notes(node.output.site)
+    return Diagnostic(code, message, node.span, "warning", help=help, notes=notes)
