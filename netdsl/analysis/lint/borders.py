@@ -37,8 +37,8 @@ def _partial_average(node: Node) -> Iterator[Diagnostic]:
     if any(window.extent != size for window, size in zip(windows, sizes, strict=True)):
         kernel = node.op.window_text(*node.types).partition("/")[0]
         message = (
-            f"the only window of this `avgpool`, {kernel}, leaves out the end of the"
-            f" {shape_text(sizes)} map"
+            f"the only window of this `avgpool` is {kernel} wide and leaves out the end of its input,"
+            f" which is {shape_text(sizes)}"
         )
         yield _warning("unread-border", message, node, "`gap` takes the mean of the whole map")
 
@@ -64,12 +64,13 @@ def _growing_map(node: Node) -> Iterator[Diagnostic]:
     before, after = node.types[0].spatial, node.type.spatial
     for window, size, result in zip(node.op.windows(*node.types), before, after, strict=True):
         # Kernels of even size cannot keep a size; a padding beyond the kernel moves the picture.
-        if window.stride != 1 or window.extent % 2 == 0 or window.pad >= window.extent:
+        is_odd = window.extent > 1 and window.extent % 2 == 1
+        if window.stride != 1 or not is_odd or window.pad >= window.extent:
             continue
         if isinstance(size, int) and isinstance(result, int) and result > size:
             message = (
-                f"the padding of this `{node.op.kind}` makes the {shape_text(before)} map larger,"
-                f" {shape_text(after)}"
+                f"the padding of this `{node.op.kind}` makes the result larger than its input:"
+                f" {shape_text(after)} from {shape_text(before)}"
             )
             help_ = f"`pad = {window.extent // 2}` keeps the size, and so does `pad = same`"
             yield _warning("growing-map", message, node, help_)
