@@ -37,8 +37,8 @@ def _partial_average(node: Node) -> Iterator[Diagnostic]:
     if any(window.extent != size for window, size in zip(windows, sizes, strict=True)):
         kernel = node.op.window_text(*node.types).partition("/")[0]
         message = (
-            f"the only window of this `avgpool`, {kernel}, leaves out the end of its input, which is"
-            f" {shape_text(sizes)}"
+            f"the only window of this `avgpool`, {kernel}, leaves out the end of its input, which"
+            f" is {shape_text(sizes)}"
         )
         yield _warning("unread-border", message, node, "`gap` takes the mean of the whole map")
 
