@@ -208,7 +208,11 @@ WRONG = [
     ("large-momentum", [5], OPTIMIZED.format("adamw(betas = [0.999, 0.9])")),
     ("small-decay", [6], SET.format("data = mnist", "ema = 0.001")),
     ("small-decay", [6], SET.format("data = mnist", "ema = 0.4")),
-    ("augment-order", [6], SET.format("data = mnist", "augment = hflip -> rotation(3) -> hflip")),
+    (
+        "augment-order",
+        [6],
+        SET.format("data = fashion_mnist", "augment = hflip -> rotation(3) -> hflip"),
+    ),
     (
         "augment-order",
         [6],
@@ -216,7 +220,9 @@ WRONG = [
     ),
     ("augment-order", [6], SET.format("data = mnist", "augment = [cutmix, shift(0.1)]")),
     ("large-setting", [6], SET.format("data = mnist", "augment = normalize([33.3], [0.3])")),
-    ("large-setting", [6], SET.format("data = mnist", "augment = [hflip, rotation(0.2)]")),
+    ("large-setting", [6], SET.format("data = fashion_mnist", "augment = [hflip, rotation(0.2)]")),
+    ("mirrored-digits", [6], SET.format("data = mnist", "augment = [shift(0.1), vflip]")),
+    ("mirrored-digits", [6], SET.format("data = digits", "augment = rotation(180)")),
     ("frozen-untrained", [6], SET.format("data = mnist", "freeze = [dense]")),
     ("frozen-untrained", [3], FROZEN.format("dense(4) -> frozen", "")),
     ("unused-let", [3], "net A {\n input x: 4\n let w = 3\n dense(2)\n}"),

@@ -33,6 +33,7 @@ WARNINGS = (
     "large-slope",
     "late-schedule",
     "linear-layers",
+    "mirrored-digits",
     "missing-channels",
     "mixed-axes",
     "needless-padding",

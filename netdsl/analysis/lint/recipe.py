@@ -114,7 +114,7 @@ def _small_decay(entry: ast.Entry) -> Iterator[Diagnostic]:
 def _augment_order(entry: ast.Entry) -> Iterator[Diagnostic]:
     """Augmentations that undo or break an earlier one."""
     before: dict[str, ast.Expr] = {}
-    for expr in _items(entry.values):
+    for expr in items_of(entry.values):
         name = expr.id if isinstance(expr, ast.Name) else getattr(expr, "name", "")
         found = _broken(name, before)
         if found is not None:
@@ -143,12 +143,12 @@ def _broken(name: str, before: Mapping[str, ast.Expr]) -> tuple[str, str, str] |
 
 def _other_units(entry: ast.Entry) -> Iterator[Diagnostic]:
     """`normalize` with constants for pixels from 0 to 255, and a `rotation` in radians."""
-    for call in _items(entry.values):
+    for call in items_of(entry.values):
         if not isinstance(call, ast.Function) or call.name not in ("normalize", "rotation"):
             continue
         for argument in call.arguments:
             text = argument.value.span.text
-            numbers = [number_of(item) or 0 for item in _items((argument.value,))]
+            numbers = [number_of(item) or 0 for item in items_of((argument.value,))]
             largest = max(map(abs, numbers), default=0)
             if call.name == "normalize" and largest > 1:
                 message = f"`normalize` has {text}, but pixels are from 0 to 1"
@@ -161,7 +161,8 @@ def _other_units(entry: ast.Entry) -> Iterator[Diagnostic]:
             yield Diagnostic("large-setting", message, argument.span, "warning", help=help_)
 
 
-def _items(values: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:
+def items_of(values: tuple[ast.Expr, ...]) -> Iterator[ast.Expr]:
+    """The items of an entry, those of a list one by one."""
     for value in values:
         if isinstance(value, ast.Sequence):
             yield from value.items
@@ -249,7 +250,7 @@ def untrained_warnings(entries: Entries, graph: Graph) -> Iterator[Diagnostic]:
             )
     if "freeze" not in entries:
         return
-    for expr in _items(entries["freeze"].values):
+    for expr in items_of(entries["freeze"].values):
         name = expr.span.text.strip('"')
         if any(has_random_weights(node) for node in _named(name, graph)):
             yield Diagnostic(

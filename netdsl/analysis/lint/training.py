@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.lint.digits import mirrored_digits
 from netdsl.analysis.lint.recipe import (
     arguments_of,
     batch_warnings,
@@ -55,6 +56,7 @@ def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
         yield from late_schedule(entries["schedule"], entries.get("epochs"))
     yield from _beyond_the_end(entries)
     yield from recipe_warnings(entries)
+    yield from mirrored_digits(entries)
     if train.net == graph.name:
         yield from batch_warnings(entries, DEFAULT_DATA)
         yield from untrained_warnings(entries, graph)
