@@ -166,10 +166,10 @@ class Calls:
         net = self.net
         call, label, env, x = invocation
         refuse_body(call)
-        if call.arguments and isinstance(call.arguments[0].value, ast.Reference):
+        if call.arguments and _may_be_tensor(call.arguments[0].value, env):
             from netdsl.elaborate import tensor_arguments  # few texts need it
 
-            tensor_arguments.refuse_tensor(call, block.definition)
+            tensor_arguments.refuse_tensor(call, block.definition, env)
         self._refuse_recursion(block.definition, call)
         if block.definition.is_net:
             check_callable(block.definition, call)
@@ -297,6 +297,12 @@ class Calls:
             )
             error.diagnostic.fix = as_reference(call, call.name)
         raise error
+
+
+def _may_be_tensor(value: ast.Expr, env: Env) -> bool:
+    """Whether an argument is a reference, or a name without a value, which may be a label."""
+    is_name = isinstance(value, ast.Name) and not env.find(value.id)[0]
+    return is_name or isinstance(value, ast.Reference)
 
 
 def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:

@@ -23,9 +23,10 @@ MOST_REFERENCES = 100  # a kind that takes more inputs joins arms
 def check_values(invocation: Invocation, cls: type[Op], arguments: LayerArguments) -> None:
     """Raise `NetdslError` if an argument has no value, with what else is wrong with the call."""
     if arguments.errors:
-        from netdsl.elaborate.wrong_arguments import without_values  # only errors need it
+        from netdsl.elaborate.tensor_arguments import of_label  # only errors need them
+        from netdsl.elaborate.wrong_arguments import without_values
 
-        raise without_values(invocation, cls, arguments)
+        raise of_label(invocation, cls) or without_values(invocation, cls, arguments)
 
 
 def add_layer(
