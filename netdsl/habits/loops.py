@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from netdsl.habits.base import Fix, Matched
 
+_CHAIN = r"[A-Za-z_]\w*(?:\((?:[^()]|\([^()]*\))*\))?(?:\s*->\s*[a-z_]\w*(?:\([^()]*\))?)*"
 _LAYERS = r"(?:[A-Za-z_]\w*(?:\([^()]*\))?|[(\[{].*[)\]}])"
 
 
@@ -27,6 +28,21 @@ def repeated(matched: Matched) -> Fix:
     if first is None or not is_layer(matched, first[0]):
         return None
     return f"repeat {matched.group('n')} {{ {layers} }}"
+
+
+def repeated_chain(matched: Matched) -> Fix:
+    """`repeat 2 { conv(8, 3) -> relu }` for `2 x conv(8, 3) -> relu`, which is only advice.
+
+    It may also mean two convolutions and one activation.
+    """
+    written = repeated(matched)
+    if not isinstance(written, str):
+        return None
+    if matched.group("name"):
+        return Guess(f"{matched.group('name')}: {{ {written} }}")
+    if matched.group("before"):
+        return Guess(written, note=" on a line of its own")
+    return Guess(written)
 
 
 def carried(matched: Matched) -> Fix:
@@ -234,12 +250,22 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"^\s*(?P<fix>(?P<n>\d+|[a-z]\w*(?=\s*[*×]))\s*(?P<at>[*x×]|(?<=\d)\s)\s*(?P<layer>"
-        rf"{_LAYERS}))\s*$",
+        rf"^\s*(?P<fix>(?P<n>\d+|[a-z]\w*(?=\s*[*×]))\s*(?P<at>[*xX×]|times\b|(?<=\d)\s)\s*"
+        rf"(?P<layer>{_LAYERS}))\s*$",
         "3 ‹*› conv(8, 3)",
         "repeat layers with `$fix`",
         "found `$at` before a layer",
         repeated,
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?:(?P<name>\w+)\s*:\s*)?(?P<before>\w[^{}]*->\s*)?"
+        r"(?P<at>(?P<n>\d+|[a-z]\w*(?=\s*[*×]|\s+x\s))(?:\s*(?:[*xX×]|times\b)|(?=\s)))\s*"
+        rf"(?P<layer>{_CHAIN}))\s*$",
+        "‹2 x› conv(3, 1) -> relu",
+        "repeat layers with `$fix`",
+        "found `$at` before a layer",
+        repeated_chain,
+        where="body",
     ),
     Habit(
         rf"^\s*(?P<fix>(?P<layer>{_LAYERS})\s*(?P<at>\*\*|[*x×^])\s*(?P<n>\d+))\s*$",
