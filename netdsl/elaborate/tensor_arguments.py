@@ -12,6 +12,7 @@ from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.suggested_calls import completed
 from netdsl.errors import NetdslError, OpError
+from netdsl.habits.brackets import closing
 from netdsl.ir.graph import Value
 from netdsl.library import is_shipped
 from netdsl.ops import LAYERS
@@ -111,9 +112,15 @@ def _applied(call: ast.Call, tensor: str) -> str:
 
 
 def _whole_call(call: ast.Call, meant: str) -> tuple[Edit, ...]:
-    """The fix for a call at the beginning of its line."""
+    """The fix for a call at the beginning of its line.
+
+    There is none if the place of the call is a longer text, of which a part could not be read.
+    """
     text, start = call.span.file.text, call.span.start
     before = text[text.rfind("\n", 0, start) + 1 : start]
+    end = closing(call.span.text, len(call.name))
+    if end is None or end + 1 < len(call.span.text):
+        return ()
     if not re.fullmatch(r"\s*(?:output\s+)?(?:\w+\s*:\s*)?", before):
         return ()
     return (Edit(call.span, meant),)

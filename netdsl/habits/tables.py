@@ -15,6 +15,7 @@ from netdsl.habits import (
     lets,
     loops,
     names,
+    operands,
     python,
     sections,
     symbols,
@@ -25,6 +26,7 @@ from netdsl.habits import (
 HABITS = (
     *sections.HABITS,
     *tensors.HABITS,
+    *operands.HABITS,
     *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,

@@ -13,6 +13,7 @@ from netdsl.elaborate.slips.inputs import advise_keyword
 from netdsl.elaborate.slips.joins import advise_join
 from netdsl.elaborate.slips.layers import advise_function, advise_layer
 from netdsl.elaborate.slips.lists import advise_index, advise_number
+from netdsl.elaborate.slips.operands import advise_formula
 from netdsl.elaborate.slips.references import advise_reference
 from netdsl.elaborate.slips.values import (
     advise_argument,
@@ -20,7 +21,6 @@ from netdsl.elaborate.slips.values import (
     advise_import,
     advise_loop,
     advise_name,
-    advise_operand,
 )
 from netdsl.syntax import ast
 
@@ -48,7 +48,7 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
         case "unknown-layer":
             advise_layer(diagnostic, diagnostic.span, call)
         case "unknown-name" if isinstance(part, ast.Formula):
-            advise_operand(diagnostic, diagnostic.span)
+            advise_formula(diagnostic, diagnostic.span, part)
         case "unknown-name":
             advise_name(diagnostic, diagnostic.span, call, labels)
         case "unknown-function":
