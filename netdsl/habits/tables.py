@@ -9,6 +9,7 @@ from netdsl.habits import (
     expectations,
     formats,
     formulas,
+    forward,
     grammar,
     heads,
     joins,
@@ -26,6 +27,7 @@ from netdsl.habits import (
 HABITS = (
     *sections.HABITS,
     *tensors.HABITS,
+    *forward.HABITS,
     *operands.HABITS,
     *formulas.HABITS,
     *expectations.HABITS,

@@ -19,6 +19,7 @@ from netdsl.elaborate.slips.joins import sum_in
 from netdsl.habits.brackets import parts
 from netdsl.habits.calls import chain_of
 from netdsl.habits.formats import layer_of
+from netdsl.habits.forward import MADE, applied
 from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
 from netdsl.habits.loops import zipped
 from netdsl.habits.statements import is_labelled
@@ -73,7 +74,9 @@ def _advise_name(
     """Advice for a name of other tools; `is_like` is whether the error suggests a similar one."""
     key, row = key_of(span.text), find(span.text)
     written = None if call is None else _written(call)
-    if call is not None and written is not None and (row is not None or key in ADVICE):
+    if call is not None and (made := _made(call)) is not None:
+        diagnostic.help = MADE.format(made)
+    elif call is not None and written is not None and (row is not None or key in ADVICE):
         diagnostic.help = f"write `{written}`"
         if row is not None and written != row.ours and written.startswith(row.ours):
             diagnostic.help = f"it is called `{row.ours}` here: write `{written}`"
@@ -102,6 +105,20 @@ def _advise_name(
         fix_closest(diagnostic, span)
     elif (diagnostic.help or "").startswith("did you mean"):
         diagnostic.help = "`netdsl layers` lists the layers"
+
+
+def _made(call: ast.Call) -> str | None:
+    """The layers of `relu(fc1(x))`, which PyTorch makes elsewhere, with sizes of an example."""
+    before = call.span.file.text[: call.span.start].rstrip()
+    output = re.search(r"\b(?P<head>output\b\s*)(?:(?P<name>\w+)\s*:)?$", before)
+    found = applied(call.span.text, is_last=output is not None)
+    if found is None:
+        return None
+    if output is not None:
+        return f"output {found.chain(output['name'] or '')}"
+    if call.label is not None:
+        return found.chain(call.label.span.text)
+    return found.chain()
 
 
 def _group(diagnostic: Diagnostic, call: ast.Call) -> None:
@@ -279,6 +296,11 @@ def advise_function(
         _misspelt_argument(diagnostic, span, name)
         if diagnostic.fix:
             return
+    made = None if call is None else _made(call)
+    if made is not None:
+        diagnostic.message = f"`{name}` is not a function here"
+        diagnostic.help = MADE.format(made)
+        return
     if not is_layer(span.text) and find(name) is None:
         _function_of_list(diagnostic, span, name)
         return
