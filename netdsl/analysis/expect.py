@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NoReturn
 from netdsl.analysis.cost import Totals
 from netdsl.analysis.expect_advice import (
     advice_for_shape,
-    contributions,
     is_comparison,
     is_open,
     rounded_figure,
@@ -19,6 +18,7 @@ from netdsl.analysis.expect_advice import (
     written_path,
     wrong_number,
 )
+from netdsl.analysis.expect_biases import difference_in
 from netdsl.diagnostics import (
     Annotation,
     Diagnostic,
@@ -178,7 +178,7 @@ class Facts:
         if isinstance(left, int) and isinstance(wanted, int | float):
             if isinstance(figure, ast.Name) and (rounded := rounded_figure(name, left, wanted)):
                 return rounded, False
-            return contributions(figure, left - wanted, self.costs.rows()), False
+            return difference_in(figure, left - wanted, self.costs.rows(), self.start), False
         return None, False
 
     def _other_count(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 OF_VALUES = ("wrong-type", "bad-argument", "bad-arithmetic", "not-a-layer")
 OF_CALLS = ("unknown-argument", "duplicate-argument", "missing-argument", "too-many-arguments")
+_FRACTION = re.compile(r"must be an integer.*, found \d+\.\d+$")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -174,6 +175,12 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         return
     diagnostic.fix = ()
     if f"give a smaller `{name}`" in (diagnostic.help or ""):
+        return
+    if isinstance(value, ast.Operation) and _FRACTION.search(diagnostic.message):
+        whole = f"round({text})"
+        if re.fullmatch(r"\w+ */ *\w+", text):
+            whole = text.replace("/", "//")
+        diagnostic.help = f"`{name}` must be a whole number: write `{whole}`"
         return
     diagnostic.help = f"it is declared as `{signature}`"
     example = _example(use, text)

@@ -15,6 +15,7 @@ from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import TensorType
 from netdsl.ops import LAYERS
 from netdsl.ops.base import bind
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.entered import Entered
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
+    from netdsl.ir.types import Sym
     from netdsl.source import Span
     from netdsl.syntax import ast
 
@@ -31,6 +33,7 @@ MOST_AXES = 4  # channels and three spatial axes
 MOVERS = ("reshape", "permute", "tokens", "embedding", "param", "const", "positions")
 _CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
 _RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
+KEEPING = ("activation", "normalisation", "regularisation")  # families that keep a shape
 LARGEST_KERNEL = 11  # of the kernels that nets have
 MOST_STEPS = 4  # layers that a message lists
 
@@ -83,6 +86,8 @@ def for_rank(
     if len(x.type.shape) > MOST_AXES:
         return "an input has no batch; a picture has channels, height and width: `3x224x224`"
     shape = next((shape for shape in _pictures(x.type) if takes(op, TensorType(shape))), None)
+    if shape is None and len(x.type.shape) == 1:
+        return _as_sequence(op, x)
     if shape is None or not isinstance(x.type.size, int):
         return None
     sizes = "x".join(map(str, shape))
@@ -313,8 +318,37 @@ def _misread(nodes: Sequence[Node], call: ast.Call) -> Repair | None:
         if k == stride and int(k) > 1:
             return Repair(
                 f"the third argument of {place} is the stride: write `conv({out}, {k}{rest}`"
+                + _also_in_lines(node, nodes)
             )
     return None
+
+
+def _also_in_lines(first: Node, nodes: Sequence[Node]) -> str:
+    """The end of the advice about a stride: the lines of other layers with the same mistake."""
+    lines = []
+    for node in nodes:
+        numbers = _CALL.fullmatch(node.span.text)
+        if node is not first and node.op.kind == "conv" and numbers and numbers[2] == numbers[3]:
+            lines.append(node.span.first.line)
+    others = sorted(set(lines) - {first.span.first.line})
+    if not others:
+        return ""
+    return f", and so in line{'s' * (len(others) > 1)} {listed([str(n) for n in others])}"
+
+
+def _as_sequence(op: Op, x: Value) -> str | None:
+    """Advice to declare a vector as a signal of one channel, or as a sequence of numbers."""
+    while x.producer is not None and x.producer.op.family in KEEPING:
+        x = x.producer.inputs[0]
+    size, fact = x.type.shape[0], "a signal has channels"
+    shape: tuple[int | Sym, ...] = (1, size)
+    if op.family == "sequence":
+        shape, fact = (size, 1), "a sequence has steps"
+    elif op.family not in WINDOWED or op.is_global:
+        return None
+    if x.producer is not None or not takes(op, TensorType(shape)):
+        return None
+    return f"{fact}: declare `input {x.name}: {'x'.join(map(str, shape))}`"
 
 
 def _is_smaller(value: Value) -> bool:

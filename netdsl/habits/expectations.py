@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
+from netdsl.habits.training import squeezed
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -84,12 +85,18 @@ SCALES = {
     **{f"{unit}ib": (f"2 ** {10 * number}",) for number, unit in enumerate("kmg", start=1)},
 }
 _NO_FIGURE = "an `expect` line is about the net before it is trained; `netdsl {}` measures this"
+_PRINTED = "no figure of a net: {} prints it in each epoch, and `netdsl test` measures it"
+_ACCURACY = f"an accuracy is {_PRINTED.format('`metrics = accuracy` in its `train` section')}"
+_LOSS = f"a loss is {_PRINTED.format('`netdsl train`')}"
+# What is measured after training, by names without `_`.
+MEASURED = {
+    **{f"{of}{name}": _ACCURACY for of in ("", "test", "val") for name in ("accuracy", "acc")},
+    **dict.fromkeys(("top1", "top5", "error"), _ACCURACY),
+    **{f"{of}loss": _LOSS for of in ("", "test", "val", "train")},
+}
 # Figures that have no counterpart here, and what to write or do instead.
 REMOVED_FIGURES = {
-    **dict.fromkeys(
-        ("accuracy", "acc", "loss", "testaccuracy", "valaccuracy", "top1", "top5", "error"),
-        _NO_FIGURE.format("test"),
-    ),
+    **MEASURED,
     **dict.fromkeys(
         ("layers", "numlayers", "nlayers", "layercount"),
         "`depth` is the number of layers with weights on the longest path",
@@ -127,6 +134,12 @@ def in_units(matched: Matched) -> Fix:
     return f"{round(float(matched.group('n').replace('_', '')) * 10**power):_}"
 
 
+def measured(matched: Matched) -> Fix:
+    """How to see a figure of a trained net, which no `expect` line is about."""
+    advice = MEASURED.get(squeezed(matched.group("figure")))
+    return None if advice is None else Guess(advice)
+
+
 def in_operations(matched: Matched) -> Fix:
     """`2 * macs < 2_000_000_000` for `macs < 2 GFLOPs`, which may be meant as MACs."""
     return Guess(f"2 * {matched.group('figure')} {matched.group('sign')} {in_units(matched)}")
@@ -144,6 +157,13 @@ _FIGURE = r"(?P<a>[A-Za-z_]\w*(?:\([^()]*\))?)"
 _BETWEEN = "write `$a >= $x and $a <= $y`"
 
 HABITS = (
+    Habit(
+        r"\bexpect\s+(?P<fix>(?P<at>(?P<figure>[a-z]\w*)))\b[^%]*%",
+        "expect ‹accuracy› > 80%",
+        "$fix",
+        "found `$figure` in an `expect` line, which is about the net before it is trained",
+        measured,
+    ),
     Habit(
         r"\bexpect\b.*?\b\w+\s*\(\s*(?P<fix>(?P<path>[a-z_][\w.]*(?P<at>\{)[^{}()]*\}[\w.]*))",
         "expect shape(c‹{›3}) == 3x8x8",

@@ -66,6 +66,36 @@ def listed_sizes(matched: Matched) -> Fix:
     return f"[{', '.join(sizes)}]"
 
 
+_DERIVED = re.compile(r"^[ \t]*net\s+(\w+)\s*\(\s*(\w+)\s*\)\s*\{", re.MULTILINE)
+_GIVEN = re.compile(r"(?:let\s+)?(\w+)\s*[:=]\s*([^{}@\n]+?)\s*[,;]?")
+
+
+def derived(matched: Matched) -> Fix:
+    """`net Big = Base(width = 64)` for `net Big extends Base { width = 64 }`."""
+    text, start = matched.text, matched.place("fix")[0]
+    name, base, end = matched.group("name"), matched.group("base"), matched.place("fix")[1]
+    if not base:
+        heads = list(_DERIVED.finditer(text, 0, start))
+        if not heads or "}" in text[heads[-1].end() : start]:
+            return None
+        name, base = heads[-1].groups()
+        start, end = heads[-1].start(), heads[-1].end() - 1
+    if not re.search(rf"^\s*net\s+{base}\b", text, re.MULTILINE) or name == base:
+        return None
+    opening = re.compile(r"\s*([({])").match(text, end)
+    if opening is None:
+        return [(start, end, f"net {name} = {base}()")]
+    last = closing(text, opening.start(1))
+    if last is None or text[last + 1 :].partition("\n")[0].strip():
+        return None
+    inside = [line.strip() for line in re.split(r"[\n,;]", text[opening.end() : last])]
+    given = [_GIVEN.fullmatch(line) for line in inside if line]
+    if not all(given):
+        return None
+    arguments = ", ".join(f"{pair[1]} = {pair[2]}" for pair in given if pair is not None)
+    return [(start, last + 1, f"net {name} = {base}({arguments})")]
+
+
 HABITS = (
     Habit(
         r"^\s*input\s+(?P<name>[A-Za-z_]\w*)\s*:\s*"
@@ -118,6 +148,21 @@ HABITS = (
         "found `$at`, but a named part begins with `block`, and a whole net with `net`",
         worded,
         where="top",
+    ),
+    Habit(
+        r"^\s*(?P<fix>net\s+(?P<name>\w+)\s*(?P<at>(?::|<|<-|\bextends\b|\bfrom\b|\bof\b)\s*"
+        r"(?P<base>\w+))).*",
+        "net Base(c = 3) {\n    input x: 3\n    dense(c)\n}\nnet Big ‹extends Base› { c = 4 }",
+        "a net with the arguments of another one is `$fix`",
+        "found `$at`: a net does not build on another",
+        derived,
+    ),
+    Habit(
+        r"^\s+(?P<fix>(?P<name>)(?P<base>)(?P<first>[a-z]\w*)\s*(?P<at>=)(?!=)).*",
+        "net Base(c = 3) {\n    input x: 3\n    dense(c)\n}\nnet Big(Base) {\n    c ‹=› 4\n}",
+        "a net with the arguments of another one is `$fix`",
+        "found `=` in a net with the name of another one in its parentheses",
+        derived,
     ),
     Habit(
         r"^\s*(?:net|block)\s+\w+\s*(?:\([^()]*\))?\s*(?P<at>(?:extends|implements|inherits|"

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import closing, end_of_body
+from netdsl.habits.expectations import measured
 from netdsl.habits.training import ARGUMENTS, CALLS, ENTRIES, EXAMPLES, squeezed
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
 _NAMES = ("data", "augment", "loss", "optimizer", "schedule", "epochs", "batch", "metrics", "seed")
+_RATES = {"learning_rate": "lr", "wd": "weight_decay", "eta": "lr"}  # names of other tools
 _START = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z][\w-]*)\s*(?::=|==|=>|->|<-|[:=])\s*")
 
 
@@ -60,6 +62,18 @@ def several(matched: Matched) -> Fix:
     line = matched.match.string
     indentation = line[: len(line) - len(line.lstrip())]
     return f"\n{indentation}".join(f"{name} = {value}" for name, value in entries)
+
+
+def as_arguments(matched: Matched) -> Fix:
+    """`optimizer = adam(lr = 0.001)` for `optimizer = "Adam", lr = 0.001`."""
+    (first, value), *others = _entries(matched.group("fix"))
+    name = re.fullmatch(r"\"?([A-Za-z]\w*)\"?", value)
+    if first not in ("optimizer", "schedule") or name is None or not others:
+        return None
+    if any(other in _NAMES or not given for other, given in others):
+        return None
+    given = [f"{_RATES.get(other, other)} = {given}" for other, given in others]
+    return f"{first} = {name[1].lower()}({', '.join(given)})"
 
 
 def one_entry(matched: Matched) -> Fix:
@@ -176,6 +190,14 @@ _ANY = "|".join((*_NAMES, "batch_size", "lr"))
 
 HABITS = (
     Habit(
+        r"^\s*(?P<fix>(?P<at>(?P<name>optimizer|schedule)\s*[:=].*))$",
+        "‹optimizer = adam, lr = 0.001›",
+        "the arguments of an optimizer or schedule are in its parentheses: write `$fix`",
+        "the arguments of `$name` are entries of their own",
+        as_arguments,
+        where="train",
+    ),
+    Habit(
         r"^\s*(?P<fix>(?P<at>(?:[A-Za-z]\w*)\s*[:=].*))$",
         "‹epochs = 3, batch = 32›",
         _EACH,
@@ -280,6 +302,14 @@ HABITS = (
         "give it a value: `$fix`",
         "entry `$name` has no value",
         valued,
+        where="train",
+    ),
+    Habit(
+        r"^\s*(?P<fix>)(?P<at>expect\s+(?P<figure>[a-z]\w*)).*",
+        "‹expect accuracy› > 0.8",
+        "$fix",
+        "found `expect`, but a `train` section expects nothing of its results",
+        measured,
         where="train",
     ),
     Habit(

@@ -33,7 +33,7 @@ def skip_warnings(graph: Graph) -> Iterator[Diagnostic]:
             line = _rest_of_line(value, node, uses)
             others = [other for other in node.inputs if other is not value]
             if line and any(_is_enlarged(other, line[0]) for other in others):
-                yield _warning(node, value, line)
+                yield _warning(node, value, line, _end_of_line(line, node, uses))
 
 
 def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
@@ -49,6 +49,18 @@ def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
         line.append(node)
         users = uses.get(id(node.output), [])
     return line
+
+
+def _end_of_line(line: list[Node], join: Node, uses: Uses) -> Node:
+    """The last layer of a line that goes on with more layers of the same size, without braces."""
+    last = line[-1]
+    while len(users := [u for u in uses.get(id(last.output), []) if u is not join]) == 1:
+        [node] = users
+        between = node.span.file.text[last.span.end : node.span.start]
+        if _size(node.output) != _size(last.output) or between.strip() != "->":
+            break
+        last = node
+    return last
 
 
 def _is_enlarged(value: Value, start: Node) -> bool:
@@ -77,8 +89,8 @@ def _size(value: Value) -> int:
     return size
 
 
-def _warning(join: Node, value: Value, line: list[Node]) -> Diagnostic:
-    maker, last = value.producer, line[-1]
+def _warning(join: Node, value: Value, line: list[Node], last: Node) -> Diagnostic:
+    maker = value.producer
     assert maker is not None
     kinds = listed([f"`{node.op.kind}`" for node in line])
     label = _label(maker)
