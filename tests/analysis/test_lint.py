@@ -350,6 +350,24 @@ REPLACED = "net A {{\n input x: 3x8x8\n conv(16, 2, stride = 2) -> {}tokens\n {}
 
 # Texts with one warning, and words of its help.
 ADVISED = [
+    (
+        SKIP.format(
+            "fine: conv(4, 3, pad = 1) -> bn -> relu -> conv(4, 3, pad = 1) -> bn -> relu",
+            "concat(@fine)",
+        ),
+        "`conv(4, 3, pad = 1) -> bn -> relu -> conv(4, 3, pad = 1) -> bn -> fine: relu`",
+    ),
+    (
+        SKIP.format("fine: conv(4, 3, pad = 1) -> bn -> relu -> maxpool(1)", "concat(@fine)"),
+        "`conv(4, 3, pad = 1) -> bn -> relu -> fine: maxpool(1)`",
+    ),
+    (
+        SKIP.format(
+            "fine: conv(4, 3, pad = 1) -> relu -> conv(8, 2, stride = 2) -> upsample(2)",
+            "concat(@fine)",
+        ),
+        "`conv(4, 3, pad = 1) -> fine: relu`",
+    ),
     ("net A {\n input x: 10x28\n lstm(28, 128, last = true)\n}", "`lstm(128, last = true)`"),
     (
         "net A {\n input x: 9\n dense(99) -> dense(10)\n}",
