@@ -18,7 +18,6 @@ from netdsl.analysis.expect_advice import (
     written_path,
     wrong_number,
 )
-from netdsl.analysis.expect_biases import difference_in
 from netdsl.diagnostics import (
     Annotation,
     Diagnostic,
@@ -178,6 +177,8 @@ class Facts:
         if isinstance(left, int) and isinstance(wanted, int | float):
             if isinstance(figure, ast.Name) and (rounded := rounded_figure(name, left, wanted)):
                 return rounded, False
+            from netdsl.analysis.expect_biases import difference_in  # only errors need it
+
             return difference_in(figure, left - wanted, self.costs.rows(), self.start), False
         return None, False
 

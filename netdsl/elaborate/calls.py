@@ -166,7 +166,7 @@ class Calls:
         net = self.net
         call, label, env, x = invocation
         refuse_body(call)
-        if call.arguments and _may_be_tensor(call.arguments[0].value, env):
+        if call.arguments and self._may_be_tensor(call.arguments[0].value, env):
             from netdsl.elaborate import tensor_arguments  # few texts need it
 
             tensor_arguments.refuse_tensor(call, block.definition, env)
@@ -188,6 +188,12 @@ class Calls:
         if label is not None:
             net.remember(name, value, label, call, env, inner)
         return value
+
+    def _may_be_tensor(self, value: ast.Expr, env: Env) -> bool:
+        """Whether an argument is a reference, or the name of a label without its `@`."""
+        if isinstance(value, ast.Name) and not env.find(value.id)[0]:
+            return self._binding(value.id) is not None
+        return isinstance(value, ast.Reference)
 
     def _refuse_recursion(self, definition: ast.Definition, call: ast.Call) -> None:
         unfinished = self.net.open
@@ -297,12 +303,6 @@ class Calls:
             )
             error.diagnostic.fix = as_reference(call, call.name)
         raise error
-
-
-def _may_be_tensor(value: ast.Expr, env: Env) -> bool:
-    """Whether an argument is a reference, or a name without a value, which may be a label."""
-    is_name = isinstance(value, ast.Name) and not env.find(value.id)[0]
-    return is_name or isinstance(value, ast.Reference)
 
 
 def _unquoted(call: Span, word: str) -> tuple[Edit, ...]:
