@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.calls import MAX_LENGTH, chain_of
-from netdsl.habits.statements import is_layer
+from netdsl.habits.statements import is_layer, labels_above
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -89,6 +89,8 @@ def forward_line(matched: Matched) -> Fix:
     called = re.findall(r"(\w+)\(", value)
     if found is None or all(is_layer(matched, name) for name in called):
         return None
+    if not labels_above(matched).isdisjoint(called):
+        return None  # the layer of a label, which is applied again
     name = matched.group("name")
     if name == found.start:
         name = ""

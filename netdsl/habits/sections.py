@@ -66,13 +66,16 @@ def several(matched: Matched) -> Fix:
 
 def as_arguments(matched: Matched) -> Fix:
     """`optimizer = adam(lr = 0.001)` for `optimizer = "Adam", lr = 0.001`."""
-    (first, value), *others = _entries(matched.group("fix"))
+    entries = _entries(matched.group("fix"))
+    if len(entries) < 2:
+        return None
+    (first, value), *others = entries
     name = re.fullmatch(r"\"?([A-Za-z]\w*)\"?", value)
-    if first not in ("optimizer", "schedule") or name is None or not others:
+    renamed = [(_RATES.get(other, other), given) for other, given in others]
+    is_other = any(ARGUMENTS.get(other) != first or not given for other, given in renamed)
+    if name is None or is_other:
         return None
-    if any(other in _NAMES or not given for other, given in others):
-        return None
-    given = [f"{_RATES.get(other, other)} = {given}" for other, given in others]
+    given = [f"{other} = {given}" for other, given in renamed]
     return f"{first} = {name[1].lower()}({', '.join(given)})"
 
 
@@ -190,9 +193,9 @@ _ANY = "|".join((*_NAMES, "batch_size", "lr"))
 
 HABITS = (
     Habit(
-        r"^\s*(?P<fix>(?P<at>(?P<name>optimizer|schedule)\s*[:=].*))$",
+        r"^\s*(?P<fix>(?P<at>(?P<name>optimizer|schedule|loss|data)\s*[:=].*))$",
         "‹optimizer = adam, lr = 0.001›",
-        "the arguments of an optimizer or schedule are in its parentheses: write `$fix`",
+        "the arguments of a value are in its parentheses: write `$fix`",
         "the arguments of `$name` are entries of their own",
         as_arguments,
         where="train",

@@ -114,6 +114,8 @@ def _made(call: ast.Call) -> str | None:
     found = applied(call.span.text, is_last=output is not None)
     if found is None:
         return None
+    if any(label and re.search(rf"\b{label}\s*:", before) for label, _ in found.layers):
+        return None  # the layer of a label, which is applied again
     if output is not None:
         return f"output {found.chain(output['name'] or '')}"
     if call.label is not None:
