@@ -22,6 +22,7 @@ from netdsl.elaborate.value_advice import initial_weights, padding_mode
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
+from netdsl.ir.types import ITEM_BYTES
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -132,6 +133,8 @@ def advise_name(
         diagnostic.help, diagnostic.fix = repair
     elif (sum_ := sum_in(call, span, labels)) is not None:
         diagnostic.help = f"values are joined by layers: write `{sum_}`"
+    elif name in ITEM_BYTES:
+        pass  # an element type, which has advice
     elif (row := find(name)) is not None and name not in LAYERS and row.ours in LAYERS:
         diagnostic.help = f"the layer is called `{row.ours}` here"
         set_fix(diagnostic, span, row.ours)
