@@ -250,13 +250,15 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
         text = _FORMULA.sub(lambda match: match[0].replace(" ", KEPT), text)
     comma = separator.rstrip()
     lines: list[str] = []
-    for piece in text.split(separator):
+    pieces = text.split(separator)
+    for number, piece in enumerate(pieces):
         if lines and width_of(longer := f"{lines[-1]}{separator}{piece}{comma}") <= width:
             lines[-1] = longer.removesuffix(comma)
             continue
         if lines:
             lines[-1] += comma
-        lines += wrapped(piece, width, *others)
+        is_last = number == len(pieces) - 1
+        lines += wrapped(piece, width if is_last else width - len(comma), *others)
     return [line.replace(KEPT, " ") for line in lines]
 
 

@@ -219,6 +219,12 @@ def test_a_long_formula_widens_only_its_row() -> None:
     ]
 
 
+def test_a_separator_fits_into_its_line() -> None:
+    """A piece that is as wide as the line is broken, because a comma follows it."""
+    assert wrapped("one two, three", 7, ", ", " ") == ["one", "two,", "three"]
+    assert wrapped("one two, three", 8, ", ", " ") == ["one two,", "three"]
+
+
 # ---- names
 
 
