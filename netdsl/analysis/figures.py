@@ -9,7 +9,7 @@ from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.analysis.cost import Totals
-    from netdsl.analysis.sizes import Example
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.analysis.summary import Summary
 
 USUAL = ("kind", "window", "output", "params", "macs", "from")  # the columns of the layer table
@@ -27,7 +27,7 @@ def totals(
     deferred: int = 0,
     units: bool = False,
     most: int | None = MAX_FORMULA,
-    example: Example | None = None,
+    example: ExampleSizes | None = None,
 ) -> list[tuple[str, str]]:
     """The lines under the table, each as a label and a text.
 
@@ -61,7 +61,7 @@ def totals(
     return lines
 
 
-def _memory_used(t: Totals, most: int | None, example: Example | None) -> str:
+def _memory_used(t: Totals, most: int | None, example: ExampleSizes | None) -> str:
     """The memory of params, of all values, and of those that are in use at the same time."""
     values, peak, sizes = t.activation_bytes, t.peak_bytes, ""
     if example is not None and any(is_long(value, most) for value in (values, peak)):
@@ -78,7 +78,7 @@ def is_long(value: int | Sym, most: int | None) -> bool:
     return isinstance(value, Sym) and most is not None and len(compact(value)) > most
 
 
-def value_at(value: int | Sym, example: Example) -> int:
+def value_at(value: int | Sym, example: ExampleSizes) -> int:
     """A figure for the sizes of an example."""
     return value.at(example.sizes) if isinstance(value, Sym) else value
 

@@ -81,14 +81,14 @@ def usual_setting(graph: Graph) -> Sizes:
     return two_settings(graph)[0]
 
 
-class Example(NamedTuple):
+class ExampleSizes(NamedTuple):
     """Numbers for the open sizes of a net, and the inputs that have them: `image 3x224x224`."""
 
     sizes: Sizes
     inputs: str
 
 
-def example_of(graph: Graph) -> Example | None:
+def example_of(graph: Graph) -> ExampleSizes | None:
     """The usual sizes of a net with open sizes, or None if no valid sizes are found."""
     if not graph.symbols:
         return None
@@ -96,7 +96,9 @@ def example_of(graph: Graph) -> Example | None:
         setting = usual_setting(graph)
     except NetdslError:
         return None
-    return Example(setting, ", ".join(f"{name} {sizes}" for name, sizes in _sized(graph, setting)))
+    return ExampleSizes(
+        setting, ", ".join(f"{name} {sizes}" for name, sizes in _sized(graph, setting))
+    )
 
 
 def _sized(graph: Graph, setting: Sizes) -> Iterator[tuple[str, str]]:

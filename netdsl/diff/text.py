@@ -15,7 +15,7 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netdsl.analysis.sizes import Example
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.diff.causes import Cause
     from netdsl.diff.difference import Aside, NetDifference, Reshaped
     from netdsl.diff.loading import Loading
@@ -154,7 +154,7 @@ def _is_too_long(total: Figure) -> bool:
     return any(amount(total.name, value).startswith("f(") for value in (total.old, total.new))
 
 
-def _common_example(difference: NetDifference) -> Example | None:
+def _common_example(difference: NetDifference) -> ExampleSizes | None:
     """Usual sizes of the second net, if the first one is valid for them, too."""
     before, after = (net.graph for net in difference.nets)
     example = example_of(after)
@@ -163,7 +163,7 @@ def _common_example(difference: NetDifference) -> Example | None:
     return example if all(rule.holds(example.sizes) for rule in conditions(before)) else None
 
 
-def _sized(total: Figure, example: Example) -> Figure:
+def _sized(total: Figure, example: ExampleSizes) -> Figure:
     return Figure(total.name, value_at(total.old, example), value_at(total.new, example))
 
 

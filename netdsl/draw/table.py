@@ -22,7 +22,7 @@ from netdsl.draw.rows import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from netdsl.analysis.sizes import Example
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.analysis.summary import Row, Summary
     from netdsl.ir.types import Sym
 
@@ -51,7 +51,7 @@ def text_of(summary: Summary, lines: list[ShownRow], choice: Choice, width: int 
 
 
 def layer_table(
-    lines: list[ShownRow], choice: Choice, width: int | None, example: Example | None = None
+    lines: list[ShownRow], choice: Choice, width: int | None, example: ExampleSizes | None = None
 ) -> list[TableLine]:
     """The table with these lines; without a `width`, it is as wide as its rows.
 
@@ -62,7 +62,7 @@ def layer_table(
     return laid_out(_table(lines, filled(lines, choice), example), width)
 
 
-def explained(texts: list[str], example: Example | None) -> list[str]:
+def explained(texts: list[str], example: ExampleSizes | None) -> list[str]:
     """A line that explains the star after the heads of a table, if it has one."""
     if example is None or not any(word.endswith(STAR) for text in texts for word in text.split()):
         return []
@@ -141,7 +141,7 @@ def filled(lines: list[ShownRow], choice: Choice) -> tuple[str, ...]:
 
 
 def _table(
-    lines: list[ShownRow], columns: tuple[str, ...], example: Example | None = None
+    lines: list[ShownRow], columns: tuple[str, ...], example: ExampleSizes | None = None
 ) -> Table:
     shown = [column for column in columns if column != "from"]
 
