@@ -8,6 +8,8 @@ from netdsl.ir.types import Sym, compact
 from netdsl.words import counted
 
 if TYPE_CHECKING:
+    from netdsl.analysis.cost import Totals
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.analysis.summary import Summary
 
 USUAL = ("kind", "window", "output", "params", "macs", "from")  # the columns of the layer table
@@ -25,11 +27,13 @@ def totals(
     deferred: int = 0,
     units: bool = False,
     most: int | None = MAX_FORMULA,
+    example: ExampleSizes | None = None,
 ) -> list[tuple[str, str]]:
     """The lines under the table, each as a label and a text.
 
     `proven` of the `asked` lines with `expect` are true, and `deferred` of them are about values,
-    which only `verify` computes. `most` is as in `figure`, for memory.
+    which only `verify` computes. `most` is as in `figure`, for memory. With an `example`, the MACs
+    also have their number for its sizes, and memory has only this if its formulas are longer.
     """
     t = summary.totals
     frozen = f" ({t.params - t.trainable:,} frozen)" if t.trainable != t.params else ""
@@ -39,6 +43,8 @@ def totals(
         lines.append(("buffers", f"{t.buffers:,} stored, not learned"))
     if summary.uncounted:
         macs = f"at least {macs}; not known for {', '.join(summary.uncounted)}"
+    if example is not None and isinstance(t.macs, Sym):
+        macs += f"; {t.macs.at(example.sizes):,} for {example.inputs}"
     lines.append(("MACs", macs))
     if summary.aux_params:
         heads = f"{summary.aux_params:,} params of {' and '.join(summary.aux_heads)}"
@@ -47,16 +53,34 @@ def totals(
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", counted(t.depth, "layer") + " with weights on the longest path"))
-    used = (
-        f"{memory(4 * t.params)} params, {memory(t.activation_bytes, most)} activations,"
-        f" {memory(t.peak_bytes, most)} at the peak"
-    )
-    lines.append(("memory", used))
+    lines.append(("memory", _memory_used(t, most, example)))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
     if asked:
         lines.append(("expect", _expected(proven, asked - deferred, deferred)))
     return lines
+
+
+def _memory_used(t: Totals, most: int | None, example: ExampleSizes | None) -> str:
+    """The memory of params, of all values, and of those that are in use at the same time."""
+    values, peak, sizes = t.activation_bytes, t.peak_bytes, ""
+    if example is not None and any(is_long(value, most) for value in (values, peak)):
+        values, peak = (value_at(value, example) for value in (values, peak))
+        sizes = f", for {example.inputs}"
+    return (
+        f"{memory(4 * t.params)} params, {memory(values, most)} activations,"
+        f" {memory(peak, most)} at the peak{sizes}"
+    )
+
+
+def is_long(value: int | Sym, most: int | None) -> bool:
+    """Whether a figure is a formula of more than `most` characters."""
+    return isinstance(value, Sym) and most is not None and len(compact(value)) > most
+
+
+def value_at(value: int | Sym, example: ExampleSizes) -> int:
+    """A figure for the sizes of an example."""
+    return value.at(example.sizes) if isinstance(value, Sym) else value
 
 
 def _expected(proven: int, checked: int, deferred: int) -> str:
@@ -76,7 +100,7 @@ def figure(value: int | Sym, most: int | None = MAX_FORMULA) -> str:
     """
     if isinstance(value, Sym):
         text = compact(value)
-        if most is not None and len(text) > most:
+        if is_long(value, most):
             return min(text, f"f({', '.join(sorted(value.symbols()))})", key=len)
         return text
     return f"{value:,}" if value else "-"

@@ -7,7 +7,7 @@ one with the usual size of images.
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.analysis.conditions import conditions
 from netdsl.errors import NetdslError
@@ -81,6 +81,33 @@ def usual_setting(graph: Graph) -> Sizes:
     return two_settings(graph)[0]
 
 
+class ExampleSizes(NamedTuple):
+    """Numbers for the open sizes of a net, and the inputs that have them: `image 3x224x224`."""
+
+    sizes: Sizes
+    inputs: str
+
+
+def example_of(graph: Graph) -> ExampleSizes | None:
+    """The usual sizes of a net with open sizes, or None if no valid sizes are found."""
+    if not graph.symbols:
+        return None
+    try:
+        setting = usual_setting(graph)
+    except NetdslError:
+        return None
+    return ExampleSizes(
+        setting, ", ".join(f"{name} {sizes}" for name, sizes in _sized(graph, setting))
+    )
+
+
+def _sized(graph: Graph, setting: Sizes) -> Iterator[tuple[str, str]]:
+    """The names of the open inputs, and their sizes in a setting."""
+    for value in graph.inputs:
+        if any(isinstance(size, Sym) for size in value.type.shape):
+            yield value.name, "x".join(str(subs(size, setting)) for size in value.type.shape)
+
+
 def example_inputs(graph: Graph) -> str:
     """The options that give the open inputs of a net usual sizes: `--input 3x224x224`.
 
@@ -90,13 +117,11 @@ def example_inputs(graph: Graph) -> str:
         setting = usual_setting(graph)
     except NetdslError:
         return "--input SIZES"
-    options = []
-    for number, value in enumerate(graph.inputs):
-        if any(isinstance(size, Sym) for size in value.type.shape):
-            name = f"{value.name}=" if number else ""
-            sizes = "x".join(str(subs(size, setting)) for size in value.type.shape)
-            options.append(f"--input {name}{sizes}")
-    return " ".join(options)
+    first = graph.inputs[0].name
+    return " ".join(
+        f"--input {sizes}" if name == first else f"--input {name}={sizes}"
+        for name, sizes in _sized(graph, setting)
+    )
 
 
 def nearest_sizes(graph: Graph, inputs: Mapping[str, tuple[int, ...]]) -> list[str]:

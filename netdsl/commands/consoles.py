@@ -6,18 +6,23 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console, RenderHook
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
 from netdsl.commands.common import terminal_width
 from netdsl.commands.output import printing, use_colour
+from netdsl.draw.columns import KEPT, wrapped
+from netdsl.render import cut_to, width_of
 from netdsl.source import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import ConsoleOptions, ConsoleRenderable, RenderResult
+
+BREAKS = (", ", " ", "/", "-", "_", ".")  # after which a cell is broken, by preference
 
 
 def console() -> Console:
@@ -43,14 +48,42 @@ def plain_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()
 ) -> Table:
     """A table without lines; the columns whose heads are in `right` have numbers."""
-    columns = [Column(Text(head), overflow="fold") for head in heads]
+    columns = [Column(Cell(head)) for head in heads]
     for column, head in zip(columns, heads, strict=True):
         if head in right:
             column.justify = "right"
     table = Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Cell, row))
     return table
+
+
+class Cell:
+    """A text in a table, which is broken between its words, or else between the parts of a name.
+
+    `name = value` stays together.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def lines(self, width: int) -> list[str]:
+        """The text in lines of at most that many columns."""
+        text = self._text.replace(" = ", f"{KEPT}={KEPT}")
+        lines: list[str] = []
+        for line in wrapped(text, width, *BREAKS):
+            rest = line.replace(KEPT, " ")
+            while width_of(rest) > width and (part := cut_to(rest, width)):
+                lines.append(part)
+                rest = rest[len(part) :]
+            lines.append(rest)
+        return lines
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, max(width_of(self._text), 1))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Text("\n".join(self.lines(options.max_width)))
 
 
 def _color_system(*, coloured: bool) -> Literal["auto", "standard"] | None:

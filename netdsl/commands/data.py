@@ -91,7 +91,7 @@ def _print(dataset: Dataset) -> None:
         kind = counted(len(target.classes), "class") if target.classes else str(column.dtype)
         shape = f"{shape_text(column.shape)} " if column.shape else ""
         say(f"target `{name}`: {shape}{kind}")
-    say(f"sum: {dataset.sum()}")
+    say(f"checksum of all samples (BLAKE2b): {dataset.sum()}")
     _print_classes(dataset)
 
 

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.figures import PARALLEL, figure, totals
+from netdsl.analysis.sizes import example_inputs, example_of
 from netdsl.commands.common import UsageError
 from netdsl.commands.output import say, say_styled
 from netdsl.draw.columns import WIDEST, RowName, Table, TableLine, laid_out, wrapped
@@ -13,6 +14,7 @@ from netdsl.draw.rows import HEADS, Choice, number_in
 from netdsl.draw.table import (
     AT,
     at_sizes,
+    explained,
     flat_lines,
     layer_table,
     left_out,
@@ -174,7 +176,8 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
             at_sizes(rows, choice.sort, summary.graph.symbols),
             [f"{order[0]}, as printed"],
         )
-    shown = layer_table(rows, choice, width)
+    example = None if width is None else example_of(summary.graph)
+    shown = layer_table(rows, choice, width, example)
     units = "units" in choice.wanted
     lines = totals(
         summary,
@@ -183,9 +186,12 @@ def _print_net(width: int | None, item: Checked, arguments: argparse.Namespace) 
         deferred=item.deferred,
         units=units,
         most=longest(width),
+        example=example,
     )
     lines += _unchecked(item, arguments)
-    notes = _left_out([*(line.text for line in shown), *(text for _, text in lines)], summary.graph)
+    texts = [line.text for line in shown]
+    notes = explained(texts, example)
+    notes += _left_out([*texts, *(text for _, text in lines)], summary.graph)
     notes += order
     _print_heading(item.label, summary.graph, width)
     _print_notes(notes, width)
@@ -228,8 +234,6 @@ def _left_out(texts: list[str], graph: Graph) -> list[str]:
     formulas = left_out(texts)
     if not formulas:
         return []
-    from netdsl.analysis.sizes import example_inputs  # few tables need it
-
     return [f"{formulas}: formulas that do not fit here; {example_inputs(graph)} gives numbers"]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from netdsl.ir.graph import Graph
-    from netdsl.verify import Report
+    from netdsl.verify import Claim, Report
 
 MAX_NAMES = 8  # layers that are named on one line
 STYLES = {"agree": "green", "differ": "bold red"}  # of verdicts; the others are dim
@@ -121,19 +121,19 @@ def _print(report: Report, weights: str | None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from netdsl.commands.consoles import listing
+    from netdsl.commands.consoles import Cell, listing
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="bold", show_edge=False)
-    for head in ("claim", "verdict", "", "witnesses"):
+    for head in ("claim", "verdict", "result", "witnesses"):
         table.add_column(head, overflow="fold")
-    for claim in report.claims:
+    for claim in report.shown:
         verdict = Text(claim.verdict, style=STYLES.get(claim.verdict, "dim"))
-        detail = claim.detail if claim.ok else ""
-        table.add_row(claim.name, verdict, detail, ", ".join(claim.witnesses))
+        detail = _detail(claim, report) if claim.ok else ""
+        table.add_row(claim.name, verdict, Cell(detail), Cell(", ".join(claim.witnesses)))
     out = listing()
-    out.print(_title(report, weights))
+    out.print(Cell(_title(report, weights)))
     out.print(table)
-    out.print(_compared(report))
+    out.print(Cell(_compared(report)))
     if report.beyond:
         out.print(_not_compared(report))
 
@@ -141,8 +141,22 @@ def _print(report: Report, weights: str | None) -> None:
 def _title(report: Report, weights: str | None) -> str:
     batches = ", ".join(map(str, report.batches))
     title = f"{report.net} with {weights or 'random weights'}, batches of {batches}"
-    settings = [" ".join(f"{k} = {v}" for k, v in s.items()) for s in report.sizes if s]
-    return "; ".join([title, *settings])
+    settings = " and for ".join(_setting(sizes) for sizes in report.sizes if sizes)
+    return title + f"; for {settings}" * bool(settings)
+
+
+def _setting(sizes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {size}" for name, size in sizes.items())
+
+
+def _detail(claim: Claim, report: Report) -> str:
+    """What a claim covers, with its unit, and the sizes if it has a number for only these."""
+    match claim.name:
+        case "params":
+            return f"{claim.detail} numbers"
+        case "macs" if report.sizes and report.sizes[0]:
+            return f"{claim.detail} for {_setting(report.sizes[0])}"
+    return claim.detail
 
 
 def _compared(report: Report) -> str:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 from netdsl.analysis.figures import figure
 from netdsl.diff.align import increasing
 from netdsl.diff.statements import words_of
-from netdsl.diff.text import SAME, amount, growth, label_of, names_with_arrow, report_of
+from netdsl.diff.text import (
+    SAME,
+    amount,
+    growth,
+    label_of,
+    names_with_arrow,
+    report_of,
+    shown_figures,
+)
 from netdsl.draw.html import STYLE, document, escaped, policy_of
 
 if TYPE_CHECKING:
@@ -84,11 +92,11 @@ def _changes(difference: NetDifference) -> str:
 
 def _figures(difference: NetDifference) -> str:
     rows = "".join(
-        f'<tr><th scope="row">{escaped(label_of(f))}</th>'
+        f'<tr><th scope="row">{escaped(label_of(f) + sizes)}</th>'
         f'<td class="n">{escaped(amount(f.name, f.old))}</td>'
         f'<td class="n">{escaped(amount(f.name, f.new))}</td>'
         f'<td class="n">{escaped(growth(f) or "")}</td></tr>\n'
-        for f in difference.figures
+        for f, sizes in shown_figures(difference)
     )
     heads = "".join(f'<th scope="col">{head}</th>' for head in ("", "before", "after", "change"))
     return _TABLE.format(label="figures", head=f"<thead><tr>{heads}</tr></thead>\n", rows=rows)

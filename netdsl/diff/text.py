@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.analysis.figures import figure, memory
-from netdsl.analysis.sizes import example_inputs
+from netdsl.analysis.conditions import conditions
+from netdsl.analysis.figures import figure, memory, value_at
+from netdsl.analysis.sizes import example_inputs, example_of
+from netdsl.diff.difference import Figure
 from netdsl.diff.wording import details_of, sentences_of, title_of
 from netdsl.ir.types import Sym
 from netdsl.words import counted
@@ -13,8 +15,9 @@ from netdsl.words import counted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.diff.causes import Cause
-    from netdsl.diff.difference import Aside, Figure, NetDifference, Reshaped
+    from netdsl.diff.difference import Aside, NetDifference, Reshaped
     from netdsl.diff.loading import Loading
 
 LONGEST = 40  # characters of a formula
@@ -52,7 +55,7 @@ def report_of(difference: NetDifference) -> list[ReportLine]:
     if follows:
         lines += [ReportLine(0, "", ""), ReportLine(0, "", "what follows", "dim"), *follows]
     if not difference.is_empty:
-        lines += [ReportLine(0, "", ""), *figure_lines(difference.figures)]
+        lines += [ReportLine(0, "", ""), *figure_lines(difference)]
         hint = hint_of(difference)
         if hint is not None:
             lines.append(ReportLine(1, "", hint, "dim"))
@@ -103,8 +106,8 @@ def _reshaped(layer: Reshaped) -> str:
 
 
 def hint_of(difference: NetDifference) -> str | None:
-    """How to get numbers in place of the formulas that are too long to show."""
-    figures = [f for f in difference.figures if f.name in (*ALWAYS, *_SHOWN)]
+    """How to get numbers in place of the formulas that are too long to show, if they have none."""
+    figures = [f for f, _ in shown_figures(difference) if f.name in (*ALWAYS, *_SHOWN)]
     texts = [amount(f.name, value) for f in figures for value in (f.old, f.new)]
     formulas = sorted({text for text in texts if text.startswith("f(")})
     if not formulas:
@@ -124,13 +127,44 @@ def some(texts: Sequence[str]) -> str:
 # ---- figures
 
 
-def figure_lines(figures: Sequence[Figure]) -> list[ReportLine]:
+def figure_lines(difference: NetDifference) -> list[ReportLine]:
     """A line for each total that differs, and for the parameters and MACs in any case."""
+    pairs = zip(difference.figures, shown_figures(difference), strict=True)
     return [
-        ReportLine(1, label_of(f), _change_of(f))
-        for f in figures
+        ReportLine(1, label_of(shown), _change_of(shown) + sizes)
+        for f, (shown, sizes) in pairs
         if f.name in ALWAYS or (f.old != f.new and f.name in _SHOWN)
     ]
+
+
+def shown_figures(difference: NetDifference) -> list[tuple[Figure, str]]:
+    """The totals, each with the sizes for which it is: ` for image 3x224x224`.
+
+    Where a formula is too long to show, both nets have their numbers for usual sizes.
+    """
+    long = [f for f in difference.figures if _is_too_long(f)]
+    example = _common_example(difference) if long else None
+    return [
+        (_sized(f, example), f" for {example.inputs}") if example and f in long else (f, "")
+        for f in difference.figures
+    ]
+
+
+def _is_too_long(total: Figure) -> bool:
+    return any(amount(total.name, value).startswith("f(") for value in (total.old, total.new))
+
+
+def _common_example(difference: NetDifference) -> ExampleSizes | None:
+    """Usual sizes of the second net, if the first one is valid for them, too."""
+    before, after = (net.graph for net in difference.nets)
+    example = example_of(after)
+    if example is None or not example.sizes.keys() >= set(before.symbols):
+        return None
+    return example if all(rule.holds(example.sizes) for rule in conditions(before)) else None
+
+
+def _sized(total: Figure, example: ExampleSizes) -> Figure:
+    return Figure(total.name, value_at(total.old, example), value_at(total.new, example))
 
 
 def _change_of(total: Figure) -> str:
@@ -211,7 +245,8 @@ def weight_groups(loading: Loading) -> dict[str, list[str]]:
 
 def aside_line(aside: Aside) -> ReportLine:
     """A line of `train` or `expect` that differs."""
-    old, new = (text and " ".join(text.split()) for text in (aside.old, aside.new))
+    pair = (text and " ".join(text.split()) for text in (aside.old, aside.new))
+    old, new = (text and text.removeprefix(f"{aside.where} ") for text in pair)
     if old is None:
         return ReportLine(1, aside.where, f"new: {new}")
     if new is None:

@@ -60,7 +60,10 @@ class Wiring:
     # ---- inputs
 
     def changed_inputs(self, a: NetPart, b: NetPart) -> tuple[str, str] | None:
-        """What a layer took and takes, if no layer that came, went or moved explains it."""
+        """What a layer took and takes, if no layer that came, went or moved explains it.
+
+        If both are the same positions, those of the first net have their new names, too.
+        """
         if id(a.node) not in self._partners:
             return None
         old, new = a.node.inputs, b.node.inputs
@@ -73,7 +76,22 @@ class Wiring:
                 return None
         elif self._explained(old, new, before, after):
             return None
-        return ", ".join(v.name for v in old), ", ".join(v.name for v in new)
+        names = ", ".join(v.name for v in new)
+        if names != ", ".join(v.name for v in old):
+            return ", ".join(v.name for v in old), names
+        renamed = ", ".join(map(self._name_now, old))
+        return None if renamed == names else (renamed, names)
+
+    def _name_now(self, value: Value) -> str:
+        """The name of a value of the first net, and what its layer is called in the second."""
+        if value.producer is None:
+            return value.name
+        partner = self._all.get(id(value.producer))
+        if partner is None:
+            return f"{value.name} (removed)"
+        if partner.name == value.producer.name:
+            return value.name
+        return f"{value.name} (now {partner.name})"
 
     def _explained(
         self,

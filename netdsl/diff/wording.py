@@ -132,8 +132,8 @@ def _sentence(groups: list[list[Effect]]) -> str:
         case "aux":
             return f"auxiliary head {effect.name}: weight {effect.old} → {effect.new}"
         case "inputs":
-            more = f", and {counted(len(group) - 1, 'more layer')}" * (len(group) > 1)
-            return f"{name_of(effect.part)}: takes {effect.new}, took {effect.old}{more}"
+            more = f" (and {counted(len(group) - 1, 'more layer')})" * (len(group) > 1)
+            return f"{name_of(effect.part)}: inputs {effect.old} → {effect.new}{more}"
         case "input" | "output":
             return _end(effect)
         case _:

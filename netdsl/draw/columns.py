@@ -4,10 +4,10 @@ If a table is too wide, these steps are tried in turn:
 
 1. The gaps between the columns shrink from 3 blanks to 1, or to 2 if a formula is beside a figure.
 2. The last column, `from`, which few rows fill, moves to lines below these rows.
-3. Formulas become `f(H, W)`: first the long ones, and in the end all that are longer than this.
+3. Columns with formulas get numbers instead: first those with long formulas, in the end all.
 4. Names are shortened at the front, if they remain different: `…downsample.0`.
-5. The last columns move to a line below each row, with their heads: `units 64   memory 256 B`.
-   They need less room there, so that most formulas are back.
+5. Shapes with formulas get numbers, too.
+6. The last columns move to another table below, so that they can still be compared.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 
 GAPS = (3, 2, 1)  # blanks between columns, by preference
 MOST = (None, MAX_FORMULA, 20, 16, 12, 0)  # characters in a formula, by preference
+SIZED = -1  # the same, without formulas in shapes either
 WIDEST = 100  # of a column; a longer formula passes its end, and the other rows stay narrow
 LEAST = 8  # no name is shortened below this width
 INDENT = 4  # of the lines below a row
 NOTE = "from"  # the head of the column with notes
+STAR = "*"  # after the head of a column that has numbers instead of formulas
 NOTHING = ("", "-")  # cells without a value
 APART = 2  # blanks between figures if some are formulas
 FORMULA_SIGNS = "⌊⌈ "
@@ -56,8 +58,9 @@ class Table(NamedTuple):
     """What a table shows.
 
     `cells` makes the cells after the name of each row, with formulas of at most that many
-    characters. The columns from number `right` onwards are figures; the last `extra` of them move
-    below the rows together. `notes` are the texts of a last column, or empty for a table without
+    characters. `marks` tells which of these columns then have numbers instead: their heads get a
+    star. The columns from number `right` onwards are figures; the last `extra` of them move to
+    another table together. `notes` are the texts of a last column, or empty for a table without
     one. Each row has a style.
     """
 
@@ -68,10 +71,19 @@ class Table(NamedTuple):
     notes: list[str]
     styles: list[str]
     extra: int = 1
+    marks: Callable[[int | None], list[bool]] | None = None
+
+    def marked(self, most: int | None) -> Table:
+        """The table with its heads for formulas of at most `most` characters."""
+        if self.marks is None:
+            return self
+        marks = (False, *self.marks(most))
+        pairs = zip(self.heads, marks, strict=True)
+        return self._replace(heads=[head + STAR * is_marked for head, is_marked in pairs])
 
 
 def laid_out(table: Table, width: int | None) -> list[TableLine]:
-    """The lines of a table: its head, a rule, and its rows.
+    """The lines of a table: its head, a rule, and its rows; then those of the table below it.
 
     Without a `width`, every row is one line, however long it is. If a formula is longer than a
     column may be wide, it moves the cells after it, and only in its row. rich's own table would
@@ -79,27 +91,39 @@ def laid_out(table: Table, width: int | None) -> list[TableLine]:
     """
     if width is None:
         return _with_notes_beside(table, table.cells(None)).narrowed().lines(GAPS[0])
-    for grid in _ways(table, width):
-        for gap in GAPS:
-            if grid.width(gap) <= width:
-                return grid.lines(gap, width)
-    return grid.lines(GAPS[-1], width)  # a terminal of a few columns breaks the lines itself
+    count = len(table.heads) - 1
+    for kept in dict.fromkeys((count, *range(max(count - table.extra, 1), 0, -1))):
+        for grid in _ways(_part(table, 0, kept), width):
+            if lines := grid.fitted(width):
+                return [*lines, *_rest(table, kept, width)]
+    # A terminal that is narrower than a name and a figure breaks the lines itself.
+    return [*grid.lines(GAPS[-1], width), *_rest(table, 1, width)]
+
+
+def _rest(table: Table, kept: int, width: int) -> list[TableLine]:
+    """The lines of the table below, with the columns that are not kept in the first one."""
+    count = len(table.heads) - 1
+    if kept == count:
+        return []
+    return [TableLine(""), *laid_out(_part(table, kept, count), width)]
 
 
 def _ways(table: Table, width: int) -> Iterator[_Grid]:
-    """The cells of a table in the ways that are tried, the last of which always fits."""
-    below = [note and f"{NOTE} {note}" for note in table.notes]
-    for most in MOST:
-        cells = table.cells(most)
+    """The cells of a table in the ways that are tried, with all columns beside each other."""
+    for most in (*MOST, SIZED):
+        cells, headed = table.cells(most), table.marked(most)
         if table.notes:
-            yield _with_notes_beside(table, cells)
-        yield _Grid(table, cells, below)
-    narrow = _Grid(table, cells, below)
-    names = shortened(table.names, width - narrow.width(GAPS[-1]) + narrow.widths[0])
-    if names is not None:
-        yield _Grid(table._replace(names=names), cells, below)
-    for kept in range(max(len(table.heads) - 1 - table.extra, 0), -1, -1):
-        yield _with_last_below(table, kept, width // 2, below)
+            yield _with_notes_beside(headed, cells)
+        yield (narrow := _Grid(headed, cells, _below(table)))
+        if most in (0, SIZED):
+            names = shortened(table.names, width - narrow.width(GAPS[-1]) + narrow.widths[0])
+            if names is not None:
+                yield _Grid(headed._replace(names=names), cells, _below(table))
+
+
+def _below(table: Table) -> list[str]:
+    """The notes as texts below the rows."""
+    return [note and f"{NOTE} {note}" for note in table.notes]
 
 
 def _with_notes_beside(table: Table, cells: Cells) -> _Grid:
@@ -110,20 +134,33 @@ def _with_notes_beside(table: Table, cells: Cells) -> _Grid:
     return _Grid(table._replace(heads=[*table.heads, NOTE]), cells)
 
 
-def _with_last_below(table: Table, kept: int, most: int, below: list[str]) -> _Grid:
-    """The table with the first columns after the name, and the others below each row.
+def _part(table: Table, first: int, last: int) -> Table:
+    """The table with the columns after the name from number `first` to before `last`.
 
-    `most` is the number of characters of a formula.
+    Notes are in the part with the first column. Other parts have no rows without a value.
     """
-    heads = table.heads[1 + kept :]
-    cells = table.cells(most)
-    lines = []
-    for number, row in enumerate(cells):
-        values = zip(heads, row[kept:], strict=True)
-        texts = [f"{head} {cell}" for head, cell in values if cell not in NOTHING]
-        lines.append(BETWEEN.join(filter(None, [*texts, *below[number : number + 1]])))
-    table = table._replace(heads=table.heads[: 1 + kept])
-    return _Grid(table, [row[:kept] for row in cells], lines)
+    rows = list(range(len(table.names)))
+    if first:
+        values = [row[first:last] for row in table.cells(None)]
+        rows = [n for n in rows if any(cell not in NOTHING for cell in values[n])]
+
+    def cells(most: int | None) -> Cells:
+        whole = table.cells(most)
+        return [whole[n][first:last] for n in rows]
+
+    def marks(most: int | None) -> list[bool]:
+        return [] if table.marks is None else table.marks(most)[first:last]
+
+    return table._replace(
+        heads=[table.heads[0], *table.heads[1:][first:last]],
+        right=max(table.right - first, 1),
+        names=[table.names[n] for n in rows],
+        cells=cells,
+        notes=[] if first else table.notes,
+        styles=[table.styles[n] for n in rows],
+        extra=1,
+        marks=table.marks and marks,
+    )
 
 
 class _Grid:
@@ -162,6 +199,12 @@ class _Grid:
         first, *others = self._padded(cells)
         pairs = zip(self._between(gap), others, strict=True)
         return (first + "".join(blanks + cell for blanks, cell in pairs)).rstrip()
+
+    def fitted(self, width: int) -> list[TableLine]:
+        """The lines of the table with the widest gaps that fit; none if it is too wide."""
+        fitting = (gap for gap in GAPS if self.width(gap) <= width)
+        gap = next(fitting, None)
+        return [] if gap is None else self.lines(gap, width)
 
     def lines(self, gap: int, width: int | None = None) -> list[TableLine]:
         """The lines of the table; the texts below rows are broken to fit into `width`."""
@@ -207,13 +250,15 @@ def wrapped(text: str, width: int | None, *separators: str) -> list[str]:
         text = _FORMULA.sub(lambda match: match[0].replace(" ", KEPT), text)
     comma = separator.rstrip()
     lines: list[str] = []
-    for piece in text.split(separator):
+    pieces = text.split(separator)
+    for number, piece in enumerate(pieces):
         if lines and width_of(longer := f"{lines[-1]}{separator}{piece}{comma}") <= width:
             lines[-1] = longer.removesuffix(comma)
             continue
         if lines:
             lines[-1] += comma
-        lines += wrapped(piece, width, *others)
+        is_last = number == len(pieces) - 1
+        lines += wrapped(piece, width if is_last else width - len(comma), *others)
     return [line.replace(KEPT, " ") for line in lines]
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.analysis.figures import FIGURES, SHOW, USUAL, figure, memory
-from netdsl.ir.types import shape_text
+from netdsl.analysis.figures import FIGURES, SHOW, USUAL, figure, is_long, memory
+from netdsl.ir.types import Sym, shape_text, subs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netdsl.analysis.summary import Row
-    from netdsl.ir.types import Sym
 
 WORDS = ("kind", "window", "output")  # columns of text, which are to the left of the figures
 _FACTOR = re.compile(r"\w+|floor\([^*]*\)")
@@ -91,6 +92,34 @@ def cell(row: Row, column: str, most: int | None) -> str:
     if column == "macs" and row.at_least:
         return f"≥ {text}" if row.macs else "?"
     return text
+
+
+def has_formula(row: Row, column: str, most: int | None) -> bool:
+    """Whether a cell needs a formula of more than `most` characters.
+
+    A shape is short enough as long as `most` is not negative.
+    """
+    if column in FIGURES:
+        return is_long(number_in(row, column), most)
+    if column != "output" or most is None or most >= 0:
+        return False
+    shapes = (row.shape, *(shape for _, shape in row.results))
+    return any(isinstance(size, Sym) for shape in shapes for size in shape)
+
+
+def with_sizes(row: Row, sizes: Mapping[str, int]) -> Row:
+    """The row with its shapes and figures for sizes of the open axes."""
+
+    def shape_at(shape: tuple[int | Sym, ...]) -> tuple[int | Sym, ...]:
+        return tuple(subs(size, sizes) for size in shape)
+
+    return row._replace(
+        shape=shape_at(row.shape),
+        results=tuple((name, shape_at(shape)) for name, shape in row.results),
+        macs=subs(row.macs, sizes),
+        units=subs(row.units, sizes),
+        bytes=subs(row.bytes, sizes),
+    )
 
 
 def _shared(row: Row) -> str:

@@ -6,12 +6,23 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.figures import MAX_FORMULA, SHOW, totals
-from netdsl.draw.columns import RowName, Table, TableLine, laid_out, wrapped
-from netdsl.draw.rows import HEADS, WORDS, Choice, ShownRow, cell, number_in
+from netdsl.analysis.sizes import example_of
+from netdsl.draw.columns import STAR, RowName, Table, TableLine, laid_out, wrapped
+from netdsl.draw.rows import (
+    HEADS,
+    WORDS,
+    Choice,
+    ShownRow,
+    cell,
+    has_formula,
+    number_in,
+    with_sizes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from netdsl.analysis.sizes import ExampleSizes
     from netdsl.analysis.summary import Row, Summary
     from netdsl.ir.types import Sym
 
@@ -27,18 +38,35 @@ def table_text(summary: Summary, depth: int | None = None) -> str:
 
 def text_of(summary: Summary, lines: list[ShownRow], choice: Choice, width: int | None) -> str:
     """The lines of a table and the totals as plain text."""
-    texts = [line.text for line in layer_table(lines, choice, width)]
-    shown = total_lines(totals(summary, most=longest(width)), width)
+    example = None if width is None else example_of(summary.graph)
+    texts = [line.text for line in layer_table(lines, choice, width, example)]
+    shown = total_lines(totals(summary, most=longest(width), example=example), width)
+    notes = explained(texts, example)
     formulas = left_out([*texts, *(text for _, text in shown)])
     if formulas:
-        texts.insert(0, f"{formulas}: formulas that do not fit here")
-    texts += ["", *(label + text for label, text in shown)]
+        notes.append(f"{formulas}: formulas that do not fit here")
+    notes = [line for note in notes for line in wrapped(note, width, "; ", " ")]
+    texts = [*notes, *texts, "", *(label + text for label, text in shown)]
     return "".join(f"{text}\n" for text in texts)
 
 
-def layer_table(lines: list[ShownRow], choice: Choice, width: int | None) -> list[TableLine]:
-    """The table with these lines; without a `width`, it is as wide as its rows."""
-    return laid_out(_table(lines, filled(lines, choice)), width)
+def layer_table(
+    lines: list[ShownRow], choice: Choice, width: int | None, example: ExampleSizes | None = None
+) -> list[TableLine]:
+    """The table with these lines; without a `width`, it is as wide as its rows.
+
+    Where the formulas of a column do not fit, the column has its numbers for the sizes of an
+    `example`: they can be compared, and a formula that is cut off says nothing. Without an example
+    they become `f(H, W)`.
+    """
+    return laid_out(_table(lines, filled(lines, choice), example), width)
+
+
+def explained(texts: list[str], example: ExampleSizes | None) -> list[str]:
+    """A line that explains the star after the heads of a table, if it has one."""
+    if example is None or not any(word.endswith(STAR) for text in texts for word in text.split()):
+        return []
+    return [f"{STAR} for {example.inputs}: the formulas do not fit here; a file or a pipe has them"]
 
 
 def longest(width: int | None) -> int | None:
@@ -112,8 +140,24 @@ def filled(lines: list[ShownRow], choice: Choice) -> tuple[str, ...]:
     return tuple(column for column in choice.wanted if column not in empty)
 
 
-def _table(lines: list[ShownRow], columns: tuple[str, ...]) -> Table:
+def _table(
+    lines: list[ShownRow], columns: tuple[str, ...], example: ExampleSizes | None = None
+) -> Table:
     shown = [column for column in columns if column != "from"]
+
+    def marks(most: int | None) -> list[bool]:
+        if example is None:
+            return [False for _ in shown]
+        return [any(has_formula(line.row, column, most) for line in lines) for column in shown]
+
+    def cells(most: int | None) -> list[list[str]]:
+        made = []
+        for column, is_marked in zip(shown, marks(most), strict=True):
+            sizes = example.sizes if is_marked and example is not None else None
+            rows = [line.row if sizes is None else with_sizes(line.row, sizes) for line in lines]
+            made.append([cell(row, column, most) for row in rows])
+        return [list(row) for row in zip(*made, strict=True)] or [[] for _ in lines]
+
     notes = []
     if "from" in columns:
         notes = [", ".join(line.sources) for line in lines]
@@ -121,8 +165,9 @@ def _table(lines: list[ShownRow], columns: tuple[str, ...]) -> Table:
         ["layer", *(HEADS.get(column, column) for column in shown)],
         1 + sum(column in WORDS for column in shown),
         [RowName(line.name, line.indent, line.group) for line in lines],
-        lambda most: [[cell(line.row, column, most) for column in shown] for line in lines],
+        cells,
         notes,
         [line.style for line in lines],
         max(sum(column in SHOW for column in shown), 1),
+        marks,
     )

@@ -54,7 +54,8 @@ class Claim:
 
     `detail` is what it covers, as a text. `ok` is whether it holds, and `verdict` the same as a
     word; `difference` is the first one if it does not hold, or None. `ran` is False if an earlier
-    failure made it impossible to test the claim.
+    failure made it impossible to test the claim. `is_empty` is whether the net has nothing that the
+    claim is about.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Claim:
     detail: str = ""
     difference: Difference | None = None
     ran: bool = True
+    is_empty: bool = False
 
     @property
     def ok(self) -> bool:
@@ -111,14 +113,19 @@ class Report:
         return all(c.ok for c in self.claims)
 
     @property
+    def shown(self) -> list[Claim]:
+        """The claims for people: without those about layers that the net does not have."""
+        return [claim for claim in self.claims if not (claim.ok and claim.is_empty)]
+
+    @property
     def first(self) -> Difference | None:
         """The difference of the first claim that fails."""
         return next(iter(self.differences()), None)
 
     def __repr__(self) -> str:
         head = f"<Report of {self.net}: {counted(self.comparisons, 'value')} compared>"
-        width = max((len(claim.name) for claim in self.claims), default=0)
-        lines = [f"  {c.name:<{width}}  {c.verdict:<9}  {c.detail}".rstrip() for c in self.claims]
+        width = max((len(claim.name) for claim in self.shown), default=0)
+        lines = [f"  {c.name:<{width}}  {c.verdict:<9}  {c.detail}".rstrip() for c in self.shown]
         return "\n".join([head, *lines])
 
     def differences(self) -> list[Difference]:

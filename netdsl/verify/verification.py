@@ -273,6 +273,7 @@ class Verification:
         if exported.folded:
             self._check_folded(exported, fed)
         claims.folded.detail = counted(len(exported.folded), "layer")
+        claims.folded.is_empty = not exported.folded
 
     def _check_folded(self, exported: ExportedSide, fed: dict[int, np.ndarray]) -> None:
         """Compare each layer that contains its batch norm with the two in double precision.

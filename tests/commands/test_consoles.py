@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
 from netdsl.cli import run
-from netdsl.commands.consoles import console, listing
+from netdsl.commands.consoles import Cell, console, listing, plain_table
 from netdsl.commands.output import note, say, say_json
 from tests.support.small_nets import TINY
 
@@ -203,3 +203,36 @@ def test_a_name_with_a_line_end_is_one_line(
     assert run(["run", "m.onnx", f"no{name}"]) == 1
     printed = capsys.readouterr()
     assert not [line for line in (printed.out + printed.err).splitlines() if line.startswith("::")]
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("fashion_mnist_sample", 20, ["fashion_mnist_sample"]),
+        ("fashion_mnist_sample", 14, ["fashion_mnist_", "sample"]),
+        ("data fashion_mnist", 13, ["data", "fashion_mnist"]),
+        ("optimizer.lr = 0.01", 14, ["optimizer.", "lr = 0.01"]),
+        ("sgd(lr = 0.1, momentum = 0.9)", 18, ["sgd(lr = 0.1,", "momentum = 0.9)"]),
+        ("runs/Digit-seed0", 12, ["runs/", "Digit-seed0"]),
+        ("unbroken", 5, ["unbro", "ken"]),
+        ("lr = 0.001", 4, ["lr =", " 0.", "001"]),
+        ("", 5, [""]),
+    ],
+)
+def test_cells_are_broken_between_words(text: str, width: int, lines: list[str]) -> None:
+    """Then between the parts of a name; an assignment stays on one line, as long as it fits."""
+    assert Cell(text).lines(width) == lines
+
+
+def test_a_narrow_table_breaks_its_cells(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No cell is wider than its column, and figures stay on the right."""
+    monkeypatch.setenv("COLUMNS", "30")
+    rows = [["fashion_mnist_sample", "optimizer.lr = 0.01", "9"]]
+    listing().print(plain_table(["data", "value", "n"], rows, right=["n"]))
+    assert capsys.readouterr().out.splitlines() == [
+        "data           value         n",
+        "fashion_       optimizer.    9",
+        "mnist_sample   lr = 0.01",
+    ]

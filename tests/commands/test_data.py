@@ -33,6 +33,7 @@ def test_the_data_of_a_section(photos: Path, capsys: pytest.CaptureFixture[str])
     assert ["class", "training", "validation", "test"] in lines
     assert ["cat", "7", "2", "2"] in lines
     assert "3x16x16 uint8, mean 0." in printed.out
+    assert "checksum of all samples (BLAKE2b): " in printed.out
     assert printed.out.endswith("samples: samples.png\n")
     assert "warning[unreadable-pictures]" in printed.err and "cat/00.png" in printed.err
     with Image.open("samples.png") as sheet:

@@ -122,11 +122,10 @@ def test_summary_in_python() -> None:
     That is the inputs, the expectations, and the hint at shorter tables.
     """
     code = "import netdsl; netdsl.load('resnet:ResNet50').summary()"
-    text = on_a_terminal(120, "-c", code)
-    shown = on_a_terminal(120, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
-    explained = "f(H, W): formulas that do not fit here"
-    assert text.splitlines() == [explained, *shown[2:-3]]
-    assert shown[1] == f"{explained}; --input 3x224x224 gives numbers"
+    text = on_a_terminal(80, "-c", code)
+    shown = on_a_terminal(80, "-m", "netdsl", "check", "resnet:ResNet50").splitlines()
+    assert text.splitlines() == shown[1:-3]
+    assert shown[1].startswith("* for image 3x224x224: ")
     assert shown[-3].startswith("expect ")
 
 
@@ -141,20 +140,58 @@ def test_summary_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
 def test_formulas_that_are_left_out_are_explained(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A line above the table tells how to get numbers, if a formula of the table or of the totals
-    is left out.
+    """A column whose formulas do not fit has the numbers for usual sizes, and a line above the
+    table names these sizes; where the formulas fit, they are printed.
     """
-    explained = "f(H, W): formulas that do not fit here; --input 3x224x224 gives numbers"
-    for width in ("80", "200"):
-        monkeypatch.setenv("COLUMNS", width)
-        assert table(capsys, "resnet:ResNet18").splitlines()[1] == explained
-        assert "f(" not in table(capsys, "resnet:ResNet18", "--input", "3x64x64")
+    monkeypatch.setenv("COLUMNS", "80")
+    _, note, head, *lines = table(capsys, "resnet:ResNet18", "--tree").splitlines()
+    assert note == (
+        "* for image 3x224x224: the formulas do not fit here; a file or a pipe has them"
+    )
+    assert head.split() == ["layer", "kind", "window", "output", "params", "MACs*"]
+    assert lines[1].split()[-1] == "118,013,952"
+    sized = table(capsys, "resnet:ResNet18", "--tree", "--input", "3x224x224").splitlines()
+    figures = [line.split()[-1] for line in lines if line.startswith("layer")]
+    assert figures == [line.split()[-1] for line in sized if line.startswith("layer")][1:]
+    monkeypatch.setenv("COLUMNS", "200")
+    text = table(capsys, "resnet:ResNet18", "--tree")
+    assert "*" not in text and "9,408⌈H/2⌉⌈W/2⌉" in text
+
+
+def test_totals_on_a_terminal_have_numbers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MACs have a formula and a number for usual sizes, the memory a number if its formula is
+    long; without a width, both are formulas.
+    """
+    text = table(capsys, "resnet:ResNet18")
+    assert "MACs            36,144 H W + 512,000 for H and W divisible by 32\n" in text
+    assert "224" not in text
+    monkeypatch.setenv("COLUMNS", "120")
+    text = table(capsys, "resnet:ResNet18")
+    assert "by 32; 1,814,073,344 for image 3x224x224\n" in text
+    assert "33.5 MB activations, 6.4 MB at the peak, for image 3x224x224\n" in text
+
+
+def test_added_columns_are_a_table_of_their_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If they do not fit beside the others, they are below each other, so that they can be
+    compared.
+    """
+    monkeypatch.setenv("COLUMNS", "80")
+    first, second, _ = table(capsys, "lenet5:LeNet5", "--show", "all").split("\n\n")
+    assert second.splitlines()[0].split() == [
+        *("layer", "buffers", "weights", "units", "memory", "field"),
+    ]
+    names = [line.split()[0] for line in first.splitlines()[3:]]
+    assert [line.split()[0] for line in second.splitlines()[2:]] == names
 
 
 def test_the_advice_gives_valid_sizes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    """The sizes in the advice are those of every open input, and the net is valid for them."""
+    """The sizes of the numbers are those of every open input, and the net is valid for them."""
     text = """net Two {
         input a: 3xHxW
         input fixed: 3x8x8
@@ -168,10 +205,9 @@ def test_the_advice_gives_valid_sizes(
     (folder / "two.net").write_text(text, encoding="utf-8")
     monkeypatch.setenv("COLUMNS", "50")
     shown = table(capsys, "two.net", "--flat").replace("\n", " ")
-    found = re.search(r"f\(.*?; (--input .*?) gives numbers", shown)
-    assert found is not None
-    assert found[1] == "--input 3x224x224 --input b=1x224x224"
-    assert "f(" not in table(capsys, "two.net", *found[1].split())
+    assert "* for a 3x224x224, b 1x224x224: " in shown
+    sizes = ["--input", "3x224x224", "--input", "b=1x224x224"]
+    assert "*" not in table(capsys, "two.net", *sizes)
 
 
 def test_open_nets_with_one_line_each(

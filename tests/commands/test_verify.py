@@ -52,6 +52,22 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "values compared" in printed
 
 
+def test_command_names_sizes_and_leaves_out_empty_claims(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The MACs are those of the first setting; without batch norms, no line is about them."""
+    monkeypatch.setenv("COLUMNS", "120")
+    path = written(tmp_path, "net A {\n    input x: 2xHxW\n    conv(5, 3)\n}")
+    assert run(["verify", path]) == 0
+    title, *lines = capsys.readouterr().out.splitlines()
+    found = re.search(r"; for H = (\d+), W = (\d+) and for H = \d+, W = \d+$", title)
+    assert found is not None, title
+    h, w = map(int, found.groups())
+    (macs,) = (line for line in lines if line.startswith("macs "))
+    assert f"{90 * (h - 2) * (w - 2):,} for H = {h}, W = {w}" in macs
+    assert not any("batch norm" in line for line in lines)
+
+
 def test_command_names_the_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

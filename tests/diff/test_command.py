@@ -280,6 +280,39 @@ def test_many_edits_of_two_files(folder: Path, capsys: pytest.CaptureFixture[str
     ]
 
 
+def test_a_label_that_moves_to_another_layer(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Inputs with the same names are other layers: the old one has its new name beside it."""
+    text = "net N {\ninput x: 3x8x8\nEARLY conv(4, 1) -> LATE relu\nconv(4, 1)\nadd(@a)\n}\n"
+    (folder / "early.net").write_text(text.replace("EARLY", "a:").replace("LATE", ""))
+    (folder / "late.net").write_text(text.replace("EARLY", "").replace("LATE", "a:"))
+    out, _ = run_command(capsys, "diff", "early.net", "late.net")
+    assert "  line 5       3 (add): inputs 2, a (now 0) → 2, a" in out.splitlines()
+
+
+def test_long_formulas_have_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are those of usual sizes, which the line names; they can have a percentage."""
+    text = "net N {\ninput x: 3xHxW\nconv(400, 3) -> conv(400, SIZE)\n}\n"
+    for name, size in (("small", "3"), ("large", "5")):
+        (folder / f"{name}.net").write_text(text.replace("SIZE", size))
+    out, _ = run_command(capsys, "diff", "small.net", "large.net")
+    old, new = (10_800 * 222**2 + 160_000 * k**2 * (223 - k) ** 2 for k in (3, 5))
+    percent = 100 * (new - old) / old
+    line = f"  MACs         {old:,} → {new:,}  ({percent:+.1f} %) for x 3x224x224"
+    assert line in out.splitlines()
+    assert "f(H, W)" not in out
+
+
+def test_expectations_are_named_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The label of the line is not the first word of its text as well."""
+    text = "net N {\ninput x: 3x8x8\nexpect params == PARAMS\ngap\n}\n"
+    for name, params in (("before", "0"), ("after", "1 - 1")):
+        (folder / f"{name}.net").write_text(text.replace("PARAMS", params))
+    out, _ = run_command(capsys, "diff", "before.net", "after.net")
+    assert "  expect       params == 0 → params == 1 - 1" in out.splitlines()
+
+
 def test_order_of_arms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The order of arms matters to `concat`, and not to `add` of two arms."""
     text = "net N {{ input x: 3x8x8\n {} {{\n | {}\n | {}\n }}\n output y: relu }}\n"
@@ -288,7 +321,7 @@ def test_order_of_arms(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
         (folder / f"{join}.net").write_text(text.format(join, *arms))
         (folder / f"other_{join}.net").write_text(text.format(join, *arms[::-1]))
     out, _ = run_command(capsys, "diff", "concat.net", "other_concat.net")
-    assert out.splitlines()[1] == "  line 2       2 (concat): takes b, a, took a, b"
+    assert out.splitlines()[1] == "  line 2       2 (concat): inputs a, b → b, a"
     out, _ = run_command(capsys, "diff", "add.net", "other_add.net")
     assert out == "N: no difference in the network\n"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netdsl.draw.columns import RowName, Table, laid_out, shortened, wrapped
+from netdsl.draw.columns import SIZED, RowName, Table, laid_out, shortened, wrapped
 from netdsl.render import width_of
 
 NAMES = ["stage1.conv", "stage1.downsample.0", "stage1.add"]
@@ -80,33 +80,39 @@ STEPS = {
         "    from stage1.conv, stage1.downsample.0",
     ],
     28: [
-        "layer                output",
+        "layer         output  params",
         "────────────────────────────",
-        "stage1.conv          8x16x16",
-        "    params 80   MACs f(H, W)",
-        "stage1.downsample.0  16x8x8",
-        "    params 1,168   MACs 7",
+        "stage1.conv   8x16x16     80",
+        "…downsample.0 16x8x8   1,168",
         "    from image",
-        "stage1.add           16x8x8",
+        "stage1.add    16x8x8       -",
         "    from stage1.conv,",
         "    stage1.downsample.0",
+        "",
+        "layer                   MACs",
+        "────────────────────────────",
+        "stage1.conv          f(H, W)",
+        "stage1.downsample.0        7",
     ],
     22: [
-        "layer",
-        "───────────────────",
-        "stage1.conv",
-        "    output 8x16x16",
-        "    params 80",
-        "    MACs f(H, W)",
-        "stage1.downsample.0",
-        "    output 16x8x8",
-        "    params 1,168",
-        "    MACs 7",
+        "layer          output",
+        "──────────────────────",
+        "stage1.conv    8x16x16",
+        "…downsample.0  16x8x8",
         "    from image",
-        "stage1.add",
-        "    output 16x8x8",
+        "stage1.add     16x8x8",
         "    from stage1.conv,",
         "    stage1.downsample.0",
+        "",
+        "layer           params",
+        "──────────────────────",
+        "stage1.conv         80",
+        "…downsample.0    1,168",
+        "",
+        "layer             MACs",
+        "──────────────────────",
+        "stage1.conv    f(H, W)",
+        "…downsample.0        7",
     ],
 }
 
@@ -114,7 +120,7 @@ STEPS = {
 @pytest.mark.parametrize("width", STEPS)
 def test_steps(width: int | None) -> None:
     """Gaps shrink first; then notes move below their rows; then formulas are left out; then names
-    are shortened; then figures move below their rows, with their heads.
+    are shortened; then figures move to tables below, which have only the rows with a value.
     """
     assert texts(width) == STEPS[width]
 
@@ -130,6 +136,19 @@ def test_styles() -> None:
         "",
         "dim",
     ]
+
+
+def test_columns_of_numbers_have_a_star() -> None:
+    """A head has a star where its column has numbers, also in a table below."""
+
+    def marks(most: int | None) -> list[bool]:
+        return [most == SIZED, False, most is not None and most < len(FORMULA)]
+
+    table = TABLE._replace(notes=[], marks=marks)
+    assert texts(80, table)[0].split() == ["layer", "output", "params", "MACs"]
+    assert texts(45, table)[0].split() == ["layer", "output", "params", "MACs*"]
+    assert texts(22, table)[0].split() == ["layer", "output"]
+    assert "layer             MACs*".split() in [line.split() for line in texts(22, table)]
 
 
 def test_further_columns_move_below_together() -> None:
@@ -149,9 +168,12 @@ def test_further_columns_move_below_together() -> None:
         "layer   output   params",
         "───────────────────────",
         "a       3x8x8        10",
-        "    weights 20   units 30",
         "b       3x8x8         -",
-        "    weights 21",
+        "",
+        "layer   weights   units",
+        "───────────────────────",
+        "a            20      30",
+        "b            21       -",
     ]
 
 
@@ -175,7 +197,7 @@ def test_no_rows() -> None:
     """A table without rows is its head, in any width."""
     table = TABLE._replace(names=[], cells=lambda _: [], notes=[], styles=[])
     assert texts(80, table) == ["layer   output   params   MACs", "─" * 30]
-    assert texts(5, table)[0] == "layer"
+    assert texts(5, table)[0] == "layer output"
 
 
 def test_a_long_formula_widens_only_its_row() -> None:
@@ -195,6 +217,12 @@ def test_a_long_formula_widens_only_its_row() -> None:
         "a       12       1",
         f"b     {formula}       2",
     ]
+
+
+def test_a_separator_fits_into_its_line() -> None:
+    """A piece that is as wide as the line is broken, because a comma follows it."""
+    assert wrapped("one two, three", 7, ", ", " ") == ["one", "two,", "three"]
+    assert wrapped("one two, three", 8, ", ", " ") == ["one two,", "three"]
 
 
 # ---- names
