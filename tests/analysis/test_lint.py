@@ -500,8 +500,10 @@ RIGHT = [
     SET.format("data = mnist", "batch = 59999"),
     SET.format("data = mnist(limit = 41)", "batch = 20"),
     SET.format("data = mnist(limit = 11)", "batch = 1"),
-    SET.format("data = mnist", "augment = color_jitter(0.1) -> normalize([0.1], [0.2]) -> hflip"),
-    SET.format("data = mnist", "augment = hflip -> vflip -> shift(0.1) -> cutmix"),
+    SET.format(
+        "data = fashion_mnist", "augment = color_jitter(0.1) -> normalize([0.1], [0.2]) -> hflip"
+    ),
+    SET.format("data = fashion_mnist", "augment = hflip -> vflip -> shift(0.1) -> cutmix"),
     SET.format('weights = "W"', "freeze = [dense]"),
     FROZEN.format("dense(4) -> frozen", 'weights = "W"'),
     FROZEN.format("dense(4, init = ones) -> frozen", ""),
