@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.habits import (
+    applied_joins,
     around,
     chains,
     control,
@@ -29,6 +30,7 @@ HABITS = (
     *tensors.HABITS,
     *forward.HABITS,
     *operands.HABITS,
+    *applied_joins.HABITS,
     *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,
