@@ -18,6 +18,7 @@ from netdsl.habits import (
     loops,
     names,
     operands,
+    optimizers,
     python,
     sections,
     symbols,
@@ -26,6 +27,7 @@ from netdsl.habits import (
 )
 
 HABITS = (
+    *optimizers.HABITS,
     *sections.HABITS,
     *tensors.HABITS,
     *forward.HABITS,
