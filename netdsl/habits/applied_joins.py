@@ -23,16 +23,20 @@ def joined_list(matched: Matched) -> Fix:
     """`concat([@a, @b])` for the join of a list in another tool, which joins only the list."""
     function = matched.group("function")
     row = find(function)
-    kind = _FUNCTIONS.get(function.lower(), function.lower() if row is None else row.ours)
+    kind = _FUNCTIONS.get(function.lower(), function.lower())
+    if row is not None:
+        kind = row.ours
     if kind not in _KINDS:
         return None
     members = [member for member in parts(matched.group("list").strip("[()] ")) if member]
     written = ", ".join(f"@{member.lstrip('@')}" for member in members)
     given = matched.group("arguments").strip(" ,")
     axes = _AXIS.fullmatch(given)
-    is_of_keras = not re.match(r"torch\b|cat$", matched.group("fix").split("(")[0])
-    if not given or (axes is not None and axes["axis"] in ("1", "-1" if is_of_keras else "1")):
-        return f"{kind}([{written}])"  # the last axis has the channels in Keras
+    channels = ["1"]
+    if not re.match(r"torch\b|cat$", matched.group("fix").split("(")[0]):
+        channels.append("-1")  # the last axis has the channels in Keras
+    if not given or (axes is not None and axes["axis"] in channels):
+        return f"{kind}([{written}])"
     if axes is None:
         return Guess(f"{kind}([{written}])")
     return f"{kind}([{written}], axis = {axes['axis']})"

@@ -19,9 +19,10 @@ _RATE = re.compile(r"[\"']?(?P<name>[A-Za-z_][\w.]*)[\"']?\s*[:=]\s*(?P<rate>\d[
 def of_parameters(matched: Matched) -> Fix:
     """`adam(` for `torch.optim.Adam(net.parameters(), `; arguments follow or not."""
     name = squeezed(matched.group("name"))
-    opening = "(" if matched.group("arguments").strip() else ""
-    closing = ")" if opening else ""
-    return VALUES["optimizer"].get(name, name) + opening + matched.group("arguments") + closing
+    ours, arguments = VALUES["optimizer"].get(name, name), matched.group("arguments").strip()
+    if not arguments:
+        return ours
+    return f"{ours}({arguments})"
 
 
 def rates(matched: Matched) -> Fix:

@@ -18,6 +18,7 @@ from netdsl.habits import (
     loops,
     names,
     operands,
+    new_tensors,
     optimizers,
     python,
     sections,
@@ -29,6 +30,7 @@ from netdsl.habits import (
 HABITS = (
     *optimizers.HABITS,
     *sections.HABITS,
+    *new_tensors.HABITS,
     *tensors.HABITS,
     *forward.HABITS,
     *operands.HABITS,

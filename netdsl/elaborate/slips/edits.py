@@ -88,7 +88,9 @@ def joined(kind: str, call: ast.Call) -> str | None:
         return kind if call.arguments == () and call.span.text == call.name else None
     if all(text.startswith("@") for text in texts):
         references = ", ".join(texts)
-        return f"{kind}([{references}])" if is_list else f"{kind}({references})"
+        if is_list:
+            references = f"[{references}]"
+        return f"{kind}({references})"
     if not all(is_layer(text) or text == "identity" for text in texts):
         return None
     if kind == "residual" and len(texts) == 1:
