@@ -46,6 +46,14 @@ class Figures:
                 raise AttributeError(f"'Net' object has no attribute {name!r}")
             raise AttributeError(missing_attribute(name, dir(type(self))))
 
+        __iter__ = None  # a class with the method below could be iterated over otherwise
+
+        def __getitem__(self, name: object) -> object:
+            advice = "the layers are `net.layers`"
+            if any(row.name == name for row in self.layers):
+                advice = f'write `net.layers["{name}"]`'
+            raise TypeError(f"'Net' object is not subscriptable; {advice}")
+
     @property
     def name(self) -> str:
         """The name of the net in its text.

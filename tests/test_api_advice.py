@@ -185,3 +185,14 @@ def test_a_net_is_not_a_module() -> None:
         TypeError, match=r"net\.run\(array\) computes.* net\.torch\(\) is the module"
     ):
         netdsl.loads(FIVE)([1.0])
+
+
+def test_a_net_has_no_items() -> None:
+    """`net["C1"]` names what has it."""
+    net: Any = netdsl.load("lenet5")
+    with pytest.raises(TypeError, match=r"""not subscriptable; write `net.layers\["C1"\]`"""):
+        net["C1"]
+    with pytest.raises(TypeError, match=r"not subscriptable; the layers are `net\.layers`"):
+        net[0]
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(net)

@@ -87,6 +87,7 @@ ARRAYS: list[tuple[str, Any, type[Exception], str]] = [
     (OPEN, [1.0], TypeError, "x must be an array or a tensor, not list"),
     (OPEN, None, TypeError, "x must be an array or a tensor, not NoneType"),
     (OPEN, FLOATS[:, :1], ValueError, "x must be N x 3 x H x W, not 2x1x8x8"),
+    (OPEN, FLOATS[0].transpose(1, 2, 0), ValueError, "write `numpy.moveaxis(array, -1, -3)`"),
     (OPEN, FLOATS[0, 0], ValueError, "x must be N x 3 x H x W, not 8x8"),
     (OPEN, FLOATS[:0], ValueError, "x is empty: its shape is 0x3x8x8"),
     (OPEN, FLOATS.astype("uint8"), TypeError, "convert it with `.astype('float32')`"),

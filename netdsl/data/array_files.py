@@ -87,6 +87,8 @@ def _parts(source: Arrays, name: str, arrays: Mapping[str, StoredArray], make: M
             message = f"{source.path} has no array `{name}` or `{name}_train`"
             has = listed([f"`{own}`" for own in arrays]) if arrays else "no arrays"
             help_ = f'it has {has}; name others with `inputs = ["..."]` and `targets = ["..."]`'
+            if {"train_images", "train_labels"} <= {*arrays}:
+                help_ = "store them as `x_train`, `y_train`, `x_test` and `y_test`"
             raise SettingError("data-not-found", message, "data", help_)
         found = {"": arrays[name]}
     for stored in found.values():

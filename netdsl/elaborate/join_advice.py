@@ -12,6 +12,7 @@ from netdsl.elaborate.join_enlarged import enlarged
 from netdsl.elaborate.join_gates import for_gate
 from netdsl.elaborate.join_kept import for_all_arms, for_single_position
 from netdsl.elaborate.join_labels import meant
+from netdsl.elaborate.join_points import padded_point
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
 from netdsl.elaborate.join_vectors import channels_of_input, for_vector
@@ -57,6 +58,7 @@ def for_join(join: Joining) -> Repair | None:
     if advice is None and len(first.shape) == len(second.shape):
         first_number, number = _pair(xs, other)
         correction = _deconvs(join, first_number, number)
+        correction = correction or padded_point(join, first_number, number)
         if correction is not None:
             return correction
         advice = _cause(join, first_number, number)

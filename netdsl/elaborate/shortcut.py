@@ -10,6 +10,7 @@ from netdsl.elaborate.body_advice import back_in_order, body_advice, keeping_siz
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
+from netdsl.elaborate.join_halved import halved
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
 from netdsl.source import Span
@@ -29,6 +30,7 @@ class Projection(NamedTuple):
 
     help: str
     layer: str | None = None
+    fix: tuple[Edit, ...] = ()
 
 
 def explained(error: OpError, join: Joining) -> OpError:
@@ -72,6 +74,8 @@ def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpErr
     elif (back := back_in_order(body, source)) is not None and call.body is not None:
         last = (call.body.arms or (call.body,))[0].statements[-1].span
         error.diagnostic.fix = (Edit(Span(last.file, last.end, last.end), f" -> {back}"),)
+    elif projection.fix:
+        error.diagnostic.fix = projection.fix
     elif projection.layer is not None and call.body is not None:
         error.diagnostic.fix = added_arm(call.body, projection.layer)
     return error
@@ -110,6 +114,9 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
     A stride in it repeats one in the body; without one, the body lacks padding.
     """
     body, source = made.type, given.type
+    gated = halved(made, given)
+    if gated is not None and gated.help is not None:
+        return Projection(gated.help, fix=gated.fix)
     special = body_advice(made, given)
     if special is not None:
         return Projection(special)

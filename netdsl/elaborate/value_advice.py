@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.corrections import is_written
+from netdsl.elaborate.enlarging import enlarging
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.shares import for_share
@@ -40,6 +41,8 @@ def for_value(
     expr = argument.value
     if isinstance(value, float) and (cls.kind, declared.name) == ("upsample", "scale"):
         return _resized(value, x)
+    if isinstance(value, float) and 0 < value < 1 and declared.name == "stride":
+        return Repair(enlarging(cls, 1 / value))
     if isinstance(value, float) and (share := for_share(declared.name, expr)) is not None:
         return share
     if isinstance(value, float) and declared.convert in WHOLE and not is_written(expr):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netdsl.habits import (
+    applied_joins,
     around,
     chains,
     control,
@@ -16,7 +17,9 @@ from netdsl.habits import (
     lets,
     loops,
     names,
+    new_tensors,
     operands,
+    optimizers,
     python,
     sections,
     symbols,
@@ -25,10 +28,13 @@ from netdsl.habits import (
 )
 
 HABITS = (
+    *optimizers.HABITS,
     *sections.HABITS,
+    *new_tensors.HABITS,
     *tensors.HABITS,
     *forward.HABITS,
     *operands.HABITS,
+    *applied_joins.HABITS,
     *formulas.HABITS,
     *expectations.HABITS,
     *heads.HABITS,

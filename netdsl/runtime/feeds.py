@@ -90,7 +90,7 @@ def _batch(name: str, given: object, type_: TensorType) -> np.ndarray:
     pairs = zip(array.shape[1:], type_.shape, strict=False)
     if array.ndim != len(type_.shape) + 1 or any(isinstance(b, int) and a != b for a, b in pairs):
         found = "x".join(map(str, array.shape)) or "a single number"
-        raise ValueError(f"{name} must be {_described(type_)}, not {found}")
+        raise ValueError(f"{name} must be {_described(type_)}, not {found}{_moved(array, type_)}")
     if not array.size:
         raise ValueError(f"{name} is empty: its shape is {'x'.join(map(str, array.shape))}")
     dtype = np.dtype(type_.dtype)
@@ -101,6 +101,16 @@ def _batch(name: str, given: object, type_: TensorType) -> np.ndarray:
             f" `.astype('{dtype}')`, and scale it as in training"
         )
     return np.ascontiguousarray(converted(array, dtype, name))
+
+
+def _moved(array: np.ndarray, type_: TensorType) -> str:
+    """The advice to move the channels of an array that has them last, if it fits then."""
+    rank = len(type_.shape)
+    given = (array.shape[-1], *array.shape[1:-1])
+    pairs = zip(given, type_.shape, strict=False)
+    if rank < 2 or array.ndim != rank + 1 or any(isinstance(b, int) and a != b for a, b in pairs):
+        return ""
+    return f"; if its channels come last, write `numpy.moveaxis(array, -1, -{rank})`"
 
 
 def _described(type_: TensorType) -> str:

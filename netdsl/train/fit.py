@@ -23,6 +23,7 @@ from netdsl.driver import compile_net
 from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import how_to_copy
+from netdsl.train.byte_pictures import as_picture, is_picture
 from netdsl.train.fit_advice import check_crop, fits_text, with_crop, with_root
 from netdsl.train.freezing import frozen_until
 from netdsl.train.monitor import check_split
@@ -217,6 +218,8 @@ def _check_type(dataset: Dataset, name: str, value: Value) -> None:
     if takes == "float32":
         help_ = f"store the array as float32: `{name}.astype('float32')`"
         moved = for_channels_last(column.shape, value.type.shape)
+        if is_picture(value.type.shape) and column.dtype.kind in "iu":
+            message, help_ = as_picture(dataset, name, value)
         if column.dtype == "uint8" and moved is not None:
             own = f"the samples of `{name}` of {dataset.name} are {shape_text(column.shape)}"
             message, help_ = f"{own}, but the net takes {value.type}", moved

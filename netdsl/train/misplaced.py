@@ -55,12 +55,21 @@ def errors_of_misplaced(entries: Sequence[ast.Entry]) -> Iterator[Diagnostic]:
         fix: tuple[Edit, ...] = ()
         if argument in parameters and argument in arguments and target is not None:
             help_ = f"remove it: `{target.span.text}` has a value of `{argument}`"
+            number = entry.values[0].span.text
+            if arguments[argument] != number:
+                written = _written(key, name, parameters, arguments, {argument: entry})
+                help_ = f"`{target.span.text}` has another value: write `{written}`, or remove it"
         elif own.keys() <= parameters.keys():
             written = _written(key, name, parameters, arguments, own)
             help_ = f"write `{written}`"
             if entry is next(iter(own.values())):
                 fix = _fix(written, target, tuple(own.values()))
         yield Diagnostic("unknown-entry", message, name_of(entry), help=help_, fix=fix)
+
+
+def in_order(errors: list[Diagnostic]) -> list[Diagnostic]:
+    """The errors of a section in the order of its text; those without a place come first."""
+    return sorted(errors, key=lambda error: getattr(error.span, "start", -1))
 
 
 def misplaced_setting(

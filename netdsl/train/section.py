@@ -20,7 +20,13 @@ from netdsl.syntax.parser import parse_expression
 from netdsl.train.config import DEFAULT_CALLS, LISTS, TrainConfig, check_entry, registry_of
 from netdsl.train.default_data import tell_default
 from netdsl.train.expressions import refuse_formula, value_of
-from netdsl.train.misplaced import errors_of_misplaced, misplaced, misplaced_setting, name_of
+from netdsl.train.misplaced import (
+    errors_of_misplaced,
+    in_order,
+    misplaced,
+    misplaced_setting,
+    name_of,
+)
 from netdsl.train.one_value import tell_one_value
 from netdsl.train.paths import replaced
 from netdsl.train.permitted import pictures_of
@@ -63,6 +69,7 @@ def read_config(
     for entry in entries:
         if entry not in outside and entry.name not in settings:
             reader.take(entry.name, entry.values, name_of(entry))
+    reader.errors = in_order(reader.errors)
     for key, text in settings.items():
         if "." in key:
             continue

@@ -35,6 +35,12 @@ TWO = """net Two {
     output y: dense(2)
 }
 """
+GREY = """net Grey {
+    input image: 1x8x8
+    flatten
+    output y: dense(3)
+}
+"""
 WORDS = """net Words {
     input x: 5 int64
     embedding(10, 4) -> lstm(4, last = true)
@@ -166,6 +172,21 @@ OTHERS = {
             "`y` of from1.npz has the labels 1 to 2, but labels begin at 0",
             "subtract 1 from all of them, or name",
         ],
+    ),
+    "rows of pixels": (
+        ["train", "grey.net", "--data", 'npz("rows.npz")'],
+        1,
+        ["of rows.npz are 64, but the net takes 1x8x8", "`x.reshape(-1, 1, 8, 8)`"],
+    ),
+    "pixels of 64 bits": (
+        ["train", "grey.net", "--data", 'npz("long.npz")'],
+        1,
+        ["`x` of long.npz has int64", "store bytes, which are scaled and normalised"],
+    ),
+    "the names of Keras": (
+        ["train", "vec.net", "--data", 'npz("keras.npz")'],
+        1,
+        ["has no array `x` or `x_train`", "store them as `x_train`, `y_train`, `x_test` and"],
     ),
     "all that the resumed run changes": (
         [*RESUMED.split(), "--set", "train.optimizer.lr=0.5", "--set", "train.batch=5"],
@@ -344,6 +365,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.save("arrays/x.npy", x)
         np.savez("from1.npz", x=x, y=1 + (x[:, 0] > 0))
         np.savez("two.npz", left=x, right=x[:, :3], y=(x[:, 0] > 0).astype(int))
+        grey = np.arange(40 * 64).reshape(40, 64) % 256
+        np.savez("rows.npz", x=grey.astype(np.uint8), y=np.arange(40) % 3)
+        np.savez("long.npz", x=grey.reshape(40, 1, 8, 8), y=np.arange(40) % 3)
+        np.savez("keras.npz", train_images=x, train_labels=x[:, :1])
         np.savez("columns.npz", x=x, y=np.eye(3, dtype=int)[np.arange(40) % 3])
         np.savez("last.npz", x=np.zeros((40, 16, 16, 3), np.uint8), y=np.arange(40) % 3)
         np.savez("from0.npz", x=x, y=(x[:, 0] > 0).astype(int))
@@ -358,6 +383,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         np.savez("below.npz", x=words % 10 - 1, y=words[:, 0] % 3)
         (folder / "words.net").write_text(WORDS)
         (folder / "vec.net").write_text(VECTORS)
+        (folder / "grey.net").write_text(GREY)
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')
         assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0

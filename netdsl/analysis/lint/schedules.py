@@ -88,6 +88,22 @@ def late_schedule(entry: ast.Entry, epochs: ast.Entry | None) -> Iterator[Diagno
         yield Diagnostic("late-schedule", message, place, "warning", help=late.help)
 
 
+def growing_schedule(entry: ast.Entry) -> Iterator[Diagnostic]:
+    """The warning about a `gamma` above 1, with which the rate grows at each change."""
+    written = _written(entry.values[0])
+    if written is None:
+        return
+    name, values, places = written
+    gamma = values.get("gamma")
+    if name == "multistep" and not places.get("gamma", entry.span).text.startswith("gamma"):
+        return  # the second of several numbers is meant for `at`
+    if isinstance(gamma, int | float) and gamma > 1:
+        message = f"`gamma` of `{name}` is {gamma:g}: the learning rate is multiplied by it, and"
+        message += " grows at each change"
+        help_ = f"write a number below 1, such as `gamma = {1 / gamma:.2g}`"
+        yield Diagnostic("large-setting", message, places["gamma"], "warning", help=help_)
+
+
 def _written(call: ast.Expr) -> tuple[str, dict[str, Value], dict[str, Span]] | None:
     """A schedule's name, the arguments that are literals, and the places of arguments by name."""
     if isinstance(call, ast.Name) and call.id in ARGUMENTS:

@@ -13,7 +13,7 @@ from netdsl.analysis.lint.recipe import (
     recipe_warnings,
     untrained_warnings,
 )
-from netdsl.analysis.lint.schedules import DEFAULT_EPOCHS, late_schedule
+from netdsl.analysis.lint.schedules import DEFAULT_EPOCHS, growing_schedule, late_schedule
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.ir.types import shape_text
 from netdsl.library import is_shipped
@@ -30,6 +30,14 @@ DEFAULT_DATA, DEFAULT_IMAGES, DEFAULT_CLASSES = "fashion_mnist_sample", (1, 28, 
 # The largest numbers of optimizers that are not certainly mistakes, and the usual ones.
 LARGEST = {"lr": (2, "from 1e-5 to 1"), "weight_decay": (1, "from 0 to 0.1")}
 LARGEST_OF_ADAM = {**LARGEST, "lr": (0.05, "from 1e-5 to 1e-2")}
+# A decay that is a part of the gradient, and not only of the step, is smaller.
+LARGEST_OF_SGD = {**LARGEST, "weight_decay": (0.1, "from 0 to 0.01")}
+_LIMITS = {
+    "adam": {**LARGEST_OF_ADAM, "weight_decay": LARGEST_OF_SGD["weight_decay"]},
+    "adamw": LARGEST_OF_ADAM,
+    "sgd": LARGEST_OF_SGD,
+    "rmsprop": LARGEST_OF_SGD,
+}
 # What follows if there are fewer epochs than these settings have.
 BEYOND = {
     "checkpoint_epochs": "no weights are kept on the way",
@@ -54,6 +62,7 @@ def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
         yield from _large_settings(entries["optimizer"].values[0])
     if "schedule" in entries:
         yield from late_schedule(entries["schedule"], entries.get("epochs"))
+        yield from growing_schedule(entries["schedule"])
     yield from _beyond_the_end(entries)
     yield from recipe_warnings(entries)
     yield from mirrored_digits(entries)
@@ -66,7 +75,7 @@ def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:
     """`weight_decay = 5e4`, where 5e-4 is meant, and the rate of `sgd` for `adam`."""
     if not isinstance(optimizer, ast.Function):
         return
-    limits = LARGEST_OF_ADAM if optimizer.name in ("adam", "adamw") else LARGEST
+    limits = _LIMITS.get(optimizer.name, LARGEST)
     for name, argument in arguments_of(optimizer):
         number = number_of(argument.value)
         if name not in limits or number is None:

@@ -78,7 +78,8 @@ def joined(kind: str, call: ast.Call) -> str | None:
     """A join of layers that are written as arguments, or of references."""
     given = [a for a in call.arguments if a.name not in ("dim", "axis") or a.value.span.text != "1"]
     texts = [argument.value.span.text for argument in given if argument.name is None]
-    if len(texts) == 1 and texts[0].startswith(("[", "(")):
+    is_list = len(texts) == 1 and texts[0].startswith(("[", "("))
+    if is_list:
         texts = [text for text in parts(texts[0][1:-1]) if text]
     texts = [_referring(text, call.span.file.text) for text in texts]
     if kind == "residual" and not call.arguments:
@@ -86,7 +87,10 @@ def joined(kind: str, call: ast.Call) -> str | None:
     if not texts or len(texts) < len(given):
         return kind if call.arguments == () and call.span.text == call.name else None
     if all(text.startswith("@") for text in texts):
-        return f"{kind}({', '.join(texts)})"
+        references = ", ".join(texts)
+        if is_list:
+            references = f"[{references}]"
+        return f"{kind}({references})"
     if not all(is_layer(text) or text == "identity" for text in texts):
         return None
     if kind == "residual" and len(texts) == 1:

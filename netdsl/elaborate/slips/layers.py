@@ -22,6 +22,7 @@ from netdsl.habits.formats import layer_of
 from netdsl.habits.forward import MADE, applied
 from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
 from netdsl.habits.loops import zipped
+from netdsl.habits.new_tensors import learned_advice
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
 from netdsl.ops import LAYERS
@@ -88,6 +89,8 @@ def _advise_name(
     elif call is not None and key[:2] == "bi" and key[2:] in RECURRENT and call.arguments:
         arguments = ", ".join(a.span.text for a in call.arguments)
         diagnostic.help = f"write `{key[2:]}({arguments}, bidirectional = true)`"
+    elif call is not None and (learned := learned_advice(call.span.text)) is not None:
+        diagnostic.help = learned
     elif key in ADVICE:
         diagnostic.help = ADVICE[key]
         if call is not None:
