@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Part = tuple[frozenset[int], ...]  # the indices along each spatial axis
 MOST_PARTS = 64  # of one value; more become their hull
+MOST_LABELS = 8  # in a message
 
 
 class SeenField(NamedTuple):
@@ -75,10 +76,19 @@ def _node(graph: Graph, name: str) -> Node:
         raise _wrong(
             graph,
             f"the net has no layer `{name[:60]}`",
-            did_you_mean(name, [*names, *graph.scopes])
-            or "`netdsl check` lists the names of the layers",
+            did_you_mean(name, [*names, *graph.scopes]) or _labels(names),
         )
     return node
+
+
+def _labels(names: list[str]) -> str:
+    """Advice with the first labels of a net."""
+    if not names:
+        return "`netdsl check` lists the names of the layers"
+    text = ", ".join(names[:MOST_LABELS])
+    if len(names) > MOST_LABELS:
+        text += " and others, which `netdsl check` lists"
+    return f"labels here: {text}"
 
 
 def layer_named(graph: Graph, name: str) -> Node | None:

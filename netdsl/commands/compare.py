@@ -34,6 +34,7 @@ from netdsl.train.compare.variants import (
     DataSets,
     NamedNet,
     Overrides,
+    unequal_data,
     unequal_params,
     variants_of,
 )
@@ -72,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     stem = Path(subjects[0].program.source.name).stem.strip("<>")  # of `<stdin>`
     out = Path(arguments.out or f"{FOLDER}/{stem}")
     trials = trials_of(variants, arguments.seeds, out, device)
-    warnings = unequal_params(variants)
+    warnings = unequal_data(variants) + unequal_params(variants)
     if not printing().json and not printing().quiet:
         print_diagnostics(warnings)
     say(*lines)

@@ -169,6 +169,8 @@ class Ends:
                 f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
+            if len(given) == len(declared) + 1 and given[0] == 1 and advice is None:
+                advice = f"sizes have no batch: `{name}` is {text}"
             advice = advice or _example(declared)
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):

@@ -34,6 +34,10 @@ SKIP = """net A {{
 OPTIMIZED = "net A {{\n input x: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ optimizer = {} }}"
 SET = "net A {{\n input image: 1x28x28\n flatten -> dense(10)\n}}\ntrain A {{ {}\n {}\n}}"
 FROZEN = 'net A {{\n input x: 4\n {} -> dense(3)\n}}\ntrain A {{ data = npz("X")\n {}\n}}'
+NORMED = (
+    "net A {{\n input image: 1x28x28\n conv(8, 3) -> {} -> relu -> gap -> flatten\n dense(10)\n}}\n"
+)
+NORMED += "train A {{ data = mnist\n {}\n}}"
 WORDS = "embedding(99, 8) -> dropout"
 # Each with the lines at which it is reported.
 WRONG = [
@@ -206,6 +210,7 @@ WRONG = [
     ("large-momentum", [5], OPTIMIZED.format("sgd(0.1, 0.999)")),
     ("large-momentum", [5], OPTIMIZED.format("rmsprop(lr = 0.1, momentum = 0.995)")),
     ("large-momentum", [5], OPTIMIZED.format("adamw(betas = [0.999, 0.9])")),
+    ("small-batch", [7], NORMED.format("bn", "batch = 1")),
     ("small-decay", [6], SET.format("data = mnist", "ema = 0.001")),
     ("small-decay", [6], SET.format("data = mnist", "ema = 0.4")),
     (
@@ -485,6 +490,8 @@ RIGHT = [
     "net Causal { input x: 3x9 \n conv(8, 3, pad = 2) -> slice(0, 9, axis = 2) }",
     "net Even { input x: 3x9 \n conv(8, 2, pad = 1) -> relu -> conv(8, 2) }",
     "net Moved { input x: 3x9x9 \n conv(8, 3, pad = 100) }",
+    NORMED.format("groupnorm(2)", "batch = 1"),
+    NORMED.format("bn", "batch = 4"),
     "net Halved { input image: 3x9x9 \n avgpool(2) -> conv(4, 4) }",
     "net Columns { input image: 3x9x9 \n conv(8, 3) -> softmax(axis = -1) -> flatten -> dense(3) }",
     "net Twice { input x: 9 \n a: dense(64) -> b: dense(3) \n @a -> dense(3) -> add(@b) }",

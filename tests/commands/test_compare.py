@@ -225,6 +225,19 @@ def test_unequal_parameters(trained: list[str], capsys: pytest.CaptureFixture[st
     )
 
 
+def test_unequal_data(trained: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A warning names the data of the sections, unless `--vary` names them."""
+    Path("other.net").write_text(NET.replace("limit = 100", "limit = 50"))
+    _, err = run_command(capsys, *BASE, "other.net:Small")
+    assert err.startswith(
+        "warning[unequal-data]: the variants have different samples of fashion_mnist_sample\n"
+    )
+    data = "fashion_mnist_sample(limit = {})"
+    wanted = f"train.data = [{data.format(100)}, {data.format(50)}]"
+    _, err = run_command(capsys, *BASE, "--vary", wanted)
+    assert err == ""
+
+
 def test_where_comes_before_the_data(
     trained: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

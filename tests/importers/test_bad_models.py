@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,10 @@ def test_a_text_with_the_name_of_a_model(folder: Path, capsys: pytest.CaptureFix
     assert (
         "it is text: does it describe nets? then its name ends in .net" in capsys.readouterr().err
     )
+    with zipfile.ZipFile(folder / "c.onnx", "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    assert run(["import", "c.onnx", "-o", "c.net"]) == 1
+    assert "as torch.save writes: torch.onnx.export writes a model" in capsys.readouterr().err
     saved(model_of([relu("x", "y")]), folder / "b.net")
     assert run(["check", "b.net"]) == 1
     assert "`b.net` is an ONNX model, not a .net text" in capsys.readouterr().err

@@ -45,6 +45,7 @@ WARNINGS = (
     "shadowed-let",
     "sigmoid-before-loss",
     "skipped-input",
+    "small-batch",
     "small-decay",
     "softmax-axis",
     "softmax-before-loss",

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.lint.digits import mirrored_digits
+from netdsl.analysis.lint.norms import small_batch
 from netdsl.analysis.lint.recipe import (
     arguments_of,
     batch_warnings,
@@ -69,6 +70,7 @@ def section_warnings(train: ast.Train, graph: Graph) -> Iterator[Diagnostic]:
     if train.net == graph.name:
         yield from batch_warnings(entries, DEFAULT_DATA)
         yield from untrained_warnings(entries, graph)
+        yield from small_batch(entries, graph)
 
 
 def _large_settings(optimizer: ast.Expr) -> Iterator[Diagnostic]:

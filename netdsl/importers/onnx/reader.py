@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BATCH = 3  # samples, if the model takes any number of them
+ZIP = b"PK\x03\x04"  # the first bytes of an archive
 START = 1024  # bytes of a file that tell whether it is text
 # Names that exporters give to every graph.
 NO_NAMES = ("graph", "main", "main_graph", "tf2onnx", "torch_jit", "torch_jit_export")
@@ -120,6 +121,8 @@ def _no_model(path: Path, fact: str) -> NetdslError:
     with open(path, "rb") as file:
         start = file.read(START)
     help_ = "copy it again"
+    if start.startswith(ZIP):
+        help_ = "it is an archive, as torch.save writes: torch.onnx.export writes a model"
     if start.strip() and is_text(start):
         help_ = "it is text: does it describe nets? then its name ends in .net"
     return NetdslError("corrupt-model", f"{path} {fact}", help=help_)

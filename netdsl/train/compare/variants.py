@@ -202,6 +202,19 @@ def _variant(candidate: _Candidate, wanted: Overrides, data: DataSets) -> Varian
     return Variant(label, subject, choices, sized, layers, config, settings, dataset.name, data_sum)
 
 
+def unequal_data(variants: Sequence[Variant]) -> list[Diagnostic]:
+    """The warning about variants with different data, unless `--vary` asks for these."""
+    names = dict.fromkeys(variant.data_name for variant in variants)
+    asked = any(choice.setting == "data" for v in variants for choice in v.choices)
+    if len({variant.data_sum for variant in variants}) < 2 or asked:
+        return []
+    message = f"the variants have different data: {listed(list(names))}"
+    if len(names) == 1:
+        message = f"the variants have different samples of {listed(list(names))}"
+    help_ = "their errors cannot be compared; `--data NAME` trains all on the same data"
+    return [Diagnostic("unequal-data", message, None, "warning", help=help_)]
+
+
 def unequal_params(variants: Sequence[Variant]) -> list[Diagnostic]:
     """The warning about variants with different numbers of parameters, if they have."""
     groups: dict[int, list[str]] = {}
