@@ -29,6 +29,7 @@ SECTIONS = {section.code: section for section in sections()}
 # Codes without examples, each with the reason.
 WITHOUT = {
     "other-net": "it is a warning of commands; tests/weights/test_record.py causes it",
+    "unequal-data": "its runs take time; tests/commands/test_compare.py causes it",
     "unequal-params": "its runs take time; tests/commands/test_compare.py causes it",
     "format-changes": "it is a bug of the formatter; tests/layout/test_format.py plants one",
     "internal-error": "it is a bug of netdsl; tests/commands/test_failures.py plants one",
