@@ -92,6 +92,9 @@ BINARY = (
     FileKind((".engine", ".plan"), None, "a TensorRT engine", _OTHER),
 )
 
+WRITTEN = b": written by netdsl."  # in the first line of exported modules
+_MODULE = "name the text that it was written from, such as `net.net`"
+
 # Texts, by their suffix or by a line of another language that occurs in no net.
 TEXTS = (
     FileKind((".ipynb",), rb'\s*\{\s*"(?:cells|nbformat|metadata)"', "a notebook", _NOTEBOOK),
@@ -172,6 +175,8 @@ def text_kind(name: str, text: str) -> FileKind | None:
     if re.search(r"(?m)^\s*(?:net\s+\w+|block\s+\w+\s*\()[^:\n]*(?:\{|$)", text):
         return None
     start = text[:_START].encode()
+    if start.startswith(b'"""') and WRITTEN in start.partition(b"\n")[0]:
+        return FileKind((), None, "a module that `netdsl export` wrote", _MODULE)
     matching = (k for k in TEXTS if k.start is not None and re.search(k.start, start))
     return _of_suffix(TEXTS, name) or next(matching, None)
 

@@ -103,6 +103,10 @@ def test_texts_by_their_names(tmp_path: Path) -> None:
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.load(str(bad))
     assert "a program in Python" in caught.value.diagnostics[0].message
+    bad.write_text(netdsl.loads(good.read_text()).pytorch_source())
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.load(str(bad))
+    assert "a module that `netdsl export` wrote" in caught.value.diagnostics[0].message
 
 
 def test_other_bytes(tmp_path: Path) -> None:
