@@ -180,9 +180,9 @@ class Net(TrainableNet):
 
         `weights` is a state dict or the path of a file; fresh weights depend on `seed`. Every
         tensor has its name in the state dict, unless `fold` folds batch norms into the layers
-        before them. `dtype` is the type of weights, arithmetic, inputs and outputs: float32,
-        float16, or bfloat16, which needs opset 22 and makes it the default. `batch` is the number
-        of samples that the model takes; by default, it takes any number.
+        before them, as `netdsl export` does. `dtype` is the type of weights, arithmetic, inputs and
+        outputs: float32, float16, or bfloat16, which needs opset 22 and makes it the default.
+        `batch` is the number of samples that the model takes; by default, it takes any number.
 
         Raises `CompileError` for a net that ONNX cannot represent, for weights that do not fit, and
         for weights that are infinite or not a number, unless `allow_nonfinite` is set. Raises

@@ -41,8 +41,11 @@ class TrainableNet(DrawnNet):
         `optimizer="adam(lr = 0.001)"`. A dict replaces parts of an entry: `optimizer={"lr": 0.1}`,
         or `**{"optimizer.lr": 0.1}`. `data` names the data set, as the section does:
         "fashion_mnist", 'cifar10(root = "DIR")' or 'npz("data.npz")'; arrays must be in such a
-        file, as `x` and `y`. `netdsl help training` lists what the entries can name, with all
-        arguments, and `netdsl help adam` those of one name. Open sizes are those of the data.
+        file, as `x` and `y`. Without it, the data are those of the section, or else the sample of
+        Fashion-MNIST that comes with netdsl. Some entries are `epochs`, `batch`, `loss`,
+        `optimizer`, `schedule`, `augment`, `metrics` and `seed`; `netdsl help training` lists all
+        and what they can name, and `netdsl help adam` the arguments of one name. Open sizes are
+        those of the data.
         `resume` continues from the last checkpoint in the folder, with `allow_changes` even if the
         net, the settings or the data have changed. `overwrite` replaces the run in the folder.
         `log` is a list of other logs than JSON lines to write: "csv", "tensorboard". `quiet` prints
@@ -52,7 +55,8 @@ class TrainableNet(DrawnNet):
         each epoch, `final` is the last of them, and `warnings` are those about the data and the
         recipe. The keys of an epoch are `epoch`, `train_loss`, `train_accuracy`, `test_loss`, the
         metrics, such as `accuracy`, from 0 to 1, `lr`, `seconds` and `images_per_second`; with
-        validation data, also `val_loss` and the metrics with `val_` before them.
+        validation data, also `val_loss` and the metrics with `val_` before them. `lr` is that of
+        the last step, near 0 at the end of a cosine.
 
         Raises `CompileError` for a wrong entry, for data that do not fit, for a folder that has a
         run, unless `resume` or `overwrite` is set, and for a run that diverges; `TypeError` and
