@@ -93,6 +93,9 @@ def for_surplus(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     if takes_list and all(map(is_integer, values)):
         return f"write one list: `{cls.kind}([{', '.join(texts)}])`"
     kept = ", ".join(texts[: len(cls.args)])
+    fraction = ".".join(texts)
+    if len(texts) == 2 and texts[0] == "0" and f"({','.join(texts)})" in call.span.text:
+        return f"a fraction has a point: write `{cls.kind}({fraction})`"
     return f"write `{cls.kind}({kept})`; {_names(cls)}"
 
 

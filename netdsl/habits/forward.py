@@ -74,8 +74,8 @@ def applied(text: str, *, is_last: bool = False) -> Applied | None:
             layers.insert(0, (label, row[1]))
             is_made = True
         node = node.args[0]
-    if not isinstance(node, ast.Name) or not is_made:
-        return None
+    if not isinstance(node, ast.Name) or not is_made or chain_of(f"{node.id}(x)") is not None:
+        return None  # `activation(elu)` names a layer
     if is_last and layers[-1][1] == "dense(84)":
         layers[-1] = (layers[-1][0], _LAST)
     return Applied(layers, node.id)

@@ -111,6 +111,8 @@ def appended(matched: Matched) -> Fix:
     if matched.group("next"):
         return written
     head = loop_around(matched.text, matched.start)
+    if head is None and "@" not in value and re.search(rf"\blet\s+{name}\s*=", matched.text):
+        return f"let {name} = {written}"
     if head is None or not value.startswith(("[@", "@")):
         return None
     if re.search(rf"\bwith\b.*\b{name}\s*=", head):

@@ -132,6 +132,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input x: 64x9x9\n bottleneck(16, 64)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
+    ("needless-window", [3], "net A {\n input x: 4x8x8\n maxpool(1)\n}"),
     ("unread-border", [3], "net A {\n input x: 4x8x8\n avgpool(7) -> flatten -> dense(2)\n}"),
     (
         "unread-border",
@@ -364,7 +365,7 @@ ADVISED = [
     ),
     (
         SKIP.format("fine: conv(4, 3, pad = 1) -> bn -> relu -> maxpool(1)", "concat(@fine)"),
-        "`conv(4, 3, pad = 1) -> bn -> relu -> fine: maxpool(1)`",
+        "`conv(4, 3, pad = 1) -> bn -> relu -> fine: maxpool(3, stride = 1, pad = 1)`",
     ),
     (
         SKIP.format(
@@ -608,6 +609,7 @@ RANDOM = {
     "unused-value",
     "unused-variable",
     "double-activation",
+    "needless-window",
     "skipped-input",
 }
 

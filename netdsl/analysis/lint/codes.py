@@ -37,6 +37,7 @@ WARNINGS = (
     "missing-channels",
     "mixed-axes",
     "needless-padding",
+    "needless-window",
     "nothing-frozen",
     "one-score",
     "output-from-scores",

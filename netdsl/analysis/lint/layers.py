@@ -80,6 +80,7 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
             examined.add(key)
             yield from _skipped_input(node)
             yield from _needless_padding(node)
+            yield from _needless_window(node)
             yield from _argument_order(node)
             if node.op.kind == "depthwise":
                 yield from _channels_first(node)
@@ -121,6 +122,20 @@ def _needless_padding(node: Node) -> Iterator[Diagnostic]:
                 help="leave `pad` out, or write `pad = same`, which keeps the size",
             )
             return
+
+
+def _needless_window(node: Node) -> Iterator[Diagnostic]:
+    """`maxpool(1)`, which changes nothing."""
+    windows = node.op.windows(*node.types)
+    if node.op.family == "pooling" and not node.op.is_global and windows:
+        if all(window == (1, 1, 0, 1) for window in windows):
+            yield Diagnostic(
+                "needless-window",
+                f"a window of 1 changes nothing: this `{node.op.kind}` has no effect",
+                node.span,
+                "warning",
+                help=f"write `{node.op.kind}(2)`, or leave it out",
+            )
 
 
 def _channels_first(node: Node) -> Iterator[Diagnostic]:
