@@ -364,8 +364,10 @@ ADVISED = [
         "`conv(4, 3, pad = 1) -> bn -> relu -> conv(4, 3, pad = 1) -> bn -> fine: relu`",
     ),
     (
-        SKIP.format("fine: conv(4, 3, pad = 1) -> bn -> relu -> maxpool(1)", "concat(@fine)"),
-        "`conv(4, 3, pad = 1) -> bn -> relu -> fine: maxpool(3, stride = 1, pad = 1)`",
+        SKIP.format(
+            "fine: conv(4, 3, pad = 1) -> bn -> relu -> maxpool(3, 1, pad = 1)", "concat(@fine)"
+        ),
+        "`conv(4, 3, pad = 1) -> bn -> relu -> fine: maxpool(3, 1, pad = 1)`",
     ),
     (
         SKIP.format(

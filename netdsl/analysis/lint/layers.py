@@ -10,7 +10,7 @@ from netdsl.analysis.lint.constant import constant_results
 from netdsl.analysis.lint.numbers import number_warnings
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.elaborate.notes import call_notes
-from netdsl.ir.op import WINDOWED
+from netdsl.ir.op import WINDOWED, Window
 from netdsl.library import is_shipped
 
 if TYPE_CHECKING:
@@ -126,16 +126,15 @@ def _needless_padding(node: Node) -> Iterator[Diagnostic]:
 
 def _needless_window(node: Node) -> Iterator[Diagnostic]:
     """`maxpool(1)`, which changes nothing."""
-    windows = node.op.windows(*node.types)
-    if node.op.family == "pooling" and not node.op.is_global and windows:
-        if all(window == (1, 1, 0, 1) for window in windows):
-            yield Diagnostic(
-                "needless-window",
-                f"a window of 1 changes nothing: this `{node.op.kind}` has no effect",
-                node.span,
-                "warning",
-                help=f"write `{node.op.kind}(2)`, or leave it out",
-            )
+    windows = set(node.op.windows(*node.types))
+    if node.op.family == "pooling" and not node.op.is_global and windows == {Window()}:
+        yield Diagnostic(
+            "needless-window",
+            f"a window of 1 changes nothing: this `{node.op.kind}` has no effect",
+            node.span,
+            "warning",
+            help=f"write `{node.op.kind}(2)`, or leave it out",
+        )
 
 
 def _channels_first(node: Node) -> Iterator[Diagnostic]:
