@@ -136,7 +136,8 @@ def _is_in(span: Span | None, places: list[Span]) -> bool:
 
 
 def _is_about_batch(warning: Diagnostic) -> bool:
-    return warning.span is not None and warning.span.text.startswith("batch")
+    is_of_net = warning.code == "small-batch"  # and not about the number of samples
+    return not is_of_net and warning.span is not None and warning.span.text.startswith("batch")
 
 
 def _section_of(compiled: Compiled, config: TrainConfig, given: Collection[str]) -> ast.Train:

@@ -290,6 +290,9 @@ def _check_name(
             named = [f"{own} = {show(value)}" for own, value in call.kwargs.items()]
             milestones = show(tuple(call.args))
             help_ = f"`step` has one length: write `multistep({', '.join([milestones, *named])})`"
+        first = call.kwargs.get("betas")
+        if isinstance(first, float) and len(call.args) == 1:
+            help_ = f"two numbers are a list: write `betas = {show([first, *call.args])}`"
         raise SettingError("duplicate-argument", message, key, help_, part=part)
     if name in names:
         return

@@ -48,7 +48,7 @@ HABITS = (
     Habit(
         r"\blr\s*=\s*(?P<fix>(?P<at>\{)(?P<inside>[^{}]*)\})",
         "optimizer = sgd(lr = ‹{›conv: 0.01, rest: 0.1})",
-        "rates of layers are a list of pairs: write `lr = $fix`",
+        "rates of layers are a list of pairs: write `lr = $fix`; `rest` is all other weights",
         "found `{` where a value is expected",
         rates,
         where="train",

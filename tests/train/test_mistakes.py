@@ -165,6 +165,11 @@ OTHERS = {
             "write a `batch` below 29, such as 7",
         ],
     ),
+    "a batch too small for batch norms": (
+        [*SMALL.split(), "--set", "train.batch=3", "--set", "train.epochs=1"],
+        0,
+        ["warning[small-batch]: `batch` is 3: in training, a `bn` uses"],
+    ),
     "labels from 1": (
         ["train", "vec.net", "--data", 'npz("from1.npz")', "--set", "train.loss=cross_entropy"],
         1,

@@ -42,9 +42,14 @@ MIRRORS = ("hflip", "vflip")
 
 
 def arguments_of(call: ast.Function) -> Iterator[tuple[str, ast.Argument]]:
-    """The arguments of an optimizer with their names, also those that are given without."""
+    """The arguments of an optimizer with their names, also those that are given without.
+
+    One without a name after one with a name is an error, and has the name "".
+    """
     names = iter(ARGUMENTS.get(call.name, ()))
     for argument in call.arguments:
+        if argument.name:
+            names = iter(())
         yield argument.name or next(names, ""), argument
 
 
