@@ -28,6 +28,7 @@ train Vec {
     epochs = 1
 }
 """
+NORMED = VECTORS.replace("relu", "bn -> relu").replace("epochs = 1", "epochs = 1\n    batch = 3")
 TWO = """net Two {
     input left: 6
     input right: 3
@@ -166,7 +167,7 @@ OTHERS = {
         ],
     ),
     "a batch too small for batch norms": (
-        [*SMALL.split(), "--set", "train.batch=3", "--set", "train.epochs=1"],
+        ["train", "normed.net", "--out", "new"],
         0,
         ["warning[small-batch]: `batch` is 3: in training, a `bn` uses"],
     ),
@@ -389,6 +390,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "words.net").write_text(WORDS)
         (folder / "vec.net").write_text(VECTORS)
         (folder / "grey.net").write_text(GREY)
+        (folder / "normed.net").write_text(NORMED)
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')
         assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0
