@@ -168,4 +168,4 @@ def _is_number(definition: ast.Definition, name: str) -> bool:
     numbers = [(kind, cls.args[0]) for kind, cls in LAYERS.items() if cls.args]
     kinds = [kind for kind, declared in numbers if kind.isidentifier() and not declared.dtypes]
     kinds = [kind for kind in kinds if LAYERS[kind].inputs[1] == 1]
-    return re.search(rf"\b(?:{'|'.join(kinds)})\(\s*{name}\b", body) is not None
+    return re.search(rf"\b(?:{'|'.join(kinds)})\(\s*{name}\b(?!\s*\.)", body) is not None

@@ -150,18 +150,22 @@ class Generator(Writer):
         if t.rank == 1:
             kinds += ["dense", "rbf", "reshape", "reshape"]
         if not t.floats:
-            kinds = ["embedding"] * 6 + [
-                "reshape",
-                "permute",
-                "flatten",
-                "tokens",
-                "slice",
-                "select",
-                "split",
-                "concat",
-                "channel_shuffle",
-                "roll",
-            ]
+            kinds = (
+                ["embedding"] * 6
+                + ["float"] * 2
+                + [
+                    "reshape",
+                    "permute",
+                    "flatten",
+                    "tokens",
+                    "slice",
+                    "select",
+                    "split",
+                    "concat",
+                    "channel_shuffle",
+                    "roll",
+                ]
+            )
         return kinds
 
     def call(self, kind: str, arguments: list[tuple[str, str]], references: list[str]) -> str:

@@ -263,7 +263,7 @@ def _embedding(g: Generator, t: Type, kind: str) -> tuple[Arguments, Type]:
     count = g.pick((3, 4, 10, 17) if t.dtype == "int32" else (100, 150, 200))
     dim = g.pick(WIDTHS)
     a = [("n", g.whole(count)), ("dim", g.whole(dim))]
-    weight(g, a, (count, dim), 0.2)
+    weight(g, a, (count, dim), 0.4)
     return a, Type((*t.shape, dim), (*t.open, False))
 
 

@@ -316,5 +316,6 @@ def test_arguments_as_entries() -> None:
 def test_an_argument_that_the_call_has() -> None:
     """A second value of an argument is not taken over."""
     (error,) = errors("1x8x8", "dense(3)", "optimizer = adam(lr = 0.1)\nlr = 0.2")
-    assert error.help == "remove it: `optimizer = adam(lr = 0.1)` has a value of `lr`"
+    written = "write `optimizer = adam(lr = 0.2)`, or remove it"
+    assert error.help == f"`optimizer = adam(lr = 0.1)` has another value: {written}"
     assert error.fix == ()
