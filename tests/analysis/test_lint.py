@@ -495,6 +495,7 @@ RIGHT = [
     "net Moved { input x: 3x9x9 \n conv(8, 3, pad = 100) }",
     NORMED.format("groupnorm(2)", "batch = 1"),
     NORMED.format("bn", "batch = 4"),
+    "net Beyond { input x: 4x1x2 \n avgpool(2, pad = same) }",
     "net Halved { input image: 3x9x9 \n avgpool(2) -> conv(4, 4) }",
     "net Columns { input image: 3x9x9 \n conv(8, 3) -> softmax(axis = -1) -> flatten -> dense(3) }",
     "net Twice { input x: 9 \n a: dense(64) -> b: dense(3) \n @a -> dense(3) -> add(@b) }",

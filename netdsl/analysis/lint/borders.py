@@ -34,7 +34,8 @@ def _partial_average(node: Node) -> Iterator[Diagnostic]:
     sizes, windows = node.types[0].spatial, node.op.windows(*node.types)
     if set(node.type.spatial) != {1} or any(window.pad for window in windows):
         return
-    if any(window.extent != size for window, size in zip(windows, sizes, strict=True)):
+    seen = [window.extent for window in windows]
+    if any(isinstance(size, int) and n < size for n, size in zip(seen, sizes, strict=True)):
         kernel = node.op.window_text(*node.types).partition("/")[0]
         message = (
             f"the only window of this `avgpool`, {kernel}, leaves out the end of its input, which"
