@@ -169,9 +169,9 @@ class Ends:
                 f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
                 f" {are(len(given))} given"
             )
-            if len(given) == len(declared) + 1 and given[0] == 1 and advice is None:
-                advice = f"sizes have no batch: `{name}` is {text}"
             advice = advice or _example(declared)
+            if len(given) == len(declared) + 1 and given[0] == 1:
+                advice += "; sizes have no batch"
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
