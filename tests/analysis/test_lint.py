@@ -208,6 +208,8 @@ WRONG = [
     ("large-setting", [6], SET.format("accumulate = 400", "batch = 200")),
     ("dropped-samples", [6], SET.format("data = cifar10(limit = 11)", "batch = 5")),
     ("dropped-samples", [6], SET.format("data = mnist(limit = 20, val = 0.1)", "batch = 17")),
+    ("large-setting", [5], OPTIMIZED.format("sgd(lr = 0.1, weight_decay = 0.5)")),
+    ("large-setting", [6], SET.format("data = mnist", "schedule = exponential(gamma = 10)")),
     ("large-momentum", [5], OPTIMIZED.format("sgd(0.1, 0.999)")),
     ("large-momentum", [5], OPTIMIZED.format("rmsprop(lr = 0.1, momentum = 0.995)")),
     ("large-momentum", [5], OPTIMIZED.format("adamw(betas = [0.999, 0.9])")),
