@@ -205,7 +205,8 @@ class Calls:
             "recursive-block",
             f"blocks cannot call themselves: {names}",
             call.span,
-            help="use `repeat` for a pattern that repeats",
+            help="write the levels as a loop: `for width in [64, 128] { ... }`, or"
+            " `repeat 3 { ... }`",
         )
 
     def _frame(self, invocation: Invocation, block: BlockValue, source: Value) -> Env:

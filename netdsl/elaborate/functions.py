@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def _range(*bounds: int) -> tuple[int, ...]:
-    return tuple(range(*bounds))
+def _range(first: int, last: int | None = None, /, step: int = 1) -> tuple[int, ...]:
+    if last is None:
+        first, last = 0, first
+    return tuple(range(first, last, step))
 
 
 def _enumerate(values: tuple[object, ...], start: int = 0) -> tuple[tuple[int, object], ...]:
@@ -30,13 +32,21 @@ def _round(value: float, digits: int = 0) -> float:
     return round(value, digits) if digits else round(value)
 
 
-# These take no keywords, unlike Python's `min` and `max`.
+# These take no keywords, unlike Python's.
 def _least(*values: Any) -> object:
     return min(*values)
 
 
 def _largest(*values: Any) -> object:
     return max(*values)
+
+
+def _sum(values: Any, /) -> object:
+    return sum(values)
+
+
+def _product(values: Any, /) -> object:
+    return math.prod(values)
 
 
 USAGE = {
@@ -59,6 +69,7 @@ USAGE = {
     "tanh": "tanh(a)",
 }
 
+KEYWORDS = {"round": "digits", "range": "step", "enumerate": "start"}
 OF_LISTS = ("len", "enumerate", "sum", "prod")
 
 FUNCTIONS: dict[str, Callable[..., object]] = {
@@ -70,8 +81,8 @@ FUNCTIONS: dict[str, Callable[..., object]] = {
     "len": len,
     "range": _range,
     "enumerate": _enumerate,
-    "sum": sum,
-    "prod": math.prod,
+    "sum": _sum,
+    "prod": _product,
     "abs": abs,
     "sqrt": math.sqrt,
     "exp": math.exp,
@@ -92,22 +103,32 @@ def call_function(
 ) -> object:
     """The value of a function of the language, such as `min(a, b)`; raises `NetdslError`."""
     if expr.name == "range":
-        _check_range(positional, expr.span)
+        _check_range(positional, keywords.get("step", 1), expr.span)
     try:
         return bounded(FUNCTIONS[expr.name](*positional, **keywords), expr.span)
     except (TypeError, ValueError, LookupError, ArithmeticError):
         raise _bad_argument(expr, positional) from None
 
 
-def _check_range(bounds: list[object], span: Span) -> None:
+def _check_range(positional: list[object], step: object, span: Span) -> None:
     """Refuse a range that is too long before it is made."""
+    if len(positional) == 1:
+        positional = [0, *positional]
+    bounds = [*positional, step][:3]
     integers = [bound for bound in bounds if isinstance(bound, int)]
-    if len(integers) == len(bounds) and 1 <= len(bounds) <= 3 and 0 not in bounds[2:]:
+    if len(integers) == len(bounds) and len(bounds) == 3 and bounds[2] != 0:
         check_length(len(range(*integers)), span)
 
 
 def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     """The error of a function that does not take these values."""
+    named = [a.name for a in expr.arguments if a.name not in (None, KEYWORDS.get(expr.name))]
+    if not positional:
+        return _without_values(expr)
+    if named:
+        message = f"`{expr.name}` has no argument `{named[0]}`"
+        help_ = f"write `{USAGE[expr.name]}`"
+        return NetdslError("unknown-argument", message, expr.span, help=help_)
     if any(map(_is_open, positional)):
         return NetdslError(
             "open-size",
@@ -115,7 +136,8 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             expr.span,
             help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
         )
-    given = ", ".join(map(show, positional))
+    named_values = [a.span.text for a in expr.arguments if a.name is not None]
+    given = ", ".join([*map(show, positional), *named_values])
     if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
         return _sum_of_tensors(expr)
     help_ = f"write `{USAGE[expr.name]}`"
@@ -128,6 +150,16 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     if expr.name in OF_LISTS and positional and not isinstance(positional[0], tuple):
         message = f"`{expr.name}` needs a list, found {show(positional[0])}"
     return NetdslError("bad-argument", message, expr.span, help=help_)
+
+
+def _without_values(expr: ast.Function) -> NetdslError:
+    """The error of a function whose values are missing, or have names: `sum(x = [1, 2])`."""
+    help_ = f"write `{USAGE[expr.name]}`"
+    values = ", ".join(argument.value.span.text for argument in expr.arguments)
+    if not values:
+        return NetdslError("bad-argument", f"`{expr.name}` has no values", expr.span, help=help_)
+    message = f"the values of `{expr.name}` have no names"
+    return NetdslError("bad-argument", message, expr.span, help=f"write `{expr.name}({values})`")
 
 
 def _has_tensor(value: object) -> bool:

@@ -261,10 +261,10 @@ HABITS = (
     Habit(
         r"(?P<fix>\s*(?P<at>->))\s*$",
         "relu ->‹\n›",
-        "a line cannot end with `->`; begin the next line with it instead",
+        "a line cannot end with `->`: begin the next line with it, or leave it out before `output`",
         "",
         moved_arrow,
-        "a line cannot end with `->`; begin the next line with it instead",
+        "a line cannot end with `->`: begin the next line with it, or leave it out before `output`",
     ),
     Habit(
         START

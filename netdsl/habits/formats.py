@@ -323,7 +323,7 @@ HABITS = (
         "$figure == $n",
     ),
     Habit(
-        r"(?P<fix>\s*(?P<at>params|parameters|weights|macs|flops|px|pixels|%))(?=\s*$)",
+        r"(?P<fix>\s*(?P<at>params|parameters|weights|macs|flops|px|pixels))(?=\s*$)",
         "expect params == 1e6 ‹params›",
         "leave out `$at`",
         "a number has no unit",

@@ -255,6 +255,7 @@ ADVICE = {
                      "rmsprop", "crossentropyloss", "crossentropy", "mseloss", "nllloss",
                      "bceloss", "softmaxwithloss", "accuracy", "backward", "step",
                      *_LOSSES.split(), "dataparallel"), _TRAIN),
+    "average": "write the mean of values as a formula: `((@a + @b) / 2)`",
     **dict.fromkeys(("pass", "continue"), "an empty body is written `{ }`; leave this out"),
     **dict.fromkeys(("break", "end", "endif", "endfor", "begin", "done", "fi", "then"),
                     "bodies are written in braces: `repeat 3 { ... }`; leave this out"),

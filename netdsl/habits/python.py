@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from netdsl.habits.base import Habit
+from typing import TYPE_CHECKING
+
+from netdsl.habits.base import Guess, Habit
+from netdsl.habits.layers import ADVICE, key_of
 from netdsl.habits.statements import (
     added,
     added_value,
@@ -13,6 +16,9 @@ from netdsl.habits.statements import (
     returned,
     untyped,
 )
+
+if TYPE_CHECKING:
+    from netdsl.habits.base import Matched
 
 _PACKAGES = (
     r"(?:torch\w*|tensorflow|tf|keras|numpy|np|jax|flax|mxnet|paddle|netdsl|nn|os|sys|math|typing|"
@@ -28,6 +34,15 @@ _WORDS = (
     r"local|set|define|dim|def|param|parameter|constant|hyperparameter)"
 )
 _TRAIN = "leave it out; how a net is trained is in its section `train Net { epochs = 3 }`"
+
+
+def other_way(matched: Matched) -> Guess | None:
+    """The advice for a function that is no single layer here, such as `torch.stack`."""
+    advice = ADVICE.get(key_of(matched.group("name")))
+    if advice is None or expression(matched) is not None:
+        return None
+    return Guess(advice)
+
 
 HABITS = (
     Habit(
@@ -176,6 +191,13 @@ HABITS = (
         where="top",
     ),
     Habit(
+        rf"(?:^|->|\{{|:\s)\s*(?P<fix>(?P<at>(?:{_MODULES}\s*\.\s*)+(?P<name>\w+))\s*\(.*)",
+        "‹torch.stack›([a, b])",
+        "$fix",
+        "`$at` is not a layer here: layers have short names without a module",
+        other_way,
+    ),
+    Habit(
         rf"(?:^|->|\{{|:\s)\s*(?P<fix>(?P<at>(?:{_MODULES}\s*\.\s*)+\w+)\s*(?:\(.*)?)",
         "‹nn.ReLU›()",
         "write `$fix`",
@@ -209,6 +231,13 @@ HABITS = (
         "found `.` after a layer, but a layer has no methods",
         expression,
         "chain layers with `->`",
+    ),
+    Habit(
+        r"(?:^|->|:\s)\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*\([^()]*\)(?P<at>\s*\().*)",
+        "Average()‹(›[a, b])",
+        "$fix",
+        "found a second pair of parentheses: a layer is not applied to a value",
+        other_way,
     ),
     Habit(
         r"(?:^|->|:\s|^\s*output\s)\s*(?P<fix>(?P<value>[A-Za-z_]\w*\s*\([^()]*"
