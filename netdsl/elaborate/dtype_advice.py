@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
@@ -11,11 +12,11 @@ from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.origins import first_of, source_of
 from netdsl.elaborate.shape_advice import takes
 from netdsl.source import Span
+from netdsl.syntax import ast
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
-    from netdsl.syntax import ast
 
 LENGTH = 64  # of the vectors in advice
 INTEGERS = ("int64", "int32")
@@ -86,13 +87,21 @@ def _integers_advice(call: ast.Call, x: Value) -> Repair:
     label = "" if call.label is None else f"{call.label.span.text}: "
     written = f"{label}{call.span.text}"
     if source.producer is None and source.type.dtype.startswith("int"):
-        if label.startswith("pos"):
+        if label.startswith(("pos", "wpe")) or _rows(call) < made.op.given.get("n", 0):
             help_ = f"number the positions: write `@{source.name} -> positions -> {written}`"
             return Repair(help_)
         return Repair(f"the integers are in `{source.name}`: write `@{source.name} -> {written}`")
     return Repair(
         "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
     )
+
+
+def _rows(call: ast.Call) -> float:
+    """The number of vectors of an `embedding`, or infinity if it is not a number in the text."""
+    first = call.arguments[0].value if call.arguments else None
+    if isinstance(first, ast.Literal) and isinstance(first.value, int):
+        return first.value
+    return math.inf
 
 
 def named_dtype_advice(call: ast.Call, cls: type[Op], xs: tuple[Value, ...], name: str) -> Repair:

@@ -168,11 +168,6 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
     if isinstance(value, float) and value > 0 and declared.convert in WHOLE:
         numbers = " or ".join(f"`{n}`" for n in (int(value), int(value) + 1) if n)
         return f"write {numbers}: it is the {declared.doc}"
-    if cls.kind == "prelu" and isinstance(value, float):
-        return (
-            "the slopes are learned, and are 0.25 at first: write `prelu`, or"
-            f" `leaky_relu({value:g})` for a slope that stays"
-        )
     meaning = f"`{declared.name}` of `{cls.kind}`: {declared.doc}"
     if declared.default is None:
         return meaning

@@ -12,9 +12,20 @@ from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.shares import for_share
 from netdsl.errors import NetdslError
-from netdsl.habits.words import FAMILIES_OF_INITS, INITS
+from netdsl.habits.words import CAUSAL, FAMILIES_OF_INITS, INITS
 from netdsl.ir.types import Sym, shape_text
-from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes, widths
+from netdsl.ops import LAYERS
+from netdsl.ops.args import (
+    boolean,
+    dims,
+    integer,
+    integers,
+    is_integer,
+    padding,
+    show,
+    sizes,
+    widths,
+)
 from netdsl.ops.base import SYNONYMS
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -39,6 +50,10 @@ def for_value(
 ) -> Repair | None:
     """Advice for a value that an argument does not take, from the expression that gives it."""
     expr = argument.value
+    if cls.kind == "prelu" and isinstance(value, int | float):
+        return _slopes(value)
+    if declared.name == "mask" and (value is True or isinstance(value, str)):
+        return _later_steps(argument, str(value))
     if isinstance(value, float) and (cls.kind, declared.name) == ("upsample", "scale"):
         return _resized(value, x)
     if isinstance(value, float) and 0 < value < 1 and declared.name == "stride":
@@ -59,6 +74,42 @@ def for_value(
     if is_integer(value) and cls.args[0].convert in (sizes, integers):
         return _one_list(call, argument)
     return None
+
+
+def _slopes(value: float) -> Repair:
+    """Advice for PyTorch's number of slopes, `prelu(64)`, and for the first one, `prelu(0.25)`."""
+    if isinstance(value, int):
+        return Repair("it has one slope for each channel of its input: write `prelu`")
+    return Repair(
+        "the slopes are learned, and are 0.25 at first: write `prelu`, or"
+        f" `leaky_relu({value:g})` for a slope that stays"
+    )
+
+
+def for_word(call: ast.Call, argument: ast.Argument, word: str) -> Repair | None:
+    """Advice for a word of other tools as a value, and for `attention(4, causal)`."""
+    cls = LAYERS.get(call.name)
+    if argument.name is None and cls is not None and _is_switch(cls, word):
+        text = f"{word} = true"
+        return Repair(f"write `{text}`", (Edit(argument.span, text),))
+    if argument.name == "init":
+        return initial_weights(word, argument.value)
+    if argument.name is not None and argument.name.endswith("mask"):
+        return _later_steps(argument, word)
+    return None
+
+
+def _is_switch(cls: type[Op], word: str) -> bool:
+    return any(a.name == word and a.convert is boolean for a in cls.args)
+
+
+def _later_steps(argument: ast.Argument, word: str) -> Repair | None:
+    """Advice for `mask = causal`, which is an argument of its own."""
+    if word.lower() not in CAUSAL:
+        return None
+    text = "causal = true"
+    help_ = f"`mask` takes a tensor; to hide later steps, write `{text}`"
+    return Repair(help_, (Edit(argument.span, text),))
 
 
 def _resized(scale: float, x: TensorType | None) -> Repair | None:

@@ -71,6 +71,9 @@ FAMILIES_OF_INITS = {
     "xavier": ("xavier_normal", "xavier_uniform"), "glorot": ("xavier_normal", "xavier_uniform"),
 }  # fmt: skip
 
+# What other tools call a mask that hides the later steps of a sequence.
+CAUSAL = frozenset("true causal tril triu lookahead look_ahead autoregressive subsequent".split())
+
 # Names for the sizes of the value at hand.
 IN = {
     "in_channels": "in.channels", "channels": "in.channels", "in_features": "in.size",

@@ -142,6 +142,18 @@ WRONG = [
     ("unread-border", [3], "net A {\n input x: 3x32x32\n conv(9, 7, stride = 7) -> relu\n}"),
     ("growing-map", [3], "net A {\n input x: 3x9x9\n conv(9, 5, pad = 3) -> relu\n}"),
     ("growing-map", [3], "net A {\n input x: 3x9\n depthwise(3, dilation = 2, pad = 3)\n}"),
+    (
+        "small-table",
+        [3],
+        "net A {\n input x: T int64\n a: embedding(5, 4)\n @x -> embedding(9, 4) -> add(@a)\n}",
+    ),
+    (
+        "small-table",
+        [4],
+        "net A {\n input x: T int64\n a: embedding(9, 4)\n @x -> embedding(5, 4) -> add(@a)\n}",
+    ),
+    ("padding-only", [4], "net A {\n input x: 4x8x8\n gap\n conv(8, 3, pad = 1)\n}"),
+    ("padding-only", [4], "net A {\n input x: 4x2\n conv(8, 2)\n depthwise(5, pad = 2)\n}"),
     ("softmax-axis", [4], "net A {\n input x: 4x8x8\n conv(3, 3)\n softmax(axis = -1)\n}"),
     ("softmax-axis", [4], "net A {\n input x: 4x8x8\n conv(3, 3)\n log_softmax(axis = 3)\n}"),
     ("linear-layers", [3], "net A {\n input x: 3x9x9\n conv(16, 3) -> bn -> conv(16, 3)\n}"),
@@ -386,7 +398,7 @@ ADVISED = [
     (HEAD.format("head(99)"), "write an activation before this one: `relu -> dense(10)`"),
     (HEAD.format("head(n = 99)"), "or leave this one out, and write `head(n = 10)`"),
     (
-        "import resnet\nnet A {\n input x: 3x32x32\n ResNet18\n dense(10)\n}",
+        "import resnet\nnet A {\n input x: 3x64x64\n ResNet18\n dense(10)\n}",
         "or leave this one out, and write `ResNet18(classes = 10)`",
     ),
     (
@@ -423,6 +435,9 @@ RIGHT = [
     "net A {\n input x: 512x16\n conv(8, 3, pad = 1)\n}",
     "net A {\n input x: 196x8\n conv(8, 1)\n}",
     "net A {\n input x: 9\n dense(8) -> softmax\n}",
+    "net A {\n input x: 4x8x8\n gap\n conv(8, 1) -> relu\n}",
+    "net A {\n input x: T int64\n add { | embedding(9, 4) | positions -> embedding(5, 4) }\n}",
+    "net A {\n input x: 4x3x3\n conv(8, 3, stride = 2, pad = 1) -> relu\n}",
     "net A {\n input x: 9\n g: { dense(8) -> softmax }\n @x -> dense(8) -> mul(@g) -> dense(3)\n}",
     "net A {\n input x: 512x7x7\n flatten -> dense(4096) -> relu -> dense(9)\n}",
     "net A {\n input x: 32x32\n conv(8, 3)\n}",

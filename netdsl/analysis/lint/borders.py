@@ -1,4 +1,4 @@
-"""Warnings about windows that leave out the end of a map, and about padding that makes it grow."""
+"""Warnings about windows and padding that do not suit the size of their map."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def border_warnings(graph: Graph) -> Iterator[Diagnostic]:
             yield from _partial_average(node)
         elif node.op.family == "convolution" and node.op.kind != "deconv":
             yield from _partial_patches(node)
+            yield from _padding_only(node)
             if not any(user.op.kind in CROPS for user in uses.get(id(node.output), [])):
                 yield from _growing_map(node)
 
@@ -76,6 +77,28 @@ def _growing_map(node: Node) -> Iterator[Diagnostic]:
             help_ = f"`pad = {window.extent // 2}` keeps the size, and so does `pad = same`"
             yield _warning("growing-map", message, node, help_)
             return
+
+
+def _padding_only(node: Node) -> Iterator[Diagnostic]:
+    """`gap -> conv(64, 3, pad = 1)`: of the kernel of 3x3, only the middle sees a pixel."""
+    shape, windows = node.types[0], node.op.windows(*node.types)
+    if set(shape.spatial) != {1} or not any(window.pad for window in windows):
+        return
+    kernel = node.op.window_text(*node.types).partition("/")[0]
+    message = (
+        f"the map here is {shape_text(shape.spatial)}, so the {kernel} kernel of this"
+        f" `{node.op.kind}` sees one pixel, and padding around it"
+    )
+    help_ = "a kernel of 1 computes the same"
+    source = node.inputs[0].producer
+    while source is not None and source.types and set(source.types[0].spatial) == {1}:
+        source = source.inputs[0].producer
+    if source is not None and source.op.family == "pooling":
+        line = source.span.first.line
+        help_ += f"; to see the map, put this layer before the `{source.op.kind}` on line {line}"
+    elif source is not None:
+        help_ += ", or give the net a larger input"
+    yield _warning("padding-only", message, node, help_)
 
 
 def _warning(code: str, message: str, node: Node, help: str) -> Diagnostic:

@@ -24,6 +24,7 @@ _PRODUCT = re.compile(r"\b\w+\s*\*\s*in\.channels\b|\bin\.channels\s*\*\s*\w+")
 
 def value_warnings(graph: Graph) -> Iterator[Diagnostic]:
     """The warnings about the values and numbers that layers are given, each for one layer."""
+    yield from _smaller_tables(graph)
     for node in graph.nodes:
         if node.op.kind in DOUBLED:
             yield from _joined_twice(node)
@@ -39,6 +40,27 @@ def value_warnings(graph: Graph) -> Iterator[Diagnostic]:
 
 def _warning(code: str, message: str, node: Node, help: str) -> Diagnostic:
     return Diagnostic(code, message, node.span, "warning", help=help)
+
+
+def _smaller_tables(graph: Graph) -> Iterator[Diagnostic]:
+    """Two `embedding`s of the same integers, of which one has fewer rows than the integers need."""
+    largest: dict[int, Node] = {}
+    tables = [node for node in graph.nodes if node.op.kind == "embedding"]
+    for node in tables:
+        other = largest.setdefault(id(node.inputs[0]), node)
+        if node.op.given["n"] > other.op.given["n"]:
+            largest[id(node.inputs[0])] = node
+    for node in tables:
+        rows, other = node.op.given["n"], largest[id(node.inputs[0])]
+        if rows < other.op.given["n"] and node.types[0].span is None:
+            yield _warning(
+                "small-table",
+                f"this `embedding` has {rows:,} vectors, but the same integers choose from"
+                f" {other.op.given['n']:,} in another one",
+                node,
+                f"for the positions, write `positions -> {node.span.text}`; other integers come"
+                " from an input of their own",
+            )
 
 
 def _joined_twice(node: Node) -> Iterator[Diagnostic]:

@@ -18,7 +18,7 @@ from netdsl.elaborate.slips.edits import (
 )
 from netdsl.elaborate.slips.joins import CURRENT, sum_in
 from netdsl.elaborate.suggested_calls import for_value
-from netdsl.elaborate.value_advice import initial_weights, padding_mode
+from netdsl.elaborate.value_advice import for_word, padding_mode
 from netdsl.habits.brackets import parts
 from netdsl.habits.layers import find
 from netdsl.habits.words import IN, NOTHING, PACKAGES, TYPES, VALUES
@@ -126,9 +126,9 @@ def advise_name(
     elif diagnostic.help == "write `same` in lower case":
         set_fix(diagnostic, span, "same")
     elif (
-        argument is not None
-        and argument.name == "init"
-        and (repair := initial_weights(name, argument.value))
+        call is not None
+        and argument is not None
+        and (repair := for_word(call, argument, name)) is not None
     ):
         diagnostic.help, diagnostic.fix = repair
     elif (sum_ := sum_in(call, span, labels)) is not None:
