@@ -183,6 +183,11 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         diagnostic.help = f"`{name}` must be a whole number: write `{whole}`"
         return
     diagnostic.help = f"it is declared as `{signature}`"
+    texts = [argument.value.span.text for argument in use.arguments]
+    if diagnostic.code == "not-a-layer" and len(texts) > 2 and all(map(str.isdigit, texts)):
+        meant = f"{use.name}({', '.join(texts[1:])})"
+        diagnostic.help += f"; the channels of the input are known: is this `{meant}`?"
+        return
     example = _example(use, text)
     if example is not None:
         diagnostic.help += f"; for example `{example}`"

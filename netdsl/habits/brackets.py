@@ -44,6 +44,16 @@ def closing(text: str, opening: int) -> int | None:
     return None
 
 
+def opening_brace(text: str, position: int) -> int | None:
+    """Where the innermost brace is that is open at an offset, and no other bracket inside it."""
+    depth = 0
+    for place in range(position - 1, -1, -1):
+        depth += (text[place] in _CLOSE) - (text[place] in _OPEN)
+        if depth < 0:
+            return place if text[place] == "{" else None
+    return None
+
+
 def braced(matched: Matched) -> Fix:
     """Braces in place of a colon and an indented body, as in Python."""
     start, stop = matched.place("at")

@@ -6,16 +6,18 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
-from netdsl.habits.brackets import arms, body, indented_arms
+from netdsl.habits.brackets import arms, body, closing, indented_arms, opening_brace
 from netdsl.habits.chains import START
 from netdsl.habits.statements import is_layer, joined_values, labels_above, summed
 
 if TYPE_CHECKING:
-    from netdsl.habits.base import Fix, Matched
+    from netdsl.habits.base import Change, Fix, Matched
 
 JOINS = r"(?P<join>concat|add|mul|sub|max|residual)"
 _OPERAND = r"@?[A-Za-z_][\w.]*(?:\([^()]*\))?"
 _CALL = r"[A-Za-z_]\w*(?:\([^()]*\))?"
+_JOIN_AT_END = re.compile(rf"\b{JOINS}\s*$")
+_LINE = re.compile(r"^[ \t]*(?P<code>[^\s#][^#\n]*?)(?P<comma>,)?[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
 def around(matched: Matched) -> Fix:
@@ -43,8 +45,39 @@ def two_values(matched: Matched) -> Fix:
     return Guess(f"@{names[0]} -> concat(@{names[1]})")
 
 
+def listed_arms(matched: Matched) -> Fix:
+    """A bar before each arm in place of a comma after it, in the braces of a join."""
+    text = matched.text
+    opening = opening_brace(text, matched.start)
+    end = None if opening is None else closing(text, opening)
+    if opening is None or end is None or not _JOIN_AT_END.search(text, 0, opening):
+        return None
+    if "|" in text[opening:end]:
+        return None
+    changes: list[Change] = []
+    begins = True
+    for line in _LINE.finditer(text, opening + 1, end):
+        closes = line["code"].startswith("}")  # the end of an arm of several lines
+        if opening_brace(text, line.start("code") + closes) != opening:
+            continue
+        if begins and not closes:
+            changes.append((line.start("code"), line.start("code"), "| "))
+        begins = line["comma"] is not None
+        if begins:
+            changes.append((*line.span("comma"), ""))
+    return changes
+
+
 # Rows that come before those of names and lists.
 FIRST = (
+    Habit(
+        rf"^\s*(?P<arm>{_CALL}(?:\s*->\s*{_CALL})*)(?P<at>,)\s*$",
+        "concat {\n        relu‹,›\n        tanh\n    }",
+        "begin each arm with `|`, without a comma after it: `| $arm`",
+        "found `,` after an arm of a join",
+        listed_arms,
+        where="body",
+    ),
     Habit(
         r"\b(?:concat|add|mul|sub|max)\s*\(\s*(?P<fix>(?P<at>\*)\s*)(?=[\[a-z])",
         "concat(‹*›[@image, @image])",
