@@ -120,6 +120,8 @@ def _advice(name: str) -> str:
     """Which library file, or which net in one, a name that does not exist may mean."""
     if name.endswith(".net"):
         return _advice_on_path(name)
+    if "," in name:
+        return "separate names with spaces, not with commas"
     before, _, after = name.partition(":")
     if after and (os.path.isfile(before) or library_file(before) is not None):
         return f"one name follows the file: write `{before}:{after.partition(':')[0]}`"

@@ -58,6 +58,7 @@ Counts = Annotated[
     tuple[int, ...],
     Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
+RUN = 100  # epochs of a training in advice
 # Layers, or kinds of weights; and a number for all weights, or a list with one for each of those.
 Names = tuple[BareWord, ...]
 Pairs = tuple[tuple[BareWord, float], ...]
@@ -155,12 +156,19 @@ def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
         value = value.name  # a word such as `True`
     elif isinstance(value, list):
         value = tuple(value)
+    if base == tuple[int, ...] and isinstance(value, tuple) and _are_shares(value):
+        meant = [round(share * RUN) for share in value]
+        return f"they count epochs: if there are {RUN}, write `{meant}`", None
     text = args.meant(as_base, value)
     is_list = list_of(base) in (tuple[int, ...], tuple[float, ...])
     is_list = is_list and args.is_integer(value)
     if text is None and is_list and (constraint is None or constraint.allows((value,))):
         return f"write a list: `[{value}]`", ("", f"[{value}]")
     return (None, None) if text is None else (f"write `{text}`", ("", text))
+
+
+def _are_shares(values: tuple[object, ...]) -> bool:
+    return any(values) and all(isinstance(v, float) and 0 < v < 1 for v in values)
 
 
 def _example(label: str) -> str | None:

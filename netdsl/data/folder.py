@@ -154,8 +154,13 @@ def _check_classes(root: Path, parts: list[Path], classes: list[str]) -> None:
     for part in parts[1:]:
         others = [name for name in _classes(part) if name not in classes]
         if others:
-            message = f"{part} has the class {listed(others)}, but {parts[0]} does not"
+            noun = "class" if len(others) == 1 else "classes"
+            message = f"{part} has the {noun} {listed(others)}, but {parts[0]} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
+            small = {name.lower(): name for name in classes}
+            if all(name.lower() in small for name in others):
+                renamed = [f"{part / name} to {small[name.lower()]}" for name in others]
+                help_ = f"capitals count: rename {listed(renamed)}"
             raise SettingError("unknown-class", message, "data", help_)
 
 

@@ -24,7 +24,7 @@ from netdsl.errors import EntryPart, NetdslError, SettingError
 from netdsl.ir.types import shape_text
 from netdsl.library import how_to_copy
 from netdsl.train.byte_pictures import as_picture, is_picture
-from netdsl.train.fit_advice import check_crop, fits_text, with_crop, with_root
+from netdsl.train.fit_advice import advise_parameter, check_crop, fits_text, with_crop, with_root
 from netdsl.train.freezing import frozen_until
 from netdsl.train.monitor import check_split
 from netdsl.train.permitted import check_kind, expected_kind
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from netdsl.ir.types import Sym
     from netdsl.train.config import TrainConfig
     from netdsl.train.recipe.losses import OutputLoss
-
-
-CLASSES = "classes"  # the usual parameter of a net for the number of its scores
 
 
 def check_input(graph: Graph, command: str, data: Described | None) -> None:
@@ -119,7 +116,7 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
         try:
             check_outputs(data, shapes[part.output], target, one_score=one_score)
         except SettingError as error:
-            _advise_parameter(error, graph, data.target_classes[target])
+            advise_parameter(error, graph, data.target_classes[target])
             raise
         if data.target_classes[target] is None:
             _check_weights(part, shapes[part.output])
@@ -127,14 +124,6 @@ def check_scores(graph: Graph, config: TrainConfig, data: OutputData) -> tuple[i
         check_outputs(data, head.value.type.shape, targets[0], head.name)
     config.check_metrics(data.target_classes[targets[0]], data.name)
     return list(shapes).index(parts[0].output), targets[0]
-
-
-def _advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> None:
-    """Add to an error that the net has a parameter for the number of classes, if it has one."""
-    is_vector = len(graph.outputs[0].value.type.shape) == 1
-    if is_vector and classes is not None and graph.arguments.get(CLASSES, classes) != classes:
-        advice = f"give the net this number: `-D {CLASSES}={classes}`"
-        error.diagnostic.help = f"{advice}; or {error.help}"
 
 
 def _check_weights(part: OutputLoss, shape: tuple[int | Sym, ...]) -> None:

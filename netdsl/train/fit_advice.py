@@ -14,10 +14,12 @@ from netdsl.train.settings import RandomCrop
 
 if TYPE_CHECKING:
     from netdsl.driver import Compiled
-    from netdsl.ir.graph import Value
+    from netdsl.ir.graph import Graph, Value
     from netdsl.syntax import ast
     from netdsl.train.config import TrainConfig
 
+CLASSES = "classes"  # the usual parameter of a net for the number of its scores
+_MADE = re.compile(r"\s*=\s*(?P<name>\w+)(?:\((?P<arguments>[^()\n]*)\))?[ \t]*(?=\n|\{|#|$)")
 _SIZES = re.compile(r":\s*[^\s:]+")  # of an `input`
 
 
@@ -38,6 +40,25 @@ def fits_text(compiled: Compiled, image: Value, shape: tuple[int, ...]) -> bool:
     except NetdslError:
         return False
     return True
+
+
+def advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> None:
+    """Add to an error that the net has a parameter for the number of classes, if it has one."""
+    is_vector = len(graph.outputs[0].value.type.shape) == 1
+    if not is_vector or classes is None or graph.arguments.get(CLASSES, classes) == classes:
+        return
+    advice = f"give the net this number: `-D {CLASSES}={classes}`"
+    place, output = graph.site.span, graph.outputs[0].value.site.span
+    made = None if place is None else _MADE.match(place.file.text, place.end)
+    if made is None or place is None:
+        error.diagnostic.help = f"{advice}; or {error.help}"
+        return
+    others = re.sub(rf",?\s*\b{CLASSES}\s*=[^,]*", "", made["arguments"] or "")
+    arguments = ", ".join(filter(None, [others.strip(" ,"), f"{CLASSES} = {classes}"]))
+    text = f"{made['name']}({arguments})"
+    error.diagnostic.help = f"write `net {graph.name} = {text}`"
+    if output is not None and output.file is place.file:
+        error.diagnostic.help += f", or {error.help}"
 
 
 def check_crop(config: TrainConfig, image: Value) -> None:

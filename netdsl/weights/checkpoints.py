@@ -217,6 +217,8 @@ def fit(
             f"{needed - len(problems)} of {needed} tensors fit, {unused} in the {weights.kind}"
             f" are unused{_how_to_fit(weights, problems, unused)}"
         )
+        if "net" not in weights.metadata and len(problems) > needed / 2:
+            help_ += ": these are probably the weights of another net"
         size = _other_size(params, weights, prefix)
         if size is not None:
             help_ += f"; if a parameter of the net sets this size, write `-D NAME={size}`"

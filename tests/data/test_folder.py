@@ -119,6 +119,12 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "test" / "cat", tmp_path / "test" / "elk")
     message = fails("unknown-class", call(tmp_path)).message
     assert "has the class elk" in message
+    for name in ("elk", "cat"):
+        (tmp_path / "test" / name).rename(tmp_path / "test" / name.upper())
+    assert "has the classes CAT and ELK" in fails("unknown-class", call(tmp_path)).message
+    shutil.rmtree(tmp_path / "test" / "ELK")
+    error = fails("unknown-class", call(tmp_path))
+    assert error.help == f"capitals count: rename {tmp_path / 'test' / 'CAT'} to cat"
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_net_with_arguments_is_named() -> None:
 
 def test_a_warning_in_the_library_is_at_the_call() -> None:
     """The warning names the argument, and a comment in the line of the call allows it."""
-    text = "net N {\ninput x: 16x9x9\nbasicblock(16, 16)\n}"
+    text = "net N {\ninput x: 16x40x40\nbasicblock(16, 16)\n}"
     (warning,) = _warnings(text)
     assert warning.span is not None
     assert warning.span.text == "basicblock(16, 16)"

@@ -140,6 +140,11 @@ OTHERS = {
         1,
         ["the net gives 10 numbers per image, but photos has 3 classes", "`-D classes=3`"],
     ),
+    "a net that is made of another one, with a parameter for the classes": (
+        ["train", "member.net", "--data", 'folder("photos", size=32)', "--out", "new"],
+        1,
+        ["has 3 classes", "write `net Small = CifarResNet(3, classes = 3)`"],
+    ),
     "a folder with a run, before the data is read": (
         ["train", "small.net", "--data", 'folder("nowhere", size=16)', "--out", "done"],
         1,
@@ -391,6 +396,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "vec.net").write_text(VECTORS)
         (folder / "grey.net").write_text(GREY)
         (folder / "normed.net").write_text(NORMED)
+        (folder / "member.net").write_text("import resnet\nnet Small = CifarResNet(3)\n")
         (folder / "two.net").write_text(TWO)
         write_net(folder, 'folder("photos", size = 16)')
         assert run(["train", "small.net", "--out", "done", "--set", "train.epochs=12"]) == 0

@@ -174,6 +174,7 @@ def test_no_size_explains_missing_tensors(net_folder: Path, capsys: Say) -> None
     np.savez("w.npz", **{"y.bias": np.concatenate([bias, bias]), "other.weight": bias})
     err = export(capsys, "w.npz", code=1)[1]
     assert "help: 0 of 7 tensors fit" in err
+    assert "these are probably the weights of another net" in err
     assert "-D NAME=" not in err
 
 
