@@ -81,13 +81,16 @@ def _growing_map(node: Node) -> Iterator[Diagnostic]:
 
 def _padding_only(node: Node) -> Iterator[Diagnostic]:
     """`gap -> conv(64, 3, pad = 1)`: of the kernel of 3x3, only the middle sees a pixel."""
-    shape, windows = node.types[0], node.op.windows(*node.types)
-    if set(shape.spatial) != {1} or not any(window.pad for window in windows):
+    if node.op.given.get("pad_mode", "zeros") != "zeros":
         return
-    kernel = node.op.window_text(*node.types).partition("/")[0]
+    windows = node.op.windows(*node.types)
+    is_padded = any(window.pad and window.extent > 1 for window in windows)
+    if set(node.types[0].spatial) != {1} or not is_padded:
+        return
+    kernel = shape_text(tuple(window.extent for window in windows))
     message = (
-        f"the map here is {shape_text(shape.spatial)}, so the {kernel} kernel of this"
-        f" `{node.op.kind}` sees one pixel, and padding around it"
+        f"the input of this `{node.op.kind}` is {node.types[0]}, so its kernel of {kernel} sees"
+        " one position, and padding around it"
     )
     help_ = "a kernel of 1 computes the same"
     source = node.inputs[0].producer
