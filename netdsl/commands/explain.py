@@ -88,7 +88,9 @@ def _print_paragraph(text: str) -> None:
         say("")
         say_styled((text, "bold"))
     elif text:
-        say("", *_wrapped(text))
+        say("")
+        for line in text.splitlines():
+            say(*_wrapped(line, "  " * line.startswith("- ")))
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:

@@ -15,6 +15,7 @@ BLOCKS = re.compile(r"^(```.*\n(?:.*\n)*?```)$", re.MULTILINE)  # of code
 _EXAMPLES = re.compile(r"^(Wrong|Right):\n", re.MULTILINE)
 _FENCED = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+_BREAK = re.compile(r"(?<=\S)\n(?!- ) *(?=\S)")  # inside a paragraph or an item of a list
 _SENTENCE = re.compile(r"(?<=[.])\s")
 _SEVERITY = re.compile(r"^\*\*(Warning|Hint|Note)\.\*\* ")
 _SEVERITIES = {"Warning": "warning", "Hint": "info", "Note": "note"}
@@ -89,10 +90,12 @@ def _section(code: str, group: str, body: str) -> Section:
 
 
 def _unwrapped(markdown: str) -> str:
-    """A Markdown text with one line for each paragraph; blocks of code stay as they are."""
+    """A Markdown text with one line for each paragraph and each item of a list.
+
+    Blocks of code stay as they are.
+    """
     return "".join(
-        part if part.startswith("```") else re.sub(r"(?<=\S)\n(?=\S)", " ", part)
-        for part in BLOCKS.split(markdown)
+        part if part.startswith("```") else _BREAK.sub(" ", part) for part in BLOCKS.split(markdown)
     )
 
 

@@ -44,6 +44,17 @@ def test_a_section(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     assert max(len(line) for line in lines if not line.startswith("  ")) <= 60
 
 
+def test_a_list(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item of a list begins a line, and its other lines are indented."""
+    monkeypatch.setenv("COLUMNS", "60")
+    out, _ = run_command(capsys, "explain", "augment-order")
+    paragraphs = out.partition("Wrong:")[0].split("\n\n")
+    [items] = [part.splitlines() for part in paragraphs if part.startswith("- ")]
+    assert sum(line.startswith("- ") for line in items) == 3
+    assert {line[:2] for line in items} == {"- ", "  "}
+    assert not any(re.search(r"\S {2}|; - ", line) for line in items)
+
+
 def test_headings_are_bold(capsys: pytest.CaptureFixture[str]) -> None:
     """With colours, the code and the headings of the examples are bold."""
     out, _ = run_command(capsys, "explain", "bad-axis", "--color", "always")
