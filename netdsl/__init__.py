@@ -6,7 +6,7 @@ adds the reference of every class and method. Load a net of the library, a file 
 at it. Figures are attributes, without parentheses:
 
 >>> import netdsl
->>> net = netdsl.load("lenet5")  # the library; netdsl.load("my.net") is a file
+>>> net = netdsl.load("lenet5")  # netdsl.nets() lists the library; "my.net" is a file
 >>> net
 <Net LeNet5: 61,706 params>
 >>> net.macs, net.depth, net.inputs, net.outputs
@@ -102,12 +102,12 @@ TYPE_CHECKING = False  # type checkers assume that it is true
 if TYPE_CHECKING:
     from typing import Any
 
-    from netdsl.api import Net, load, loads
+    from netdsl.api import Net, load, loads, nets
     from netdsl.errors import CompileError
     from netdsl.ir.types import Sym as Sym  # public, although it is not in `__all__`
     from netdsl.version import __version__
 
-__all__ = ["CompileError", "Net", "__version__", "load", "loads"]
+__all__ = ["CompileError", "Net", "__version__", "load", "loads", "nets"]
 _PUBLIC = (*__all__, "Sym")  # `help(netdsl)` lists the methods of all that `__all__` has
 
 

@@ -19,6 +19,7 @@ from netdsl.api_net import Net
 from netdsl.driver import compile_picked, open_program, program_of
 from netdsl.errors import CompileError, NetdslError
 from netdsl.ir.types import Sym
+from netdsl.library import library_names
 from netdsl.limits import check_environment
 from netdsl.source import SourceFile
 
@@ -93,4 +94,14 @@ def loads(
         return Net(compile_picked(program, net, sizes))
 
 
-__all__ = ["CompileError", "Net", "Sym", "load", "loads"]
+def nets() -> list[str]:
+    """The names of the library's nets, as `load` takes them.
+
+    >>> import netdsl
+    >>> netdsl.nets()[:3]
+    ['alexnet:AlexNet', 'alexnet:AlexNetOneTower', 'bert:BERT']
+    """
+    return [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
+
+
+__all__ = ["CompileError", "Net", "Sym", "load", "loads", "nets"]

@@ -63,7 +63,7 @@ def test_help_is_a_page() -> None:
     assert "`netdsl help training`" in text
     functions = text[text.index("\nFUNCTIONS\n") : text.index("\nDATA\n")]
     listed = [line.split("(")[0].strip() for line in functions.splitlines() if line[4:5].strip()]
-    assert [name for name in listed if name != "FUNCTIONS"] == ["load", "loads"]
+    assert [name for name in listed if name != "FUNCTIONS"] == ["load", "loads", "nets"]
 
 
 def pydoc_text() -> str:

@@ -435,5 +435,5 @@ def test_netdsl_lists_its_names() -> None:
     code = "import netdsl; print(*dir(netdsl)); print(hasattr(netdsl, 'lods'), netdsl.Net.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     names, answers = done.stdout.splitlines()
-    assert {"CompileError", "Net", "load", "loads", "__version__"} <= set(names.split())
+    assert {"CompileError", "Net", "load", "loads", "nets", "__version__"} <= set(names.split())
     assert "False Net" == answers
