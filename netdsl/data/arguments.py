@@ -59,6 +59,7 @@ Counts = Annotated[
     Constraint("a list of increasing integers of at least 1", lambda v: v and _rising((0, *v))),
 ]
 RUN = 100  # epochs of a training in advice
+IN_EPOCHS = ("at", "every", "warmup", "unfreeze", "patience")  # arguments that count epochs
 # Layers, or kinds of weights; and a number for all weights, or a list with one for each of those.
 Names = tuple[BareWord, ...]
 Pairs = tuple[tuple[BareWord, float], ...]
@@ -95,6 +96,7 @@ def convert(
     message = f"{label} is {show(value)}; it must be {expected}"
     if result is _WRONG:
         help_, respelling = _meant(value, base, constraint)
+        help_ = _in_epochs(label.split("`")[1], value) or help_
         raise SettingError("wrong-type", message, key, help_ or _example(label), respelling, part)
     if constraint and not constraint.allows(result):
         raise SettingError("bad-argument", message, key, _example(label), part=part)
@@ -156,9 +158,6 @@ def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
         value = value.name  # a word such as `True`
     elif isinstance(value, list):
         value = tuple(value)
-    if base == tuple[int, ...] and isinstance(value, tuple) and _are_shares(value):
-        meant = [round(share * RUN) for share in value]
-        return f"they count epochs: if there are {RUN}, write `{meant}`", None
     text = args.meant(as_base, value)
     is_list = list_of(base) in (tuple[int, ...], tuple[float, ...])
     is_list = is_list and args.is_integer(value)
@@ -167,8 +166,14 @@ def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
     return (None, None) if text is None else (f"write `{text}`", ("", text))
 
 
-def _are_shares(values: tuple[object, ...]) -> bool:
-    return any(values) and all(isinstance(v, float) and 0 < v < 1 for v in values)
+def _in_epochs(name: str, value: object) -> str | None:
+    """Advice for parts of a run, such as 0.5, where epochs are counted; None for other values."""
+    shares = list(value) if isinstance(value, list | tuple) else [value]
+    meant = [round(share * RUN) for share in shares if isinstance(share, float) and 0 < share < 1]
+    if name not in IN_EPOCHS or not meant or len(meant) < len(shares):
+        return None
+    written = show(meant) if isinstance(value, list | tuple) else meant[0]
+    return f"`{name}` counts epochs: if there are {RUN}, write `{name} = {written}`"
 
 
 def _example(label: str) -> str | None:

@@ -78,7 +78,17 @@ def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
         message = f"{dataset.name} has no {name} samples of {listed(missing)}"
         them, what = ("it", "the class") if len(missing) == 1 else ("them", "the classes")
         help_ = f"add {name} samples of {them}, or remove {what} from the data"
+        alike = _alike([dataset.classes[i] for i in np.flatnonzero(counts == 0)], dataset.classes)
+        if alike is not None:
+            help_ = f"`{alike[0]}` and `{alike[1]}` differ only in capitals: write them alike"
         yield _warning("missing-class", message, help_)
+
+
+def _alike(names: list[str], classes: tuple[str, ...]) -> tuple[str, str] | None:
+    """One of the names, and a class that differs from it only in capitals; None without any."""
+    small = {other.lower(): other for other in classes if other not in names}
+    found = next((name for name in names if name.lower() in small), None)
+    return None if found is None else (found, small[found.lower()])
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:

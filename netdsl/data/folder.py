@@ -12,6 +12,7 @@ import numpy as np
 from netdsl.data.dataset import TargetData
 from netdsl.data.pictures import PictureForm, examine, picture_dataset
 from netdsl.data.split import parted
+from netdsl.diagnostics import nearest
 from netdsl.errors import SettingError
 from netdsl.missing import similar
 from netdsl.pictures import SUFFIXES
@@ -157,11 +158,17 @@ def _check_classes(root: Path, parts: list[Path], classes: list[str]) -> None:
             noun = "class" if len(others) == 1 else "classes"
             message = f"{part} has the {noun} {listed(others)}, but {parts[0]} does not"
             help_ = "each class needs training pictures; rename the folder or remove it"
-            small = {name.lower(): name for name in classes}
-            if all(name.lower() in small for name in others):
-                renamed = [f"{part / name} to {small[name.lower()]}" for name in others]
-                help_ = f"capitals count: rename {listed(renamed)}"
+            meant = [(name, _like(name, classes)) for name in others]
+            renamed = [f"{part / name} to {other}" for name, other in meant if other is not None]
+            if len(renamed) == len(others):
+                help_ = f"did you mean the same classes? rename {listed(renamed)}"
             raise SettingError("unknown-class", message, "data", help_)
+
+
+def _like(name: str, classes: list[str]) -> str | None:
+    """The class that is probably meant by a name: `cat` by `Cat`, `cats` and `catt`."""
+    keys = {other.lower().removesuffix("s"): other for other in classes}
+    return keys.get(name.lower().removesuffix("s"), nearest(name, classes))
 
 
 def _layout_help(root: Path, classes: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 LENGTH = 64  # of the vectors in advice
 INTEGERS = ("int64", "int32")
+_INTEGERS = re.compile(r"^\s*input\s+(\w+)\s*:[^\n#]*\bint(?:32|64)\b", re.MULTILINE)
 MOST_AXES_OF_WORDS = 2  # sentences of words
 
 
@@ -87,13 +89,35 @@ def _integers_advice(call: ast.Call, x: Value) -> Repair:
     label = "" if call.label is None else f"{call.label.span.text}: "
     written = f"{label}{call.span.text}"
     if source.producer is None and source.type.dtype.startswith("int"):
-        if label.startswith(("pos", "wpe")) or _rows(call) < made.op.given.get("n", 0):
-            help_ = f"number the positions: write `@{source.name} -> positions -> {written}`"
-            return Repair(help_)
-        return Repair(f"the integers are in `{source.name}`: write `@{source.name} -> {written}`")
+        return _second_table(label, written, source, is_smaller=_rows(call) < _size(made))
+    if label.startswith("pos"):
+        return Repair(f"number the positions: write `positions -> {written}`")
     return Repair(
         "integers come from an input, as in `input tokens: T int64`, or from `positions` or `const`"
     )
+
+
+def _second_table(label: str, written: str, source: Value, *, is_smaller: bool) -> Repair:
+    """Advice for an `embedding` after another one: of positions, or of other integers."""
+    start = f"@{source.name} -> "
+    if label.startswith(("pos", "wpe")):
+        return Repair(f"number the positions: write `{start}positions -> {written}`")
+    place = source.site.span
+    names = [] if place is None else _INTEGERS.findall(place.file.text)
+    others = [name for name in names if name != source.name]
+    if is_smaller and others:
+        return Repair(f"the integers are in `{others[0]}`: write `@{others[0]} -> {written}`")
+    if is_smaller:
+        return Repair(
+            f"number the positions: write `{start}positions -> {written}`; integers of another kind"
+            " come from an input of their own"
+        )
+    return Repair(f"the integers are in `{source.name}`: write `{start}{written}`")
+
+
+def _size(node: Node) -> int:
+    """The number of vectors that an `embedding` has; 0 for another layer."""
+    return int(str(node.op.given["n"])) if node.op.kind == "embedding" else 0
 
 
 def _rows(call: ast.Call) -> float:

@@ -167,7 +167,7 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
     """Advice for a value that does not fit an argument, and that has no other meaning."""
     if isinstance(value, float) and value > 0 and declared.convert in WHOLE:
         numbers = " or ".join(f"`{n}`" for n in (int(value), int(value) + 1) if n)
-        return f"write {numbers}: it is the {declared.doc}"
+        return f"write {numbers}: it is the {declared.doc.removeprefix('the ')}"
     meaning = f"`{declared.name}` of `{cls.kind}`: {declared.doc}"
     if declared.default is None:
         return meaning

@@ -52,6 +52,13 @@ def for_value(
     expr = argument.value
     if cls.kind == "prelu" and isinstance(value, int | float):
         return _slopes(value)
+    if declared.name == "axis" and isinstance(value, float) and cls.family == "normalisation":
+        text = f"{cls.kind}(eps = {expr.span.text})"
+        return Repair(f"the length of the vectors is known from the input: write `{text}`")
+    if isinstance(value, tuple) and isinstance(expr, ast.Sequence) and _are_layers(value):
+        arms = "".join(f"| {' '.join(item.span.text.split())} " for item in expr.items)
+        text = f"{cls.kind} {{ {arms}}}"
+        return Repair(f"the layers are arms in braces: write `{text}`", (Edit(call.span, text),))
     if declared.name == "mask" and (value is True or isinstance(value, str)):
         return _later_steps(argument, str(value))
     if isinstance(value, float) and (cls.kind, declared.name) == ("upsample", "scale"):
@@ -74,6 +81,10 @@ def for_value(
     if is_integer(value) and cls.args[0].convert in (sizes, integers):
         return _one_list(call, argument)
     return None
+
+
+def _are_layers(values: tuple[object, ...]) -> bool:
+    return any(values) and all(getattr(v, "type_word", "") == "a layer" for v in values)
 
 
 def _slopes(value: float) -> Repair:

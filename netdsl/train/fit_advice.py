@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CLASSES = "classes"  # the usual parameter of a net for the number of its scores
 _MADE = re.compile(r"\s*=\s*(?P<name>\w+)(?:\((?P<arguments>[^()\n]*)\))?[ \t]*(?=\n|\{|#|$)")
+_LAST = re.compile(r"\bdense\((?:out\s*=\s*)?(?P<name>[A-Za-z_]\w*)\b")
 _SIZES = re.compile(r":\s*[^\s:]+")  # of an `input`
 
 
@@ -44,21 +45,21 @@ def fits_text(compiled: Compiled, image: Value, shape: tuple[int, ...]) -> bool:
 
 def advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> None:
     """Add to an error that the net has a parameter for the number of classes, if it has one."""
-    is_vector = len(graph.outputs[0].value.type.shape) == 1
-    if not is_vector or classes is None or graph.arguments.get(CLASSES, classes) == classes:
+    shape, output = graph.outputs[0].value.type.shape, graph.outputs[0].value.site.span
+    last = None if output is None else _LAST.search(output.text)
+    name = CLASSES if last is None or last["name"] not in graph.arguments else last["name"]
+    if len(shape) > 1 or classes is None or graph.arguments.get(name, classes) == classes:
         return
-    advice = f"give the net this number: `-D {CLASSES}={classes}`"
-    place, output = graph.site.span, graph.outputs[0].value.site.span
+    advice = f"give the net this number: `-D {name}={classes}`"
+    place = graph.site.span
     made = None if place is None else _MADE.match(place.file.text, place.end)
     if made is None or place is None:
         error.diagnostic.help = f"{advice}; or {error.help}"
         return
-    others = re.sub(rf",?\s*\b{CLASSES}\s*=[^,]*", "", made["arguments"] or "")
-    arguments = ", ".join(filter(None, [others.strip(" ,"), f"{CLASSES} = {classes}"]))
+    others = re.sub(rf",?\s*\b{name}\s*=[^,]*", "", made["arguments"] or "")
+    arguments = ", ".join(filter(None, [others.strip(" ,"), f"{name} = {classes}"]))
     text = f"{made['name']}({arguments})"
     error.diagnostic.help = f"write `net {graph.name} = {text}`"
-    if output is not None and output.file is place.file:
-        error.diagnostic.help += f", or {error.help}"
 
 
 def check_crop(config: TrainConfig, image: Value) -> None:

@@ -144,6 +144,10 @@ def _mismatch(graph: Graph, name: str, there: tuple[int, ...], weights: Weights)
     message = f"`{name}` is {shapes[0]} in {weights.path}, but {shapes[1]} in the net"
     rule = "only the last layers, which give the outputs, may have other sizes than in the file"
     owner = f"the net `{weights.metadata['net']}`" if "net" in weights.metadata else "another net"
+    named = sum(name in weights.tensors for name in _tensors(graph))
+    if named < len(_without_counters(weights.tensors)) / 2 and "net" not in weights.metadata:
+        help_ = "most of the file is of another net: leave `weights` out, or give those of this net"
+        return SettingError("weights-mismatch", message, "weights", help_)
     reason = _other_sizes(node, there, here)
     help_ = f"they are of {owner}{reason and f', {reason}'}; {rule}"
     return SettingError("weights-mismatch", message, "weights", help_)

@@ -219,6 +219,8 @@ def fit(
         )
         if "net" not in weights.metadata and len(problems) > needed / 2:
             help_ += ": these are probably the weights of another net"
+        elif "net" not in weights.metadata and _lacks_only(problems, unused, weights):
+            help_ += ": these are probably the weights of a smaller net"
         size = _other_size(params, weights, prefix)
         if size is not None:
             help_ += f"; if a parameter of the net sets this size, write `-D NAME={size}`"
@@ -234,6 +236,12 @@ def fit(
         name: as_float32(name, np.asarray(tensor), allow_nonfinite=allow_nonfinite)
         for name, tensor in fitting.items()
     }
+
+
+def _lacks_only(problems: Sequence[str], unused: int, weights: Weights) -> bool:
+    """Whether a file is only incomplete."""
+    are_missing = all(problem.endswith(" is missing") for problem in problems)
+    return are_missing and not unused and weights.kind != "state dict"
 
 
 def _how_to_fit(weights: Weights, problems: Sequence[str], unused: int) -> str:

@@ -124,7 +124,7 @@ def test_folders_of_splits(tmp_path: Path) -> None:
     assert "has the classes CAT and ELK" in fails("unknown-class", call(tmp_path)).message
     shutil.rmtree(tmp_path / "test" / "ELK")
     error = fails("unknown-class", call(tmp_path))
-    assert error.help == f"capitals count: rename {tmp_path / 'test' / 'CAT'} to cat"
+    assert error.help == f"did you mean the same classes? rename {tmp_path / 'test' / 'CAT'} to cat"
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Diagnostic
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PATCH = 4  # the least width of a patch; smaller ones are used for downsampling, at any size
 CROPS = ("crop", "slice")  # layers that take what a causal convolution has too much
+
+_PADDED = re.compile(r"conv\((?P<out>[^,()]+), \w+, pad = \w+\)")
 
 
 def border_warnings(graph: Graph) -> Iterator[Diagnostic]:
@@ -92,15 +95,23 @@ def _padding_only(node: Node) -> Iterator[Diagnostic]:
         f"the input of this `{node.op.kind}` is {node.types[0]}, so its kernel of {kernel} sees"
         " one position, and padding around it"
     )
-    help_ = "a kernel of 1 computes the same"
+    help_ = "a kernel of 1, without padding, computes the same"
+    written = _PADDED.fullmatch(node.span.text)
+    if written is not None:
+        help_ = f"`conv({written['out']}, 1)` computes the same"
     source = node.inputs[0].producer
     while source is not None and source.types and set(source.types[0].spatial) == {1}:
         source = source.inputs[0].producer
-    if source is not None and source.op.family == "pooling":
+    if source is None:
+        yield _warning("padding-only", message, node, help_)
+        return
+    if any(w.stride > w.extent > 1 for w in source.op.windows(*source.types)):
+        return  # its own warning says what is wrong
+    if source.op.is_global:
         line = source.span.first.line
         help_ += f"; to see the map, put this layer before the `{source.op.kind}` on line {line}"
-    elif source is not None:
-        help_ += ", or give the net a larger input"
+    else:
+        help_ += "; for a larger map, use fewer strides or a larger input"
     yield _warning("padding-only", message, node, help_)
 
 

@@ -133,7 +133,7 @@ def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:
         if isinstance(statement, ast.Let) and statement.name not in after:
             message = f"nothing uses `{statement.name}` after this `let`"
             help_ = "remove it"
-            if isinstance(statement.value, ast.Function) and statement.value.name in LAYERS:
+            if _kind(statement.value) in LAYERS:
                 written = f"{statement.name}: {statement.value.span.text}"
                 help_ = f"a layer gets its name with a colon: `{written}`"
             yield from _unused("unused-let", statement.name, message, statement.span, help_)
@@ -142,6 +142,11 @@ def _unused_in_body(body: ast.Body, names: Names) -> Iterator[Diagnostic]:
             yield from _unused_in_body(inner, names)
     for arm in body.arms:
         yield from _unused_in_body(arm, names)
+
+
+def _kind(value: ast.Expr) -> str:
+    """The name of what may be a layer: `relu`, or `dense` of `dense(10)`."""
+    return str(getattr(value, "id", getattr(value, "name", "")))
 
 
 def _unused_variable(loop: ast.Tree, names: Names) -> Iterator[Diagnostic]:
