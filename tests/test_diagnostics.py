@@ -71,11 +71,11 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "concat": (
         NET + "concat { | conv(4, 3) | conv(4, 5) }\n}",
-        Expected("shape-mismatch", 3, 5, "axis 2 has 6 against 4", "conv(4, 5, pad = 2)"),
+        Expected("shape-mismatch", 3, 5, "axis 2 is 6 and 4", "conv(4, 5, pad = 2)"),
     ),
     "add": (
         NET + "add { | conv(4, 1) | conv(5, 1) }\n}",
-        Expected("shape-mismatch", 3, 5, "channels 4 against 5", "conv(5, 1)"),
+        Expected("shape-mismatch", 3, 5, "4 and 5 channels", "conv(5, 1)"),
     ),
     "dense on maps": (
         NET + "dense(10)\n}",
