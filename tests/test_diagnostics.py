@@ -87,7 +87,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "literal": (
         NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
-        Expected("shape-mismatch", 3, 16, "has 2x2 numbers, it needs 1x3x3x3"),
+        Expected("shape-mismatch", 3, 16, "has 2x2 numbers, but needs 1x3x3x3"),
     ),
     "size zero": (
         "net N {\n    input image: 0x8x8\n    relu\n}",
@@ -301,7 +301,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "python arrow": (
         NET + "relu => tanh\n}",
-        Expected("syntax-error", 3, 10, "another arrow", "`->`"),
+        Expected("syntax-error", 3, 10, "this arrow is not", "`->`"),
     ),
     "windows line ends": (
         NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n",

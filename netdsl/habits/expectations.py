@@ -227,14 +227,14 @@ HABITS = (
         r"\s*(?:and|to|,|-|\.\.+)\s*(?P<y>\d[\d_]*)\s*[\])]?)\s*$",
         "expect params ‹between› 100 and 300",
         _BETWEEN,
-        "found `$at`, but bounds are two comparisons",
+        "found `$at`, but a range is written as two comparisons",
         "$a >= $x and $a <= $y",
     ),
     Habit(
         rf"\bexpect\s+(?P<fix>{_FIGURE}\s*==\s*(?P<at>(?P<x>\d[\d_]*)\s*\.\.+\s*(?P<y>\d[\d_]*)))",
         "expect params == ‹100..300›",
         _BETWEEN,
-        "found `$at`, but bounds are two comparisons",
+        "found `$at`, but a range is written as two comparisons",
         "$a >= $x and $a <= $y",
     ),
     Habit(
@@ -280,7 +280,7 @@ HABITS = (
         "expect macs < 2 ‹GFLOPs›",
         "write all digits, and no unit: `$fix` if a FLOP is a sum or a product, of which a"
         " multiply-accumulate has two",
-        "numbers have no unit such as `$at`",
+        "numbers cannot have a unit such as `$at`",
         in_operations,
     ),
     Habit(
@@ -288,14 +288,14 @@ HABITS = (
         r"(?i:macs?|madds?|params?|parameters|weights|flops?|ops)))\b",
         "expect params < 2 ‹Mparams›",
         "write all digits, and no unit: `$fix`",
-        "numbers have no unit such as `$at`",
+        "numbers cannot have a unit such as `$at`",
         in_units,
     ),
     Habit(
         r"\bexpect\b.*?(?P<fix>(?P<at>(?P<n>\d[\d_.]*)\s*(?P<unit>[kKMG]i?B)))\b",
         "expect peak_bytes < ‹3MB›",
         "write all digits of the bytes: `$fix`",
-        "numbers have no unit such as `$unit`",
+        "numbers cannot have a unit such as `$unit`",
         in_bytes,
     ),
 )

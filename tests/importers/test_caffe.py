@@ -391,7 +391,7 @@ FIELDS = [
     ("bias_term: ‹maybe›", "`bias_term` takes true or false, found `maybe`", ""),
     ("engine: ‹CUDA›", "`engine` is `CUDA`, it must be DEFAULT, CAFFE or CUDNN", "CUDNN"),
     ('engine: ‹"CAFFE"›', "`engine` is `CAFFE`, it must be", "without quotation marks"),
-    ("weight_filler { type: ‹gaussian› }", "`type` takes a text in quotation", '"gaussian"'),
+    ("weight_filler { type: ‹gaussian› }", "`type` takes a string in quotation", '"gaussian"'),
     ("weight_filler { std: ‹wide› }", "`std` takes a number, found `wide`", ""),
     ("weight_filler { ‹sdt›: 1 }", "`weight_filler` has no field `sdt`", "`std`"),
     ("weight_filler: ‹3›", "`weight_filler` takes fields in braces, found `3`", ""),
