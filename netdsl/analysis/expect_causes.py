@@ -148,7 +148,7 @@ def _channels(value: Value, wanted: object, file: SourceFile) -> str | None:
         return f"the input of `{kind}` is {node.inputs[0].type}"
     if node is value.producer or len(node.span.text) > LONGEST_CALL:
         return None
-    return f"the channels come from `{node.span.text}` in line {node.span.first.line}"
+    return f"the channels come from `{node.span.text}` on line {node.span.first.line}"
 
 
 def _of_shuffle(node: Node, wanted: object) -> str:
@@ -168,7 +168,7 @@ def _of_shuffle(node: Node, wanted: object) -> str:
     maker = next((n for n in _back(node.inputs[0]) if _sets_channels(n)), None)
     which = "its input"
     if maker is not None and len(maker.span.text) <= LONGEST_CALL:
-        which = f"`{maker.span.text}` in line {maker.span.first.line}"
+        which = f"`{maker.span.text}` on line {maker.span.first.line}"
     return f"{advice}: for {wanted}, {which} needs {needed}"
 
 

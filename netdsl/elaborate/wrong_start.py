@@ -71,7 +71,7 @@ def _from_output(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | 
         return Repair(f"{fact}: write `{written}`", (inserted(call.span, text),))
     if start.producer is None:
         return None
-    labelled = f"`features: {start.producer.op.kind}` in line {line(start.site.span)}"
+    labelled = f"`features: {start.producer.op.kind}` on line {line(start.site.span)}"
     written = f"output {this['name']}: @features -> {call.span.text}"
     help_ = f"{fact}: give the value before it a label, {labelled}, and write `{written}`"
     if start.producer.params() or re.search(r"\bfeatures\b", call.span.file.text):

@@ -68,7 +68,7 @@ def unbracketed(matched: Matched) -> Fix:
 
 
 def on_next_line(matched: Matched) -> Fix:
-    """A label in the line of its layer, or before its group of indented lines."""
+    """A label on the line of its layer, or before its group of indented lines."""
     if is_layer(matched, matched.group("name")):
         return None
     start, stop = matched.place("fix")
@@ -181,7 +181,7 @@ HABITS = (
     Habit(
         r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>:)\s*)$",
         "c1‹:›\n    conv(8, 3)",
-        "write the layer in the same line, `$name: conv(8, 3)`, or a group of layers in braces",
+        "write the layer on the same line, `$name: conv(8, 3)`, or a group of layers in braces",
         "found nothing after the name of a layer",
         on_next_line,
         where="body",

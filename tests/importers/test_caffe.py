@@ -382,7 +382,7 @@ def test_partial(tmp_path: Path) -> None:
 
 # A part of a layer on the third line, with ‹ › around the place of the error, and the advice.
 FIELDS = [
-    ("num_output: 2 num_output: ‹3›", "`num_output` is given twice, first in line 3", "delete one"),
+    ("num_output: 2 num_output: ‹3›", "`num_output` is given twice, first on line 3", "delete one"),
     ("num_output: [2, ‹3›]", "`num_output` is given twice", "delete one"),
     ("} ‹convolution_param› { kernel_size: 3", "`convolution_param` is given twice", "delete one"),
     ("num_output: ‹-2›", "`num_output` is -2, it must be at least 0", ""),

@@ -351,7 +351,7 @@ CONVOLUTION = HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\n"
         ("size=nan", "`size` takes an integer, found `nan`", None),
         ("xnor=no", "`xnor` takes an integer, found `no`", None),
         ("[route]\nlayers=a,1", "`layers` takes integers, found `a,1`", None),
-        ("filters=8", "`filters` is given twice, first in line 6", "the first"),
+        ("filters=8", "`filters` is given twice, first on line 6", "the first"),
         ("[convolutonal]", "no section [convolutonal]", "did you mean `convolutional`"),
         (
             "[my_special]",

@@ -139,7 +139,7 @@ def _errors(
             continue
         if wanted == declared and len(values) > 1:
             line = message.at(name).first.line
-            fact = f"`{name}` is given twice, first in line {line}"
+            fact = f"`{name}` is given twice, first on line {line}"
             yield wrong(fact, values[1].span, "delete one of the two: it has one value")
         for value in values:
             if wanted in MESSAGES and isinstance(value, ProtoMessage):

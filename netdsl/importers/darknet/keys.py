@@ -154,7 +154,7 @@ def _errors(section: CfgSection) -> Iterator[NetdslError]:
         if key not in keys.unused:
             shown, line = printable(key)[:40], section.at(key).first.line
             advice = "delete one of the two lines; Darknet takes the first"
-            yield wrong(f"`{shown}` is given twice, first in line {line}", option.span, advice)
+            yield wrong(f"`{shown}` is given twice, first on line {line}", option.span, advice)
 
 
 def _fact(key: str, option: Option) -> str | None:
