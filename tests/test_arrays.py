@@ -124,7 +124,7 @@ def test_the_limit_of_an_array(
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
     err = run_error(capsys, "open.onnx", "x.npz")
     assert (
-        "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, the limit is 3,999,999"
+        "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, but the limit is 3,999,999"
         in err
     )
     assert "NETDSL_MAX_ARRAY_BYTES" in err

@@ -364,11 +364,12 @@ def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repai
     if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
         written = ", ".join(a.span.text for a in call.arguments[1:])
         channels = positional[0].span.text
-        help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
+        fact = f"the {channels} input channels are known: leave them out, and write"
+        help_ = f"{fact} `{call.name}({written})`"
         return Repair(help_, (without(call, 0),))
     if cls.kind == "depthwise" and len(positional) > 1 and _is_number(positional[0], x.type):
         return Repair(
-            f"the {x.type.channels} channels are known, leave them out: "
+            f"the {x.type.channels} channels are known: leave them out, and write "
             f"`depthwise({', '.join(a.span.text for a in call.arguments[1:])})`",
             (without(call, 0),),
         )

@@ -102,7 +102,7 @@ class LearnedTensor(_Tensor):
         shape, numbers = numbers_of(self.kind, "value", self.value)
         if sizes not in (None, shape):
             there, here = ("x".join(map(str, axes)) for axes in (shape, sizes or ()))
-            message = f"`value` of `param` has {there} numbers, its sizes are {here}"
+            message = f"`value` of `param` has {there} numbers, but its sizes are {here}"
             raise OpError("shape-mismatch", message, "value", "the sizes can be left out")
         return shape, numbers
 

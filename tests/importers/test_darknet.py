@@ -281,7 +281,7 @@ def test_weights_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str
     command = ["import", "w.cfg", "--from-weights", "w.weights", "-o", "w.net"]
     assert run(command) == 1
     error = capsys.readouterr().err
-    assert "error[weights-mismatch]: w.weights has 100 numbers, the net takes 263" in error
+    assert "error[weights-mismatch]: w.weights has 100 numbers, but the net takes 263" in error
     (folder / "w.weights").write_bytes(b"PK")
     assert run(command) == 1
     assert "error[corrupt-weights]" in capsys.readouterr().err

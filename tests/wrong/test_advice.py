@@ -174,7 +174,7 @@ CORRECTED = {
     ),
     "depthwise with its channels": (
         "input x: 16x8x8\ndepthwise(16, 3)",
-        "the 16 channels are known, leave them out: `depthwise(3)`",
+        "the 16 channels are known: leave them out, and write `depthwise(3)`",
         "input x: 16x8x8\ndepthwise(3)",
     ),
     "a value further down": (

@@ -236,6 +236,6 @@ def check_detector(section: CfgSection, x: BuiltValue) -> None:
     wanted = boxes * (coords + 1 + classes)
     if x.channels != wanted:
         message = (
-            f"[{section.kind}] takes {wanted} channels, the layer before it gives {x.channels}"
+            f"[{section.kind}] takes {wanted} channels, but the layer before it gives {x.channels}"
         )
         raise wrong(message, section.span, f"for {boxes} boxes of {coords} + 1 + {classes} numbers")

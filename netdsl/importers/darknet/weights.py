@@ -86,6 +86,6 @@ class DarknetWeights:
         if self.count != self.used or (self._size - self._start) % FLOAT:
             raise NetdslError(
                 "weights-mismatch",
-                f"{self.path} has {self.count:,} numbers, the net takes {self.used:,}",
+                f"{self.path} has {self.count:,} numbers, but the net takes {self.used:,}",
                 help="are the .cfg and the .weights of the same net?",
             )
