@@ -175,7 +175,7 @@ def _example(label: str) -> str | None:
     """Advice that shows a value of an argument or entry."""
     name = label.split("`")[1]
     example = training.EXAMPLES.get(name)
-    return None if example is None else f"for example `{name} = {example}`"
+    return None if example is None else f"for example, `{name} = {example}`"
 
 
 def show(value: object) -> str:

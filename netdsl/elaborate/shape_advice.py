@@ -79,7 +79,7 @@ def for_rank(
         return f"put `tokens` {place}: it turns the map into a sequence of vectors"
     if bridges and loop is not None:
         listed = " or ".join(f"`{bridge}`" for bridge in _fitting(bridges, x.type))
-        fact = "in it, the layers would come in each round"
+        fact = "inside the loop, it would be applied in every round"
         return f"put {listed} {loop.before}: {fact}" + _along_last_axis(op, x.type)
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)

@@ -140,8 +140,8 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
         if advice is not None:
             return Projection(advice)
         return Projection(
-            f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
-            f" second arm `| dense({body.shape[1]})`"
+            f"give the vectors the same length: end the body with `dense({source.shape[1]})`, or"
+            f" add a second arm `| dense({body.shape[1]})`"
         )
     return Projection(keeping_size(made, given))
 

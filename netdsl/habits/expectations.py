@@ -84,10 +84,10 @@ SCALES = {
     },
     **{f"{unit}ib": (f"2 ** {10 * number}",) for number, unit in enumerate("kmg", start=1)},
 }
-_NO_FIGURE = "an `expect` line is about the net before it is trained; `netdsl {}` measures this"
-_PRINTED = "no figure of a net: {} prints it in each epoch, and `netdsl test` measures it"
-_ACCURACY = f"an accuracy is {_PRINTED.format('`metrics = accuracy` in its `train` section')}"
-_LOSS = f"a loss is {_PRINTED.format('`netdsl train`')}"
+_SPEED = "`expect` checks the net itself, not its speed: `netdsl bench` measures that"
+_PRINTED = "not a figure of the net: {} prints it in each epoch, and `netdsl test` measures it"
+_ACCURACY = f"accuracy is {_PRINTED.format('`metrics = accuracy` in its `train` section')}"
+_LOSS = f"the loss is {_PRINTED.format('`netdsl train`')}"
 # What is measured after training, by names without `_`.
 MEASURED = {
     **{f"{of}{name}": _ACCURACY for of in ("", "test", "val") for name in ("accuracy", "acc")},
@@ -101,9 +101,7 @@ REMOVED_FIGURES = {
         ("layers", "numlayers", "nlayers", "layercount"),
         "`depth` is the number of layers with weights on the longest path",
     ),
-    **dict.fromkeys(
-        ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")
-    ),
+    **dict.fromkeys(("latency", "time", "speed", "fps", "throughput", "runtime"), _SPEED),
 }
 
 

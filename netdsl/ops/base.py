@@ -388,7 +388,7 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
 
 def divisors(n: int) -> str:
     """Advice for parts of unequal size."""
-    return f"{n} divides by {divisor_list(n)}"
+    return f"{n} is divisible by {divisor_list(n)}"
 
 
 def divisor_list(n: int) -> str:

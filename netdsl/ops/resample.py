@@ -264,10 +264,10 @@ class PixelShuffle(Op):
             raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, but its input is {x}")
         channels, maps = x.channels, x.channels // self.r**2
         if not is_divisible(self, channels, self.r**2):
-            do = "does" if channels == 1 else "do"
+            verb = "is" if channels == 1 else "are"
             raise OpError(
                 "bad-groups",
-                f"{amount(channels, 'channel')} {do} not divide by {self.r} x {self.r}",
+                f"{amount(channels, 'channel')} {verb} not divisible by {self.r} x {self.r}",
                 "r",
                 f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )
@@ -302,7 +302,7 @@ class PixelUnshuffle(Op):
             if not is_divisible(self, size, self.r):
                 raise OpError(
                     "bad-groups",
-                    f"{amount(size, 'position')} do not divide by {self.r}: the input is {x}",
+                    f"{amount(size, 'position')} are not divisible by {self.r}: the input is {x}",
                     "r",
                     "`pad` or `crop` can change the size",
                 )

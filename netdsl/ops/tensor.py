@@ -146,7 +146,7 @@ class ConstantTensor(_Tensor):
             return TensorType(shape)
         fraction = next((n for n in numbers if not isinstance(n, int)), None)
         if fraction is not None:
-            message = f"`value` of `const` has the number {fraction:g}, which is no int64"
+            message = f"`value` of `const` has the number {fraction:g}, which is not an int64"
             raise OpError("bad-argument", message, "value", "write integers, or leave `dtype` out")
         return TensorType(shape, self.dtype, (int(min(numbers)), int(max(numbers))))
 

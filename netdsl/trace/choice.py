@@ -103,7 +103,7 @@ def chosen_place(node: Node, shape: Place, text: str | None) -> Place:
     if not all(re.fullmatch(r"\d{1,9}", word) for word in words) or len(words) > len(shape):
         raise NetdslError(
             "wrong-place",
-            f"`--at {text}` is no place in `{node.name}`, which is {sizes}",
+            f"`--at {text}` is not a place in `{node.name}`, which is {sizes}",
             help=f"write {counted(len(shape), 'number')} from 0, such as `--at {example}`",
         )
     given = tuple(map(int, words))

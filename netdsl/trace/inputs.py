@@ -223,7 +223,7 @@ def _text(path: Path, value: Value, *, batched: bool) -> np.ndarray:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MOST_TEXT + 1)
     except UnicodeDecodeError:
-        raise _no_numbers(path, "it is no text") from None
+        raise _no_numbers(path, "it is not a text") from None
     except OSError as error:
         raise NetdslError("cannot-read", f"{path}: {error.strerror or error}") from None
     if len(text) > MOST_TEXT:

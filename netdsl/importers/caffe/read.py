@@ -130,7 +130,7 @@ class _CaffeNet:
         rule = JOINS.get(layer.kind) or SINGLE.get(layer.kind)
         if rule is None:
             advice = did_you_mean(layer.kind, [*JOINS, *SINGLE, *LOSSES, *SOURCES])
-            raise own.refuse("it is no layer that netdsl knows", help=advice)
+            raise own.refuse("it is not a layer that netdsl knows", help=advice)
         if layer.kind in SINGLE and len(values) != 1:
             raise own.wrong(f"it has {len(values)} inputs, and takes 1", key="bottom", index=1)
         return rule(own, values)

@@ -78,11 +78,11 @@ def parsed_call(text: str) -> ModuleCall:
     try:
         node = ast.parse(match["call"].strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(f"`{match['call'][:80]}` is no call of Python") from None
+        raise ValueError(f"`{match['call'][:80]}` is not a Python call") from None
     function = node.func if isinstance(node, ast.Call) else node
     args, kwargs = _literals(node) if isinstance(node, ast.Call) else ((), {})
     if not re.fullmatch(r"[\w.]+", ast.unparse(function)):
-        raise ValueError(f"`{match['call'][:80]}` is no call of a class")
+        raise ValueError(f"`{match['call'][:80]}` is not the call of a class")
     return ModuleCall(text, match["module"], ast.unparse(function), args, kwargs)
 
 
