@@ -66,7 +66,11 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "groups": (
         NET + "conv(4, 3, groups = 2)\n}",
         Expected(
-            "bad-groups", 3, 16, "3 input channels do not divide into 2 groups", "divide 3 and 4: 1"
+            "bad-groups",
+            3,
+            16,
+            "3 input channels cannot be divided into 2 equal groups",
+            "divide 3 and 4: use 1",
         ),
     ),
     "concat": (

@@ -137,7 +137,8 @@ def _misfit(shape: tuple[int, ...], value: Value, sizes: dict[str, int], span: S
     message = f"the example of `{value.name}` has {numbers_in(shape_text(shape))}, but needs"
     message = f"{message} {shape_text(wanted)}{where}"
     if not wanted:
-        message = f"the example of `{value.name}` is a list, but `{value.name}` is a single number"
+        message = f"the example of `{value.name}` is a list of {numbers_in(shape_text(shape))}, but"
+        message = f"{message} `{value.name}` is a single number"
         help_ = _form(value)
     elif len(shape) == len(wanted) + 1 and shape[0] == 1:
         help_ = "leave out the outermost brackets: an example has no batch"

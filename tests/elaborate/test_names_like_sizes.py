@@ -89,7 +89,7 @@ def test_errors_about_sizes_or_names() -> None:
     )
     assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
         "`out` of `conv` must be an integer, found ExitFlow",
-        "`out` of `conv`: output channels; for example `8`",
+        "`out` of `conv`: output channels; for example, `8`",
     )
 
 

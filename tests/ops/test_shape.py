@@ -544,7 +544,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "concat(@x0, @x1, axis = 1) -> split(2, 0)",
             ["TxD", "1xD"],
-            "bad-groups: 2 T + 1 elements do not divide into 2 pieces",
+            "bad-groups: 2 T + 1 elements cannot be divided into 2 equal pieces",
         ),
         (
             "crop([H + 1, 4])",

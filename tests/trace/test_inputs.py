@@ -80,7 +80,7 @@ def test_wrong_texts(folder: Path, text: str, sizes: str, message: str) -> None:
 def test_bytes_are_no_text(folder: Path) -> None:
     """A file of bytes is refused as such."""
     (folder / "n.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(NetdslError, match="it is no text"):
+    with pytest.raises(NetdslError, match="it is not a text"):
         read(graph("2"), "n.txt")
 
 

@@ -149,12 +149,12 @@ CORRECTED = {
     ),
     "a kernel without its size": (
         "input x: 3x8x8\nconv(16)",
-        "write for example `conv(16, 3)`",
+        "for example, write `conv(16, 3)`",
         "input x: 3x8x8\nconv(16, 3)",
     ),
     "a pool without its window": (
         "input x: 3x8x8\navgpool",
-        "write for example `avgpool(2)`, or `gap`",
+        "for example, write `avgpool(2)`, or `gap`",
         "input x: 3x8x8\navgpool(2)",
     ),
     "sizes as several arguments": (
@@ -199,7 +199,7 @@ CORRECTED = {
     ),
     "elements that do not divide": (
         "input x: 24\nreshape([5, -1])",
-        "24 divides by 1, 2, 3, 4, 6",
+        "24 is divisible by 1, 2, 3, 4, 6",
         "input x: 24\nreshape([6, -1])",
     ),
     "too few elements": (
@@ -303,7 +303,7 @@ BLOCKS = {  # like `CORRECTED`, but with a block
     "a parameter without a value": (
         "block B(width, step) { conv(width, 3, stride = step) }\n",
         "B(8)",
-        "write for example `B(8, 1)`; it is declared as `B(width, step)`",
+        "for example, write `B(8, 1)`; it is declared as `B(width, step)`",
         "B(8, 1)",
     ),
     "a label inside a block": (
