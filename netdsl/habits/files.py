@@ -11,7 +11,7 @@ _MODEL = (
 )
 _WEIGHTS = (
     "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`; for a"
-    ' module of PyTorch, run `netdsl import "file:Class()" --input 3x224x224 -o file.net`'
+    ' PyTorch module, run `netdsl import "file:Class()" --input 3x224x224 -o file.net`'
 )
 _TENSORS = "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`"
 _PICTURE = "`netdsl run` reads pictures, after the model: `netdsl run model.onnx FILE`"

@@ -344,7 +344,7 @@ CONVOLUTION = HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\n"
 @pytest.mark.parametrize(
     ("line", "message", "advice"),
     [
-        ("strid = 2", "[convolutional] of Darknet has no key `strid`", "did you mean `stride`?"),
+        ("strid = 2", "Darknet's [convolutional] has no key `strid`", "did you mean `stride`?"),
         ("Filters=4", "has no key `Filters`", "did you mean `filters`?"),
         ("colour=4", "has no key `colour`", None),
         ("pad=yes", "`pad` takes an integer, found `yes`", None),

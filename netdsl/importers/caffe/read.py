@@ -30,8 +30,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "Python": "it is a program",
         "ROIPooling": "the language has no layer that rounds regions as it does",
-        "LSTM": "recurrent layers of Caffe cannot be imported",
-        "RNN": "recurrent layers of Caffe cannot be imported",
+        "LSTM": "Caffe's recurrent layers cannot be imported",
+        "RNN": "Caffe's recurrent layers cannot be imported",
         "ArgMax": "its result are positions",
     }
 )

@@ -144,7 +144,7 @@ def _errors(section: CfgSection) -> Iterator[NetdslError]:
         return
     for key, option in section.options.items():
         if key not in keys.all:
-            shown = f"[{section.kind}] of Darknet has no key `{printable(key)[:40]}`"
+            shown = f"Darknet's [{section.kind}] has no key `{printable(key)[:40]}`"
             yield wrong(shown, option.span, did_you_mean(key, keys.all))
         elif key not in keys.unused:
             fact = _fact(key, option)

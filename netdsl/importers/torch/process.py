@@ -137,7 +137,7 @@ def _answer(call: ModuleCall, path: Path, messages: Path, process: subprocess.Po
     shown = printable(call.text)[:80]
     written = path.with_suffix(".answer")
     if process.returncode != 0 or not written.is_file():
-        advice = "its code ended the process, without an exception of Python"
+        advice = "its code ended the process, without a Python exception"
         reason = _reason(messages, process)
         raise NetdslError("module-fails", f"`{shown}` fails: {reason}", help=advice)
     answer = json.loads(written.read_bytes())
