@@ -289,7 +289,12 @@ WRONG = [
     ('net: "a.prototxt" base_lr: 1', "bad-description", 1, "the settings of a training"),
     (HEAD + layer("ReLU", "x", "y"), "bad-description", 1, "no layer takes an input"),
     (HEAD + layer("ReLU", "data y", "y"), "bad-description", 2, "takes `y`, which no layer before"),
-    (HEAD + layer("Sharpen", "data", "y"), "unsupported-operator", 2, "not a layer that netdsl knows"),
+    (
+        HEAD + layer("Sharpen", "data", "y"),
+        "unsupported-operator",
+        2,
+        "not a layer that netdsl knows",
+    ),
     (HEAD + layer("ROIPooling", "data", "y"), "unsupported-operator", 2, "rounds regions"),
     (HEAD + layer("Convolution", "data", "y"), "bad-description", 2, "has no `kernel_size`"),
     (
