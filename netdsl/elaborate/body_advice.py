@@ -64,7 +64,7 @@ def _exchanged_sizes(made: Value, given: Value) -> str | None:
         return None
     return (
         f"the vectors come from `{node.span.text}` on line {line(node.span)}, whose second argument"
-        " is their length: its arguments look exchanged"
+        " is their length: its arguments look swapped"
     )
 
 

@@ -45,7 +45,7 @@ def _exchanged(op: Op, call: ast.Call, xs: tuple[Value, ...]) -> Repair | None:
         return None
     first = Span(call.span.file, *start.span("reference"))
     written = call.span.text.replace(references[0].text, first.text, 1)
-    help_ = f"the two are exchanged: write `{references[0].text} -> {written}`"
+    help_ = f"the two are swapped: write `{references[0].text} -> {written}`"
     return Repair(help_, (Edit(first, references[0].text), Edit(references[0], first.text)))
 
 
