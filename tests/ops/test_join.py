@@ -182,8 +182,10 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "add(" + ", ".join(f"@x{i}" for i in range(1, 7)) + ")",
             ("2", *["1"] * 4, "4", "3"),
-            "shape-mismatch: `add` cannot join 2 and 1 and 1 and 1 and 1 and 4 ...: 2 and 4"
-            " channels",
+            (
+                "shape-mismatch: `add` cannot join 2 and 1 and 1 and 1 and 1 and 4 ...: 2 and 4"
+                " channels"
+            ),
         ),
         (
             "add(@x1)",
