@@ -45,8 +45,8 @@ def test_a_number_too_large_for_half_precision_is_named(
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
     err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", code=1)[1]
     assert (
-        "error[weights-overflow]: `b.weight` has numbers up to 200000, but the largest float16 is 65504"
-        in err
+        "error[weights-overflow]: `b.weight` has numbers up to 200000, but the largest float16 is"
+        " 65504" in err
     )
     assert "--bf16" in err
     assert sorted(p.name for p in net_folder.iterdir()) == ["tiny.net", "w.safetensors"]
