@@ -105,8 +105,8 @@ HABITS = (
     Habit(
         f"[{_INVISIBLE}]",
         "conv(8,‹\u00a0›3)",
-        "write a plain blank in its place",
-        "found an invisible character that is not a plain blank",
+        "write a plain space in its place",
+        "found an invisible character that is not a plain space",
         _blanks,
     ),
     Habit(
