@@ -129,7 +129,7 @@ WRONG = {
         f"netdsl check: there is no option `-x`; `netdsl check --help` lists the options\n{CHECK}"
     ),
     "check": (
-        "netdsl check: the following arguments are required: FILE[:NET]; for example"
+        "netdsl check: the following arguments are required: FILE[:NET]; for example,"
         f" `netdsl check lenet5`\n{CHECK}"
     ),
     "diff a.net": (
