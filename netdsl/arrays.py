@@ -118,7 +118,7 @@ def check_size(place: str, shape: tuple[int, ...], itemsize: int) -> None:
     if size > most:
         raise NetdslError(
             "array-too-large",
-            f"{place} has {size:,} bytes, the limit is {most:,}",
+            f"{place} has {size:,} bytes, but the limit is {most:,}",
             help=raise_help("array_bytes"),
         )
 

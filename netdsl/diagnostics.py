@@ -145,7 +145,7 @@ class Reporter:
 
 def _add_line(first: Diagnostic, other: Diagnostic) -> None:
     """Add the place of a repeated error to the first one, and its fix."""
-    note = Annotation(f"also in line {other.line}")
+    note = Annotation(f"also on line {other.line}")
     if other.line != first.line and note not in first.notes:
         first.notes += (note,)
     first.fix += other.fix

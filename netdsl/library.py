@@ -20,7 +20,7 @@ MOST_LISTED = 8  # files that advice lists
 MOST_READ = 100  # files in which advice looks for a net
 # Parameters of nets in other tools, which load trained weights, and what to do here.
 TRAINED = ("pretrained", "weights", "checkpoint")
-NO_WEIGHTS = "trained weights are no argument: commands take `--weights FILE`"
+NO_WEIGHTS = "weights are not an argument: pass them to the command with `--weights FILE`"
 
 
 def resource(folder: str) -> str:

@@ -19,6 +19,13 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {start}{space}{plural}"
 
 
+def numbers_in(shape: str) -> str:
+    """`1 number`, `3 numbers`, `2x3 numbers`, for the text of a shape."""
+    if shape in ("1", "scalar"):
+        return "1 number"
+    return f"{shape} numbers"
+
+
 def are(n: int) -> str:
     """`is` for one, `are` for more and for none."""
     return "is" if n == 1 else "are"

@@ -124,7 +124,7 @@ def test_the_limit_of_an_array(
     monkeypatch.setenv("NETDSL_MAX_ARRAY_BYTES", "3999999")
     err = run_error(capsys, "open.onnx", "x.npz")
     assert (
-        "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, the limit is 3,999,999"
+        "error[array-too-large]: `image` of x.npz has 4,000,000 bytes, but the limit is 3,999,999"
         in err
     )
     assert "NETDSL_MAX_ARRAY_BYTES" in err
@@ -221,7 +221,7 @@ def test_kinds_of_numbers(
     if code:
         place = "x.npy" if suffix == "npy" else "`a` of x.npz"
         shown = NO_NUMBERS.get(descr, np.dtype(descr).name)
-        fact = f"error[wrong-dtype]: {place} contains {shown}, the model takes {model_dtype}\n"
+        fact = f"error[wrong-dtype]: {place} contains {shown}, but the model takes {model_dtype}\n"
         assert err.startswith(fact)
         assert ("convert it" in err) == (descr not in NO_NUMBERS)
 
@@ -231,7 +231,7 @@ def test_records_are_refused(model_folder: Path, capsys: Capture) -> None:
     for fields in ([("a", "<f4")], [("a", "<f4"), ("b", "<i4")]):
         np.save("x.npy", np.zeros((1, 4, 4), fields))
         err = run_error(capsys, "m.onnx", "x.npy")
-        assert "error[wrong-dtype]: x.npy contains records, the model takes float32\n" in err
+        assert "error[wrong-dtype]: x.npy contains records, but the model takes float32\n" in err
 
 
 def test_a_size_that_is_true(model_folder: Path) -> None:
@@ -274,7 +274,7 @@ def test_other_names_are_refused(
 ) -> None:
     """The error names the arrays that are no input of the model, and the model's inputs."""
     write_ones(names)
-    assert f"error[bad-array]: x.npz has {listed}, m.onnx takes `image`" in run_error(
+    assert f"error[bad-array]: x.npz has {listed}, but m.onnx takes `image`" in run_error(
         capsys, "m.onnx", "x.npz"
     )
 
@@ -284,11 +284,11 @@ def test_positions_do_not_name_several_inputs(model_folder: Path, capsys: Captur
     netdsl.loads("net T {\n input a: 4\n input b: 4\n sub(@a)\n}").save_onnx("two.onnx")
     a = np.ones((3, 4), np.float32)
     np.savez("x.npz", a, a)
-    assert "x.npz has `arr_0`, `arr_1`, two.onnx takes `a`, `b`" in run_error(
+    assert "x.npz has `arr_0`, `arr_1`, but two.onnx takes `a`, `b`" in run_error(
         capsys, "two.onnx", "x.npz"
     )
     np.savez("x.npz", a=a, b=a, c=a)
-    assert "x.npz has `a`, `b`, `c`, two.onnx takes `a`, `b`" in run_error(
+    assert "x.npz has `a`, `b`, `c`, but two.onnx takes `a`, `b`" in run_error(
         capsys, "two.onnx", "x.npz"
     )
 

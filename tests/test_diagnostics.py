@@ -66,16 +66,20 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     "groups": (
         NET + "conv(4, 3, groups = 2)\n}",
         Expected(
-            "bad-groups", 3, 16, "3 input channels do not divide into 2 groups", "divide 3 and 4: 1"
+            "bad-groups",
+            3,
+            16,
+            "3 input channels cannot be divided into 2 equal groups",
+            "divide 3 and 4: use 1",
         ),
     ),
     "concat": (
         NET + "concat { | conv(4, 3) | conv(4, 5) }\n}",
-        Expected("shape-mismatch", 3, 5, "axis 2 has 6 against 4", "conv(4, 5, pad = 2)"),
+        Expected("shape-mismatch", 3, 5, "axis 2 is 6 and 4", "conv(4, 5, pad = 2)"),
     ),
     "add": (
         NET + "add { | conv(4, 1) | conv(5, 1) }\n}",
-        Expected("shape-mismatch", 3, 5, "channels 4 against 5", "conv(5, 1)"),
+        Expected("shape-mismatch", 3, 5, "4 and 5 channels", "conv(5, 1)"),
     ),
     "dense on maps": (
         NET + "dense(10)\n}",
@@ -87,7 +91,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "literal": (
         NET + "conv(1, 3, weight = [[1, 2], [3, 4]])\n}",
-        Expected("shape-mismatch", 3, 16, "has 2x2 numbers, it needs 1x3x3x3"),
+        Expected("shape-mismatch", 3, 16, "has 2x2 numbers, but needs 1x3x3x3"),
     ),
     "size zero": (
         "net N {\n    input image: 0x8x8\n    relu\n}",
@@ -301,7 +305,7 @@ TABLE: dict[str, tuple[str | bytes, Expected]] = {
     ),
     "python arrow": (
         NET + "relu => tanh\n}",
-        Expected("syntax-error", 3, 10, "another arrow", "`->`"),
+        Expected("syntax-error", 3, 10, "this arrow is not", "`->`"),
     ),
     "windows line ends": (
         NET.replace("\n", "\r\n") + "conv(4, 9)\r\n}\r\n",

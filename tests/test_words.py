@@ -25,13 +25,22 @@ def test_counted() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("input x: 1x8x8\nconv(2, 3, groups = 2)", "1 input channel does not divide into 2 groups"),
-        ("input x: 2x8x8\nconv(1, 3, groups = 2)", "1 output channel does not divide into 2 group"),
-        ("input x: 3x8x8\ngroupnorm(2)", "3 channels do not divide into 2 groups"),
-        ("input x: 1x8x8\ngroupnorm(2)", "1 channel does not divide into 2 groups"),
-        ("input x: 1x8x8\nchannel_shuffle(2)", "1 channel does not divide into 2 groups"),
-        ("input x: 1x8x8\nsplit(2, 0, axis = 1)", "1 element does not divide into 2 pieces"),
-        ("input x: 1x8x8\npixel_shuffle(2)", "1 channel does not divide by 2 x 2"),
+        (
+            "input x: 1x8x8\nconv(2, 3, groups = 2)",
+            "1 input channel cannot be divided into 2 equal groups",
+        ),
+        (
+            "input x: 2x8x8\nconv(1, 3, groups = 2)",
+            "1 output channel cannot be divided into 2 equal groups",
+        ),
+        ("input x: 3x8x8\ngroupnorm(2)", "3 channels cannot be divided into 2 equal groups"),
+        ("input x: 1x8x8\ngroupnorm(2)", "1 channel cannot be divided into 2 equal groups"),
+        ("input x: 1x8x8\nchannel_shuffle(2)", "1 channel cannot be divided into 2 equal groups"),
+        (
+            "input x: 1x8x8\nsplit(2, 0, axis = 1)",
+            "1 element cannot be divided into 2 equal pieces",
+        ),
+        ("input x: 1x8x8\npixel_shuffle(2)", "1 channel is not divisible by 2 x 2"),
     ],
 )
 def test_channels(text: str, expected: str) -> None:

@@ -353,7 +353,7 @@ class Facts:
         labels = sorted(self._inside([*self.labels]), key=lambda name: name.count("."))
         advice = did_you_mean_path(own, known)
         if advice is None and labels:
-            advice = "labels here: " + ", ".join(labels[:12])
+            advice = "labels here: " + ", ".join(f"`{label}`" for label in labels[:12])
         if self.start and own in self.labels:
             advice = (
                 "an `expect` in a block has only the labels of the block: move the line to the net"

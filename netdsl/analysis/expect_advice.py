@@ -52,7 +52,8 @@ def rounded_figure(name: str, found: int, wanted: float) -> str | None:
         places = len(number.partition(".")[2])
         if wanted >= 10**power and places < power and 0 < places <= MOST_PLACES:
             if round(found / 10**power, places) == float(number):
-                return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
+                rounded = f"round({name} / 1e{power}, {places}) == {number}"
+                return f"the expected number is rounded: write `{rounded}`"
             return None
     return _to_digits(name, found, wanted) or _in_units(name, found, wanted)
 
@@ -65,10 +66,12 @@ def _to_digits(name: str, found: int, wanted: float) -> str | None:
     if not is_rounded or round(found / 10**zeros) != int(digits):
         return None
     if zeros in _UNITS:
-        return f"it is rounded: write `round({name} / 1e{zeros}) == {digits}`"
+        return f"the expected number is rounded: write `round({name} / 1e{zeros}) == {digits}`"
     power, places = zeros + len(digits) - 1, len(digits) - 1
     number = f"{digits[0]}.{digits[1:]}"
-    return f"it is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
+    return (
+        f"the expected number is rounded: write `round({name} / 1e{power}, {places}) == {number}`"
+    )
 
 
 def _in_units(name: str, found: int, wanted: float) -> str | None:

@@ -38,7 +38,7 @@ def difference_in(
     biases = _of_biases(difference, counted, nodes)
     if biases is None:
         return text
-    return f"{text.partition(':')[0]}: {biases}"
+    return f"{text.partition(':')[0]}, which {biases}"
 
 
 def _of_biases(difference: float, counted: Sequence[Node], nodes: Sequence[Node]) -> str | None:
@@ -54,13 +54,12 @@ def _of_biases(difference: float, counted: Sequence[Node], nodes: Sequence[Node]
         if not total or total != difference:
             continue
         if len(found) > 1:
-            fact = f"{total:,} are the biases of the {len(found)} layers{which}"
-            return f"{fact}: `bias = false` leaves them out"
+            return f"are the biases of the {len(found)} layers{which}: write `bias = false`"
         [node] = found
-        fact = f"{total:,} is the bias of {called(node)}"
+        fact = f"is the bias of {called(node)}"
         written = changed_call(node, bias="false")
         if len(written) > LONGEST_CALL:
-            return f"{fact}: `bias = false` leaves it out"
+            return f"{fact}: write `bias = false`"
         return f"{fact}: write `{written}`"
     return None
 

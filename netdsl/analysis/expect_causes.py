@@ -12,6 +12,7 @@ from netdsl.habits.sizes import meant_sizes
 from netdsl.ir.types import shape_text
 from netdsl.source import Span
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,10 +124,10 @@ def _steps(value: Value) -> str | None:
         return None
     if len(steps) > MOST_STEPS:
         steps = ["...", *steps[-MOST_STEPS:]]
-    begin = ""
     if len(start.type.shape) == len(value.type.shape):
-        begin = f" from {shape_text(start.type.spatial)}"
-    return f"the sizes on the way{begin}: {', '.join(steps)}"
+        source = "input " * (start.producer is None)
+        steps.insert(0, f"{source}{shape_text(start.type.spatial)}")
+    return f"sizes along the way: {', '.join(steps)}"
 
 
 def _channels(value: Value, wanted: object, file: SourceFile) -> str | None:
@@ -148,28 +149,24 @@ def _channels(value: Value, wanted: object, file: SourceFile) -> str | None:
         return f"the input of `{kind}` is {node.inputs[0].type}"
     if node is value.producer or len(node.span.text) > LONGEST_CALL:
         return None
-    return f"the channels come from `{node.span.text}` in line {node.span.first.line}"
+    return f"the channels come from `{node.span.text}` on line {node.span.first.line}"
 
 
 def _of_shuffle(node: Node, wanted: object) -> str:
     """Advice for `pixel_shuffle`, whose channels come from the layer before it."""
     kind, given = node.op.kind, node.inputs[0].type.shape[0]
     parts = node.op.given["r"] ** 2
-    fact = f"`{kind}` makes {parts} channels of each"
-    needed = None
+    fact = f"`{kind}` turns each channel into {parts}"
     if kind == "pixel_shuffle":
-        fact = f"`{kind}` makes one channel of {parts}"
-        needed = wanted * parts if isinstance(wanted, int) else None
-    elif isinstance(wanted, int) and wanted % parts == 0:
-        needed = wanted // parts
-    advice = f"{fact}, and its input has {given}"
-    if needed is None:
-        return advice
+        fact = f"`{kind}` turns every {parts} channels into 1"
+    if not isinstance(wanted, int) or (kind != "pixel_shuffle" and wanted % parts):
+        return f"{fact}, and its input has {given}"
+    needed = wanted * parts if kind == "pixel_shuffle" else wanted // parts
     maker = next((n for n in _back(node.inputs[0]) if _sets_channels(n)), None)
-    which = "its input"
+    which = "its input must have"
     if maker is not None and len(maker.span.text) <= LONGEST_CALL:
-        which = f"`{maker.span.text}` in line {maker.span.first.line}"
-    return f"{advice}: for {wanted}, {which} needs {needed}"
+        which = f"`{maker.span.text}` on line {maker.span.first.line} must give"
+    return f"{fact}: for {counted(wanted, 'channel')}, {which} {needed}, not {given}"
 
 
 def _about_loops(join: Span) -> str:

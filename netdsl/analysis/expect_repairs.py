@@ -32,7 +32,7 @@ def other_argument(value: Value, wanted: tuple[object, ...]) -> str | None:
         for name, number in _arguments(node):
             types = retyped([value], {span: {name: number}})
             if types is not None and types[0].shape == wanted:
-                found.append(f"`{name} = {number}` in the `{node.op.kind}` in line {line(span)}")
+                found.append(f"`{name} = {number}` in the `{node.op.kind}` on line {line(span)}")
                 break
     if not found:
         found = _of_several(value, wanted, places) or _enlarged(value, wanted, places)
@@ -58,7 +58,7 @@ def _of_several(value: Value, wanted: tuple[object, ...], places: Mapping[Span, 
         spans = sorted(changes, key=lambda span: span.start)
         calls = [
             f"`{changed_call(places[span], **{n: str(v) for n, v in changes[span].items()})}`"
-            f" in line {line(span)}"
+            f" on line {line(span)}"
             for span in spans[:MOST_LISTED]
         ]
         return [listed(calls) + ", and so on" * (len(spans) > MOST_LISTED)]
@@ -78,7 +78,7 @@ def _enlarged(value: Value, wanted: tuple[object, ...], places: Mapping[Span, No
                 continue
             types = retyped([value], {span: {"scale": None, "size": size}})
             if types is not None and types[0].shape == wanted:
-                return [f"`upsample(size = {shape_text(size)})` in line {line(span)}"]
+                return [f"`upsample(size = {shape_text(size)})` on line {line(span)}"]
     return []
 
 

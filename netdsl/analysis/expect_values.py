@@ -10,6 +10,7 @@ from netdsl.ir.types import shape_text, subs
 from netdsl.ops.args import show
 from netdsl.ops.init import is_random
 from netdsl.syntax import ast
+from netdsl.words import numbers_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,18 +160,35 @@ def _flat(
         wanted = wanted[1:]
     numbers = list(_rows(found, wanted))
     if not wanted or None in numbers:
-        needed = shape_text(shape)
         raise NetdslError(
             "shape-mismatch",
-            f"`{asked.span.text}` has {needed} numbers, the list does not",
+            f"`{asked.span.text}` has {numbers_in(shape_text(shape))}, but {_found(found)}",
             span,
-            help=f"write {needed} numbers, in a list for each axis; leading sizes of 1 can be left"
-            " out",
+            help=f"nest the lists as {shape_text(shape)}; leading sizes of 1 can be left out",
         )
     wrong = next((n for n in numbers if isinstance(n, bool) or not isinstance(n, int | float)), 0)
     if wrong != 0:
         raise NetdslError("wrong-type", f"{show(wrong)} is not a number", span)
     return tuple(float(n) for n in numbers if isinstance(n, int | float))
+
+
+def _found(found: object) -> str:
+    """What was written in place of nested lists of the right shape."""
+    if not isinstance(found, tuple):
+        return f"{show(found)} is not a list"
+    shape = _regular(found)
+    if shape is None:
+        return "the rows of the list have different lengths"
+    return f"the list has {shape_text(shape)}"
+
+
+def _regular(found: object) -> tuple[int, ...] | None:
+    """The shape of nested lists, or None if their lengths differ."""
+    if not isinstance(found, tuple) or not found:
+        return (0,) * isinstance(found, tuple)
+    inner = {_regular(item) for item in found}
+    shape = inner.pop()
+    return None if inner or shape is None else (len(found), *shape)
 
 
 def _depth(found: object) -> int:

@@ -85,7 +85,7 @@ def _labels(names: list[str]) -> str:
     """Advice with the first labels of a net."""
     if not names:
         return "`netdsl check` lists the names of the layers"
-    text = ", ".join(names[:MOST_LABELS])
+    text = ", ".join(f"`{name}`" for name in names[:MOST_LABELS])
     if len(names) > MOST_LABELS:
         text += " and others, which `netdsl check` lists"
     return f"labels here: {text}"

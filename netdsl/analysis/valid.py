@@ -93,9 +93,11 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
             help_ = f"{taken}: write `-1` for the size that fits"
         else:
             help_ = f"{taken}; {help_}"
+    both = "both " * (len(clash) == 2)
     return NetdslError(
         "no-valid-size",
-        f"no {symbol} makes `{graph.name}` valid: {' and '.join(map(_words, clash[:4]))}",
+        f"`{graph.name}` is not valid for any {symbol}: it needs"
+        f" {both}{' and '.join(map(_words, clash[:4]))}",
         place,
         help=help_,
         notes=notes,

@@ -83,7 +83,7 @@ def check_classes(graph: Graph, classes: list[str] | None) -> None:
     if sizes and len(classes) not in sizes:
         raise NetdslError(
             "labels-mismatch",
-            f"there are {len(classes)} class names, `{graph.name}` has {sizes[0]} classes",
+            f"there are {len(classes)} class names, but `{graph.name}` has {sizes[0]} classes",
             help=LABELS_HELP,
         )
 

@@ -17,8 +17,8 @@ def _import(add: Add) -> None:
         "import",
         "turn a model of another tool into a .net text, and prove that they are equal",
         "[options] MODEL -o FILE",
-        "Write the text of a net of another tool: an ONNX model, a .cfg of Darknet or a .prototxt"
-        " of Caffe. Repeated parts become blocks and loops, and layers get the names that their"
+        "Write the text of a net of another tool: an ONNX model, a Darknet .cfg or a Caffe"
+        " .prototxt. Repeated parts become blocks and loops, and layers get the names that their"
         " tensors have in the model.\n\n"
         "Before anything is written, the model runs in onnxruntime on random inputs, and every"
         " layer of the text must give the same values. A node that the language cannot express is"

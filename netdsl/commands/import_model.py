@@ -113,7 +113,7 @@ def _unreadable(arguments: argparse.Namespace) -> str:
     if call is not None and not Path(model).exists():
         given = [f"--input {size}" for size in arguments.input or ["3x224x224"]]
         written = " ".join([_quoted(call), *given, "-o", shlex.quote(arguments.output)])
-        return f"{fact}; for a module of Python, write `netdsl import {written}`"
+        return f"{fact}; for a Python module, write `netdsl import {written}`"
     kind = binary_kind(model, b"\0")  # by its suffix
     known = elsewhere(model)
     if known is not None:

@@ -251,7 +251,7 @@ def _picture(
         message = f"{path} is a picture, but `{value.name}` is {value.type}"
         raise NetdslError("wrong-shape", message, help="pictures have 1 or 3 channels")
     if path.suffix.lower() in ARRAYS:
-        message = f"{path} is an array, and no picture"
+        message = f"{path} is an array, not a picture"
         help_ = "give a .png or .jpg file, or several images as data: `--data 'npz(\"data.npz\")'`"
         raise NetdslError("bad-picture", message, help=help_)
     picture = decode(path, MODES[int(str(channels))], (None, None))

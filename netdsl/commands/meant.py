@@ -109,7 +109,7 @@ def missing_arguments(program: str, message: str, words: Sequence[str]) -> str:
     given = [word for word in words[1:] if not word.startswith("-")]
     advice = MISSING.get((command, names[0]))
     if advice is None and names[0] in FILES:
-        advice = EXAMPLES.get(command, f"for example `netdsl {command} lenet5`")
+        advice = EXAMPLES.get(command, f"for example, `netdsl {command} lenet5`")
     if advice is None:
         return message
     net = given[0] if given else "FILE"
@@ -128,14 +128,14 @@ def _net_of(file: str, words: Sequence[str]) -> str | None:
 
 # Whole commands, for those that need more than a net.
 EXAMPLES = {
-    "draw": "for example `netdsl draw lenet5 -o lenet5.svg`",
-    "export": "for example `netdsl export lenet5 -o lenet5.onnx`",
-    "import": "for example `netdsl import model.onnx -o model.net`",
-    "look": "for example `netdsl look lenet5 --weights runs/LeNet5 -o look.html`",
-    "test": "for example `netdsl test lenet5 --weights runs/LeNet5`",
-    "run": "for example `netdsl run model.onnx picture.png`",
-    "bench": "for example `netdsl bench model.onnx`",
-    "fmt": "for example `netdsl fmt my.net`",
+    "draw": "for example, `netdsl draw lenet5 -o lenet5.svg`",
+    "export": "for example, `netdsl export lenet5 -o lenet5.onnx`",
+    "import": "for example, `netdsl import model.onnx -o model.net`",
+    "look": "for example, `netdsl look lenet5 --weights runs/LeNet5 -o look.html`",
+    "test": "for example, `netdsl test lenet5 --weights runs/LeNet5`",
+    "run": "for example, `netdsl run model.onnx picture.png`",
+    "bench": "for example, `netdsl bench model.onnx`",
+    "fmt": "for example, `netdsl fmt my.net`",
 }
 
 
@@ -188,7 +188,7 @@ def missing_output(program: str, words: Sequence[str]) -> str:
     """The message about `-o`, which some commands need."""
     if program.endswith(" page"):
         folder = words[1] if len(words) == 2 else "site"
-        return f"`-o` names the folder to write: write for example `-o {folder}`"
+        return f"`-o` names the folder to write: for example, write `-o {folder}`"
     suffixes = OUTPUTS[program.rpartition(" ")[2]]
     files = [word for word in words if word.endswith(suffixes)]
     if files:
@@ -196,7 +196,7 @@ def missing_output(program: str, words: Sequence[str]) -> str:
     nets = [word for word in words[1:] if not word.startswith("-")]
     file = os.path.basename(nets[0].partition(":")[0]) if nets else "net"
     stem = re.sub(r"\.(net|onnx|cfg|prototxt)$", "", file)
-    return f"`-o` names the file to write: write for example `-o {stem}{suffixes[0]}`"
+    return f"`-o` names the file to write: for example, write `-o {stem}{suffixes[0]}`"
 
 
 def unknown_option(

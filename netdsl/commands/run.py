@@ -224,7 +224,7 @@ def _check(item: Item, session: Session, outputs: list[np.ndarray], names: list[
     if names and scores and not any(len(names) == output.shape[1] for output in scores):
         raise NetdslError(
             "labels-mismatch",
-            f"there are {len(names)} class names, the model has {scores[0].shape[1]} classes",
+            f"there are {len(names)} class names, but the model has {scores[0].shape[1]} classes",
             help=LABELS_HELP,
         )
     if not all(np.isfinite(output).all() for output in scores):

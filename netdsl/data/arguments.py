@@ -69,10 +69,10 @@ TYPE_TEXT: dict[object, str] = {
     int: "an integer",
     float: "a number",
     bool: "true or false",
-    str: "a text",
-    str | None: "a text",
+    str: "a string",
+    str | None: "a string",
     tuple[int, ...]: "a list of integers",
-    tuple[str, ...]: "a list of texts",
+    tuple[str, ...]: "a list of strings",
     tuple[float, ...]: "a list of numbers",
     Names: "a list of names, such as [conv1, bias]",
     BareWord: "a word",
@@ -180,7 +180,7 @@ def _example(label: str) -> str | None:
     """Advice that shows a value of an argument or entry."""
     name = label.split("`")[1]
     example = training.EXAMPLES.get(name)
-    return None if example is None else f"for example `{name} = {example}`"
+    return None if example is None else f"for example, `{name} = {example}`"
 
 
 def show(value: object) -> str:

@@ -96,7 +96,7 @@ def _missing(
     help_ = f"write `{signature}`"
     if advice.call is not None:
         help_ = (
-            f"write for example `{signature.name}({advice.call})`; it is declared as `{signature}`"
+            f"for example, write `{signature.name}({advice.call})`; it is declared as `{signature}`"
         )
     help_ = (
         takes_input(signature.definition, signature.listed(signature.parameters[1:]), missing)

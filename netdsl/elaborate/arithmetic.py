@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from netdsl.errors import NetdslError
 from netdsl.ir.types import MAX_SYMBOLS, MAX_TERMS, FormulaTooLong, Sym
 from netdsl.limits import MAX_FORMULA, limit, raise_help
-from netdsl.ops.args import show
+from netdsl.ops.args import clipped, show
+from netdsl.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,8 +162,21 @@ def _arithmetic_fault(
 
 
 def _cannot_compute(operator: str, a: object, b: object, span: Span) -> NetdslError:
-    message = f"cannot compute {show(a)} {operator} {show(b)}"
+    message = f"cannot compute {_operand(a)} {operator} {_operand(b)}"
+    open_sizes = sorted({name for x in (a, b) if isinstance(x, Sym) for name in x.symbols()})
+    if len(open_sizes) == 1:
+        message += f", because {open_sizes[0]} is an open size"
+    elif open_sizes:
+        message += f", because {listed(open_sizes)} are open sizes"
     return NetdslError("bad-arithmetic", message, span, help=_way_out(operator, a, b))
+
+
+def _operand(value: object) -> str:
+    """A value in a formula; a sum of open sizes is in parentheses."""
+    if not isinstance(value, Sym):
+        return show(value)
+    text = clipped(value)
+    return f"({text})" if " " in text else text
 
 
 def _way_out(operator: str, a: object, b: object) -> str | None:

@@ -71,7 +71,7 @@ def _without_bar(error: OpError, maker: Maker) -> None:
     starts = [body.statements[0].span for body in _bodies(maker) if body.statements]
     first = starts[0].text.partition("\n")[0]
     error.diagnostic.help = (
-        f"the body of the {_word(maker)} in line {maker.span.first.line} has no `|`, so it"
+        f"the body of the {_word(maker)} on line {maker.span.first.line} has no `|`, so it"
         f" continues the arm above: write `| {first}`"
     )
     places = [Span(start.file, start.start, start.start) for start in starts]
@@ -81,10 +81,10 @@ def _without_bar(error: OpError, maker: Maker) -> None:
 def _without_arms(error: OpError, maker: Maker) -> None:
     """Advice for a loop or condition that makes no arm here."""
     line = maker.span.first.line
-    help_ = f"the list of the loop in line {line} is empty, so it makes no arm"
+    help_ = f"the list of the loop on line {line} is empty, so it makes no arm"
     if isinstance(maker, ast.If):
         condition = maker.condition.span.text
-        help_ = f"the condition `{condition}` in line {line} is false, so the `if` makes no arm"
+        help_ = f"the condition `{condition}` on line {line} is false, so the `if` makes no arm"
     elif isinstance(maker, ast.Repeat):
-        help_ = f"`{maker.count.span.text}` is 0 in line {line}, so the `repeat` makes no arm"
+        help_ = f"`{maker.count.span.text}` is 0 on line {line}, so the `repeat` makes no arm"
     error.diagnostic.help = f"{help_}: write the join in an `if`, or give it another arm"

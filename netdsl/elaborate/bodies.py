@@ -118,7 +118,7 @@ class Elaborator:
         if body.arms:
             raise NetdslError(
                 "arms-without-join",
-                "arms can only be in a join: `concat { | ... | ... }`, `add`, `mul` or `residual`",
+                "arms can only be in a join",
                 body.span,
                 help="write a join before the braces: `concat { | ... | ... }`, `add`, `mul`, ...",
             )

@@ -50,7 +50,7 @@ def _exchanged_axes(made: Value, given: Value) -> str | None:
     if node is None:
         return None
     return (
-        f"`{node.span.text}` in line {line(node.span)} exchanges the axes: end the body with"
+        f"`{node.span.text}` on line {line(node.span)} exchanges the axes: end the body with"
         f" `permute({back})`, which puts them back"
     )
 
@@ -63,8 +63,8 @@ def _exchanged_sizes(made: Value, given: Value) -> str | None:
     if (node.op.given["n"], node.op.given["dim"]) != (made.type.shape[-1], given.type.shape[-1]):
         return None
     return (
-        f"the vectors come from `{node.span.text}` in line {line(node.span)}, whose second argument"
-        " is their length: its arguments look exchanged"
+        f"the vectors come from `{node.span.text}` on line {line(node.span)}, whose second argument"
+        " is their length: its arguments look swapped"
     )
 
 
@@ -75,7 +75,7 @@ def keeping_size(made: Value, given: Value) -> str:
         return "end the body with a layer that gives it the shape of its input"
     node = nodes[0]
     return (
-        f"`{node.span.text}` in line {line(node.span)} turns {sizes(node.inputs[0])} into"
+        f"`{node.span.text}` on line {line(node.span)} turns {sizes(node.inputs[0])} into"
         f" {sizes(node.output)}: {_keep(node)}"
     )
 

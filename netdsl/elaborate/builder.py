@@ -173,7 +173,7 @@ class NetBuilder:
         if x is None:
             raise NetdslError(
                 "no-input",
-                "this has no input",
+                "this has no input: nothing comes before it",
                 span,
                 help="write an `input` above the first layer",
                 fix=self._input_moved_up(),

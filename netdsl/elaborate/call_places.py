@@ -190,7 +190,7 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         return
     example = _example(use, text)
     if example is not None:
-        diagnostic.help += f"; for example `{example}`"
+        diagnostic.help += f"; for example, `{example}`"
     elif isinstance(value, ast.Sequence) and "found [" in diagnostic.message:
         diagnostic.help = f"`{name}` is one number; {diagnostic.help}"
     if diagnostic.code == "duplicate-argument":

@@ -93,10 +93,10 @@ def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) ->
 def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     """Advice for `@down.first` if the only label `first` is in a call without a label."""
     call = calls[-1]
-    help_ = f"the call in line {call.first.line} has no label: write `{label}: {call.text}`"
+    help_ = f"the call on line {call.first.line} has no label: write `{label}: {call.text}`"
     if len(calls) > 1:
         lines = " and ".join(str(call.first.line) for call in calls[:4])
-        help_ = f"the calls in lines {lines} have no label: give one `{label}: {call.text}`"
+        help_ = f"the calls on lines {lines} have no label: give one `{label}: {call.text}`"
     error.diagnostic.help = help_
     if len(calls) == 1:
         error.diagnostic.fix = (inserted(call, f"{label}: "),)

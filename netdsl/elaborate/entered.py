@@ -47,7 +47,7 @@ class Entered(NamedTuple):
     @property
     def before(self) -> str:
         """Where to write what is to come first."""
-        return f"before {self.name} in line {self.span.first.line}"
+        return f"before {self.name} on line {self.span.first.line}"
 
 
 def of_other_order(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from netdsl.errors import NetdslError
 from netdsl.ir.graph import InputExample
 from netdsl.ir.types import Sym, shape_text, subs
 from netdsl.ops.args import show
+from netdsl.words import numbers_in
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
@@ -90,10 +91,10 @@ def _numbers(
             found_lengths = " and ".join(map(str, sorted(lengths)[:MOST_LENGTHS]))
             raise NetdslError(
                 "shape-mismatch",
-                f"the example of `{value.name}` has rows of {found_lengths} numbers, it needs"
+                f"the example of `{value.name}` has rows of {found_lengths} numbers, but needs"
                 f" {shape_text(value.type.shape)}",
                 span,
-                help="give all rows the same number of numbers",
+                help="make all rows the same length",
             )
         shape += lengths
         level = [part for item in level if isinstance(item, tuple) for part in item]
@@ -133,17 +134,15 @@ def _misfit(shape: tuple[int, ...], value: Value, sizes: dict[str, int], span: S
     known = ", ".join(f"{name} = {n}" for name, n in sizes.items() if name in symbols)
     where = bool(known) * f" with {known}"
     help_ = "nest the lists as the sizes of the input; leading sizes of 1 can be left out"
+    message = f"the example of `{value.name}` has {numbers_in(shape_text(shape))}, but needs"
+    message = f"{message} {shape_text(wanted)}{where}"
     if not wanted:
+        message = f"the example of `{value.name}` is a list of {numbers_in(shape_text(shape))}, but"
+        message = f"{message} `{value.name}` is a single number"
         help_ = _form(value)
     elif len(shape) == len(wanted) + 1 and shape[0] == 1:
         help_ = "leave out the outermost brackets: an example has no batch"
-    return NetdslError(
-        "shape-mismatch",
-        f"the example of `{value.name}` has {shape_text(shape)} numbers, it needs"
-        f" {shape_text(wanted)}{where}",
-        span,
-        help=help_,
-    )
+    return NetdslError("shape-mismatch", message, span, help=help_)
 
 
 def _check_type(flat: tuple[float | int, ...], value: Value, span: Span) -> None:
@@ -153,7 +152,7 @@ def _check_type(flat: tuple[float | int, ...], value: Value, span: Span) -> None
         largest = _LARGEST.get(dtype)
         large = [n for n in flat if isinf(n) or (largest is not None and abs(n) > largest)]
         if large:
-            message = f"the example of `{value.name}` has the number {large[0]:g}, beyond"
+            message = f"the example of `{value.name}` contains {large[0]:g}, beyond"
             limit = f"{largest:g}, the largest {dtype}" if largest else "the largest number"
             raise NetdslError("number-too-large", f"{message} {limit}", span)
         return
@@ -163,8 +162,7 @@ def _check_type(flat: tuple[float | int, ...], value: Value, span: Span) -> None
         if isinstance(number, float) or not low <= number <= high:
             raise NetdslError(
                 "wrong-dtype",
-                f"the example of `{value.name}` has the number {show(number)}, the input is"
-                f" {dtype}",
+                f"the example of `{value.name}` contains {show(number)}, but the input is {dtype}",
                 span,
                 help="write whole numbers" + (f" from {low:,} to {high:,}" if bounds else ""),
             )

@@ -159,7 +159,7 @@ class Expressions:
         if lets and all(let.span.end < place.start for let in lets):
             line = lets[0].span.first.line
             return (
-                f"the `let` of `{name}` in line {line} ends with its braces: write it outside of"
+                f"`{name}` exists only inside its braces (line {line}): write its `let` outside of"
                 f" them, as in `let {name} = a if c else b`"
             )
         if lets:

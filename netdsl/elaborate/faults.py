@@ -361,17 +361,13 @@ def _volume_advice(argument: ast.Argument, x: Value) -> Repair | None:
 def _window_advice(help_: str, call: ast.Call, cls: type[Op], x: Value) -> Repair:
     """Advice for a window that does not fit: the sizes or arguments may have another order."""
     positional = [a for a in call.arguments if a.name is None]
+    written = ", ".join(a.span.text for a in call.arguments[1:])
     if cls.kind == "conv" and _is_pytorch_order(positional, x.type):
-        written = ", ".join(a.span.text for a in call.arguments[1:])
-        channels = positional[0].span.text
-        help_ = f"the {channels} input channels are known, leave them out: `{call.name}({written})`"
-        return Repair(help_, (without(call, 0),))
+        fact = f"the {positional[0].span.text} input channels are known: leave them out, and write"
+        return Repair(f"{fact} `{call.name}({written})`", (without(call, 0),))
     if cls.kind == "depthwise" and len(positional) > 1 and _is_number(positional[0], x.type):
-        return Repair(
-            f"the {x.type.channels} channels are known, leave them out: "
-            f"`depthwise({', '.join(a.span.text for a in call.arguments[1:])})`",
-            (without(call, 0),),
-        )
+        fact = f"the {x.type.channels} channels are known: leave them out, and write"
+        return Repair(f"{fact} `depthwise({written})`", (without(call, 0),))
     if _channels_last(x.type):
         help_ += "; are these H x W x C? channels come first, as in 3x224x224"
         return Repair(help_, with_channels_first(first_of(x)))

@@ -31,7 +31,7 @@ def how_to_change(
     written = f"`input {name}: {shape_text(given)}{dtype[0] if dtype else ''}`"
     copying = how_to_copy(file)
     if copying is None:
-        return f"{advice}; to change this one, write {written} in line {expr.span.first.line}"
+        return f"{advice}; to change this one, write {written} on line {expr.span.first.line}"
     return f"{advice}; {copying} writes a copy of {file.name}, in which you can write {written}"
 
 

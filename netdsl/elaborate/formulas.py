@@ -152,8 +152,8 @@ def _no_operator(operator: str, span: Span) -> NetdslError:
     """The error of an operator that tensors do not have."""
     if operator in ("//", "%"):
         message = f"`{operator}` divides whole numbers, and a tensor has floats"
-        return NetdslError("wrong-type", message, span, help="tensors are divided by `/`")
-    message = f"`{operator}` compares tensors, whose values are known only when the net runs"
+        return NetdslError("wrong-type", message, span, help="divide tensors with `/`")
+    message = f"`{operator}` cannot compare tensors: their values are known only when the net runs"
     help_ = "compare their sizes, as in `shape(@a) == shape(@b)` or `@.channels > 64`"
     left, _, right = (part.strip() for part in span.text.partition(operator))
     if operator in (">", "<"):

@@ -176,7 +176,7 @@ def other_width(xs: Sequence[Value]) -> str | None:
         return by_channels
     if text.count(length) != 1:
         return None
-    help_ = f"make the vectors equally long: write `{text.replace(length, str(wanted))}`"
+    help_ = f"give the vectors the same length: write `{text.replace(length, str(wanted))}`"
     return help_ + f", or `{text} -> dense({wanted})`" * (node.op.kind != "dense")
 
 

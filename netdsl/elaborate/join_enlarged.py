@@ -27,7 +27,7 @@ def enlarged(join: Joining, first: int, other: int) -> Repair | None:
         if label is None or not fits(join, {node.span: target}, node):
             continue
         written = changed_call(node, scale=f"@{label}").replace("scale = @", "@")
-        fact = f"`{node.span.text}` in line {line(node.span)} gives {sizes(node.output)}"
+        fact = f"`{node.span.text}` on line {line(node.span)} gives {sizes(node.output)}"
         help_ = f"{fact}: write `{written}`, which gives the {sizes(value)} of `@{label}`"
         return Repair(help_, (Edit(node.span, written),))
     return None

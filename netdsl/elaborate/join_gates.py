@@ -55,7 +55,7 @@ def for_gate(join: Joining, other: int) -> Repair | None:
         target = f"reshape({shape_text(gate.shape)})"
         help_ += f", and {_at_end(join, gate.number, target)}"
     elif reshaped is not None:
-        help_ += f", and `reshape({shape_text(gate.shape)})` in line {line(reshaped.span)}"
+        help_ += f", and `reshape({shape_text(gate.shape)})` on line {line(reshaped.span)}"
     return Repair(help_)
 
 
@@ -145,7 +145,7 @@ def _written(join: Joining, node: Node, gate: _Gate) -> str:
     call = join.invocation.call.span
     inside = call.file is node.span.file and call.start <= node.span.start < call.end
     is_own = gate.number < len(join.invocation.arms) and inside
-    return f"`{changed}` in place of {'its last ' * is_own}`{text}` in line {line(node.span)}"
+    return f"`{changed}` in place of {'its last ' * is_own}`{text}` on line {line(node.span)}"
 
 
 def _size_text(join: Joining, node: Node, gate: _Gate) -> str:

@@ -47,7 +47,7 @@ def _repair(made: Value, given: Value, gate: Node, maker: Node | None) -> Repair
         call = changed_call(maker, **{name: _doubled(maker, size)})
         written = f"{call}` and `{written}"
         edits.insert(0, Edit(maker.span, call))
-    fact = f"`glu` in line {line(gate.span)} halves an axis"
+    fact = f"`glu` on line {line(gate.span)} halves an axis"
     if axis and gate.op.given["axis"] in (-1, len(given.type.shape)):
         fact += ", by default the last one"
     fix = tuple(edit for edit in edits if edit.text != edit.span.text)

@@ -75,7 +75,7 @@ def _end_of_line(join: Joining, number: int) -> str | None:
     if not join.takes(number, last.type):
         return None
     return (
-        f"`{name}` names only the `{value.producer.op.kind}` in line {line(place)}: move the"
+        f"`{name}` names only the `{value.producer.op.kind}` on line {line(place)}: move the"
         f" label to the end of that line, `-> {name}: {last.span.text}`"
     )
 
@@ -103,7 +103,7 @@ def _before_end(join: Joining, number: int) -> str | None:
     else:
         place = "give the layer before it a label"
     return (
-        f"`@{name}` is the result of the `{node.op.kind}` in line {line(node.span)}; before that,"
+        f"`@{name}` is the result of the `{node.op.kind}` on line {line(node.span)}; before that,"
         f" the value is {before}: {place}"
     )
 

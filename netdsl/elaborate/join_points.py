@@ -27,7 +27,7 @@ def padded_point(join: Joining, first: int, other: int) -> Repair | None:
         written, count = _PADDING.subn("", node.span.text)
         if count == 1 and fits(join, {node.span: {"pad": 0}}):
             fact = f"`pad` enlarges the {sizes(node.inputs[0])} of a window of one pixel"
-            help_ = f"{fact}: write `{written}` in line {line(node.span)}"
+            help_ = f"{fact}: write `{written}` on line {line(node.span)}"
             return Repair(help_, (Edit(node.span, written),))
     return None
 

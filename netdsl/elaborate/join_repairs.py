@@ -160,7 +160,7 @@ def _without_stride(join: Joining, nodes: list[Node]) -> Repair | None:
                 texts = [f"{name} = {value}" for name, value in arguments.items()]
                 text = written_with(node, *texts)
                 fix = (Edit(node.span, text),) if len(texts) == 1 else ()
-                fact = f"`{node.span.text}` in line {line(node.span)} has stride 1"
+                fact = f"`{node.span.text}` on line {line(node.span)} has stride 1"
                 return Repair(f"{fact}: write `{text}`", fix)
     return None
 

@@ -62,7 +62,7 @@ def _patches(wanted: Value, x: Value) -> Repair | None:
             continue
         written = written_with(node, f"stride = {k}")
         sizes = f"{node.type.spatial[0]}x{node.type.spatial[-1]}"
-        fact = f"`{node.span.text}` in line {line(node.span)} has stride 1: {sizes} patches"
+        fact = f"`{node.span.text}` on line {line(node.span)} has stride 1: {sizes} patches"
         return Repair(f"{fact}; write `{written}`", (Edit(node.span, written),))
     return None
 
@@ -73,7 +73,7 @@ def _other_sizes(x: Value, other: Value) -> str | None:
     if node is None or node.op.kind != "param":
         return None
     text = _with_sizes(node, other.type)
-    return None if text is None else f"write `{text}` in line {line(node.span)}"
+    return None if text is None else f"write `{text}` on line {line(node.span)}"
 
 
 def _with_sizes(node: Node, other: TensorType) -> str | None:

@@ -36,7 +36,7 @@ def channels_of_input(join: Joining) -> Repair | None:
                 and join.takes(number, x.type._replace(shape=(other, *x.type.shape[1:])))
             ):
                 return Repair(
-                    f"`in.channels` is {channels} in line {line(node.span)}, the channels of the"
+                    f"`in.channels` is {channels} on line {line(node.span)}, the channels of the"
                     f" net's input: write `{other}`, as many as {join.named(1 - number)} has"
                 )
     return None

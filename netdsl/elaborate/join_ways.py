@@ -126,9 +126,9 @@ def steps(value: Value, end: Value | None) -> str:
     nodes = [node for node in reversed(way(value, end)) if resizes(node)]
     if not nodes:
         return "keeps the size"
-    listed = [f"{sizes(n.output)} by `{_short(n)}` in line {line(n.span)}" for n in nodes]
+    listed = [f"{sizes(n.output)} at `{_short(n)}` on line {line(n.span)}" for n in nodes]
     if len(nodes) > MOST_CALLS:
-        listed = [f"{sizes(n.output)} by `{n.op.kind}` (line {line(n.span)})" for n in nodes]
+        listed = [f"{sizes(n.output)} at `{n.op.kind}` (line {line(n.span)})" for n in nodes]
     if len(listed) > MOST_STEPS:
         listed = [*listed[:2], "...", *listed[2 - MOST_STEPS :]]
     return "becomes " + ", ".join(listed)

@@ -60,9 +60,9 @@ def residual(net: NetBuilder, bodies: Bodies, invocation: Invocation) -> Value:
         if call.body.arms:
             raise NetdslError(
                 "unexpected-condition",
-                "with arms, `residual` adds them, and has no input to leave out",
+                "a `residual` with arms adds only its arms, so it takes no condition",
                 call.condition.span,
-                help="write the condition before the arm that it is about: `if c { | identity }`",
+                help="put the condition on the arm: `if c { | identity }`",
             )
         condition = evaluate(call.condition, env)
         if condition is UNKNOWN:

@@ -51,14 +51,14 @@ def _end_of_line(net: NetBuilder, op: Op, xs: Sequence[Value]) -> str | None:
         changed = [*types[: numbers[0]], last.type, *types[numbers[0] + 1 :]]
         if takes(op, changed):
             return (
-                f"`{label}` names only the `{first.op.kind}` in line {line(first.span)}: move the"
+                f"`{label}` names only the `{first.op.kind}` on line {line(first.span)}: move the"
                 f" label to the end of that line, `-> {label}: {last.span.text}`"
             )
     return None
 
 
 def _is_after(node: Node, first: Node) -> bool:
-    """Whether a layer is in the line of another, and takes its result on the way."""
+    """Whether a layer is on the line of another, and takes its result on the way."""
     if node.span.file is not first.span.file or line(node.span) != line(first.span):
         return False
     return node.span.start >= first.span.end and first in way(node.output)
@@ -92,7 +92,7 @@ def _split_twice(xs: Sequence[Value]) -> str | None:
         if fits:
             maker = "the value before it"
             if whole.producer is not None:
-                maker = f"the `{whole.producer.op.kind}` in line {line(whole.producer.span)}"
+                maker = f"the `{whole.producer.op.kind}` on line {line(whole.producer.span)}"
             return (
                 f"line {line(second.span)} splits the result of line {line(first.span)}, which is"
                 f" a part already: give {maker} a label, and write `@label -> {second.span.text}`"

@@ -159,7 +159,7 @@ def _wrong_arm_count(cls: type[Op], count: int, invocation: Invocation) -> OpErr
         message = f"`{kind}` joins at most {most:,} arms or references, found {count:,}"
         advice = "join some of them first"
     elif invocation.call.body is not None and not count:
-        message = f"the loops and conditions of `{invocation.call.name}` leave no arm"
+        message = f"`{invocation.call.name}` has no arms: its loops and conditions make none"
         advice = "add an arm that is always there, such as `| identity`"
     elif invocation.call.body is not None:
         message = f"`{kind}` joins at least two arms, found {count}"

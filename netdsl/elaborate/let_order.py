@@ -22,7 +22,7 @@ def advise_order(module: Module, let: ast.Let, diagnostic: Diagnostic, name: str
     owners = [d for d in definitions if name in [p.name for p in d.parameters]]
     if below:
         line = below[0].span.first.line
-        diagnostic.help = f"move the `let` of `{name}` in line {line} above this one"
+        diagnostic.help = f"move the `let` of `{name}` on line {line} above this one"
     elif owners:
         kind = "net" if owners[0].is_net else "block"
         owner = f"{kind} `{owners[0].name}`"

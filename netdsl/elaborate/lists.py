@@ -9,6 +9,7 @@ from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ops.args import is_integer, show
 from netdsl.syntax import ast
+from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.source import Span
@@ -37,12 +38,12 @@ def element(expr: ast.Index, value: object, index: object) -> object:
             help="only a list has elements, and an index is an integer",
         )
     if not value:
-        message = f"there is no element {index} in an empty list"
+        message = f"index {index} is out of range: the list is empty"
         raise NetdslError("index-out-of-range", message, expr.index.span)
     if not -len(value) <= index < len(value):
         raise NetdslError(
             "index-out-of-range",
-            f"there is no element {index} in a list of {len(value)}",
+            f"index {index} is out of range: the list has {counted(len(value), 'element')}",
             expr.index.span,
             help=f"elements are numbered from 0 to {len(value) - 1}",
         )
@@ -55,21 +56,32 @@ def part(expr: ast.ListPart, value: object, start: object, end: object) -> tuple
         if not isinstance(value, tuple) or not (number is None or is_integer(number)):
             raise NetdslError(
                 "wrong-type",
-                f"cannot take the part {_ends(start, end)} of {show(value)}",
+                _unsliced(value, start, end),
                 expr.span,
-                help="only a list has parts, and their ends are integers; `slice` cuts a tensor",
+                help="only a list has slices, and their ends are integers; `slice` cuts a tensor",
             )
     assert isinstance(value, tuple)
     length = len(value)
     first, last = _position(start, 0, length), _position(end, length, length)
     if not 0 <= first <= last <= length:
+        message = f"the slice {_ends(start, end)} is out of range: the list has"
+        message = f"{message} {counted(length, 'element')}"
+        if 0 <= last < first <= length:
+            message = f"the slice {_ends(start, end)} ends before it starts"
         raise NetdslError(
             "index-out-of-range",
-            f"a list of {length} has no part {_ends(start, end)}",
+            message,
             expr.span,
             help=f"write 0 <= start <= end <= {length}; negative numbers count from the end",
         )
     return value[first:last]
+
+
+def _unsliced(value: object, start: object, end: object) -> str:
+    """Why `value[start:end]` is no part of a list."""
+    if not isinstance(value, tuple):
+        return f"cannot slice {show(value)}: it is not a list"
+    return f"cannot take the slice {_ends(start, end)}: its ends are not integers"
 
 
 def _position(end: object, default: int, length: int) -> int:

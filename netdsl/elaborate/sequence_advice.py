@@ -108,7 +108,7 @@ def swapped_embedding(error: OpError, op: Op, x: Value) -> Repair | None:
         return None
     written = f"embedding({table['dim']}, {table['n']}{table['rest']})"
     return Repair(
-        f"the vectors come from `{node.span.text}` in line {line(node.span)}, whose second argument"
+        f"the vectors come from `{node.span.text}` on line {line(node.span)}, whose second argument"
         f" is their length: write `{written}`",
         (Edit(node.span, written),),
     )
@@ -150,7 +150,7 @@ def _relabelled(label: str, bound: Binding, value: Value) -> Repair | None:
         return Repair(f"{fact}: exchange its first axes with `permute({SWAP})`")
     uses = re.findall(rf"@{label}\b", begin.file.text)
     fix = (Edit(place, written),) if len(uses) == 1 else ()
-    return Repair(f"{fact}: write `{written}` in line {line(begin)}", fix)
+    return Repair(f"{fact}: write `{written}` on line {line(begin)}", fix)
 
 
 def _swapped(x: TensorType) -> TensorType | None:
@@ -180,4 +180,4 @@ def one_piece(error: OpError, op: Op, x: Value) -> Repair | None:
     if written is None or not is_last or node.op.given["units"] != x.type.shape[-1]:
         return None
     changed = f"dense({parts} * {written['units']}{written['rest']}"
-    return Repair(f"write `{changed}` in line {line(node.span)}, which makes {parts} such pieces")
+    return Repair(f"write `{changed}` on line {line(node.span)}, which makes {parts} such pieces")

@@ -58,7 +58,7 @@ def for_rank(
         called = _call_of_another_file(x, call)
         if called is not None:
             advice = "use `dense`" if op.family == "convolution" else f"leave out `{written}`"
-            where = f"`{called.text}` in line {called.first.line}"
+            where = f"`{called.text}` on line {called.first.line}"
             return f"{where} ends with a vector, of {x.type} numbers: {advice}"
         return _moved_up(op, written, x, earlier)
     before = _source(x)
@@ -75,11 +75,11 @@ def for_rank(
         if loop is not None:
             place = loop.before
         elif outside is not None:
-            place = f"after the `{outside.op.kind}` in line {outside.span.first.line}"
+            place = f"after the `{outside.op.kind}` on line {outside.span.first.line}"
         return f"put `tokens` {place}: it turns the map into a sequence of vectors"
     if bridges and loop is not None:
         listed = " or ".join(f"`{bridge}`" for bridge in _fitting(bridges, x.type))
-        fact = "in it, the layers would come in each round"
+        fact = "inside the loop, it would be applied in every round"
         return f"put {listed} {loop.before}: {fact}" + _along_last_axis(op, x.type)
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
@@ -107,7 +107,7 @@ def other_channels(op: Op, x: Value) -> str | None:
     if left or needed == x.type.channels:
         return None
     return (
-        f"the `conv` in line {node.span.first.line} gives {x.type.channels} channels, and these"
+        f"the `conv` on line {node.span.first.line} gives {x.type.channels} channels, and these"
         f" sizes need {needed}"
     )
 
@@ -174,7 +174,7 @@ def _moved_up(op: Op, written: str, x: Value, earlier: Value) -> str:
     assert after.producer is not None
     maker = after.producer
     if maker.op.given.get("last"):
-        place = f"`last = true` in line {maker.span.first.line}"
+        place = f"`last = true` on line {maker.span.first.line}"
         return f"leave out {place}: without it, `{maker.op.kind}` gives all steps"
     advice = f"`{maker.op.kind}` turns {earlier.type} into a vector: put `{written}` before it"
     if after is x:
@@ -304,7 +304,7 @@ def _misread(nodes: Sequence[Node], call: ast.Call) -> Repair | None:
         if node.op.kind != "conv" or numbers is None:
             continue
         out, k, stride, rest = numbers.groups()
-        place = f"`{node.span.text}` in line {node.span.first.line}"
+        place = f"`{node.span.text}` on line {node.span.first.line}"
         if int(out) == node.inputs[0].type.channels and int(k) > LARGEST_KERNEL:
             fact = f"{place} has {out} output channels, a kernel of {k} and stride {stride}"
             written = f"conv({k}, {stride}{rest}"

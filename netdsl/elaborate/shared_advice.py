@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.source import Span
 
-_DIVIDED = re.compile(r"(\d+) divides by ")
+_DIVIDED = re.compile(r"(\d+) is divisible by ")
 
 
 def of_inputs(name: str, first: Node, again: Node) -> str | None:
@@ -54,5 +54,6 @@ def common_parts(error: OpError, op: Op, x: Value, place: Span, net: NetBuilder)
     if not others or common == 1:
         return None
     listed = ", ".join(map(str, others))
-    fact = f"in its other uses it divides {listed}"
-    return Repair(f"{fact}; {listed} and {size} divide by {divisor_list(common)}")
+    every = "both" if len(others) == 1 else "all"
+    fact = f"elsewhere it divides {listed}"
+    return Repair(f"{fact}; {listed} and {size} are {every} divisible by {divisor_list(common)}")

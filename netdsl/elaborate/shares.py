@@ -49,7 +49,7 @@ def for_share(name: str, expr: ast.Expr) -> Repair | None:
     if divisor is None or name not in COUNTS:
         return None
     return Repair(
-        f"`{name}` is how many there are, not a share of the channels: write `{divisor}`",
+        f"`{name}` is the number of {name}, not a share of the channels: write `{divisor}`",
         (Edit(expr.span, str(divisor)),),
     )
 
@@ -74,7 +74,7 @@ def renamed(
     if not isinstance(channels, int) or not is_integer(value) or value < 1 or channels % value:
         return None
     text = f"{ours} = {channels // value}"
-    return text, f"`{ours}` is how many there are, of {value} each: write `{text}`"
+    return text, f"`{ours}` is the number of {ours}: for {ours} of {value}, write `{text}`"
 
 
 def for_parameter(use: Use, name: str) -> Repair | None:

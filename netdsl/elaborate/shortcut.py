@@ -64,7 +64,7 @@ def _unlike(body: Value, source: Value, error: OpError, call: ast.Call) -> OpErr
     if not isinstance(error, UnlikeShapesError):
         meaning = "`residual` is an `add` of its body and its input"
         return OpError(error.code, error.message, error.arg, error.help or meaning)
-    message = f"`residual` adds its body ({body.type}) to its input ({source.type})"
+    message = f"`residual` cannot add its body ({body.type}) to its input ({source.type})"
     projection = _projection(body, source, call)
     if projection is None:
         return UnlikeShapesError(message, error.reason, error.help)
@@ -140,8 +140,8 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
         if advice is not None:
             return Projection(advice)
         return Projection(
-            f"make the vectors equally long: end the body with `dense({source.shape[1]})`, or add a"
-            f" second arm `| dense({body.shape[1]})`"
+            f"give the vectors the same length: end the body with `dense({source.shape[1]})`, or"
+            f" add a second arm `| dense({body.shape[1]})`"
         )
     return Projection(keeping_size(made, given))
 

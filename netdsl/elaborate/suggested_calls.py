@@ -58,7 +58,7 @@ def completed(cls: type[Op], written: Sequence[str], missing: Sequence[Arg]) -> 
 
 def for_missing(cls: type[Op], written: Sequence[str], missing: Sequence[Arg]) -> str:
     """Advice for arguments that have no value."""
-    help_ = f"write for example `{completed(cls, written, missing)}`"
+    help_ = f"for example, write `{completed(cls, written, missing)}`"
     if cls.kind in OVER_ALL and not written:
         help_ += f", or `{OVER_ALL[cls.kind]}` for a single window over the whole map"
     return help_
@@ -172,7 +172,7 @@ def for_value(cls: type[Op], declared: Arg, value: object) -> str:
     if declared.default is None:
         return meaning
     if declared.required:
-        return f"{meaning}; for example `{sample(cls, declared)}`"
+        return f"{meaning}; for example, `{sample(cls, declared)}`"
     return f"{meaning}; `{sample(cls, declared)}` by default"
 
 

@@ -67,8 +67,8 @@ def _no_tensors(call: ast.Call) -> NetdslError:
     """The error of `tower(@right)`, where the layers of `tower` take no tensor there."""
     error = NetdslError(
         "too-many-arguments",
-        f"`{call.name}` applies the layer of that label again, and takes only other tensors in the"
-        " places of its own",
+        f"`{call.name}` applies that layer again with the same arguments; only its tensors can be"
+        " replaced",
         call.arguments[0].span,
         help=f"write `{call.name}` to apply it again, or the layer's kind for a new layer",
     )

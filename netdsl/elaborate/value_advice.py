@@ -174,7 +174,9 @@ def padding_mode(
         amount = f"{k.span.text} // 2"
     text = f"pad = {amount}, pad_mode = {mode}"
     fix = (Edit(argument.span, text),) if "pad_mode" not in call.span.text else ()
-    return Repair(f"`pad` is how much, and `pad_mode` is how: write `{text}`", fix)
+    return Repair(
+        f"`pad` is the width of the border, and `pad_mode` its content: write `{text}`", fix
+    )
 
 
 def initial_weights(word: str, expr: ast.Expr) -> Repair | None:
@@ -288,7 +290,7 @@ def for_literal(call: ast.Call, argument: ast.Argument, cls: type[Op]) -> Repair
         fact = f"`{text}` is a list of sizes, {text.replace('x', ' by ')}, not a single number"
         names = [declared.name for declared in cls.args[:2]]
         if argument.name is None and names == ["out", "k"]:
-            return Repair(f"{fact}: the channels come first: `{_kernel_second(call, text)}`")
+            return Repair(f"{fact}; the channels come first, as in `{_kernel_second(call, text)}`")
         return Repair(fact)
     if isinstance(value, ast.Reference):
         return Repair(

@@ -390,7 +390,8 @@ class WrongArguments:
         chain = "".join(f" -> {layer}" for layer in ordered)
         first = self.errors[0].diagnostic
         advice = first.help if known is None else f"{first.help}, and {known}"
-        first.help = f"{advice}; write `{before}{self.call.name}({', '.join(texts)}){chain}`"
+        corrected = f"{before}{self.call.name}({', '.join(texts)}){chain}"
+        first.help = f"{advice}; with all corrections, write `{corrected}`"
 
 
 def _place(diagnostic: Diagnostic) -> int:

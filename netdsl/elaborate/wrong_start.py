@@ -45,7 +45,7 @@ def _exchanged(op: Op, call: ast.Call, xs: tuple[Value, ...]) -> Repair | None:
         return None
     first = Span(call.span.file, *start.span("reference"))
     written = call.span.text.replace(references[0].text, first.text, 1)
-    help_ = f"the two are exchanged: write `{references[0].text} -> {written}`"
+    help_ = f"the two are swapped: write `{references[0].text} -> {written}`"
     return Repair(help_, (Edit(first, references[0].text), Edit(references[0], first.text)))
 
 
@@ -71,7 +71,7 @@ def _from_output(op: Op, call: ast.Call, x: Value, net: NetBuilder) -> Repair | 
         return Repair(f"{fact}: write `{written}`", (inserted(call.span, text),))
     if start.producer is None:
         return None
-    labelled = f"`features: {start.producer.op.kind}` in line {line(start.site.span)}"
+    labelled = f"`features: {start.producer.op.kind}` on line {line(start.site.span)}"
     written = f"output {this['name']}: @features -> {call.span.text}"
     help_ = f"{fact}: give the value before it a label, {labelled}, and write `{written}`"
     if start.producer.params() or re.search(r"\bfeatures\b", call.span.file.text):

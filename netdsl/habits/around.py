@@ -103,7 +103,7 @@ HABITS = (
         r"^\s*aux(?P<fix>\s*(?P<at>\()\s*(?:weight\s*=\s*)?(?P<n>\d[\d.e-]*)\s*\))",
         "aux‹(›0.4) { relu }",
         "give it a name, and name its weight: `aux head(weight = $n) { ... }`",
-        "an `aux` has no name",
+        "this `aux` has no name",
         " head(weight = $n)",
         where="body",
     ),

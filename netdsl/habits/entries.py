@@ -117,7 +117,7 @@ def entry(matched: Matched) -> Fix:
 
 
 def part(matched: Matched) -> Fix:
-    """Nothing, but the body in braces that begins in this line cannot be checked."""
+    """Nothing, but the body in braces that begins on this line cannot be checked."""
     opening = matched.text.find("{", matched.start)
     end_of_line = matched.text.find("\n", matched.start)
     is_here = 0 <= opening and (end_of_line < 0 or opening < end_of_line)

@@ -84,10 +84,10 @@ SCALES = {
     },
     **{f"{unit}ib": (f"2 ** {10 * number}",) for number, unit in enumerate("kmg", start=1)},
 }
-_NO_FIGURE = "an `expect` line is about the net before it is trained; `netdsl {}` measures this"
-_PRINTED = "no figure of a net: {} prints it in each epoch, and `netdsl test` measures it"
-_ACCURACY = f"an accuracy is {_PRINTED.format('`metrics = accuracy` in its `train` section')}"
-_LOSS = f"a loss is {_PRINTED.format('`netdsl train`')}"
+_SPEED = "`expect` checks the net itself, not its speed: `netdsl bench` measures that"
+_PRINTED = "not a figure of the net: {} prints it in each epoch, and `netdsl test` measures it"
+_ACCURACY = f"accuracy is {_PRINTED.format('`metrics = accuracy` in its `train` section')}"
+_LOSS = f"the loss is {_PRINTED.format('`netdsl train`')}"
 # What is measured after training, by names without `_`.
 MEASURED = {
     **{f"{of}{name}": _ACCURACY for of in ("", "test", "val") for name in ("accuracy", "acc")},
@@ -101,9 +101,7 @@ REMOVED_FIGURES = {
         ("layers", "numlayers", "nlayers", "layercount"),
         "`depth` is the number of layers with weights on the longest path",
     ),
-    **dict.fromkeys(
-        ("latency", "time", "speed", "fps", "throughput", "runtime"), _NO_FIGURE.format("bench")
-    ),
+    **dict.fromkeys(("latency", "time", "speed", "fps", "throughput", "runtime"), _SPEED),
 }
 
 
@@ -227,14 +225,14 @@ HABITS = (
         r"\s*(?:and|to|,|-|\.\.+)\s*(?P<y>\d[\d_]*)\s*[\])]?)\s*$",
         "expect params ‹between› 100 and 300",
         _BETWEEN,
-        "found `$at`, but bounds are two comparisons",
+        "found `$at`, but a range is written as two comparisons",
         "$a >= $x and $a <= $y",
     ),
     Habit(
         rf"\bexpect\s+(?P<fix>{_FIGURE}\s*==\s*(?P<at>(?P<x>\d[\d_]*)\s*\.\.+\s*(?P<y>\d[\d_]*)))",
         "expect params == ‹100..300›",
         _BETWEEN,
-        "found `$at`, but bounds are two comparisons",
+        "found `$at`, but a range is written as two comparisons",
         "$a >= $x and $a <= $y",
     ),
     Habit(
@@ -280,7 +278,7 @@ HABITS = (
         "expect macs < 2 ‹GFLOPs›",
         "write all digits, and no unit: `$fix` if a FLOP is a sum or a product, of which a"
         " multiply-accumulate has two",
-        "numbers have no unit such as `$at`",
+        "numbers cannot have a unit such as `$at`",
         in_operations,
     ),
     Habit(
@@ -288,14 +286,14 @@ HABITS = (
         r"(?i:macs?|madds?|params?|parameters|weights|flops?|ops)))\b",
         "expect params < 2 ‹Mparams›",
         "write all digits, and no unit: `$fix`",
-        "numbers have no unit such as `$at`",
+        "numbers cannot have a unit such as `$at`",
         in_units,
     ),
     Habit(
         r"\bexpect\b.*?(?P<fix>(?P<at>(?P<n>\d[\d_.]*)\s*(?P<unit>[kKMG]i?B)))\b",
         "expect peak_bytes < ‹3MB›",
         "write all digits of the bytes: `$fix`",
-        "numbers have no unit such as `$unit`",
+        "numbers cannot have a unit such as `$unit`",
         in_bytes,
     ),
 )

@@ -11,7 +11,7 @@ _MODEL = (
 )
 _WEIGHTS = (
     "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`; for a"
-    ' module of PyTorch, run `netdsl import "file:Class()" --input 3x224x224 -o file.net`'
+    ' PyTorch module, run `netdsl import "file:Class()" --input 3x224x224 -o file.net`'
 )
 _TENSORS = "weights belong to a net: `netdsl run file.net --weights FILE`, like `verify` and `test`"
 _PICTURE = "`netdsl run` reads pictures, after the model: `netdsl run model.onnx FILE`"
@@ -66,9 +66,7 @@ BINARY = (
         "a PyTorch checkpoint",
         _WEIGHTS,
     ),
-    FileKind(
-        (".pt", ".pth", ".pkl", ".ckpt"), rb"\x80[\x02-\x05]", "a pickled file of Python", _WEIGHTS
-    ),
+    FileKind((".pt", ".pth", ".pkl", ".ckpt"), rb"\x80[\x02-\x05]", "a Python pickle", _WEIGHTS),
     FileKind((".keras",), rb"PK\x03\x04.{26}(?:metadata|config)\.json", "a Keras model", _KERAS),
     FileKind((".npz",), rb"PK\x03\x04.{26}[^/]{0,80}\.npy", "an archive of arrays", _ARRAY),
     FileKind((".safetensors",), rb".{3}\x00\x00\x00\x00\x00\{", "a safetensors file", _TENSORS),
@@ -101,20 +99,20 @@ TEXTS = (
     FileKind(
         (".py", ".pyi"),
         rb"(?m)^(?:(?:import|from) (?:torch|tensorflow|keras)|class \w+\(.*\):)",
-        "a program in Python",
+        "a Python program",
         _PYTHON,
     ),
     FileKind(
         (".prototxt",),
         rb"(?m)^\s*layers?\s*\{\s*(?:\n\s*)?(?:name|type|bottom|top)\s*:",
-        "a net of Caffe",
+        "a Caffe net",
         _CAFFE,
         _IMPORT,
     ),
     FileKind(
         (".cfg",),
         rb"(?m)^\s*\[(?:net|network|convolutional)\]",
-        "a net of Darknet",
+        "a Darknet net",
         _DARKNET,
         _IMPORT,
     ),

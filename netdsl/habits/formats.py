@@ -212,9 +212,7 @@ HABITS = (
     Habit(
         r"^\s*(?P<at>\[\w+\])", "‹[convolutional]›", _DARKNET, "this is a section of a Darknet file"
     ),
-    Habit(
-        r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a layer of Caffe", where="top"
-    ),
+    Habit(r"^\s*(?P<at>layers?\s*\{)", "‹layer {›", _CAFFE, "this is a Caffe layer", where="top"),
     Habit(
         r"^\s*(?P<at>(?:name|type|bottom|top)\s*:\s*\").*",
         '‹name: "›conv1"',
@@ -225,7 +223,7 @@ HABITS = (
         r"^\s*(?P<at>layers?\s*\{)",
         "‹layer {› 3 }",
         _CAFFE,
-        "this is a layer of Caffe",
+        "this is a Caffe layer",
         where="body",
     ),
     Habit(r"^\s*(?P<at>\{\s*\"?\w*\"?.*)", '‹{"name": "N"}›', _YAML, "this is JSON", where="top"),
@@ -242,7 +240,7 @@ HABITS = (
         r"^\s*(?P<fix>(?P<at>[-*•+]\s+|\d+[.)]\s+)?(?P<kind>\w+)\s*:\s*\{(?P<pairs>[^{}]*)\})\s*$",
         "‹- ›conv: {out: 8, k: 3}",
         "write the layer as `$fix`",
-        "this is a layer of YAML or JSON",
+        "this is a layer in YAML or JSON",
         mapping,
         "write the layer with its arguments in parentheses: `conv(8, 3)`",
         where="body",
@@ -292,7 +290,7 @@ HABITS = (
         r"\bexpect\s+(?P<fix>(?P<q>\w+)\s*==\s*(?P<at>(?P<n>\d+\.\d+)\s*(?P<unit>[kKmMgGbB])))\s*$",
         "expect params == ‹11.7M›",
         "compare a rounded figure: `$fix`",
-        "numbers have no unit such as `$unit`",
+        "numbers cannot have a unit such as `$unit`",
         rounded,
     ),
     *(
@@ -300,7 +298,7 @@ HABITS = (
             rf"\bexpect\s+(?P<q>\w+)\s*==\s*(?P<fix>(?P<at>(?P<n>\d+)\s*(?P<unit>[{units}])))\s*$",
             f"expect params == ‹25{units[0]}›",
             f"write all digits, `$fix`, or compare a rounded figure: `round($q / {power}) == $n`",
-            "numbers have no unit such as `$unit`",
+            "numbers cannot have a unit such as `$unit`",
             digits,
         )
         for units, power in (("Kk", "1e3"), ("Mm", "1e6"), ("GgBb", "1e9"))
@@ -310,7 +308,7 @@ HABITS = (
         r"|billion|Mio|mio)))\b",
         "expect params < ‹25M›",
         "write all digits, `$fix`; an `expect` is exact, and `<` and `>` give bounds",
-        "numbers have no unit such as `$unit`",
+        "numbers cannot have a unit such as `$unit`",
         digits,
         "write all digits, or compare a rounded figure: `round(params / 1e3, 1) == 1.8`",
     ),
@@ -326,7 +324,7 @@ HABITS = (
         r"(?P<fix>\s*(?P<at>params|parameters|weights|macs|flops|px|pixels))(?=\s*$)",
         "expect params == 1e6 ‹params›",
         "leave out `$at`",
-        "a number has no unit",
+        "a number cannot have a unit",
         "",
     ),
 )

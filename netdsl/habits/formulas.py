@@ -87,7 +87,7 @@ HABITS = (
         rf"|{_REFERENCE}\s*(?P<at>[-+])\s*{_NUMBER}|-{_REFERENCE}))\s*(?=->|$|\}})",
         "‹1 - @›",
         "write arithmetic in parentheses: `$fix`",
-        "a formula is not in parentheses",
+        "this formula is not in parentheses",
         in_parentheses,
         "write arithmetic in parentheses, and values with `@`: `(@a * 0.5)`",
         where="body",
@@ -179,7 +179,7 @@ HABITS = (
         r"(?P<step>-?\d+)\])",
         "let l = [1, 2]\n    let a = l[0:2‹:›2]",
         "write `$fix`",
-        "a part of a list has no step",
+        "a slice of a list cannot have a step",
         every_other,
         "write the elements as a list: `[$name[-1 - i] for i in range(len($name))]` is `$name`"
         " backwards",

@@ -103,7 +103,7 @@ HABITS = (
         r"(?:\w+(?:\s+[x×*]\s+|\s*[×*,]\s*))*\w+))\s*$",
         "let size = 8\n    input b: ‹3 x size x size›",
         "sizes with names are a list: write `$fix`",
-        "sizes contain no blanks",
+        "sizes cannot contain spaces",
         listed_sizes,
         where="body",
     ),

@@ -141,14 +141,14 @@ FIRST = (
         r"(?:^|->|:)\s*(?P<fix>(?P<join>residual)\s*(?P<at>(?P<open>[\[{]))).*",
         "residual ‹[›relu, tanh]",
         "write `$fix`",
-        "the layers of `residual` are in braces",
+        "the layers of this `residual` are not in braces",
         arms,
     ),
     Habit(
         rf"(?:^|->|:)\s*(?P<fix>{JOINS}\s*(?P<at>(?P<open>[\[{{]))).*",
         "concat ‹[›relu, tanh]",
         "write `$fix`",
-        "the arms of `$join` are in braces, each after a `|`",
+        "the arms of this `$join` are not in braces",
         arms,
     ),
 )

@@ -101,7 +101,7 @@ HABITS = (
         r"(?P<value>[\w.\"]+))\s*$",
         "k ‹=› s = 3",
         "write one `let` for each name, on a line of its own: `$fix`",
-        "several names are given one value",
+        "this gives one value to several names",
         same_value,
     ),
     Habit(

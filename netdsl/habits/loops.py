@@ -194,7 +194,7 @@ HABITS = (
         r"(?=\{)",
         "repeat i‹,› 3 { relu }",
         "write `$fix { ... }`",
-        "the number of rounds follows `repeat`, and then its variable",
+        "the number of rounds must follow `repeat`, and then its variable",
         "repeat $n as $i",
     ),
     Habit(
@@ -231,7 +231,7 @@ HABITS = (
         r"(?:times\s+|x\s*)?(?P<at>(?P<n>\d+))\)?(?:\s+times)?)\s*$",
         "repeat relu ‹3› times",
         "write `$fix`",
-        "the number of rounds follows `repeat`",
+        "the number of rounds must follow `repeat`",
         repeated,
         where="body",
     ),
@@ -296,7 +296,7 @@ HABITS = (
         r"|(?P<m>\w+)\s+(?P<dot>with|using|over)\s+(?P<k>\w+)))\s*(?=\{)",
         "repeat i ‹in› 3 { relu }",
         "write `$fix { ... }`",
-        "the number of rounds follows `repeat`, and then its variable",
+        "the number of rounds must follow `repeat`, and then its variable",
         "repeat $n$m as $i$k",
     ),
     Habit(
@@ -347,14 +347,14 @@ HABITS = (
         r"\s*(?:\+\+(?P=i)|(?P=i)\s*(?:\+\+|\+=\s*1))\s*\))",
         "for ‹(›int i = 0; i < 3; i++) { relu }",
         "write `$fix { ... }`",
-        "this is a loop of C",
+        "this is a C loop",
         "for $i in range($n)",
     ),
     Habit(
         r"^\s*(?P<at>for\s*\([^{}]*;[^{}]*\))",
         "‹for (i = 1; i < 4; i += 2)› { relu }",
         "write `for i in range(1, 4) { ... }`",
-        "this is a loop of C",
+        "this is a C loop",
     ),
     Habit(
         r"\bfor\s+\w+\s+in\s+(?P<at>(?P<a>\w+)\s*\.\.+[=<]?\s*(?P<b>\w+))",

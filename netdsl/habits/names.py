@@ -68,7 +68,7 @@ def unbracketed(matched: Matched) -> Fix:
 
 
 def on_next_line(matched: Matched) -> Fix:
-    """A label in the line of its layer, or before its group of indented lines."""
+    """A label on the line of its layer, or before its group of indented lines."""
     if is_layer(matched, matched.group("name")):
         return None
     start, stop = matched.place("fix")
@@ -151,7 +151,7 @@ HABITS = (
         r"(?=\s*(?:->|$))",
         "‹max-pool›(2)",
         "write `$fix`",
-        "the name of a layer is one word",
+        "the name of a layer must be one word",
         described,
         where="body",
     ),
@@ -159,7 +159,7 @@ HABITS = (
         r"^\s*(?P<fix>(?P<at>[“”'‘’«»`](?P<name>[A-Za-z_]\w*)[“”'‘’«»`])\s*:)",
         "‹“c1”›: conv(8, 3)",
         "write the name of a layer without quotes: `$fix`",
-        "the name is in quotes",
+        "this name is in quotes",
         "$name:",
         where="body",
     ),
@@ -175,13 +175,13 @@ HABITS = (
         r"^\s*aux\s*(?P<at>[:({])",
         "aux ‹{› relu }",
         "give it a name: `aux head { ... }`",
-        "an `aux` has no name",
+        "this `aux` has no name",
         where="body",
     ),
     Habit(
         r"^\s*(?P<name>[A-Za-z_]\w*)(?P<fix>\s*(?P<at>:)\s*)$",
         "c1‹:›\n    conv(8, 3)",
-        "write the layer in the same line, `$name: conv(8, 3)`, or a group of layers in braces",
+        "write the layer on the same line, `$name: conv(8, 3)`, or a group of layers in braces",
         "found nothing after the name of a layer",
         on_next_line,
         where="body",
@@ -357,7 +357,7 @@ HABITS = (
         r"\s*[\])]?)\s*$",
         "a: relu\n    b: relu\n    output a‹, b›",
         "write a line for each output: `$fix`",
-        "a line has several outputs",
+        "this line has several outputs",
         outputs,
         "write a line for each output, as in `output a: @label` or `output logits: dense(10)`",
         where="body",

@@ -56,21 +56,21 @@ HABITS = (
         r"^\s*(?P<at>@[\w.]+(?:\(.*\))?)\s*$",
         "‹@torch.no_grad()›",
         "leave it out: nothing is decorated here",
-        "this is a decorator of Python",
+        "this is a Python decorator",
         "",
     ),
     Habit(
         r"^\s*(?P<at>class\s+(?P<name>\w+)\s*\([^)]*\)\s*:).*",
         "‹class Net(nn.Module):›",
         "write the net as `net $name { input image: 3x224x224 ... }`, with its layers in order",
-        "this is a class of Python",
+        "this is a Python class",
         where="top",
     ),
     Habit(
         r"^\s*(?P<at>def\s+(?:__init__|forward|call|build)\b.*|super\(\).*|super\b.*)",
         "‹def forward(self, x):›",
         "write the layers in the order of the data: `conv(8, 3) -> relu`, without methods",
-        "this is a method of Python, but a net has none",
+        "this is a Python method, but a net has none",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<at>def|class|function|fn|func|fun|module|layer|component|macro|struct)"
@@ -127,7 +127,7 @@ HABITS = (
         r"|load_weights|save)\s*\(.*)",
         "‹model.compile(loss = 3)›",
         _TRAIN,
-        "this is a call of Python, which a net does not run",
+        "this is a Python call, which a net does not run",
         "",
     ),
     Habit(
@@ -135,7 +135,7 @@ HABITS = (
         r"\s*\(.*)",
         "‹model.summary()›",
         "leave it out: `netdsl check` prints the layers with their shapes and parameters",
-        "this is a call of Python, which a net does not run",
+        "this is a Python call, which a net does not run",
         "",
     ),
     Habit(
@@ -143,7 +143,7 @@ HABITS = (
         r"(?P<open>\()).*",
         "‹model.add›(conv(32, 3))",
         "write only the layer: `$fix`",
-        "this is a call of Python: nothing is added to a net by a call",
+        "this is a Python call, which adds nothing to a net",
         added,
         "write only the layer; layers follow each other in the order of the lines",
     ),
@@ -151,7 +151,7 @@ HABITS = (
         r"^\s*(?P<at>\w+\s*=\s*.*\bself\.\w+\s*\().*",
         "‹x = F.relu(self.conv1(›x))",
         "write each layer once, in the order of the data: `conv1: conv(8, 3) -> relu`",
-        "this calls layers of PyTorch, but a layer takes the value above it without a call",
+        "this calls PyTorch layers, but a layer takes the value above it without a call",
     ),
     Habit(
         r"^\s*(?P<fix>(?P<a>[a-z_]\w*(?:\([^()]*\))?)\s*(?P<at><-+|<)\s*"
@@ -166,7 +166,7 @@ HABITS = (
         r"^\s*(?P<fix>(?P<at>self\s*\.\s*(?P<name>\w+)\s*=)\s*(?P<value>.+?))\s*$",
         "‹self.conv1 =› nn.Conv2d(1, 32, 3)",
         "write the layer with its name: `$fix`",
-        "this is an assignment of PyTorch, but a layer gets its name with a colon",
+        "this is a PyTorch assignment, but a layer gets its name with a colon",
         assignment,
         "write the layer with its name, where its input comes from the line above: `$name: relu`",
     ),
@@ -281,21 +281,21 @@ HABITS = (
         rf"\b(?:block|net)\s+\w+\s*\([^)]*?\w(?P<at>\s*:\s*{_TYPES}(?:\[[^\]]*\])?)",
         "block B(w‹: int›) {{ relu }}".replace("{{", "{").replace("}}", "}"),
         "leave it out: parameters have no types",
-        "a parameter has a type",
+        "this parameter has a type",
         untyped,
     ),
     Habit(
         r"\b(?:block|net)\s+\w+\s*\([^)]*\)(?P<fix>\s*(?P<at>->\s*[\w.\[\], ]+?))\s*(?=[{:])",
         "block B() ‹-> Tensor› { relu }",
         "leave it out: the result is the last value of the body",
-        "a type of the result follows the parameters",
+        "a type of the result follows these parameters",
         "",
     ),
     Habit(
         r"^\s*let\s+\w+\s*(?P<fix>(?P<at>:\s*\w+)\s*)=",
         "let k‹: int› = 3",
         "leave out the type: `let k = 3`",
-        "a value has a type",
+        "this value has a type",
         " ",
     ),
     Habit(
@@ -328,7 +328,7 @@ HABITS = (
         r"[=(,]\s*[^=(,]*?\S\s+(?P<at>if\b(?!.*\belse\b)).*",
         "let n = 3 ‹if› true",
         "write both values: `a if c else b`",
-        "a choice has no `else`",
+        "this `a if c` has no `else`",
     ),
     Habit(
         r"[(,]\s*(?P<at>\*\*?(?=[A-Za-z_]))\w+",

@@ -17,7 +17,7 @@ NOTHING = frozenset(("None", "none", "null", "nil", "NULL", "undefined", "nullpt
 
 # Functions of other languages.
 FUNCTIONS = {
-    "int": "`floor(a)` rounds down; `a // b` divides without a remainder",
+    "int": "`floor(a)` rounds down; `a // b` divides and rounds down",
     "pow": "write a power as `a ** b`",
     "str": "only labels contain values: `stage{i}: conv(8, 3)`",
     "float": "leave it out: `a / b` gives a fraction",

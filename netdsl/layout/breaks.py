@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LOOPS = ("FOR", "REPEAT", "IF")
 ONE, HANG, BLOCK = "ONE", "HANG", "BLOCK"
-ALLOW = re.compile(r"#\s*allow:")  # a comment that silences a warning in its line
+ALLOW = re.compile(r"#\s*allow:")  # a comment that silences a warning on its line
 
 
 class Breaks:
@@ -152,7 +152,7 @@ class Breaks:
         return self._chains[brace]
 
     def _is_pinned(self, brace: int) -> bool:
-        """Whether a body is on one line with a comment that allows something in this line."""
+        """Whether a body is on one line with a comment that allows something on this line."""
         line = self.pieces[brace].line
         return line in self._allowing and self.pieces[self.match[brace]].line == line
 

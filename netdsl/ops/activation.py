@@ -174,7 +174,7 @@ class PReLU(Op):
         if not self.shared and not x.shape:
             raise OpError(
                 "wrong-rank",
-                "`prelu` needs channels, its input is a scalar",
+                "`prelu` needs channels, but its input is a scalar",
                 help="use one slope for all: `prelu(shared = true)`",
                 correction=Correction({"shared": "true"}),
             )

@@ -262,8 +262,8 @@ class MatMul(Op):
         if None in leading:
             raise OpError(
                 "shape-mismatch",
-                f"`matmul` of {x} and {other}: before the last two axes,"
-                f" {shape_text(stack)} against {shape_text(other.shape[:-2])}",
+                f"`matmul` cannot multiply {x} by {other}: the axes before the last two are"
+                f" {shape_text(stack)} and {shape_text(other.shape[:-2])}",
                 help="these axes need the same size, or size 1",
             )
         sizes = [size for size in leading if size is not None]
@@ -287,8 +287,8 @@ class MatMul(Op):
         transposed = "the transpose of " if self.transpose else ""
         return OpError(
             "shape-mismatch",
-            f"`matmul` of {x} and {transposed}{other}: rows of {x.shape[-1]} elements against"
-            f" columns of {rows}",
+            f"`matmul` cannot multiply {x} by {transposed}{other}: rows have {x.shape[-1]}"
+            f" elements, columns have {rows}",
             help=help,
             correction=correction,
         )

@@ -100,7 +100,8 @@ class Attention(Op):
         if width % self.heads:
             raise OpError(
                 "bad-groups",
-                f"vectors of length {width} do not divide into {counted(self.heads, 'head')}",
+                f"vectors of length {width} cannot be divided into"
+                f" {counted(self.heads, 'equal head')}",
                 "heads",
                 divisors(width),
             )

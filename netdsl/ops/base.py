@@ -305,7 +305,7 @@ def spread(value: Dims, n: int, kind: str, name: str) -> tuple[int, ...]:
             help = f"give one number for all axes, or one for each, such as `{example}`"
         raise OpError(
             "wrong-rank",
-            f"`{name}` of `{kind}` has {counted(len(value), 'size')}, the input has"
+            f"`{name}` of `{kind}` has {counted(len(value), 'size')}, but the input has"
             f" {counted(n, 'spatial axis')}",
             name,
             *for_all_axes(name, value, help),
@@ -340,7 +340,7 @@ def spatial_rank(op: Op, x: TensorType) -> int:
             help = "use `dense` for a vector, or make channels and axes with `reshape`"
         raise OpError(
             "wrong-rank",
-            f"`{op.kind}` needs channels and 1 to 3 spatial axes, its input has"
+            f"`{op.kind}` needs channels and 1 to 3 spatial axes, but its input has"
             f" {counted(len(x.shape), 'axis')} ({x})",
             help=help,
         )
@@ -388,7 +388,7 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
 
 def divisors(n: int) -> str:
     """Advice for parts of unequal size."""
-    return f"{n} divides by {divisor_list(n)}"
+    return f"{n} is divisible by {divisor_list(n)}"
 
 
 def divisor_list(n: int) -> str:

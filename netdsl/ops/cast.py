@@ -35,7 +35,7 @@ class Float(Op):
         if x.dtype not in NUMBERS:
             raise OpError(
                 "wrong-dtype",
-                f"`float` takes integers or booleans, its input is {x.dtype}",
+                f"`float` takes integers or booleans, but its input is {x.dtype}",
                 help="leave `float` out",
             )
         return TensorType(x.shape)

@@ -15,7 +15,7 @@ from netdsl.ops.init import INITS, bias_params, weight_param
 from netdsl.ops.padding import TORCH_MODES, check_border, onnx_pads, same_width
 from netdsl.ops.rounding import sum_of_products
 from netdsl.ops.window import Windowed, too_large
-from netdsl.words import counted, do
+from netdsl.words import counted, either
 
 if TYPE_CHECKING:
     from netdsl.ir.lowering import Emitter, Lowered, Recorder, TypedName
@@ -122,8 +122,8 @@ class Conv(Windowed):
             if count % self.groups:
                 raise OpError(
                     "bad-groups",
-                    f"{counted(count, f'{side} channel')} {do(count)} not divide into"
-                    f" {counted(self.groups, 'group')}",
+                    f"{counted(count, f'{side} channel')} cannot be divided into"
+                    f" {counted(self.groups, 'equal group')}",
                     "groups",
                     common_divisors(channels, self.out),
                 )
@@ -219,7 +219,8 @@ class Conv(Windowed):
 
 def common_divisors(a: int, b: int) -> str:
     """Advice for channels that do not divide into groups."""
-    return f"groups that divide {a} and {b}: {divisor_list(gcd(a, b))}"
+    fitting = either(divisor_list(gcd(a, b)).split(", "))
+    return f"`groups` must divide {a} and {b}: use {fitting}"
 
 
 @layer(

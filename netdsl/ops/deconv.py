@@ -95,8 +95,8 @@ class Deconv(Windowed):
         if channels % self.groups or self.out % self.groups:
             raise OpError(
                 "bad-groups",
-                f"{channels} input and {counted(self.out, 'output channel')} do not divide into"
-                f" {counted(self.groups, 'group')}",
+                f"{channels} input and {counted(self.out, 'output channel')} cannot both be divided"
+                f" into {counted(self.groups, 'equal group')}",
                 "groups",
                 common_divisors(channels, self.out),
             )

@@ -80,7 +80,7 @@ class Dense(Op):
         if not 1 <= len(x.shape) <= (2 if self.axis is None else len(x.shape)):
             raise OpError(
                 "wrong-rank",
-                f"`dense` takes a vector or a sequence of vectors, its input is {x}",
+                f"`dense` takes a vector or a sequence of vectors, but its input is {x}",
                 help="write `flatten -> dense(...)`, or `gap -> flatten -> dense(...)`; `axis = -1`"
                 f" applies it along the last axis, and `conv({self.units}, 1)` along the channels",
                 correction=_flattened(x),
@@ -158,7 +158,7 @@ class Embedding(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if x.dtype not in ("int64", "int32"):
-            raise OpError("wrong-dtype", f"`embedding` takes integers, its input is {x.dtype}")
+            raise OpError("wrong-dtype", f"`embedding` takes integers, but its input is {x.dtype}")
         if x.span is not None:
             self._check_span(*x.span)
         return TensorType((*x.shape, self.dim))
@@ -167,7 +167,7 @@ class Embedding(Op):
         """Refuse integers for which there is no vector."""
         if least >= 0 and self.needs_at_least(self.n, most + 1):
             return
-        message = f"`embedding` has vectors for 0 to {self.n - 1}, its input contains"
+        message = f"`embedding` has vectors for 0 to {self.n - 1}, but its input contains"
         if least < 0:
             raise OpError("index-out-of-range", f"{message} {least}")
         advice = f"write `embedding({most + 1}, ...)` or more"
@@ -211,7 +211,7 @@ class RadialBasis(Op):
         if len(x.shape) != 1:
             raise OpError(
                 "wrong-rank",
-                f"`rbf` takes a vector, its input is {x}",
+                f"`rbf` takes a vector, but its input is {x}",
                 help="write `flatten -> rbf(...)`",
                 correction=_flattened(x),
             )

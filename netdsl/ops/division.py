@@ -27,8 +27,7 @@ def check_parts(op: Op, size: int | Sym, of: str, parts: int, into: str, argumen
     if is_divisible(op, size, parts):
         return
     help = divisors(size) if isinstance(size, int) else None
-    do = "does" if size == 1 else "do"
-    message = f"{amount(size, of)} {do} not divide into {counted(parts, into)}"
+    message = f"{amount(size, of)} cannot be divided into {counted(parts, f'equal {into}')}"
     raise OpError("bad-groups", message, argument, help)
 
 

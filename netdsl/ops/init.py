@@ -196,7 +196,7 @@ def shaped(
             help_, correction = f"write `{text}`", Correction({name: text})
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` has {found}{ragged}, it needs {_text(shape)}",
+            f"`{name}` of `{kind}` has {found}{ragged}, but needs {_text(shape)}",
             name,
             help_,
             correction,
@@ -253,7 +253,7 @@ def tied(kind: str, name: str, weight: Weight, shape: tuple[int, ...]) -> Param:
         needed, found = _text(shape), _text(weight.shape)
         raise OpError(
             "shape-mismatch",
-            f"`{name}` of `{kind}` must be {needed}, `{weight.name}` is {found}",
+            f"`{name}` of `{kind}` must be {needed}, but `{weight.name}` is {found}",
             name,
             _other_shape(shape, weight.shape),
         )
@@ -281,7 +281,7 @@ def numbers_of(
     numbers = _flat(values, shape)
     if numbers is None:
         message = f"`{name}` of `{kind}` has rows of unequal length, not {_text(shape)} numbers"
-        raise OpError("shape-mismatch", message, name, "give all rows the same number of numbers")
+        raise OpError("shape-mismatch", message, name, "make all rows the same length")
     return shape, tuple(numbers)
 
 

@@ -36,7 +36,7 @@ def check_mode(mode: str, axes: int, *, align_corners: bool) -> None:
     """Raise `OpError` for a mode that does not take an input with so many spatial axes."""
     if AXES.get(mode, axes) != axes:
         message = (
-            f"`mode = {mode}` needs {counted(AXES[mode], 'spatial axis')}, the input has {axes}"
+            f"`mode = {mode}` needs {counted(AXES[mode], 'spatial axis')}, but the input has {axes}"
         )
         instead = LINEAR[axes]
         correction = None if mode == "bicubic" else Correction({"mode": instead})

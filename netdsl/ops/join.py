@@ -34,7 +34,7 @@ def _unlike(
 ) -> UnlikeShapesError:
     shapes = [str(x) for x in xs[:6]]
     more = " ..." if len(xs) > 6 else ""
-    return UnlikeShapesError(f"`{kind}` joins {' and '.join(shapes)}{more}", reason, advice)
+    return UnlikeShapesError(f"`{kind}` cannot join {' and '.join(shapes)}{more}", reason, advice)
 
 
 def _unlike_ranks(kind: str, xs: Sequence[TensorType], ways: str) -> UnlikeShapesError:
@@ -78,7 +78,7 @@ class Concat(Join):
             raise _unlike_ranks(self.kind, xs, "`flatten` or `reshape`")
         for i, (a, b) in enumerate(zip(first, x.shape, strict=True)):
             if i != axis and not self.needs_equal(a, b):
-                reason = f"axis {i + 1} has {a} against {b}"
+                reason = f"axis {i + 1} is {a} and {b}"
                 error = _unlike(self.kind, xs, reason, _way_to_join(len(first), i, a, b))
                 if i == 0 and first[1:] == x.shape[1:]:
                     error.diagnostic.help = "join along axis 1, which is the default"
@@ -163,11 +163,11 @@ def _unlike_axes(shape: Sequence[Size], other: Sequence[Size], word: str) -> tup
         if 1 in (a, b) or not isinstance(difference, int) or difference == 0:
             continue
         way = _projection(len(shape), i, a, b, word)
-        if i == 0:
-            noun = "axis 1 has" if len(shape) == SEQUENCE else "channels"
-            facts.append(f"{noun} {a} against {b}")
+        if i == 0 and len(shape) != SEQUENCE:
+            facts.append(f"{a} and {b} channels")
         else:
-            facts.append(f"axis {i + 1} has {a} against {b}")
+            facts.append(f"axis {i + 1} is {a} and {b}")
+        if i > 0:
             way = way or f"give the {word}s the same stride and padding, or `crop`"
         if way is not None and way not in advice:
             advice.append(way)

@@ -44,7 +44,8 @@ def spread_pairs(pad: Dims | Pairs, n: int, kind: str) -> Pairs:
     if len(pad) != n:
         raise OpError(
             "wrong-rank",
-            f"`pad` has {counted(len(pad), 'pair')}, the input has {counted(n, 'spatial axis')}",
+            f"`pad` has {counted(len(pad), 'pair')}, but the input has"
+            f" {counted(n, 'spatial axis')}",
             "pad",
             *_for_all_pairs(pad),
         )

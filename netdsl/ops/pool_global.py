@@ -179,7 +179,7 @@ class SpatialPyramid(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 3:
-            raise OpError("wrong-rank", f"`spp` needs C x H x W, its input is {x}")
+            raise OpError("wrong-rank", f"`spp` needs C x H x W, but its input is {x}")
         if not self.levels:
             raise OpError(
                 "bad-argument",

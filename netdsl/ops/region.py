@@ -33,7 +33,7 @@ class _Regions(Op):
 
     def infer(self, x: TensorType, regions: TensorType) -> TensorType:
         if len(x.shape) != 3:
-            raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, its input is {x}")
+            raise OpError("wrong-rank", f"`{self.kind}` needs C x H x W, but its input is {x}")
         if len(regions.shape) != 2 or not self.needs_equal(regions.shape[1], 4):
             raise OpError(
                 "shape-mismatch",

@@ -105,8 +105,8 @@ class Upsample(Op):
         if len(like.spatial) != n:
             raise OpError(
                 "wrong-rank",
-                f"the reference of `upsample` has {counted(len(like.spatial), 'spatial axis')}, the"
-                f" input has {counted(n, 'spatial axis')}",
+                f"the reference of `upsample` has {counted(len(like.spatial), 'spatial axis')}, but"
+                f" the input has {counted(n, 'spatial axis')}",
                 help="give the reference as many axes as the input has",
             )
         return like.spatial
@@ -140,7 +140,7 @@ class Upsample(Op):
         if len(sizes) != n:
             raise OpError(
                 "wrong-rank",
-                f"`size` has {counted(len(sizes), 'size')}, the input has"
+                f"`size` has {counted(len(sizes), 'size')}, but the input has"
                 f" {counted(n, 'spatial axis')}",
                 "size",
                 *for_all_axes("size", sizes, "give one number for all axes, or one for each"),
@@ -261,13 +261,13 @@ class PixelShuffle(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 3:
-            raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, its input is {x}")
+            raise OpError("wrong-rank", f"`pixel_shuffle` needs C x H x W, but its input is {x}")
         channels, maps = x.channels, x.channels // self.r**2
         if not is_divisible(self, channels, self.r**2):
-            do = "does" if channels == 1 else "do"
+            verb = "is" if channels == 1 else "are"
             raise OpError(
                 "bad-groups",
-                f"{amount(channels, 'channel')} {do} not divide by {self.r} x {self.r}",
+                f"{amount(channels, 'channel')} {verb} not divisible by {self.r} x {self.r}",
                 "r",
                 f"put `conv({(maps + 1) * self.r**2}, 1)` before it",
             )
@@ -297,12 +297,12 @@ class PixelUnshuffle(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         if len(x.shape) != 3:
-            raise OpError("wrong-rank", f"`pixel_unshuffle` needs C x H x W, its input is {x}")
+            raise OpError("wrong-rank", f"`pixel_unshuffle` needs C x H x W, but its input is {x}")
         for size in x.spatial:
             if not is_divisible(self, size, self.r):
                 raise OpError(
                     "bad-groups",
-                    f"{amount(size, 'position')} do not divide by {self.r}: the input is {x}",
+                    f"{amount(size, 'position')} are not divisible by {self.r}: the input is {x}",
                     "r",
                     "`pad` or `crop` can change the size",
                 )

@@ -87,7 +87,7 @@ class Reshape(Op):
             ours, theirs = common_factor(x.size), common_factor(prod(self.shape))
             if -1 in self.shape or ours == theirs or 1 in (ours, theirs):
                 return None
-            return f"beside the open sizes, it has {theirs:,}, and the input has {ours:,}"
+            return f"without the open sizes, it has {theirs:,} elements and the input has {ours:,}"
         channels = self._other_channels(x)
         if channels is not None and len(self.shape) > len(x.shape):
             return channels

@@ -141,7 +141,7 @@ class Crop(Op):
             raise OpError(
                 "missing-argument",
                 f"`crop` needs a size or a reference, found {given}",
-                help="write for example `crop(24)`, for all axes, or a reference: `crop(@label)`",
+                help="for example, write `crop(24)`, for all axes, or a reference: `crop(@label)`",
             )
         target = self._target(rank, like)
         if self.offset is None:

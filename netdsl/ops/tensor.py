@@ -102,7 +102,7 @@ class LearnedTensor(_Tensor):
         shape, numbers = numbers_of(self.kind, "value", self.value)
         if sizes not in (None, shape):
             there, here = ("x".join(map(str, axes)) for axes in (shape, sizes or ()))
-            message = f"`value` of `param` has {there} numbers, its sizes are {here}"
+            message = f"`value` of `param` has {there} numbers, but its sizes are {here}"
             raise OpError("shape-mismatch", message, "value", "the sizes can be left out")
         return shape, numbers
 
@@ -146,7 +146,7 @@ class ConstantTensor(_Tensor):
             return TensorType(shape)
         fraction = next((n for n in numbers if not isinstance(n, int)), None)
         if fraction is not None:
-            message = f"`value` of `const` has the number {fraction:g}, which is no int64"
+            message = f"`value` of `const` has the number {fraction:g}, which is not an int64"
             raise OpError("bad-argument", message, "value", "write integers, or leave `dtype` out")
         return TensorType(shape, self.dtype, (int(min(numbers)), int(max(numbers))))
 

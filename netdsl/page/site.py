@@ -60,7 +60,7 @@ def write(target: Path) -> int:
     if target.exists() and any(target.iterdir()) and not (target / MARK).is_file():
         raise NetdslError(
             "folder-not-empty",
-            f"`{target}` has files that are not of a playground",
+            f"`{target}` contains files that do not belong to a playground",
             help="name a new folder, or an empty one",
         )
     try:

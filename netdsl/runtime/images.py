@@ -80,7 +80,7 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
     if len(target.shape) != 4 or not target.dtype.startswith("float"):
         raise NetdslError(
             "wrong-shape",
-            f"{path} is a picture, the model takes {target}",
+            f"{path} is a picture, but the model takes {target}",
             help="give it an array in a .npy file",
         )
     channels = target.shape[1]
@@ -90,7 +90,7 @@ def _picture_shape(path: Path, target: Tensor) -> tuple[int, tuple[int | None, i
         help_ = "pictures have 1 channel or 3; give it an array in a .npy file"
         raise NetdslError(
             "wrong-shape",
-            f"{path} is a picture, the model takes {channels} channels ({target})",
+            f"{path} is a picture, but the model takes {channels} channels ({target})",
             help=help_,
         )
     return channels, _picture_size(target.shape[2:])
@@ -112,11 +112,11 @@ def as_batch(stored: StoredArray, target: Tensor, place: str) -> np.ndarray:
     if len(shape) != len(target.shape):
         raise NetdslError(
             "wrong-shape",
-            f"{place} is {sizes}, the model takes {target}",
+            f"{place} is {sizes}, but the model takes {target}",
             help="give it one sample, or a batch of them",
         )
     if any(isinstance(d, int) and d != n for d, n in zip(target.shape[1:], shape[1:], strict=True)):
-        message = f"{place} is {sizes}, the model takes {target}"
+        message = f"{place} is {sizes}, but the model takes {target}"
         raise NetdslError("wrong-shape", message, help=_channels_first(stored.shape, target))
     if 0 in shape:
         raise NetdslError("wrong-shape", f"{place} is empty: its shape is {sizes}")
@@ -136,7 +136,9 @@ def _check_kind(dtype: np.dtype, wanted: np.dtype, place: str) -> None:
     if _kind(dtype):
         help_ = f"convert it: `array.astype('{wanted}')`, and scale it as in training"
     raise NetdslError(
-        "wrong-dtype", f"{place} contains {type_name(dtype)}, the model takes {wanted}", help=help_
+        "wrong-dtype",
+        f"{place} contains {type_name(dtype)}, but the model takes {wanted}",
+        help=help_,
     )
 
 

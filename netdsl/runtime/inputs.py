@@ -106,7 +106,7 @@ def load_item(path: Path, session: Session) -> Item:
         listed = ", ".join(f"{v.name}: {v}" for v in session.inputs)
         raise NetdslError(
             "several-inputs",
-            f"{session.name} takes {len(session.inputs)} inputs ({listed}), {path} is one",
+            f"{session.name} takes {len(session.inputs)} inputs ({listed}), but {path} is one",
             help="write them to a .npz file under these names, with numpy.savez",
         )
     return Item(path, {session.inputs[0].name: load_input(path, session)})
@@ -132,7 +132,7 @@ def _by_input(
     if set(arrays) != set(wanted):
         raise NetdslError(
             "bad-array",
-            f"{path} has {_listed(arrays)}, {session.name} takes {_listed(wanted)}",
+            f"{path} has {_listed(arrays)}, but {session.name} takes {_listed(wanted)}",
             help="write each input under its name, and no other arrays, with numpy.savez",
         )
     return arrays

@@ -218,11 +218,11 @@ def _fail_without_kernel(path: Path, device: str, operator: str) -> NoReturn:
                 "the CPU provider supports hardly any operators of bfloat16: run with"
                 f" --device cuda, or {help_}"
             )
-    arithmetic = f" of {dtype}" if dtype else ""
+    arithmetic = f" in {dtype}" if dtype else ""
     raise NetdslError(
         "no-kernel",
-        f"{path} uses `{operator}`, which onnxruntime cannot compute on {device} at opset"
-        f" {opset}{arithmetic}",
+        f"{path} uses `{operator}`{arithmetic}, which onnxruntime cannot compute on {device}"
+        f" (opset {opset})",
         help=help_,
     )
 

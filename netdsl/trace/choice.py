@@ -43,7 +43,7 @@ def chosen_layer(graph: Graph, name: str | None, *, training: bool = False) -> N
         if part:
             advice = f"`{name}` is a block: name a layer in it, such as `{part[0].name}`"
         raise NetdslError("unknown-layer", f"`{graph.name}` has no layer `{name}`", help=advice)
-    why = f"`{node.op.kind}` is not worked by hand"
+    why = f"`netdsl trace` does not work out `{node.op.kind}`"
     if node.op.kind in WORK:
         why = obstacle(node.op) or ""
     if training and not why and node not in able:
@@ -66,8 +66,8 @@ def _which(graph: Graph, able: list[Node], *, training: bool) -> NetdslError:
         help_ = "leave `--train` out: all other layers that are worked do the same in training"
         return NetdslError("not-traceable", message, graph.site.span, help=help_)
     if not able:
-        message = f"no layer of `{graph.name}` is worked by hand"
-        help_ = f"the kinds that are: {', '.join(WORK)}"
+        message = f"`{graph.name}` has no layer that `netdsl trace` works out"
+        help_ = f"the kinds that it works out: {', '.join(WORK)}"
         return NetdslError("not-traceable", message, graph.site.span, help=help_)
     count = counted(len(able), "layer")
     message = f"`{graph.name}` has {count} that can be traced"
@@ -103,7 +103,7 @@ def chosen_place(node: Node, shape: Place, text: str | None) -> Place:
     if not all(re.fullmatch(r"\d{1,9}", word) for word in words) or len(words) > len(shape):
         raise NetdslError(
             "wrong-place",
-            f"`--at {text}` is no place in `{node.name}`, which is {sizes}",
+            f"`--at {text}` is not a place in `{node.name}`, which is {sizes}",
             help=f"write {counted(len(shape), 'number')} from 0, such as `--at {example}`",
         )
     given = tuple(map(int, words))

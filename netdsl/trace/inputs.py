@@ -145,7 +145,7 @@ def _picture(path: Path, value: Value, constants: Constants, *, resize: bool) ->
     if len(shape) != PICTURE_AXES or not value.type.dtype.startswith("float"):
         raise NetdslError(
             "wrong-shape",
-            f"{path} is a picture, the input `{value.name}` is {value.type}",
+            f"{path} is a picture, but the input `{value.name}` is {value.type}",
             help="give it an array in a .npy file, or a text file of numbers",
         )
     channels = shape[0]
@@ -154,7 +154,7 @@ def _picture(path: Path, value: Value, constants: Constants, *, resize: bool) ->
     if channels not in MODES:
         raise NetdslError(
             "wrong-shape",
-            f"{path} is a picture, the input `{value.name}` has {channels} channels",
+            f"{path} is a picture, but the input `{value.name}` has {channels} channels",
             help="pictures have 1 channel or 3; give it an array in a .npy file",
         )
     height, width = (size if isinstance(size, int) else None for size in shape[1:])
@@ -163,7 +163,7 @@ def _picture(path: Path, value: Value, constants: Constants, *, resize: bool) ->
     if picture.size != wanted and not resize:
         raise NetdslError(
             "wrong-shape",
-            f"{path} has {picture.height} x {picture.width} pixels, the input `{value.name}` is"
+            f"{path} has {picture.height} x {picture.width} pixels, but the input `{value.name}` is"
             f" {shape_text(shape)}",
             help="give a picture of that size, or resize this one with --resize, as `netdsl run`"
             " does",
@@ -208,7 +208,7 @@ def _check_shape(shape: tuple[int, ...], value: Value, place: str) -> None:
     if not fits:
         raise NetdslError(
             "wrong-shape",
-            f"{place} has {shape_text(shape) or 'no'} numbers, the input `{value.name}` is"
+            f"{place} has {shape_text(shape) or 'no'} numbers, but the input `{value.name}` is"
             f" {shape_text(declared)}",
             help="give one sample, without a batch and with the channels first",
         )
@@ -223,7 +223,7 @@ def _text(path: Path, value: Value, *, batched: bool) -> np.ndarray:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MOST_TEXT + 1)
     except UnicodeDecodeError:
-        raise _no_numbers(path, "it is no text") from None
+        raise _no_numbers(path, "it is not a text") from None
     except OSError as error:
         raise NetdslError("cannot-read", f"{path}: {error.strerror or error}") from None
     if len(text) > MOST_TEXT:
@@ -282,6 +282,6 @@ def _no_numbers(path: Path, reason: str) -> NetdslError:
     return NetdslError(
         "bad-array",
         f"{path} is not a file of numbers: {reason}",
-        help="write the numbers of a row on a line, with blanks or commas between them, and an"
+        help="write the numbers of a row on a line, with spaces or commas between them, and an"
         " empty line between channels; pictures and .npy files need their suffix",
     )

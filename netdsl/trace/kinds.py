@@ -40,9 +40,9 @@ def obstacle(op: Op) -> str | None:
     """Why a layer of a kind in `WORK` cannot be worked by hand, or None if it can."""
     given = op.given
     if op.kind == "lstm" and (given["layers"] > 1 or given["bidirectional"]):
-        return "only an `lstm` of one layer and one direction is worked by hand"
+        return "only an `lstm` of one layer and one direction is worked out"
     if op.kind == "softmax" and given["axis"] == 0:
         return "a `softmax` over the batch needs several samples"
     if op.kind == "attention" and (given["windowed"] or given["mask"] or given["padding"]):
-        return "only `attention` without windows, masks and padding is worked by hand"
+        return "only `attention` without windows, masks and padding is worked out"
     return None

@@ -304,7 +304,7 @@ def _call(key: str, value: object, pictures: TakenPictures = TAKEN) -> SettingCa
     if isinstance(value, str) and value.isidentifier():
         help_ = f"leave out the quotes: `{value}`"
         raise SettingError("wrong-type", message, key, help_, (f'"{value}"', value))
-    help_ = f"for example `{key} = {training.CALLS[key]}`"
+    help_ = f"for example, `{key} = {training.CALLS[key]}`"
     if isinstance(value, list) and value and isinstance(value[0], SettingCall):
         message = f"`{key}` has {counted(len(value), 'value')} in a list; it must be one name"
         help_ = f"write only one: `{key} = {show(value[0]).strip('`')}`"

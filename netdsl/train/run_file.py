@@ -102,7 +102,7 @@ def _checked(path: Path, contents: Any) -> RunFile:
             raise _bad(path, f"it has no `{key}` of the right kind")
     for key in ("defines", "settings", "machine", "versions"):
         if not all(isinstance(text, str) for text in contents[key].values()):
-            raise _bad(path, f"a value in `{key}` is not a text")
+            raise _bad(path, f"a value in `{key}` is not a string")
     data = contents["data"]
     if not all(isinstance(data.get(key), str) for key in ("name", "sum")):
         raise _bad(path, "its `data` have no name or no sum")

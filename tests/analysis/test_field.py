@@ -98,7 +98,7 @@ def test_units_that_do_not_exist(unit: str, code: str, message: str) -> None:
     assert (error.code, error.message) == (code, message)
     assert error.help
     if unit.startswith("C9"):
-        assert error.help.startswith("labels here: C1, S2, C3, S4, C5, F6")
+        assert error.help.startswith("labels here: `C1`, `S2`, `C3`, `S4`, `C5`, `F6`")
 
 
 def test_open_sizes_need_an_input() -> None:

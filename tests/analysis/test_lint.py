@@ -676,7 +676,7 @@ def test_comment_in_another_line() -> None:
     """The help names the line of the warning."""
     text = "net A {\n input x: 4\n relu  # allow: double-activation\n -> relu -> dense(3) }"
     (allow, _) = _warnings(text)
-    assert allow.help == "the nearest one is in line 4: write the comment there"
+    assert allow.help == "the nearest one is on line 4: write the comment there"
 
 
 def test_other_comments() -> None:

@@ -135,9 +135,10 @@ def test_no_size_at_all() -> None:
     ):
         with pytest.raises(NetdslError) as caught:
             valid_for(graph_of(sizes, equal))
+        both = "both " * (clash.count(" and ") == 1)
         assert (caught.value.diagnostic.code, caught.value.diagnostic.message) == (
             "no-valid-size",
-            f"no T makes `G` valid: {clash}",
+            f"`G` is not valid for any T: it needs {both}{clash}",
         )
 
 
@@ -150,7 +151,7 @@ def test_place_of_sizes_that_exclude_each_other() -> None:
     ]
     with pytest.raises(NetdslError) as caught:
         valid_for(graph)
-    assert caught.value.message == "no T makes `G` valid: 4 >= T and T - 8 >= 1"
+    assert caught.value.message == "`G` is not valid for any T: it needs both 4 >= T and T - 8 >= 1"
     place: object = caught.value.diagnostic.span
     assert str((T, W)) == place
 

@@ -174,8 +174,8 @@ def test_at_a_fixed_size() -> None:
 @pytest.mark.parametrize(
     ("text", "given", "advice"),
     [
-        ("input x: 1x8x8\nrelu", "1x9x9", "write `input x: 1x9x9` in line 2"),
-        ("input a: 3x8\ninput b: 8 int32\nadd(@a)", "b=9", "write `input b: 9 int32` in line 3"),
+        ("input x: 1x8x8\nrelu", "1x9x9", "write `input x: 1x9x9` on line 2"),
+        ("input a: 3x8\ninput b: 8 int32\nadd(@a)", "b=9", "write `input b: 9 int32` on line 3"),
     ],
 )
 def test_the_line_of_a_fixed_size(

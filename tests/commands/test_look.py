@@ -324,7 +324,7 @@ def test_no_weights(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
 def test_missing_output(capsys: pytest.CaptureFixture[str]) -> None:
     """Without `-o`, the message has an example."""
     err = look(capsys, "lenet5", "filters", code=2)
-    assert "write for example `-o lenet5.html`" in err
+    assert "for example, write `-o lenet5.html`" in err
 
 
 def test_not_finite(net_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

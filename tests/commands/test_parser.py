@@ -129,7 +129,7 @@ WRONG = {
         f"netdsl check: there is no option `-x`; `netdsl check --help` lists the options\n{CHECK}"
     ),
     "check": (
-        "netdsl check: the following arguments are required: FILE[:NET]; for example"
+        "netdsl check: the following arguments are required: FILE[:NET]; for example,"
         f" `netdsl check lenet5`\n{CHECK}"
     ),
     "diff a.net": (
@@ -361,11 +361,11 @@ WRONG = {
     ),
     # No file to write.
     "export nets/a.net": (
-        "netdsl export: `-o` names the file to write: write for example `-o a.onnx`\n"
+        "netdsl export: `-o` names the file to write: for example, write `-o a.onnx`\n"
         "usage: netdsl export [options] FILE[:NET] -o FILE\n"
     ),
     "import models/a.onnx": (
-        "netdsl import: `-o` names the file to write: write for example `-o a.net`\n"
+        "netdsl import: `-o` names the file to write: for example, write `-o a.net`\n"
         "usage: netdsl import [options] MODEL -o FILE\n"
     ),
     "draw lenet5:LeNet5 a.pdf": (

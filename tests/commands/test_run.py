@@ -496,7 +496,7 @@ def test_several_inputs_come_by_name(
     np.savez("uneven.npz", a=a, b=b[:2])
     (model_folder / "cut.npz").write_bytes((model_folder / "both.npz").read_bytes()[:-40])
     err = run_command(capsys, "run", "two.onnx", "one.npz", "uneven.npz", "cut.npz", code=1)[1]
-    assert "one.npz has `a`, two.onnx takes `a`, `b`" in err
+    assert "one.npz has `a`, but two.onnx takes `a`, `b`" in err
     assert "different numbers of samples: a 3, b 2" in err
     assert "cut.npz is not a .npz file" in err
 

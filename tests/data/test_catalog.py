@@ -58,7 +58,7 @@ def test_padding_adds_zero_pixels_around() -> None:
         (SettingCall("fashion_mnist_sample", (), {"pad": -1}), "bad-argument", "-1"),
         (SettingCall("fashion_mnist_sample", (1, 2)), "unknown-argument", "at most 0"),
         (SettingCall("mnist", ("D",), {"root": "D"}), "duplicate-argument", "twice"),
-        (SettingCall("mnist", (3,)), "wrong-type", "a text"),
+        (SettingCall("mnist", (3,)), "wrong-type", "a string"),
     ],
 )
 def test_wrong_calls_are_explained(call: SettingCall, code: str, text: str) -> None:

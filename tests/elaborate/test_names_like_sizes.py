@@ -84,12 +84,12 @@ def test_errors_about_sizes_or_names() -> None:
     )
     assert (
         error_of("input x: 4x4x4\nconv(HxH, 3)")[1]
-        == "`HxH` is a list of sizes, H by H, not a single number: the channels come first:"
+        == "`HxH` is a list of sizes, H by H, not a single number; the channels come first, as in"
         " `conv(3, HxH)`"
     )
     assert error_of("input x: 4x4x4\nconv(ExitFlow, 3)") == (
         "`out` of `conv` must be an integer, found ExitFlow",
-        "`out` of `conv`: output channels; for example `8`",
+        "`out` of `conv`: output channels; for example, `8`",
     )
 
 

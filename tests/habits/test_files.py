@@ -79,7 +79,7 @@ def test_files_of_libraries(tmp_path: Path) -> None:
     (tmp_path / "renamed.net").write_bytes((tmp_path / "g.onnx").read_bytes())
     kinds = {
         "a.pt": ("a PyTorch checkpoint", "--weights"),
-        "b.pth": ("a pickled file of Python", "--weights"),
+        "b.pth": ("a Python pickle", "--weights"),
         "c.safetensors": ("a safetensors file", "--weights"),
         "d.npz": ("an archive of arrays", "`netdsl run`"),
         "e.npy": ("an array", "`netdsl run`"),
@@ -102,7 +102,7 @@ def test_texts_by_their_names(tmp_path: Path) -> None:
     bad.write_text("x = 3\nprint(x)\n")
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.load(str(bad))
-    assert "a program in Python" in caught.value.diagnostics[0].message
+    assert "a Python program" in caught.value.diagnostics[0].message
     bad.write_text(netdsl.loads(good.read_text()).pytorch_source())
     with pytest.raises(netdsl.CompileError) as caught:
         netdsl.load(str(bad))

@@ -47,7 +47,7 @@ CASES = {
     "for i in range(3):\n    conv(8, 3)\nif true:\n    relu\nelse:\n    tanh": ["found `:`"] * 3,
     "residual(conv(3, 1) -> relu)": ["layers cannot be arguments"],
     "conv(8, 3\nrelu": ["this `(` is not closed"],
-    "conv(8, 30) => relu\nconv(8, 99)": ["layers are chained with another arrow here"],
+    "conv(8, 30) => relu\nconv(8, 99)": ["this arrow is not `->`"],
 }
 
 
@@ -63,9 +63,9 @@ def test_all_errors_and_no_others(body: str) -> None:
 def test_another_language_gives_one_error() -> None:
     """A text of another language is named, instead of an error in each line."""
     texts = {
-        "import torch\n\nclass Net(nn.Module):\n    def forward(self, x):\n": "a program in Python",
-        "[net]\nwidth=416\n\n[convolutional]\nfilters=32\n": "a net of Darknet",
-        'layer {\n  name: "c"\n  type: "Convolution"\n}\n': "a net of Caffe",
+        "import torch\n\nclass Net(nn.Module):\n    def forward(self, x):\n": "a Python program",
+        "[net]\nwidth=416\n\n[convolutional]\nfilters=32\n": "a Darknet net",
+        'layer {\n  name: "c"\n  type: "Convolution"\n}\n': "a Caffe net",
         "backbone:\n  - [-1, 1, Conv, [64, 6, 2]]\n": "a YAML file",
         '{\n  "layers": ["conv"]\n}\n': "a JSON file",
     }

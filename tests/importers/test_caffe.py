@@ -289,7 +289,12 @@ WRONG = [
     ('net: "a.prototxt" base_lr: 1', "bad-description", 1, "the settings of a training"),
     (HEAD + layer("ReLU", "x", "y"), "bad-description", 1, "no layer takes an input"),
     (HEAD + layer("ReLU", "data y", "y"), "bad-description", 2, "takes `y`, which no layer before"),
-    (HEAD + layer("Sharpen", "data", "y"), "unsupported-operator", 2, "no layer that netdsl knows"),
+    (
+        HEAD + layer("Sharpen", "data", "y"),
+        "unsupported-operator",
+        2,
+        "not a layer that netdsl knows",
+    ),
     (HEAD + layer("ROIPooling", "data", "y"), "unsupported-operator", 2, "rounds regions"),
     (HEAD + layer("Convolution", "data", "y"), "bad-description", 2, "has no `kernel_size`"),
     (
@@ -382,7 +387,7 @@ def test_partial(tmp_path: Path) -> None:
 
 # A part of a layer on the third line, with ‹ › around the place of the error, and the advice.
 FIELDS = [
-    ("num_output: 2 num_output: ‹3›", "`num_output` is given twice, first in line 3", "delete one"),
+    ("num_output: 2 num_output: ‹3›", "`num_output` is given twice, first on line 3", "delete one"),
     ("num_output: [2, ‹3›]", "`num_output` is given twice", "delete one"),
     ("} ‹convolution_param› { kernel_size: 3", "`convolution_param` is given twice", "delete one"),
     ("num_output: ‹-2›", "`num_output` is -2, it must be at least 0", ""),
@@ -391,7 +396,7 @@ FIELDS = [
     ("bias_term: ‹maybe›", "`bias_term` takes true or false, found `maybe`", ""),
     ("engine: ‹CUDA›", "`engine` is `CUDA`, it must be DEFAULT, CAFFE or CUDNN", "CUDNN"),
     ('engine: ‹"CAFFE"›', "`engine` is `CAFFE`, it must be", "without quotation marks"),
-    ("weight_filler { type: ‹gaussian› }", "`type` takes a text in quotation", '"gaussian"'),
+    ("weight_filler { type: ‹gaussian› }", "`type` takes a string in quotation", '"gaussian"'),
     ("weight_filler { std: ‹wide› }", "`std` takes a number, found `wide`", ""),
     ("weight_filler { ‹sdt›: 1 }", "`weight_filler` has no field `sdt`", "`std`"),
     ("weight_filler: ‹3›", "`weight_filler` takes fields in braces, found `3`", ""),

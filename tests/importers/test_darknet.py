@@ -281,7 +281,7 @@ def test_weights_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str
     command = ["import", "w.cfg", "--from-weights", "w.weights", "-o", "w.net"]
     assert run(command) == 1
     error = capsys.readouterr().err
-    assert "error[weights-mismatch]: w.weights has 100 numbers, the net takes 263" in error
+    assert "error[weights-mismatch]: w.weights has 100 numbers, but the net takes 263" in error
     (folder / "w.weights").write_bytes(b"PK")
     assert run(command) == 1
     assert "error[corrupt-weights]" in capsys.readouterr().err
@@ -344,14 +344,14 @@ CONVOLUTION = HEAD.format(3, 8, 8) + "[convolutional]\nfilters=4\n"
 @pytest.mark.parametrize(
     ("line", "message", "advice"),
     [
-        ("strid = 2", "[convolutional] of Darknet has no key `strid`", "did you mean `stride`?"),
+        ("strid = 2", "Darknet's [convolutional] has no key `strid`", "did you mean `stride`?"),
         ("Filters=4", "has no key `Filters`", "did you mean `filters`?"),
         ("colour=4", "has no key `colour`", None),
         ("pad=yes", "`pad` takes an integer, found `yes`", None),
         ("size=nan", "`size` takes an integer, found `nan`", None),
         ("xnor=no", "`xnor` takes an integer, found `no`", None),
         ("[route]\nlayers=a,1", "`layers` takes integers, found `a,1`", None),
-        ("filters=8", "`filters` is given twice, first in line 6", "the first"),
+        ("filters=8", "`filters` is given twice, first on line 6", "the first"),
         ("[convolutonal]", "no section [convolutonal]", "did you mean `convolutional`"),
         (
             "[my_special]",

@@ -221,7 +221,7 @@ def test_receptive_fields(body: str, field: tuple[int, int]) -> None:
         (
             "(@ + @x1)",
             ("3x4", "5x4"),
-            "shape-mismatch: `+` joins 3x4 and 5x4: axis 1 has 3 against 5",
+            "shape-mismatch: `+` cannot join 3x4 and 5x4: axis 1 is 3 and 5",
         ),
     ],
 )

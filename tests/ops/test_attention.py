@@ -108,7 +108,11 @@ def test_cross_attention_of_any_length() -> None:
             ["3x8", "8"],
             "wrong-rank: `attention` takes sequences of vectors, T x D, found 8",
         ),
-        ("attention(3)", ["4x8"], "bad-groups: vectors of length 8 do not divide into 3 heads"),
+        (
+            "attention(3)",
+            ["4x8"],
+            "bad-groups: vectors of length 8 cannot be divided into 3 equal heads",
+        ),
         (
             "attention(2, @x1, causal = true)",
             ["4x8", "5x8"],

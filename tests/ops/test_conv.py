@@ -89,7 +89,7 @@ def test_connected_weights_learn() -> None:
         ),
         (
             "2, 1, connections = [[0], [1]], weight = [[[1]]]",
-            "shape-mismatch: `weight` of `conv` has 1x1x1 numbers, it needs 2x1x1",
+            "shape-mismatch: `weight` of `conv` has 1x1x1 numbers, but needs 2x1x1",
         ),
     ],
 )

@@ -157,7 +157,7 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "concat(@x1, axis = 3)",
             ("2x3x4", "5"),
-            "shape-mismatch: `concat` joins 2x3x4 and 5: they have different numbers of axes",
+            "shape-mismatch: `concat` cannot join 2x3x4 and 5: they have different numbers of axes",
         ),
         (
             "concat(@x1, axis = 2)",
@@ -167,35 +167,38 @@ def test_open_joins_run(call: str, shapes: tuple[str, ...], sizes: dict[str, int
         (
             "concat(@x1, @x2, axis = 2)",
             ("2x3", "2x4", "5x3"),
-            "shape-mismatch: `concat` joins 2x3 and 2x4 and 5x3: axis 1 has 2 against 5",
+            "shape-mismatch: `concat` cannot join 2x3 and 2x4 and 5x3: axis 1 is 2 and 5",
         ),
         (
             "concat(@x1)",
             ("2x3x4", "2x3x5"),
-            "shape-mismatch: `concat` joins 2x3x4 and 2x3x5: axis 3 has 4 against 5",
+            "shape-mismatch: `concat` cannot join 2x3x4 and 2x3x5: axis 3 is 4 and 5",
         ),
         (
             "add(" + ", ".join(f"@x{i}" for i in range(1, 6)) + ")",
             ("2", *["1"] * 4, "3"),
-            "shape-mismatch: `add` joins 2 and 1 and 1 and 1 and 1 and 3: channels 2 against 3",
+            "shape-mismatch: `add` cannot join 2 and 1 and 1 and 1 and 1 and 3: 2 and 3 channels",
         ),
         (
             "add(" + ", ".join(f"@x{i}" for i in range(1, 7)) + ")",
             ("2", *["1"] * 4, "4", "3"),
-            "shape-mismatch: `add` joins 2 and 1 and 1 and 1 and 1 and 4 ...: channels 2 against 4",
+            (
+                "shape-mismatch: `add` cannot join 2 and 1 and 1 and 1 and 1 and 4 ...: 2 and 4"
+                " channels"
+            ),
         ),
         (
             "add(@x1)",
             ("3x5x1x7", "3x6x4x8"),
             (
-                "shape-mismatch: `add` joins 3x5x1x7 and 3x6x4x8: axis 2 has 5 against 6, axis 4"
-                " has 7 against 8"
+                "shape-mismatch: `add` cannot join 3x5x1x7 and 3x6x4x8: axis 2 is 5 and 6, axis 4"
+                " is 7 and 8"
             ),
         ),
         (
             "add(@x1)",
             ("3xHx2", "4xHx2"),
-            "shape-mismatch: `add` joins 3xHx2 and 4xHx2: channels 3 against 4",
+            "shape-mismatch: `add` cannot join 3xHx2 and 4xHx2: 3 and 4 channels",
         ),
     ],
 )

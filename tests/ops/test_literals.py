@@ -117,5 +117,5 @@ def test_a_norm_with_literal_zeros_begins_as_the_identity() -> None:
 )
 def test_wrong_numbers(shape: str, call: str, found: str, needed: str) -> None:
     """The error names how many numbers there are, and how many the layer needs."""
-    with pytest.raises(netdsl.CompileError, match=f"has {found}, it needs {needed}\n"):
+    with pytest.raises(netdsl.CompileError, match=f"has {found}, but needs {needed}\n"):
         body(call, shape)

@@ -164,7 +164,7 @@ def test_regions_of_any_number(call: str) -> None:
         (
             "roi_pool(2, 1, @x1)",
             ["8x8", "3x4"],
-            "wrong-rank: `roi_pool` needs C x H x W, its input is 8x8",
+            "wrong-rank: `roi_pool` needs C x H x W, but its input is 8x8",
         ),
         (
             "roi_pool(2, 1, @x1)",
@@ -184,7 +184,7 @@ def test_regions_of_any_number(call: str) -> None:
         (
             "roi_pool(2x2x2, 1, @x1)",
             ["3x8x8", "3x4"],
-            "wrong-rank: `size` of `roi_pool` has 3 sizes, the input has 2 spatial axes",
+            "wrong-rank: `size` of `roi_pool` has 3 sizes, but the input has 2 spatial axes",
         ),
     ],
 )

@@ -544,7 +544,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "concat(@x0, @x1, axis = 1) -> split(2, 0)",
             ["TxD", "1xD"],
-            "bad-groups: 2 T + 1 elements do not divide into 2 pieces",
+            "bad-groups: 2 T + 1 elements cannot be divided into 2 equal pieces",
         ),
         (
             "crop([H + 1, 4])",
@@ -568,7 +568,7 @@ def test_upsample_of_any_size(call: str) -> None:
             "upsample(@x1)",
             ["2x3x4", "2x6"],
             (
-                "wrong-rank: the reference of `upsample` has 1 spatial axis, the input has"
+                "wrong-rank: the reference of `upsample` has 1 spatial axis, but the input has"
                 " 2 spatial axes"
             ),
         ),
@@ -585,7 +585,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "pad([(1, 2), (2, 1)])",
             ["2x4"],
-            "wrong-rank: `pad` has 2 pairs, the input has 1 spatial axis",
+            "wrong-rank: `pad` has 2 pairs, but the input has 1 spatial axis",
         ),
         (
             "pad(1, channels = 1, mode = edge)",
@@ -632,7 +632,7 @@ def test_upsample_of_any_size(call: str) -> None:
         (
             "upsample(size = 3x3)",
             ["2x4"],
-            "wrong-rank: `size` has 2 sizes, the input has 1 spatial axis",
+            "wrong-rank: `size` has 2 sizes, but the input has 1 spatial axis",
         ),
         (
             "slice(1, 3)",

@@ -52,7 +52,7 @@ def test_other_files_stay(built: Path, tmp_path: Path, capsys: pytest.CaptureFix
 def test_missing_folder_in_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Without `-o` the message says what it names."""
     assert run(["page", "docs/site"]) == 2
-    assert "write for example `-o docs/site`" in capsys.readouterr().err
+    assert "for example, write `-o docs/site`" in capsys.readouterr().err
 
 
 def test_archive_has_what_the_desk_imports() -> None:

@@ -136,7 +136,7 @@ def test_an_operator_without_bfloat16_is_named(
     diagnostic = caught.value.diagnostics[0]
     assert (diagnostic.code, diagnostic.message) == (
         "no-kernel",
-        f"{path} uses `Conv`, which onnxruntime cannot compute on {device} at opset 22 of bfloat16",
+        f"{path} uses `Conv` in bfloat16, which onnxruntime cannot compute on {device} (opset 22)",
     )
     assert advice in str(diagnostic.help)
 

@@ -31,7 +31,7 @@ class Block(NamedTuple):
 
     @property
     def program(self) -> str:
-        """The text to compile. A fragment becomes the body of a net, and begins in line 2."""
+        """The text to compile. A fragment becomes the body of a net, and begins on line 2."""
         if self.inside is None:
             return self.text
         return f"net Example {{ input image: {self.inside}\n{self.text}\n}}"

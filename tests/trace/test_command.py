@@ -150,14 +150,22 @@ def test_a_layer_in_the_middle_of_an_open_net(
 @pytest.mark.parametrize(
     ("words", "message", "help_"),
     [
-        ("n.net:Two c --input p.png", "`upsample` is not worked by hand", "name one of a (conv)"),
+        (
+            "n.net:Two c --input p.png",
+            "`netdsl trace` does not work out `upsample`",
+            "name one of a (conv)",
+        ),
         ("n.net:Two --input p.png", "`Two` has 3 layers that can be traced", "a (conv), b (conv)"),
         ("n.net:Two d --input p.png", "`Two` has no layer `d`", "name one of"),
-        ("n.net:Shapes", "no layer of `Shapes` is worked by hand", "the kinds that are: conv"),
+        (
+            "n.net:Shapes",
+            "`Shapes` has no layer that `netdsl trace` works out",
+            "the kinds that it works out: conv",
+        ),
         ("resnet:ResNet18 layer1 --input p.png", "no layer `layer1`", "such as `layer1.0.conv1`"),
         ("kernels:RGB --at 0,9", "`--at 0,9` is outside of `result`", "it can be 0 to 4"),
-        ("kernels:RGB --at 0,0,0,0", "is no place in `result`, which is 1x5x5", "--at 0,2,2"),
-        ("kernels:RGB --at x", "is no place in `result`", "write 3 numbers from 0"),
+        ("kernels:RGB --at 0,0,0,0", "is not a place in `result`, which is 1x5x5", "--at 0,2,2"),
+        ("kernels:RGB --at x", "is not a place in `result`", "write 3 numbers from 0"),
         ("n.net:Two a", "no numbers for the input `image`", "--input FILE"),
         ("kernels:RGB --input p.png", "p.png has 8 x 8 pixels", "--resize"),
         ("n.net:Joined --input p.png", "has 2 inputs", "--input left=FILE --input right=FILE"),

@@ -59,10 +59,10 @@ def test_numbers_of_a_text(folder: Path, text: str, sizes: str, shape: tuple[int
     ("text", "sizes", "message"),
     [
         ("1 2\n3 x", "1x2x2", "line 2 has `x`"),
-        ("1 2\n3", "1xHxW", "has 3 numbers, the input `image` is 1xHxW"),
-        ("1 2 3", "1x2x2", "numbers, the input `image` is 1x2x2"),
+        ("1 2\n3", "1xHxW", "has 3 numbers, but the input `image` is 1xHxW"),
+        ("1 2 3", "1x2x2", "numbers, but the input `image` is 1x2x2"),
         ("1 2 3\n4 5 6", "1xHxH", "the input `image` is 1xHxH"),
-        ("", "1x2x2", "numbers, the input `image` is 1x2x2"),
+        ("", "1x2x2", "numbers, but the input `image` is 1x2x2"),
         ("1.5", "1 int64", "takes whole numbers"),
         ("1e39 0", "2", "a number that is too large"),
         ("nan 0", "2", "line 1 has `nan`"),
@@ -80,7 +80,7 @@ def test_wrong_texts(folder: Path, text: str, sizes: str, message: str) -> None:
 def test_bytes_are_no_text(folder: Path) -> None:
     """A file of bytes is refused as such."""
     (folder / "n.txt").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(NetdslError, match="it is no text"):
+    with pytest.raises(NetdslError, match="it is not a text"):
         read(graph("2"), "n.txt")
 
 
@@ -94,7 +94,9 @@ def test_pictures(folder: Path) -> None:
     constants = {"image": ((0.2,), (0.5,))}
     array = read_inputs(graph("1xHxW"), {"": "p.png"}, constants, resize=False)["image"]
     np.testing.assert_allclose(array[0], (np.array(wanted) - 0.2) / 0.5, atol=1e-6)
-    with pytest.raises(NetdslError, match="has 2 x 2 pixels, the input `image` is 1x4x4") as caught:
+    with pytest.raises(
+        NetdslError, match="has 2 x 2 pixels, but the input `image` is 1x4x4"
+    ) as caught:
         read(graph("1x4x4"), "p.png")
     assert "--resize" in str(caught.value.help)
     assert read(graph("1x4x4"), "p.png", resize=True)["image"].shape == (1, 4, 4)

@@ -342,7 +342,7 @@ OTHERS = {
     "a crop with a size": (
         ["train", "small.net", "--set", "train.augment=[random_resized_crop(16)]"],
         1,
-        ["`scale` of `random_resized_crop` is 16", "for example `scale = [0.3, 1]`"],
+        ["`scale` of `random_resized_crop` is 16", "for example, `scale = [0.3, 1]`"],
     ),
     "stopping early without a validation set": (
         ["train", "lenet5", "--data", "cifar10", "--set", "train.early_stopping=3"],

@@ -39,7 +39,7 @@ def configured(
 
 
 def places(section: str, settings: Mapping[str, str] | None = None) -> list[tuple[str, str, int]]:
-    """The code, file and line of every error; the entries of the section begin in line 8."""
+    """The code, file and line of every error; the entries of the section begin on line 8."""
     with pytest.raises(NetdslError) as caught:
         configured(section, settings)
     return [

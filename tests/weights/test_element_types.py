@@ -45,15 +45,15 @@ def test_a_number_too_large_for_half_precision_is_named(
     save_file(state(b_weight=np.array([[1, 7e4, 3], [4, -2e5, 6]], np.float32)), "w.safetensors")
     err = run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--fp16", code=1)[1]
     assert (
-        "error[weights-overflow]: `b.weight` has numbers up to 200000, the largest float16 is 65504"
-        in err
+        "error[weights-overflow]: `b.weight` has numbers up to 200000, but the largest float16 is"
+        " 65504" in err
     )
     assert "--bf16" in err
     assert sorted(p.name for p in net_folder.iterdir()) == ["tiny.net", "w.safetensors"]
     run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16")
     save_file(state(b_weight=np.full((2, 3), 3.4e38, np.float32)), "w.safetensors")
     assert (
-        "`b.weight` has numbers up to 3.4e+38, the largest bfloat16 is"
+        "`b.weight` has numbers up to 3.4e+38, but the largest bfloat16 is"
         in run_command(capsys, *EXPORT, "--weights", "w.safetensors", "--bf16", code=1)[1]
     )
 
@@ -200,7 +200,7 @@ def test_an_infinity_hides_no_overflow(
     save_file(state(b_weight=np.array([[1, 7e4, np.inf], [4, 5, 6]], np.float32)), "w.safetensors")
     options = ["--weights", "w.safetensors", "--fp16", "--allow-nonfinite"]
     err = run_command(capsys, *EXPORT, *options, code=1)[1]
-    assert "`b.weight` has numbers up to 70000, the largest float16 is 65504" in err
+    assert "`b.weight` has numbers up to 70000, but the largest float16 is 65504" in err
 
 
 @pytest.mark.parametrize("call", ["pad(1, value = 1e5)", "sumpool(300)"])

@@ -149,12 +149,12 @@ CORRECTED = {
     ),
     "a kernel without its size": (
         "input x: 3x8x8\nconv(16)",
-        "write for example `conv(16, 3)`",
+        "for example, write `conv(16, 3)`",
         "input x: 3x8x8\nconv(16, 3)",
     ),
     "a pool without its window": (
         "input x: 3x8x8\navgpool",
-        "write for example `avgpool(2)`, or `gap`",
+        "for example, write `avgpool(2)`, or `gap`",
         "input x: 3x8x8\navgpool(2)",
     ),
     "sizes as several arguments": (
@@ -174,7 +174,7 @@ CORRECTED = {
     ),
     "depthwise with its channels": (
         "input x: 16x8x8\ndepthwise(16, 3)",
-        "the 16 channels are known, leave them out: `depthwise(3)`",
+        "the 16 channels are known: leave them out, and write `depthwise(3)`",
         "input x: 16x8x8\ndepthwise(3)",
     ),
     "a value further down": (
@@ -199,7 +199,7 @@ CORRECTED = {
     ),
     "elements that do not divide": (
         "input x: 24\nreshape([5, -1])",
-        "24 divides by 1, 2, 3, 4, 6",
+        "24 is divisible by 1, 2, 3, 4, 6",
         "input x: 24\nreshape([6, -1])",
     ),
     "too few elements": (
@@ -303,7 +303,7 @@ BLOCKS = {  # like `CORRECTED`, but with a block
     "a parameter without a value": (
         "block B(width, step) { conv(width, 3, stride = step) }\n",
         "B(8)",
-        "write for example `B(8, 1)`; it is declared as `B(width, step)`",
+        "for example, write `B(8, 1)`; it is declared as `B(width, step)`",
         "B(8, 1)",
     ),
     "a label inside a block": (
@@ -385,5 +385,5 @@ def test_the_classes_of_a_dataset(outputs: tuple[int, ...], layers: str) -> None
 def test_a_permute_of_another_rank_is_not_undone() -> None:
     """A body that exchanges three axes and then loses one gets no advice about two axes."""
     body = "reshape([1, 3, 4]) -> permute([3, 2, 1]) -> reduce_sum(axis = 3)"
-    with pytest.raises(netdsl.CompileError, match="adds its body"):
+    with pytest.raises(netdsl.CompileError, match="cannot add its body"):
         netdsl.loads(f"net N {{\n input x: 3x4\n residual {{ {body} }}\n}}")

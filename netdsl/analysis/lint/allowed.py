@@ -20,7 +20,7 @@ _KNOWN = frozenset((*WARNINGS, *HINTS))
 
 
 class Allowance(NamedTuple):
-    """A code that a comment allows in its line.
+    """A code that a comment allows on its line.
 
     `is_meant` is whether the comment has the right form; `follows_text` is whether the line has
     more than the comment.
@@ -94,7 +94,7 @@ def _codes(line: str, at: int) -> Iterator[tuple[str, int]]:
 
 
 def _unused(allowance: Allowance, left: Iterable[Diagnostic]) -> Diagnostic:
-    message = f"nothing in this line causes `{allowance.code}`"
+    message = f"nothing on this line causes `{allowance.code}`"
     if not allowance.is_meant:
         message = "this comment allows nothing"
     return Diagnostic(
@@ -115,5 +115,5 @@ def _advice(allowance: Allowance, left: Iterable[Diagnostic]) -> str:
     spans = [d.span for d in left if d.code == code and d.span is not None and d.span.file is file]
     lines = sorted((span.first.line for span in spans), key=lambda n: abs(n - allowance.line))
     if lines:
-        return f"the nearest one is in line {lines[0]}: write the comment there"
+        return f"the nearest one is on line {lines[0]}: write the comment there"
     return "remove the comment"

@@ -42,8 +42,8 @@ def _partial_average(node: Node) -> Iterator[Diagnostic]:
     if any(isinstance(size, int) and n < size for n, size in zip(seen, sizes, strict=True)):
         kernel = node.op.window_text(*node.types).partition("/")[0]
         message = (
-            f"the only window of this `avgpool`, {kernel}, leaves out the end of its input, which"
-            f" is {shape_text(sizes)}"
+            f"this `avgpool` has a single {kernel} window, which covers only part of the"
+            f" {shape_text(sizes)} input"
         )
         yield _warning("unread-border", message, node, "`gap` takes the mean of the whole map")
 

@@ -37,5 +37,5 @@ def _name(expr: ast.Expr | None) -> str:
 
 
 def _warning(message: str, expr: ast.Expr) -> Diagnostic:
-    help_ = "write for example `augment = rotation(10) -> shift(0.1)`"
+    help_ = "for example, write `augment = rotation(10) -> shift(0.1)`"
     return Diagnostic("mirrored-digits", message, expr.span, "warning", help=help_)

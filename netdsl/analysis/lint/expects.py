@@ -31,7 +31,8 @@ def expect_warnings(graph: Graph, expects: list[Expectation]) -> Iterator[Diagno
         figure, value = getattr(graph.derived(Costs).totals(), name), env.find(name)[1]
         yield Diagnostic(
             "hidden-figure",
-            f"`{name}` is a value of the text here, {value}: the {name} of the net is {figure}",
+            f"`{name}` is a parameter or `let` here, with the value {value}; the {name} of the net"
+            f" is {figure}",
             statement.span,
             "warning",
             help=f"give the parameter or `let` another name than `{name}`",

@@ -51,7 +51,7 @@ def _dropout_before_norm(node: Node, norm: Node) -> Diagnostic:
     return Diagnostic(
         "dropout-before-norm",
         f"`{node.op.kind}` changes the variance in training only, so the batch norm after it"
-        " measures a variance that is wrong in use",
+        " measures a variance that is wrong at inference",
         node.span,
         "info",
         notes=(Annotation("the batch norm is here", norm.span),),

@@ -116,7 +116,7 @@ def _needless_padding(node: Node) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "needless-padding",
                 f"the padding of this `{node.op.kind}` is {window.pad} where its kernel is 1 wide:"
-                " the windows at the border see nothing of the input",
+                " the windows at the border see only padding",
                 node.span,
                 "warning",
                 help="leave `pad` out, or write `pad = same`, which keeps the size",
@@ -227,8 +227,8 @@ def _other_order(node: Node) -> Iterator[Diagnostic]:
         heads = op.given["heads"]
         message = f"this `attention` has {heads} heads, each of width 1"
         help_ = (
-            f"the argument is the number of heads: the width of {heads} is known; write for example"
-            f" `attention({-(-heads // USUAL_WIDTH)})`"
+            f"the argument is the number of heads: the width of {heads} is known; for example,"
+            f" write `attention({-(-heads // USUAL_WIDTH)})`"
         )
     else:
         return

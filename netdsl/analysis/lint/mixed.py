@@ -140,8 +140,8 @@ def _is_transposed(node: Node, moved: Moved) -> bool:
 def _warning(node: Node, moved: Moved) -> Diagnostic:
     before, after = node.types[0], node.type
     message = (
-        f"`reshape` keeps the order of the numbers: {moved.size} is axis {moved.before + 1} of"
-        f" {before}, and axis {moved.after + 1} of {after} mixes it with others"
+        f"`reshape` keeps the order of the numbers, so axis {moved.before + 1} of {before}"
+        f" ({moved.size}) does not become axis {moved.after + 1} of {after}: the numbers are mixed"
     )
     help_ = _instead(node, moved) or "move an axis with `permute`, before or after the `reshape`"
     notes = call_notes(node.output.site)

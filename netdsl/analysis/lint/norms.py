@@ -24,8 +24,8 @@ def small_batch(entries: Mapping[str, ast.Entry], graph: Graph) -> Iterator[Diag
         return
     yield Diagnostic(
         "small-batch",
-        f"`batch` is {batch:g}: in training, a `bn` uses the means of so few samples, which are far"
-        " from those that it uses in the test",
+        f"`batch` is {batch:g}: with so few samples, the mean that a `bn` uses in training is far"
+        " from the running mean that it uses in the test",
         entries["batch"].span,
         "warning",
         notes=(Annotation("the first `bn` is here", norms[0].span),),

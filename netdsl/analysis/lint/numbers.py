@@ -47,8 +47,8 @@ def _old_share(node: Node) -> Diagnostic | None:
         return None
     return _warning(
         "batch-momentum",
-        f"the `momentum` of this `{node.op.kind}` is {momentum:g}: nearly all of its mean and"
-        " variance is that of the last batch",
+        f"the `momentum` of this `{node.op.kind}` is {momentum:g}: its running mean and"
+        " variance come almost entirely from the last batch",
         node,
         "it is the share of the new batch, as in PyTorch; Keras and papers give that of the old"
         f" ones: is this `momentum = {1 - momentum:.4g}`?",

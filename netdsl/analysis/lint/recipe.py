@@ -108,8 +108,8 @@ def _small_decay(entry: ast.Entry) -> Iterator[Diagnostic]:
         help_ = f"is this `ema = {1 - value:g}`?"
     yield Diagnostic(
         "small-decay",
-        f"`ema` is {value:g}: the last step has {1 - value:.3g} of the average, which hardly"
-        " differs from the weights",
+        f"`ema` is {value:g}: the newest weights make up {1 - value:.3g} of the average, so it"
+        " hardly differs from them",
         entry.span,
         "warning",
         help=help_,
@@ -160,7 +160,7 @@ def _other_units(entry: ast.Entry) -> Iterator[Diagnostic]:
                 help_ = "divide the numbers by 255"
             elif call.name == "rotation" and 0 < largest < 1:
                 message = f"`rotation` turns by at most {text} degrees"
-                help_ = "angles are in degrees: write for example `rotation(10)`"
+                help_ = "angles are in degrees: for example, write `rotation(10)`"
             else:
                 continue
             yield Diagnostic("large-setting", message, argument.span, "warning", help=help_)

@@ -200,7 +200,7 @@ def _before_sigmoid(node: Node | None, name: str, loss: _Loss) -> Iterator[Diagn
         node.span,
         "warning",
         notes=(loss.note,),
-        help=f"remove `{kind}`: the sigmoid of a number from 0 to 1 is never sure",
+        help=f"remove `{kind}`: the sigmoid of a number from 0 to 1 is always between 0.5 and 0.73",
     )
 
 

@@ -102,7 +102,7 @@ def _warning(let: ast.Let, owner: ast.Tree, *, in_next_round: bool) -> Diagnosti
     braces = "loop" if is_loop else "body"
     message = f"this `let` makes a second `{name}` for this {braces}; the outer one does not change"
     if in_next_round:
-        message = f"this `let` ends with its round: the next one has the outer `{name}` again"
+        message = f"this `let` lasts for one round: the next one has the outer `{name}` again"
     help_ = "choose another name"
     if isinstance(owner, (ast.Repeat, ast.For)):
         whole = owner.span

@@ -37,7 +37,7 @@ def skip_warnings(graph: Graph) -> Iterator[Diagnostic]:
 
 
 def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
-    """The norms and activations after a convolution in its line, if only a join skips them."""
+    """The norms and activations after a convolution on its line, if only a join skips them."""
     maker, line = value.producer, []
     if maker is None or maker.op.family != "convolution" or _label(maker) is None:
         return []

@@ -62,7 +62,7 @@ def _unused(node: Node, source: Node | None, graph: Graph) -> Diagnostic:
     message = f"nothing uses the result of this `{node.op.kind}`"
     help_ = _label_moved(node, graph)
     if source is not None:
-        message = f"{message}: `{source.op.kind}` after it takes only sizes of it"
+        message = f"{message}: `{source.op.kind}` after it uses only its sizes"
         help_ = _kept(node, source)
     if help_ is None:
         help_ = "remove it and the layers that lead only to it, or make it an `output`"
@@ -127,7 +127,8 @@ def dropped_values(module: Module) -> Iterator[Diagnostic]:
                     name = after.span.text.removeprefix("@")
                     yield Diagnostic(
                         "unused-value",
-                        f"`{after.span.text}` takes the place of `{before.span.text}`",
+                        f"`{before.span.text}` has no effect: `{after.span.text}` replaces it at"
+                        " once",
                         before.span,
                         "warning",
                         help=f"write `-> {name}` to apply the layers of `{name}` again, or leave"
@@ -163,7 +164,7 @@ def _nothing_frozen(elements: tuple[ast.Element, ...], place: Span) -> Diagnosti
     if len(layers) > 1:
         text = text if "\n" not in text else "..."
         help_ = f"to freeze all layers of the chain, write `{{ {text} }} -> frozen`"
-    message = f"`frozen` is about `{layers[-1].span.text}` here, which has no weights"
+    message = f"`frozen` applies only to `{layers[-1].span.text}`, which has no weights"
     return Diagnostic("nothing-frozen", message, place, "warning", help=help_)
 
 

@@ -100,7 +100,7 @@ def _reshape(node: Node, graph: Graph) -> Iterator[Diagnostic]:
         written = "flatten"
         if len(shape) > 2:
             written = f"reshape({shape_text(shape[1:])})"
-        message = f"-1 is 1 here: the result is {shape_text(shape)}, which has an axis more"
+        message = f"-1 is 1 here: the result is {shape_text(shape)}, which has an extra axis"
         help_ = f"sizes have no batch: write `{written}`"
         yield _warning("batch-in-reshape", message, node, help_)
     if len(shape) != 3 or len(node.inputs[0].type.shape) != 1:

@@ -68,6 +68,6 @@ def fail_overflow(name: str, number: float, dtype: str) -> NoReturn:
         )
     raise NetdslError(
         "weights-overflow",
-        f"`{name}` has numbers up to {number:g}, the largest {dtype} is {LARGEST[dtype]:g}",
+        f"`{name}` has numbers up to {number:g}, but the largest {dtype} is {LARGEST[dtype]:g}",
         help=advice,
     )

@@ -66,7 +66,7 @@ def _per_channel(name: str, values: tuple[float, ...], channels: int) -> tuple[f
     if len(values) not in (1, channels):
         raise OpError(
             "bad-argument",
-            f"{name} has {counted(len(values), 'number')}, the picture has"
+            f"{name} has {counted(len(values), 'number')}, but the picture has"
             f" {counted(channels, 'channel')}",
         )
     return values if len(values) == channels else values * channels

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from netdsl.backends.onnx.proto import NodeProto
     from netdsl.ir.op import Param
 
-HELP = "`netdsl train` trains it with PyTorch; a step can have it if nothing before it is trained"
+HELP = "`netdsl train` trains it with PyTorch; the layer can stay if nothing before it is trained"
 
 
 class TypedEmitter(GraphEmitter):

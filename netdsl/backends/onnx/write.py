@@ -192,7 +192,7 @@ def _write_tensor(out: _Out, name: str, skeleton: Skeleton, chunks: Chunks) -> N
             task.result()
     if written != stored.param.size:
         raise ValueError(
-            f"`{name}` has {counted(written, 'element')}, the net needs {stored.param.size}"
+            f"`{name}` has {counted(written, 'element')}, but the net needs {stored.param.size}"
         )
 
 

@@ -148,7 +148,7 @@ def _is_label_at_end(diagnostic: Diagnostic, call: ast.Call) -> bool:
     if not is_end or not re.search(rf"@{re.escape(call.name)}\b", text[span.end :]):
         return False
     written = f"{call.name}: {before['layer']}"
-    diagnostic.help = f"a label stands before its layer: write `{written}`"
+    diagnostic.help = f"a label comes before its layer: write `{written}`"
     if is_layer(before["layer"]):
         set_fix(diagnostic, Span(span.file, before.start("layer"), span.end), written)
     return True

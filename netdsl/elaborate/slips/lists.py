@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def advise_index(diagnostic: Diagnostic, index: Span) -> None:
     """Advice for an element of an empty list; `index` is the place of its number."""
     indexed = re.search(r"([A-Za-z_]\w*)\s*\[\s*$", index.file.text[: index.start])
-    if indexed is not None and diagnostic.message.endswith("in an empty list"):
+    if indexed is not None and diagnostic.message.endswith("the list is empty"):
         start = indexed.start()
         advise_empty(diagnostic, Span(index.file, start, start + len(indexed[1])))
     elif indexed is not None:
@@ -70,7 +70,7 @@ def _advise_carried(diagnostic: Diagnostic, place: Span, name: str, start: str) 
         written = f"next {name} ={let['value'].rstrip()}"
         joint = "," if re.search(r"\bwith\b", head) else " with"
         diagnostic.help = (
-            f"`let` in a loop ends with its round: write `{head}{joint} {name} = {start} {{` and"
+            f"a `let` in a loop lasts for one round: write `{head}{joint} {name} = {start} {{` and"
             f" `{written}`"
         )
         if re.search(rf"\bwith\b.*\b{name}\s*=", head):

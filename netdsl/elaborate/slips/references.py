@@ -57,7 +57,7 @@ def _is_named_otherwise(diagnostic: Diagnostic, span: Span) -> bool:
     if at_end is None:
         return False
     line = text.count("\n", 0, at_end.start()) + 1
-    diagnostic.help = f"in line {line}, write the label before its layer: `-> {name}: relu`"
+    diagnostic.help = f"on line {line}, write the label before its layer: `-> {name}: relu`"
     return True
 
 

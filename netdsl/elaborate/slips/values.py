@@ -169,7 +169,7 @@ def _ended_loop(span: Span) -> str | None:
     if not loops:
         return None
     line = before.count("\n", 0, start + loops[-1].start()) + 1
-    fact = f"`{span.text}` of the loop in line {line} ends with it"
+    fact = f"`{span.text}` exists only inside the loop on line {line}"
     last = _LAST_OF_LIST.match(before, start + loops[-1].end())
     if last is None or not re.fullmatch(rf"for\s+{name}\s+in", loops[-1][0]):
         return f"{fact}: write its value"

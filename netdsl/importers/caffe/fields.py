@@ -139,7 +139,7 @@ def _errors(
             continue
         if wanted == declared and len(values) > 1:
             line = message.at(name).first.line
-            fact = f"`{name}` is given twice, first in line {line}"
+            fact = f"`{name}` is given twice, first on line {line}"
             yield wrong(fact, values[1].span, "delete one of the two: it has one value")
         for value in values:
             if wanted in MESSAGES and isinstance(value, ProtoMessage):
@@ -161,7 +161,7 @@ def _wrong_value(name: str, wanted: str, value: Scalar | ProtoMessage) -> Iterat
         yield wrong(f"`{name}` takes fields in braces, found `{value.shown}`", value.span)
     elif wanted == "s" and value.kind != "string":
         help_ = f'write `{name}: "{value.shown}"`'
-        yield wrong(f"`{name}` takes a text in quotation marks", value.span, help_)
+        yield wrong(f"`{name}` takes a string in quotation marks", value.span, help_)
     elif wanted == "b" and not is_flag(value):
         yield wrong(f"`{name}` takes true or false, found `{value.shown}`", value.span)
     elif wanted in ("i", "u", "f"):

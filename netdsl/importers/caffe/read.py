@@ -30,8 +30,8 @@ REFUSED: Mapping[str, str] = MappingProxyType(
     {
         "Python": "it is a program",
         "ROIPooling": "the language has no layer that rounds regions as it does",
-        "LSTM": "recurrent layers of Caffe cannot be imported",
-        "RNN": "recurrent layers of Caffe cannot be imported",
+        "LSTM": "Caffe's recurrent layers cannot be imported",
+        "RNN": "Caffe's recurrent layers cannot be imported",
         "ArgMax": "its result are positions",
     }
 )
@@ -130,7 +130,7 @@ class _CaffeNet:
         rule = JOINS.get(layer.kind) or SINGLE.get(layer.kind)
         if rule is None:
             advice = did_you_mean(layer.kind, [*JOINS, *SINGLE, *LOSSES, *SOURCES])
-            raise own.refuse("it is no layer that netdsl knows", help=advice)
+            raise own.refuse("it is not a layer that netdsl knows", help=advice)
         if layer.kind in SINGLE and len(values) != 1:
             raise own.wrong(f"it has {len(values)} inputs, and takes 1", key="bottom", index=1)
         return rule(own, values)

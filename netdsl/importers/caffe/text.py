@@ -106,7 +106,7 @@ def _no_net(message: ProtoMessage) -> Exception:
             fact = "the file has the settings of a training, and no layers"
             return wrong(fact, message.at(name), help_)
     fact = "the file has no `layer`" if message.fields else "the file is empty"
-    advice = "a net of Caffe is a list such as `layer { name: ... type: ... }`"
+    advice = "a Caffe net is a list such as `layer { name: ... type: ... }`"
     return wrong(fact, message.span, advice)
 
 

@@ -144,7 +144,7 @@ def _errors(section: CfgSection) -> Iterator[NetdslError]:
         return
     for key, option in section.options.items():
         if key not in keys.all:
-            shown = f"[{section.kind}] of Darknet has no key `{printable(key)[:40]}`"
+            shown = f"Darknet's [{section.kind}] has no key `{printable(key)[:40]}`"
             yield wrong(shown, option.span, did_you_mean(key, keys.all))
         elif key not in keys.unused:
             fact = _fact(key, option)
@@ -154,7 +154,7 @@ def _errors(section: CfgSection) -> Iterator[NetdslError]:
         if key not in keys.unused:
             shown, line = printable(key)[:40], section.at(key).first.line
             advice = "delete one of the two lines; Darknet takes the first"
-            yield wrong(f"`{shown}` is given twice, first in line {line}", option.span, advice)
+            yield wrong(f"`{shown}` is given twice, first on line {line}", option.span, advice)
 
 
 def _fact(key: str, option: Option) -> str | None:

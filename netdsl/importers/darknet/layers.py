@@ -183,7 +183,7 @@ def crop(net: DarknetLayers, section: CfgSection, x: BuiltValue) -> BuiltValue:
     for axis, key in enumerate(("crop_height", "crop_width"), start=1):
         size, whole = section.integer(key, least=1), x.shape[axis]
         if size > whole:
-            raise wrong(f"`{key}` is {size}, the picture has {whole}", section.at(key))
+            raise wrong(f"`{key}` is {size}, but the picture has {whole}", section.at(key))
         start = (whole - size) // 2
         x = net.builder.sliced(x, axis, start, start + size)
     if section.integer("noadjust", 0):
@@ -198,7 +198,7 @@ def image(section: CfgSection, x: BuiltValue) -> None:
     """Raise `NetdslError` for a value without two spatial axes."""
     if len(x.shape) != IMAGE:
         message = (
-            f"[{section.kind}] takes a picture, the layer before it gives {x.channels} numbers"
+            f"[{section.kind}] takes a picture, but the layer before it gives {x.channels} numbers"
         )
         raise wrong(message, section.span)
 

@@ -209,7 +209,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
         "gru": "it resets the state before the product, and the language's `gru` after it",
         "crnn": "the language has no convolutional recurrent layer",
         "conv_lstm": "the language has no convolutional recurrent layer",
-        "lstm": "recurrent layers of Darknet cannot be imported",
+        "lstm": "Darknet's recurrent layers cannot be imported",
         **dict.fromkeys(
             ("normalization", "lrn"), "its sums leave out a channel, unlike those of `lrn`"
         ),
@@ -218,7 +218,7 @@ REFUSED: Mapping[str, str] = MappingProxyType(
                 *("contrastive", "deconv", "deconvolutional", "history", "implicit", "l2norm"),
                 *("local_avg", "local_avgpool", "reorg3d", "sam", "scale_channels"),
             ),
-            "netdsl has no rule for this section of Darknet",
+            "netdsl has no rule for this Darknet section",
         ),
     }
 )
@@ -236,6 +236,6 @@ def check_detector(section: CfgSection, x: BuiltValue) -> None:
     wanted = boxes * (coords + 1 + classes)
     if x.channels != wanted:
         message = (
-            f"[{section.kind}] takes {wanted} channels, the layer before it gives {x.channels}"
+            f"[{section.kind}] takes {wanted} channels, but the layer before it gives {x.channels}"
         )
         raise wrong(message, section.span, f"for {boxes} boxes of {coords} + 1 + {classes} numbers")

@@ -53,7 +53,7 @@ class DarknetWeights:
             raise NetdslError("corrupt-weights", f"{path} has {size} bytes, too few for a header")
         major, minor, _ = VERSION.unpack(head)
         if not (0 <= major <= 2 * UNUSUAL and 0 <= minor <= 2 * UNUSUAL):
-            message = f"{path} is not a file of Darknet: its version is {major}.{minor}"
+            message = f"{path} is not a Darknet file: its version is {major}.{minor}"
             raise NetdslError("corrupt-weights", message)
         self.turned = major > TURNED or minor > TURNED
         is_wide = WIDE <= major * 10 + minor and major < UNUSUAL and minor < UNUSUAL
@@ -86,6 +86,6 @@ class DarknetWeights:
         if self.count != self.used or (self._size - self._start) % FLOAT:
             raise NetdslError(
                 "weights-mismatch",
-                f"{self.path} has {self.count:,} numbers, the net takes {self.used:,}",
+                f"{self.path} has {self.count:,} numbers, but the net takes {self.used:,}",
                 help="are the .cfg and the .weights of the same net?",
             )

@@ -33,7 +33,7 @@ def integer(node: ForeignNode, name: str, default: int) -> int:
     """An attribute that is an integer."""
     value = node.attributes.get(name, default)
     if not isinstance(value, int):
-        raise Refusal(f"its attribute `{name}` is no integer")
+        raise Refusal(f"its attribute `{name}` is not an integer")
     return value
 
 
@@ -41,7 +41,7 @@ def number(node: ForeignNode, name: str, default: float) -> float:
     """An attribute that is a number, as its author wrote it."""
     value = node.attributes.get(name, default)
     if not isinstance(value, (int, float)):
-        raise Refusal(f"its attribute `{name}` is no number")
+        raise Refusal(f"its attribute `{name}` is not a number")
     return short(float(value))
 
 
@@ -49,7 +49,7 @@ def text(node: ForeignNode, name: str, default: str) -> str:
     """An attribute that is a text."""
     value = node.attributes.get(name, default)
     if not isinstance(value, str):
-        raise Refusal(f"its attribute `{name}` is no text")
+        raise Refusal(f"its attribute `{name}` is not a text")
     return value
 
 
@@ -60,7 +60,7 @@ def integers(node: ForeignNode, name: str) -> tuple[int, ...] | None:
         return None
     if isinstance(value, tuple) and all(isinstance(i, int) for i in value):
         return value
-    raise Refusal(f"its attribute `{name}` is no list of integers")
+    raise Refusal(f"its attribute `{name}` is not a list of integers")
 
 
 def operand(node: ForeignNode, graph: Foreign, index: int, name: str) -> tuple[int, ...] | None:

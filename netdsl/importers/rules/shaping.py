@@ -65,7 +65,9 @@ def _dense(node: ForeignNode, graph: Foreign, matrix: StoredTensor) -> list[Flat
     if node.input(2):
         bias = weight(node, graph, 2, "bias")
         count = max(bias.shape, default=1)
-        require(count in (1, units) and sum(n > 1 for n in bias.shape) < 2, "its bias is no vector")
+        require(
+            count in (1, units) and sum(n > 1 for n in bias.shape) < 2, "its bias is not a vector"
+        )
         if bias.shape != (units,):
             times = units // count
             bias = bias.as_read(lambda a: a.reshape(-1).repeat(times), (units,))
@@ -110,7 +112,7 @@ def gather(node: ForeignNode, graph: Foreign) -> list[FlatLayer] | str:
 
 def _embedding(node: ForeignNode, graph: Foreign, table: StoredTensor) -> list[FlatLayer]:
     """The lookup of rows; constant integers are the positions 0, 1, 2, ..., or a `const`."""
-    require(len(table.shape) == 2, "its table is no matrix")
+    require(len(table.shape) == 2, "its table is not a matrix")
     require(integer(node, "axis", 0) == 0, "its table is not indexed by rows")
     layer = FlatLayer("embedding", node.output, [node.input(1)], node)
     layer.args = {"n": table.shape[0], "dim": table.shape[1]}

@@ -78,11 +78,11 @@ def parsed_call(text: str) -> ModuleCall:
     try:
         node = ast.parse(match["call"].strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(f"`{match['call'][:80]}` is no call of Python") from None
+        raise ValueError(f"`{match['call'][:80]}` is not a Python call") from None
     function = node.func if isinstance(node, ast.Call) else node
     args, kwargs = _literals(node) if isinstance(node, ast.Call) else ((), {})
     if not re.fullmatch(r"[\w.]+", ast.unparse(function)):
-        raise ValueError(f"`{match['call'][:80]}` is no call of a class")
+        raise ValueError(f"`{match['call'][:80]}` is not the call of a class")
     return ModuleCall(text, match["module"], ast.unparse(function), args, kwargs)
 
 
@@ -137,7 +137,7 @@ def _answer(call: ModuleCall, path: Path, messages: Path, process: subprocess.Po
     shown = printable(call.text)[:80]
     written = path.with_suffix(".answer")
     if process.returncode != 0 or not written.is_file():
-        advice = "its code ended the process, without an exception of Python"
+        advice = "its code ended the process, without a Python exception"
         reason = _reason(messages, process)
         raise NetdslError("module-fails", f"`{shown}` fails: {reason}", help=advice)
     answer = json.loads(written.read_bytes())

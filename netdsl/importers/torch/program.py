@@ -101,7 +101,7 @@ def _making_advice(
         try:
             inspect.signature(found).bind(*args, **kwargs)
         except TypeError:
-            return f"give its arguments as literals of Python: `{shown}({taken})`"
+            return f"give its arguments as Python literals: `{shown}({taken})`"
     return "the code that makes the module fails; it gets the arguments in the brackets"
 
 

@@ -259,7 +259,7 @@ def test_too_many_or_too_few_numbers_are_refused(tmp_path: Path) -> None:
     def short(name: str, param: Param) -> Iterator[Any]:
         yield np.zeros(param.size - (name == "y.bias"), np.float32)
 
-    with pytest.raises(ValueError, match=r"^`y.bias` has 1 element, the net needs 2$"):
+    with pytest.raises(ValueError, match=r"^`y.bias` has 1 element, but the net needs 2$"):
         write_model(skeleton(net.graph), tmp_path / "m.onnx", short)
     assert list(tmp_path.iterdir()) == []
 
