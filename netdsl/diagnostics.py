@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,50 @@ TERMS = frozenset(
     " dropblock rsqrt sort nadam radam adamax vflip kmnist emnist qmnist"
     " int8 uint32 uint64 bfloat16 weight".split()
 )
+
+
+# What advice proposes: names like a wrong one; a reference in place of a name; a text in place of a
+# value, or nothing; another argument for it; a smaller value of a parameter; sizes of an input;
+# parts of a number. Or it tells what a wrong name is: a label without members, or ("known")
+# something for which there is no better advice.
+Aim = Literal[
+    "",
+    "names",
+    "reference",
+    "text",
+    "nothing",
+    "argument",
+    "smaller",
+    "sizes",
+    "parts",
+    "no-members",
+    "known",
+]
+
+
+class Proposal(str):
+    """Advice with what it proposes as data: later code that makes it better need not read it.
+
+    `names` are the names, the text, the sizes or the number that it is about. If they are like a
+    wrong name, `wrong` is that.
+    """
+
+    __slots__ = ("aim", "names", "wrong")
+    aim: Aim
+    names: tuple[str, ...]
+    wrong: str
+
+    def __new__(cls, text: str, aim: Aim = "", names: Iterable[str] = (), wrong: str = "") -> Self:
+        advice = super().__new__(cls, text)
+        advice.aim, advice.names, advice.wrong = aim, tuple(names), wrong
+        return advice
+
+
+def proposal_of(help: str | None) -> Proposal:
+    """The advice as a proposal, which has no aim if it is only a text."""
+    if isinstance(help, Proposal):
+        return help
+    return Proposal(help or "")
 
 
 class Annotation(NamedTuple):
@@ -155,7 +199,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice that suggests the closest known names, at most three, or None."""
     names = list(known)
     certain = nearest(name, names)
-    return suggestion([certain] if certain else closest(name, names))
+    return suggestion([certain] if certain else closest(name, names), name)
 
 
 def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
@@ -174,7 +218,7 @@ def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
         names = [wanted] if wanted in ending_in else closest(wanted, ending_in)
         if names:
             suggested = dict.fromkeys(form for name in names for form in ending_in[name])
-            return suggestion(list(suggested)[:CLOSEST])
+            return suggestion(list(suggested)[:CLOSEST], path)
     return None
 
 
@@ -250,8 +294,9 @@ def _distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
-def suggestion(names: list[str]) -> str | None:
-    """Advice that asks whether one of these names was meant, or None without any."""
+def suggestion(names: list[str], wrong: str = "") -> str | None:
+    """Advice that asks whether one of these names was meant by a wrong one, or None without any."""
     if not names:
         return None
-    return "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"
+    text = "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"
+    return Proposal(text, "names", names, wrong)

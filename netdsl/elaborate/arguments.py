@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from netdsl.diagnostics import Annotation, Edit, respelled
+from netdsl.diagnostics import Annotation, Edit, Proposal, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
@@ -378,7 +378,7 @@ def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None
         evaluate(ast.Reference(value.span, ast.Pattern((text,), False, value.span)), env)
     except NetdslError:
         return
-    diagnostic.help = f"write `@{text}` for a tensor"
+    diagnostic.help = Proposal(f"write `@{text}` for a tensor", "reference", [f"@{text}"])
     diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 

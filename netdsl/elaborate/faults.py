@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Edit
+from netdsl.diagnostics import Annotation, Edit, proposal_of
 from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, without
 from netdsl.elaborate.current_value import of_current
@@ -285,8 +285,9 @@ def _tensor_advice(
 ) -> Repair:
     """Advice for a mask of the kind that has a name of its own, and for a state of more layers."""
     given, makers = argument.value.span.text, [x.producer for x in xs[1:] if x.producer is not None]
-    if advice.help is not None and advice.help.startswith("`padding` hides"):
-        return Repair(f"{advice.help}: write `padding = {given}`")
+    proposal = proposal_of(advice.help)
+    if proposal.aim == "argument":
+        return Repair(f"{proposal}: write `{proposal.names[0]} = {given}`")
     stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
     if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]

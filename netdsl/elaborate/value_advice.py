@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, Proposal
 from netdsl.elaborate.corrections import is_written
 from netdsl.elaborate.enlarging import enlarging
 from netdsl.elaborate.evaluate import evaluate
@@ -229,7 +229,7 @@ def for_quotient(expr: ast.Expr, definition: ast.Definition, env: Env) -> str | 
     if not is_zero or not isinstance(divisor, ast.Name):
         return None
     fact = f"`{expr.span.text}` is `{default.span.text}`, which is 0 with {divisor.id} = {number}"
-    return f"{fact}: give a smaller `{divisor.id}`"
+    return Proposal(f"{fact}: give a smaller `{divisor.id}`", "smaller", [divisor.id])
 
 
 # ---- a wrong number of sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
+from netdsl.diagnostics import Proposal
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
@@ -191,9 +192,9 @@ def padding_advice(word: object) -> str | None:
     if not isinstance(word, str):
         return None
     if word.lower() == "same":
-        return "write `same` in lower case"
+        return Proposal("write `same` in lower case", "text", ["same"])
     if word.lower() == "valid":
-        return "leave `pad` out: without it nothing is padded"
+        return Proposal("leave `pad` out: without it nothing is padded", "nothing")
     return None
 
 

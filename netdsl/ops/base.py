@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from netdsl.diagnostics import nearest
+from netdsl.diagnostics import Proposal, nearest, suggestion
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
@@ -202,7 +202,7 @@ def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> Op
     text = meant(declared.convert, value)
     correction = None
     if text is not None:
-        help = help or f"write `{text}`"
+        help = help or Proposal(f"write `{text}`", "text", [text])
         correction = Correction({declared.name: text})
     elif help is not None:
         correction = Correction({declared.name: None})  # the advice is to leave it out
@@ -220,7 +220,7 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
         return OpError("bad-argument", message, declared.name, help, correction)
     near = nearest(word, choices)
     if near is not None:
-        help = f"did you mean `{near}`?"
+        help = suggestion([near], word)
         correction = Correction({declared.name: near})
     return OpError("bad-argument", message, declared.name, help, correction)
 
@@ -388,7 +388,7 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
 
 def divisors(n: int) -> str:
     """Advice for parts of unequal size."""
-    return f"{n} divides by {divisor_list(n)}"
+    return Proposal(f"{n} divides by {divisor_list(n)}", "parts", [str(n)])
 
 
 def divisor_list(n: int) -> str:

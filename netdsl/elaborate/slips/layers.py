@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import nearest
+from netdsl.diagnostics import nearest, proposal_of
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -45,14 +45,14 @@ LIKE = 0.7  # the least likeness of a name to one that advice suggests
 def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
     """Advice for a layer or block that does not exist."""
     name = span.text
-    path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
+    proposal = proposal_of(diagnostic.help)
     is_like = _likeness(diagnostic, name) >= LIKE
     before = span.file.text[: span.start].rstrip()
-    if (diagnostic.help or "").startswith(f"`{name}` is a label"):
+    if proposal.aim == "known":
         return
-    if path is not None:
+    if proposal.aim == "reference":
         if call is not None:
-            set_fix(diagnostic, call.span, path[1])
+            set_fix(diagnostic, call.span, proposal.names[0])
     elif call is None:
         _advise_name(diagnostic, span, None, is_like=is_like)
     elif key_of(name) in ("output", "outputs"):
@@ -106,7 +106,7 @@ def _advise_name(
         pass  # the advice is given
     elif is_like:
         fix_closest(diagnostic, span)
-    elif (diagnostic.help or "").startswith("did you mean"):
+    elif proposal_of(diagnostic.help).aim == "names":
         diagnostic.help = "`netdsl layers` lists the layers"
 
 
@@ -216,10 +216,10 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
 
 def _likeness(diagnostic: Diagnostic, name: str) -> float:
     """How much the first name that the advice suggests is like this one, from 0 to 1."""
-    suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
-    if suggested is None:
+    proposal = proposal_of(diagnostic.help)
+    if proposal.aim != "names":
         return 0
-    ours, theirs = suggested[1].lower(), name.lower()
+    ours, theirs = proposal.names[0].lower(), name.lower()
     if theirs.startswith(ours) or ours.startswith(theirs):
         return 1
     return SequenceMatcher(None, theirs, ours).ratio()
