@@ -24,10 +24,11 @@ TERMS = frozenset(
 )
 
 
+Found = Literal["", "fraction", "list"]
 # What advice proposes: names like a wrong one; a reference in place of a name; a text in place of a
 # value, or nothing; another argument for it; a smaller value of a parameter; sizes of an input;
-# parts of a number. Or it tells what a wrong name is: a label without members, or ("known")
-# something for which there is no better advice.
+# parts of a number. Or it tells what an argument means; or what a wrong name is: a label without
+# members, or ("known") something for which there is no better advice.
 Aim = Literal[
     "",
     "names",
@@ -38,6 +39,7 @@ Aim = Literal[
     "smaller",
     "sizes",
     "parts",
+    "meaning",
     "no-members",
     "known",
 ]
@@ -69,10 +71,14 @@ def proposal_of(help: str | None) -> Proposal:
 
 
 class Annotation(NamedTuple):
-    """A remark about a diagnostic, with a place if it has one."""
+    """A remark about a diagnostic, with a place if it has one.
+
+    `rounds` is its part about the rounds of loops, if it is about a call in them.
+    """
 
     message: str
     span: Span | None = None
+    rounds: str = ""
 
 
 class Edit(NamedTuple):
@@ -93,7 +99,17 @@ class Diagnostic:
     is the correction, if there is no doubt about it: edits with a `span` and a `text`.
     """
 
-    __slots__ = ("_file", "code", "fix", "help", "message", "notes", "severity", "span")
+    __slots__ = (
+        "_file",
+        "code",
+        "fix",
+        "found",
+        "help",
+        "message",
+        "notes",
+        "severity",
+        "span",
+    )
 
     def __init__(
         self,
@@ -113,6 +129,7 @@ class Diagnostic:
         self.help = help and _bounded(help)
         self._file: str | None = None
         self.fix = fix
+        self.found: Found = ""  # in place of a number, if that is the error
 
     @property
     def file(self) -> str | None:

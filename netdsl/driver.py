@@ -13,7 +13,7 @@ from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
 from netdsl.analysis.sizes import nearest_sizes
 from netdsl.analysis.valid import valid_for
-from netdsl.diagnostics import Abandoned, Reporter
+from netdsl.diagnostics import Abandoned, Proposal, Reporter, proposal_of
 from netdsl.elaborate.loader import Loader, load_program
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import Program
@@ -162,9 +162,8 @@ def _advise_sizes(
         if nearest:
             listed = " and ".join(f"`{sizes}`" for sizes in nearest)
             sizes_are = "sizes are" if len(nearest) > 1 else "size is"
-            error.diagnostic.help = (
-                f"`{name}` is valid for {compiled.valid_for}; the nearest {sizes_are} {listed}"
-            )
+            text = f"`{name}` is valid for {compiled.valid_for}; the nearest {sizes_are} {listed}"
+            error.diagnostic.help = Proposal(text, proposal_of(error.help).aim)
             error.diagnostic.fix = ()
 
 

@@ -15,8 +15,8 @@ from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
-from netdsl.ops.args import GIVEN, bias_values, weight_values
-from netdsl.ops.base import SYNONYMS, advice
+from netdsl.ops.args import GIVEN, advice, bias_values, weight_values
+from netdsl.ops.base import SYNONYMS
 from netdsl.syntax import ast
 from netdsl.words import counted
 

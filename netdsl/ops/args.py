@@ -13,6 +13,7 @@ from netdsl.ir.types import Sym
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from netdsl.diagnostics import Found
     from netdsl.ir.op import Arg
 
 
@@ -183,6 +184,24 @@ def widths(value: object) -> Dims | Pairs:
     if is_integer(value) or _is_sizes(value) or _is_pairs(value):
         return value
     raise WrongType("an integer, sizes such as 0x3, or pairs such as [(0, 1), (0, 1)]")
+
+
+def advice(declared: Arg, value: object) -> str | None:
+    """What to write for a value that does not have the type of the argument."""
+    if declared.convert is padding:
+        return padding_advice(value)
+    if declared.convert is widths and value == "same":
+        return f"write how wide it is, as in `{declared.name}(1)`"
+    return None
+
+
+def in_place_of_number(convert: Callable[[object], object], value: object) -> Found:
+    """What a value is where a whole number is wanted, or where it is one of several forms."""
+    if isinstance(value, float) and convert in (integer, index, dims, padding, widths):
+        return "fraction"
+    if isinstance(value, tuple) and convert in (integer, index, number):
+        return "list"
+    return ""
 
 
 def padding_advice(word: object) -> str | None:

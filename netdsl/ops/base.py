@@ -19,11 +19,10 @@ from netdsl.ir.types import compact
 from netdsl.ops.args import (
     TENSOR_DTYPES,
     WrongType,
+    advice,
+    in_place_of_number,
     meant,
-    padding,
-    padding_advice,
     show,
-    widths,
 )
 from netdsl.ops.registry import LAYERS
 from netdsl.words import counted
@@ -206,7 +205,9 @@ def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> Op
         correction = Correction({declared.name: text})
     elif help is not None:
         correction = Correction({declared.name: None})  # the advice is to leave it out
-    return OpError("wrong-type", message, declared.name, help, correction)
+    error = OpError("wrong-type", message, declared.name, help, correction)
+    error.diagnostic.found = in_place_of_number(declared.convert, value)
+    return error
 
 
 def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
@@ -223,15 +224,6 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
         help = suggestion([near], word)
         correction = Correction({declared.name: near})
     return OpError("bad-argument", message, declared.name, help, correction)
-
-
-def advice(declared: Arg, value: object) -> str | None:
-    """What to write for a value that does not have the type of the argument."""
-    if declared.convert is padding:
-        return padding_advice(value)
-    if declared.convert is widths and value == "same":
-        return f"write how wide it is, as in `{declared.name}(1)`"
-    return None
 
 
 def _check_range(declared: Arg, kind: str, number: float, value: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, proposal_of
+from netdsl.diagnostics import Edit, Proposal, proposal_of
 from netdsl.elaborate.corrections import declaration, without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
@@ -333,7 +333,8 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
         _percent(diagnostic, value, call)
     declared = declaration(call, cls, argument)
     if diagnostic.help is None and declared is not None:
-        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
+        meaning = for_value(cls, declared, getattr(value, "value", None))
+        diagnostic.help = Proposal(meaning, "meaning")
 
 
 def _word(
