@@ -25,23 +25,20 @@ TERMS = frozenset(
 
 
 Found = Literal["", "fraction", "list"]
-# What advice proposes: names like a wrong one; a reference in place of a name; a text in place of a
-# value, or nothing; another argument for it; a smaller value of a parameter; sizes of an input;
-# parts of a number. Or it tells what an argument means; or what a wrong name is: a label without
-# members, or ("known") something for which there is no better advice.
 Aim = Literal[
     "",
-    "names",
-    "reference",
-    "text",
-    "nothing",
-    "argument",
-    "smaller",
-    "sizes",
-    "parts",
-    "meaning",
-    "no-members",
-    "known",
+    "names",  # one of these in place of a wrong name
+    "reference",  # a reference in place of a name
+    "text",  # a text in place of a value
+    "nothing",  # to leave a value out
+    "argument",  # another argument for a value
+    "smaller",  # a smaller value of a parameter
+    "sizes",  # other sizes of an input
+    "parts",  # other parts of a number
+    "ways",  # one of several changes
+    "meaning",  # it only tells what an argument means
+    "no-members",  # it only tells that a label has no members
+    "known",  # it tells what a wrong name is in the text, and no other advice is better
 ]
 
 

@@ -124,7 +124,7 @@ def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
     if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
         return False
     name = diagnostic.span.text.partition("=")[0].strip()
-    return f"`{name.partition('(')[0]}" in diagnostic.message and name not in blanked
+    return name not in blanked
 
 
 def compile_picked(
