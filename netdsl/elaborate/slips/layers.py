@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
 
-_FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
 _LAST = re.compile(r"(?:->|^|\{|:)\s*(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s*->\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
 _MINIMUM = re.compile(r"min\(\s*(@[\w.]*),\s*(@[\w.]*)\s*\)")
@@ -169,11 +168,11 @@ def _only_number(call: ast.Call) -> str | None:
 
 def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
     """The fix for a name with advice, if it is a whole line."""
-    formula = _FORMULA.match(ADVICE[key])
+    advice = proposal_of(ADVICE[key])
     if key in ("input", "inputlayer"):
         _input(diagnostic, call)
-    elif formula is not None and not call.arguments and call.body is None:
-        set_fix(diagnostic, call.span, formula["written"])
+    elif advice.aim == "text" and not call.arguments and call.body is None:
+        set_fix(diagnostic, call.span, advice.names[0])
     elif key == "bidirectional" and (inner := _WRAPPED.match(call.span.text)) is not None:
         chain = chain_of(inner["layer"])
         if chain is not None:
@@ -182,7 +181,7 @@ def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
             set_fix(diagnostic, call.span, written)
     elif not _is_line(call.span):
         return
-    elif "leave" in ADVICE[key]:
+    elif advice.aim == "nothing":
         set_fix(diagnostic, call.span, "")
     elif key == "assert":
         written = f"expect {call.span.text.removeprefix(call.name).strip('()')}"
