@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.source import SourceFile
 
-# The errors that a mended syntax error cannot cause.
-_OF_NAMES = ("unknown-layer", "unknown-name", "unknown-function", "unknown-argument")
+# The errors that a mended syntax error cannot cause, and what ends the name in their places.
+_OF_NAMES = {
+    "unknown-layer": "\n",
+    "unknown-name": "\n",
+    "unknown-function": "(",
+    "unknown-argument": "=",
+}
 
 
 class Compiled(NamedTuple):
@@ -120,11 +125,14 @@ def _start(diagnostic: Diagnostic) -> int:
 
 
 def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
-    """Whether the lines `blanked`, which could not be read, are not why a name is wrong."""
+    """Whether the lines `blanked`, which could not be read, are not why a name is wrong.
+
+    The place of an error in a mended part is more than a name.
+    """
     if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
         return False
-    name = diagnostic.span.text.partition("=")[0].strip()
-    return name not in blanked
+    name = diagnostic.span.text.partition(_OF_NAMES[diagnostic.code])[0].strip()
+    return name.isidentifier() and name not in blanked
 
 
 def compile_picked(
