@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from collections.abc import Iterator
 
 import pytest
 
+import netdsl
+from netdsl.diagnostics import proposal_of
 from tests.code.test_architecture import MODULES, name_of, tree_of
 
 WORDS = {"message", "help"}  # the attributes that are texts for people
@@ -109,3 +112,19 @@ def test_a_decision_is_seen(line: str) -> None:
 def test_data_is_no_decision_by_words(line: str) -> None:
     """Whether there is advice, what it proposes, and a longer text are no decisions by words."""
     assert readers(ast.parse(f"def read():\n    {line}\n")) == []
+
+
+def test_advice_keeps_its_data() -> None:
+    """An error that another process raises still has what its advice proposes."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads("net N { input x: 3x8x8 \n conv(8, 3) -> reluu }")
+    help_ = pickle.loads(pickle.dumps(caught.value)).help
+    assert help_ == caught.value.help
+    assert (proposal_of(help_).aim, proposal_of(help_).names[0]) == ("names", "relu")
+
+
+def test_a_text_has_no_rounds() -> None:
+    """`range("abc")` is no fix for a loop over a text."""
+    with pytest.raises(netdsl.CompileError) as caught:
+        netdsl.loads('net N { input x: 3x8x8 \n for x in "abc" { relu } }')
+    assert (caught.value.code, caught.value.diagnostic.fix) == ("wrong-type", ())
