@@ -11,7 +11,7 @@ import pytest
 
 import netdsl
 from netdsl.diagnostics import proposal_of
-from tests.code.test_architecture import MODULES, name_of, tree_of
+from tests.support.modules import MODULES, name_of, tree_of
 
 WORDS = {"message", "help"}  # the attributes that are texts for people
 READING = {
