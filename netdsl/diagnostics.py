@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,11 +24,58 @@ TERMS = frozenset(
 )
 
 
+Found = Literal["", "fraction", "list"]
+Aim = Literal[
+    "",
+    "names",  # one of these in place of a wrong name
+    "reference",  # a reference in place of a name
+    "text",  # a text in place of a value
+    "nothing",  # to leave a value out
+    "argument",  # another argument for a value
+    "smaller",  # a smaller value of a parameter
+    "sizes",  # other sizes of an input
+    "parts",  # other parts of a number
+    "ways",  # one of several changes
+    "meaning",  # it only tells what an argument means
+    "no-members",  # it only tells that a label has no members
+    "known",  # it tells what a wrong name is in the text, and no other advice is better
+]
+
+
+class Proposal(str):
+    """Advice with what it proposes as data: later code that makes it better need not read it.
+
+    `names` are the names, the text, the sizes or the number that it is about. If they are like a
+    wrong name, `wrong` is that.
+    """
+
+    __slots__ = ("aim", "names", "wrong")
+    aim: Aim
+    names: tuple[str, ...]
+    wrong: str
+
+    def __new__(cls, text: str, aim: Aim = "", names: Iterable[str] = (), wrong: str = "") -> Self:
+        advice = super().__new__(cls, text)
+        advice.aim, advice.names, advice.wrong = aim, tuple(names), wrong
+        return advice
+
+
+def proposal_of(help: str | None) -> Proposal:
+    """The advice as a proposal, which has no aim if it is only a text."""
+    if isinstance(help, Proposal):
+        return help
+    return Proposal(help or "")
+
+
 class Annotation(NamedTuple):
-    """A remark about a diagnostic, with a place if it has one."""
+    """A remark about a diagnostic, with a place if it has one.
+
+    `rounds` is its part about the rounds of loops, if it is about a call in them.
+    """
 
     message: str
     span: Span | None = None
+    rounds: str = ""
 
 
 class Edit(NamedTuple):
@@ -49,7 +96,17 @@ class Diagnostic:
     is the correction, if there is no doubt about it: edits with a `span` and a `text`.
     """
 
-    __slots__ = ("_file", "code", "fix", "help", "message", "notes", "severity", "span")
+    __slots__ = (
+        "_file",
+        "code",
+        "fix",
+        "found",
+        "help",
+        "message",
+        "notes",
+        "severity",
+        "span",
+    )
 
     def __init__(
         self,
@@ -69,6 +126,7 @@ class Diagnostic:
         self.help = help and _bounded(help)
         self._file: str | None = None
         self.fix = fix
+        self.found: Found = ""  # in place of a number, if that is the error
 
     @property
     def file(self) -> str | None:
@@ -155,7 +213,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Advice that suggests the closest known names, at most three, or None."""
     names = list(known)
     certain = nearest(name, names)
-    return suggestion([certain] if certain else closest(name, names))
+    return suggestion([certain] if certain else closest(name, names), name)
 
 
 def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
@@ -174,7 +232,7 @@ def did_you_mean_path(path: str, known: Iterable[str]) -> str | None:
         names = [wanted] if wanted in ending_in else closest(wanted, ending_in)
         if names:
             suggested = dict.fromkeys(form for name in names for form in ending_in[name])
-            return suggestion(list(suggested)[:CLOSEST])
+            return suggestion(list(suggested)[:CLOSEST], path)
     return None
 
 
@@ -250,8 +308,9 @@ def _distance(a: str, b: str) -> int:
     return rows[-1][-1]
 
 
-def suggestion(names: list[str]) -> str | None:
-    """Advice that asks whether one of these names was meant, or None without any."""
+def suggestion(names: list[str], wrong: str = "") -> str | None:
+    """Advice that asks whether one of these names was meant by a wrong one, or None without any."""
     if not names:
         return None
-    return "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"
+    text = "did you mean " + " or ".join(f"`{n}`" for n in names) + "?"
+    return Proposal(text, "names", names, wrong)

@@ -13,7 +13,7 @@ from netdsl.analysis.lint.warnings import warnings_of
 from netdsl.analysis.receptive import check_strides
 from netdsl.analysis.sizes import nearest_sizes
 from netdsl.analysis.valid import valid_for
-from netdsl.diagnostics import Abandoned, Reporter
+from netdsl.diagnostics import Abandoned, Proposal, Reporter, proposal_of
 from netdsl.elaborate.loader import Loader, load_program
 from netdsl.elaborate.net import elaborate
 from netdsl.elaborate.program import Program
@@ -34,8 +34,13 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
     from netdsl.source import SourceFile
 
-# The errors that a mended syntax error cannot cause.
-_OF_NAMES = ("unknown-layer", "unknown-name", "unknown-function", "unknown-argument")
+# The errors that a mended syntax error cannot cause, and what ends the name in their places.
+_OF_NAMES = {
+    "unknown-layer": "\n",
+    "unknown-name": "\n",
+    "unknown-function": "(",
+    "unknown-argument": "=",
+}
 
 
 class Compiled(NamedTuple):
@@ -120,11 +125,14 @@ def _start(diagnostic: Diagnostic) -> int:
 
 
 def _is_independent(diagnostic: Diagnostic, blanked: str) -> bool:
-    """Whether the lines `blanked`, which could not be read, are not why a name is wrong."""
+    """Whether the lines `blanked`, which could not be read, are not why a name is wrong.
+
+    The place of an error in a mended part is more than a name.
+    """
     if diagnostic.span is None or diagnostic.code not in _OF_NAMES:
         return False
-    name = diagnostic.span.text.partition("=")[0].strip()
-    return f"`{name.partition('(')[0]}" in diagnostic.message and name not in blanked
+    name = diagnostic.span.text.partition(_OF_NAMES[diagnostic.code])[0].strip()
+    return name.isidentifier() and name not in blanked
 
 
 def compile_picked(
@@ -162,9 +170,8 @@ def _advise_sizes(
         if nearest:
             listed = " and ".join(f"`{sizes}`" for sizes in nearest)
             sizes_are = "sizes are" if len(nearest) > 1 else "size is"
-            error.diagnostic.help = (
-                f"`{name}` is valid for {compiled.valid_for}; the nearest {sizes_are} {listed}"
-            )
+            text = f"`{name}` is valid for {compiled.valid_for}; the nearest {sizes_are} {listed}"
+            error.diagnostic.help = Proposal(text, proposal_of(error.help).aim)
             error.diagnostic.fix = ()
 
 

@@ -97,6 +97,10 @@ class Span(NamedTuple):
         """The characters of the stretch."""
         return self.file.text[self.start : self.end]
 
+    def contains(self, part: Span) -> bool:
+        """Whether another stretch is inside this one."""
+        return self.file is part.file and self.start <= part.start and part.end <= self.end
+
     @property
     def brief(self) -> str:
         """The text for a message, cut after `BRIEF` characters."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from netdsl.analysis.expect import Facts
 from netdsl.analysis.expect_values import asks_values, values_claim
-from netdsl.diagnostics import Annotation, Edit
+from netdsl.diagnostics import Annotation, Edit, proposal_of
 from netdsl.errors import NetdslError
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import show
@@ -74,7 +73,7 @@ def check_expectations(net: Analysed, resized: Callable[[Sizes], Analysed]) -> I
             sizes = _sizes(expectation, net)
             if sizes not in nets:
                 nets[sizes] = None
-                nets[sizes] = _resized(expectation, sizes, resized)
+                nets[sizes] = _resized(expectation, sizes, net, resized)
         except NetdslError as error:
             yield Outcome(expectation, holds=False, diagnostics=error.diagnostics)
             continue
@@ -105,7 +104,7 @@ def _facts(net: Analysed) -> Facts:
 
 
 def _resized(
-    expectation: Expectation, sizes: Sizes, resized: Callable[[Sizes], Analysed]
+    expectation: Expectation, sizes: Sizes, net: Analysed, resized: Callable[[Sizes], Analysed]
 ) -> Analysed:
     at = expectation.statement.at
     assert at is not None
@@ -113,25 +112,29 @@ def _resized(
         return resized(sizes)
     except NetdslError as error:
         for diagnostic in error.diagnostics:
-            _place_at(at.span, diagnostic)
+            _place_at(at.span, diagnostic, net.graph.inputs[0].site.span)
         raise
 
 
-def _place_at(at: Span, diagnostic: Diagnostic) -> None:
-    """Name the sizes after `at`, which cause an error: they are its place if the input is fixed."""
-    note = "this `expect` sets the sizes of the input"
-    if not diagnostic.message.startswith("input `"):
+def _place_at(at: Span, diagnostic: Diagnostic, declaration: Span) -> None:
+    """Name the sizes after `at`, which cause an error.
+
+    They are its place if the input, of which this is the declaration, cannot have them.
+    """
+    proposal = proposal_of(diagnostic.help)
+    if proposal.aim != "sizes":
+        note = "this `expect` sets the sizes of the input"
         diagnostic.notes += (Annotation(note, at),)
         return
-    inside = [n.span for n in diagnostic.notes if n.message.startswith("this is in `")]
-    declared = Annotation("the input is declared here", next(iter(inside), diagnostic.span))
-    diagnostic.span, diagnostic.notes, advice = at, (declared,), diagnostic.help or ""
-    meant = re.fullmatch(r"(?:did you mean|give all sizes, such as) ([\dx]+)\b.*", advice)
-    if meant is not None:
-        diagnostic.help = f"write `at {meant[1]}`"
-        if at.text == f"1x{meant[1]}":
+    places = (diagnostic.span, *(note.span for note in diagnostic.notes))
+    inside = [place for place in places if place is not None and declaration.contains(place)]
+    declared = Annotation("the input is declared here", next(iter(inside), declaration))
+    diagnostic.span, diagnostic.notes = at, (declared,)
+    for sizes in proposal.names:
+        diagnostic.help = f"write `at {sizes}`"
+        if at.text == f"1x{sizes}":
             diagnostic.help += ": sizes have no batch"
-            diagnostic.fix = (Edit(at, meant[1]),)
+            diagnostic.fix = (Edit(at, sizes),)
 
 
 def _check(expectation: Expectation, number: int, net: Analysed) -> Diagnostic | None:

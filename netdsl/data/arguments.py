@@ -168,11 +168,15 @@ def _meant(value: object, base: object, constraint: Constraint | None) -> Meant:
 
 def _in_epochs(name: str, value: object) -> str | None:
     """Advice for parts of a run, such as 0.5, where epochs are counted; None for other values."""
-    shares = list(value) if isinstance(value, list | tuple) else [value]
+    shares = [value]
+    if isinstance(value, list | tuple):
+        shares = list(value)
     meant = [round(share * RUN) for share in shares if isinstance(share, float) and 0 < share < 1]
     if name not in IN_EPOCHS or not meant or len(meant) < len(shares):
         return None
-    written = show(meant) if isinstance(value, list | tuple) else meant[0]
+    written = str(meant[0])
+    if isinstance(value, list | tuple):
+        written = show(meant)
     return f"`{name}` counts epochs: if there are {RUN}, write `{name} = {written}`"
 
 

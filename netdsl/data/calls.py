@@ -1,14 +1,13 @@
 """Checks the arguments of a `SettingCall` against the signature of the function it names."""
 
 import inspect
-import re
 import typing
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Annotated, NamedTuple, TypeVar
 
 from netdsl.config import SettingCall
 from netdsl.data.arguments import convert, fits, list_of, show
-from netdsl.diagnostics import did_you_mean, nearest
+from netdsl.diagnostics import did_you_mean, nearest, proposal_of
 from netdsl.errors import EntryPart, SettingError
 from netdsl.habits import recipes, training
 from netdsl.habits.training import TAKEN, TakenPictures
@@ -67,10 +66,9 @@ def called_here(
     squeezed = training.squeezed(call.name)
     advice = recipes.REMOVED_VALUES.get(kind, {}).get(squeezed)
     if advice is not None:
-        advice = advice.format(side=pictures.side, form=pictures.form)
-        written = re.fullmatch(r"write `([^`]+)`", advice)
-        is_certain = written is not None and not call.args and not call.kwargs
-        return advice, ("", written[1]) if written is not None and is_certain else None
+        is_certain = proposal_of(advice).aim == "text" and not call.args and not call.kwargs
+        respelling = ("", proposal_of(advice).names[0]) if is_certain else None
+        return advice.format(side=pictures.side, form=pictures.form), respelling
     ours = recipes.VALUES.get(kind, {}).get(squeezed)
     if ours is None:
         return _misspelt(call, registry)

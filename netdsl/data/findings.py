@@ -87,8 +87,8 @@ def _missing(dataset: Dataset) -> Iterator[Diagnostic]:
 def _alike(names: list[str], classes: tuple[str, ...]) -> tuple[str, str] | None:
     """One of the names, and a class that differs from it only in capitals; None without any."""
     small = {other.lower(): other for other in classes if other not in names}
-    found = next((name for name in names if name.lower() in small), None)
-    return None if found is None else (found, small[found.lower()])
+    pairs = ((name, small[name.lower()]) for name in names if name.lower() in small)
+    return next(pairs, None)
 
 
 def _imbalance(dataset: Dataset) -> Iterator[Diagnostic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from netdsl.diagnostics import Proposal
 from netdsl.errors import SettingError
 from netdsl.ir.types import shape_text
 from netdsl.words import counted
@@ -147,7 +148,7 @@ def check_shape(
             ways.append(f"{written} in a copy of the net, which {editing.copying} makes")
         elif editing.fits(images.shape):
             ways.insert(0, written)
-        advice = ", or ".join(ways)
+        advice = Proposal(", or ".join(ways), "ways", ways)
     raise SettingError("data-mismatch", message, "data", advice)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from netdsl.diagnostics import Annotation, Edit, respelled
+from netdsl.diagnostics import Annotation, Edit, Proposal, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
@@ -15,8 +15,8 @@ from netdsl.elaborate.weights import check_is_weight, not_a_value
 from netdsl.errors import NetdslError, Overrun
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
-from netdsl.ops.args import GIVEN, bias_values, weight_values
-from netdsl.ops.base import SYNONYMS, advice
+from netdsl.ops.args import GIVEN, advice, bias_values, weight_values
+from netdsl.ops.base import SYNONYMS
 from netdsl.syntax import ast
 from netdsl.words import counted
 
@@ -378,7 +378,7 @@ def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None
         evaluate(ast.Reference(value.span, ast.Pattern((text,), False, value.span)), env)
     except NetdslError:
         return
-    diagnostic.help = f"write `@{text}` for a tensor"
+    diagnostic.help = Proposal(f"write `@{text}` for a tensor", "reference", [f"@{text}"])
     diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 

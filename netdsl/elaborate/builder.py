@@ -7,7 +7,7 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Abandoned, Edit, nearest_path
+from netdsl.diagnostics import Abandoned, Edit, Proposal, nearest_path
 from netdsl.elaborate.attributes import advise_shape
 from netdsl.elaborate.corrections import moved_line
 from netdsl.elaborate.estimate import Estimate, Least, given
@@ -337,7 +337,8 @@ class NetBuilder:
         below = span.file.text[span.end : end]
         if not re.search(rf"(?<![\w.]){re.escape(first)}[ \t]*:", below):
             return None
-        return f"`{first}` is defined further down; a reference can only name a label above it"
+        text = f"`{first}` is defined further down; a reference can only name a label above it"
+        return Proposal(text, "known")
 
     def _by_position(self, path: str, span: Span) -> Value | None:
         """The value of a member that is named by its position, such as `layer1.0`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Edit
+from netdsl.diagnostics import Annotation, Edit, proposal_of
 from netdsl.elaborate.arguments import Signature
-from netdsl.elaborate.notes import OPTION, REACHED
+from netdsl.elaborate.notes import OPTION
 from netdsl.elaborate.shares import at_share, for_parameter
 from netdsl.library import is_shipped
 from netdsl.syntax import ast
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 OF_VALUES = ("wrong-type", "bad-argument", "bad-arithmetic", "not-a-layer")
 OF_CALLS = ("unknown-argument", "duplicate-argument", "missing-argument", "too-many-arguments")
-_FRACTION = re.compile(r"must be an integer.*, found \d+\.\d+$")
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -95,8 +94,10 @@ def _at_option(diagnostic: Diagnostic, uses: list[Use]) -> bool:
         signature = Signature(uses[0].name, uses[0].definition)
         diagnostic.span, diagnostic.fix = options[text], ()
         diagnostic.notes = (Annotation(f"`{text}` is used here", place), *diagnostic.notes)
-        help_words = _WORD.findall(diagnostic.help or text)
-        if place is None or not {text, place.text}.isdisjoint(help_words):
+        proposal = proposal_of(diagnostic.help)
+        if proposal.aim == "text":
+            diagnostic.help = f"write `{proposal.names[0]}`"
+        elif proposal.aim != "meaning" and diagnostic.code in OF_VALUES:
             diagnostic.help = f"it is declared as `{signature}`"
         return True
     named = [name for name in _WORD.findall(text) if name in options]
@@ -114,8 +115,7 @@ def _after_call(note: Annotation, use: Use) -> Annotation:
     """A note without the fact that the call leads to the error, which is its place now."""
     if note.span != use.span:
         return note
-    rounds = note.message.removeprefix(REACHED).removeprefix(", ")
-    return Annotation(rounds and f"this is {rounds}", note.span)
+    return Annotation(note.rounds and f"this is {note.rounds}", note.span)
 
 
 def _name_at_fault(diagnostic: Diagnostic, uses: list[Use]) -> str | None:
@@ -126,7 +126,7 @@ def _name_at_fault(diagnostic: Diagnostic, uses: list[Use]) -> str | None:
     if diagnostic.code in OF_VALUES:
         names = set(_WORD.findall(place.text))
     elif diagnostic.code in OF_CALLS:
-        names = {c.name for c in _calls(uses[-1].definition.body) if _contains(c.span, place)}
+        names = {c.name for c in _calls(uses[-1].definition.body) if c.span.contains(place)}
     for use in reversed(uses):
         given = use.given()
         found = sorted(_sources(use, names).intersection(given))
@@ -137,10 +137,6 @@ def _name_at_fault(diagnostic: Diagnostic, uses: list[Use]) -> str | None:
 def _calls(body: ast.Body) -> list[ast.Call]:
     """The calls of a body without braces of their own."""
     return [part for part in body.walk() if isinstance(part, ast.Call) and part.body is None]
-
-
-def _contains(whole: Span, part: Span) -> bool:
-    return whole.file is part.file and whole.start <= part.start and part.end <= whole.end
 
 
 def _sources(use: Use, names: set[str]) -> set[str]:
@@ -163,7 +159,8 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
     argument, signature = use.given()[name], Signature(use.name, use.definition)
     value, text = argument.value, argument.value.span.text
     written = value.value if isinstance(value, ast.Literal) else None
-    if isinstance(written, str) and f"{written}`" in (diagnostic.help or ""):
+    proposal = proposal_of(diagnostic.help)
+    if isinstance(written, str) and proposal.aim == "text" and written in proposal.names:
         diagnostic.help = f"write `{written}`, without quotes"
         diagnostic.fix = (Edit(value.span, written),)
         return
@@ -174,9 +171,9 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
         diagnostic.help, diagnostic.fix = repair
         return
     diagnostic.fix = ()
-    if f"give a smaller `{name}`" in (diagnostic.help or ""):
+    if proposal.aim == "smaller" and name in proposal.names:
         return
-    if isinstance(value, ast.Operation) and _FRACTION.search(diagnostic.message):
+    if isinstance(value, ast.Operation) and diagnostic.found == "fraction":
         whole = f"round({text})"
         if re.fullmatch(r"\w+ */ *\w+", text):
             whole = text.replace("/", "//")
@@ -191,7 +188,7 @@ def _advise(diagnostic: Diagnostic, use: Use, name: str) -> None:
     example = _example(use, text)
     if example is not None:
         diagnostic.help += f"; for example, `{example}`"
-    elif isinstance(value, ast.Sequence) and "found [" in diagnostic.message:
+    elif isinstance(value, ast.Sequence) and diagnostic.found == "list":
         diagnostic.help = f"`{name}` is one number; {diagnostic.help}"
     if diagnostic.code == "duplicate-argument":
         outer, layer = use.definition.name, text.partition("(")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Edit, did_you_mean
+from netdsl.diagnostics import Annotation, Edit, Proposal, did_you_mean
 from netdsl.elaborate.arguments import Signature, bind_parameters, layer_arguments
 from netdsl.elaborate.called_nets import RESULTS, check_callable
 from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env
@@ -80,7 +80,8 @@ class Calls:
         if isinstance(target, str):
             advice = did_you_mean(target, layer_names(self.net.module, ()))
             if target in layer_names(self.net.module, ()):
-                advice = f"give it without quotes: `{call.name} = {target}`"
+                text = f"give it without quotes: `{call.name} = {target}`"
+                advice = Proposal(text, "text", [target])
         message = f"`{call.name}` is {show(target)}, not a layer or block"
         error = NetdslError("not-a-layer", message, call.name_span, help=advice)
         if call.name in LAYERS:
@@ -125,15 +126,17 @@ class Calls:
             if fault.code == "unknown-layer" and _is_from_elsewhere(call, fault):
                 fault.diagnostic.fix = ()
             if fault.code == "unknown-layer" and call.name in net.labels and len(net.open) > 1:
-                fault.diagnostic.help = (
+                advice = (
                     f"`{call.name}` is a label of the net, which a block cannot use: write it"
                     " before the call of the block, or make it a block"
                 )
+                fault.diagnostic.help = Proposal(advice, "known")
                 fault.diagnostic.fix = ()
             elif fault.code == "unknown-layer" and not call.arguments:
                 path = net.scope.path_to(call.name)
                 if path is not None:
-                    fault.diagnostic.help = f"write `@{path}` for the value at that label"
+                    advice = f"write `@{path}` for the value at that label"
+                    fault.diagnostic.help = Proposal(advice, "reference", [f"@{path}"])
                     fault.diagnostic.fix = as_reference(call, path)
             raise
 

@@ -122,9 +122,9 @@ def _size(node: Node) -> int:
 
 def _rows(call: ast.Call) -> float:
     """The number of vectors of an `embedding`, or infinity if it is not a number in the text."""
-    first = call.arguments[0].value if call.arguments else None
-    if isinstance(first, ast.Literal) and isinstance(first.value, int):
-        return first.value
+    match call.arguments:
+        case (ast.Argument(value=ast.Literal(value=int() as rows)), *_):
+            return rows
     return math.inf
 
 

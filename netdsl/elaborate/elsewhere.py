@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, Proposal
 from netdsl.elaborate.corrections import inserted
 from netdsl.elaborate.module import BlockValue, KindValue
 from netdsl.elaborate.renaming import numbered_label
@@ -77,12 +77,14 @@ def unlabelled_calls(path: str, labels: Mapping[str, Value], caller: Site | None
 def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) -> None:
     """Advice for `@attn` where `attn` is a `let`, a parameter or a variable."""
     if not isinstance(value, KindValue | BlockValue):
-        error.diagnostic.help = f"`{name}` is {show(value)}, not a label: write it without `@`"
+        text = f"`{name}` is {show(value)}, not a label: write it without `@`"
+        error.diagnostic.help = Proposal(text, "known")
         return
-    error.diagnostic.help = (
+    text = (
         f"`{name}` names the layer `{value}`, not its result: write `{name}: {value}` where it is"
         " applied"
     )
+    error.diagnostic.help = Proposal(text, "known")
     lets = [s for s in body.walk() if isinstance(s, ast.Let) and s.name == name]
     if len(lets) == 1 and len(re.findall(rf"\b{name}\b", body.span.text)) == 2:
         let = lets[0]
@@ -170,8 +172,9 @@ def for_inner(path: str, definitions: Iterable[ast.Definition | ast.Alias]) -> s
         labels = {p.label.span.text for p in parts if isinstance(p, ast.Element) and p.label}
         if path in labels:
             name = definition.name
-            return (
+            text = (
                 f"`{path}` is inside the block `{name}`: give its call a label, as in"
                 f" `first: {name}(...)`, and write `@first.{path}`"
             )
+            return Proposal(text, "known")
     return None

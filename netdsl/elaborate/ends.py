@@ -6,7 +6,7 @@ import re
 from itertools import permutations
 from typing import TYPE_CHECKING, NoReturn
 
-from netdsl.diagnostics import Edit, did_you_mean, respelled
+from netdsl.diagnostics import Edit, Proposal, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.fixed_sizes import how_to_change
 from netdsl.elaborate.infer import check_input
@@ -135,7 +135,7 @@ class Ends:
                     f"input `{name}` is {shape_text(declared)}, and is given as"
                     f" {shape_text(given)}: with {known}, the size must be {wanted}, not {number}",
                     span,
-                    help="a name has the same size everywhere",
+                    help=Proposal("a name has the same size everywhere", "sizes"),
                 )
 
     def _refuse_open_input(
@@ -144,14 +144,15 @@ class Ends:
         """Raise `NetdslError` if an earlier input with one of the open sizes got no numbers."""
         for value in self.net.graph.inputs:
             if any(isinstance(d, Sym) and d.symbols() & symbols for d in value.type.shape):
-                raise NetdslError(
-                    "open-size",
+                message = (
                     f"input `{name}` is given as {shape_text(given)}, but `{value.name}`, which"
-                    " shares open sizes with it, is not given",
-                    span,
-                    help=f"give the sizes of `{value.name}` too: `--input {value.name}=...` (in"
-                    f' Python `inputs={{"{value.name}": ...}}`)',
+                    " shares open sizes with it, is not given"
                 )
+                advice = (
+                    f"give the sizes of `{value.name}` too: `--input {value.name}=...` (in"
+                    f' Python `inputs={{"{value.name}": ...}}`)'
+                )
+                raise NetdslError("open-size", message, span, help=Proposal(advice, "sizes"))
 
     def _refuse_change(
         self,
@@ -162,8 +163,9 @@ class Ends:
     ) -> None:
         """Raise `NetdslError` for sizes that contradict the text."""
         text, sizes = shape_text(declared), shape_text(given)
-        near = nearest_fit(declared, given)
-        advice = f"did you mean {shape_text(near)}?" if near is not None else None
+        advice, near = None, nearest_fit(declared, given)
+        if near is not None:
+            advice = Proposal(f"did you mean {shape_text(near)}?", "sizes", [shape_text(near)])
         if len(given) != len(declared):
             message = (
                 f"input `{name}` has {counted(len(declared), 'size')} ({text}), but {len(given)}"
@@ -171,7 +173,7 @@ class Ends:
             )
             advice = advice or _example(declared)
             if len(given) == len(declared) + 1 and given[0] == 1:
-                advice += "; sizes have no batch"
+                advice = Proposal(f"{advice}; sizes have no batch", "sizes", advice.names)
             raise NetdslError("shape-mismatch", f"{message} ({sizes})", expr.span, help=advice)
         for i, (size, number) in enumerate(zip(declared, given, strict=True)):
             if isinstance(size, int) and size != number:
@@ -179,7 +181,8 @@ class Ends:
                     f"input `{name}` is {text}, but is given as {sizes}: the fixed size {size}"
                     f" cannot become {number}"
                 )
-                advice = advice or how_to_change(self.net.open[0], name, given, expr, i)
+                text = how_to_change(self.net.open[0], name, given, expr, i)
+                advice = advice or Proposal(text, "sizes")
                 raise NetdslError("fixed-size", message, expr.span, help=advice)
 
     def put_out(self, name: str, value: Value, span: Span) -> None:
@@ -375,8 +378,9 @@ def _check_sizes(shape: tuple[int | Sym, ...], span: Span) -> None:
             raise error
 
 
-def _example(declared: tuple[int | Sym, ...]) -> str:
+def _example(declared: tuple[int | Sym, ...]) -> Proposal:
     """Advice that shows sizes of the right number."""
     symbols = {s for size in declared if isinstance(size, Sym) for s in size.symbols()}
     sizes = [int(subs(size, dict.fromkeys(symbols, _USUAL_SIZE))) for size in declared]
-    return f"give all sizes, such as {shape_text(sizes)} (in Python `{tuple(sizes)}`)"
+    text = f"give all sizes, such as {shape_text(sizes)} (in Python `{tuple(sizes)}`)"
+    return Proposal(text, "sizes", [shape_text(sizes)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, did_you_mean, did_you_mean_path, respelled
+from netdsl.diagnostics import Edit, Proposal, did_you_mean, did_you_mean_path, respelled
 from netdsl.elaborate.attributes import advise_shape, attribute
 from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate, name_span
 from netdsl.elaborate.formulas import applied, operate
@@ -153,7 +153,8 @@ class Expressions:
     def _name_advice(self, name: str, place: Span, env: Env) -> str | None:
         path = self.net.scope.path_to(name)
         if path is not None:
-            return f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
+            text = f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
+            return Proposal(text, "reference", [f"@{path}"])
         parts = self.net.open[-1].body.walk() if self.net.open else ()
         lets = [part for part in parts if isinstance(part, ast.Let) and part.name == name]
         if lets and all(let.span.end < place.start for let in lets):

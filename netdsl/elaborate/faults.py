@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Edit
+from netdsl.diagnostics import Annotation, Edit, proposal_of
 from netdsl.elaborate import arm_advice
 from netdsl.elaborate.corrections import argument_of, fix_of, without
 from netdsl.elaborate.current_value import of_current
@@ -29,7 +29,7 @@ from netdsl.elaborate.sequence_advice import for_one_input, heads_in_order
 from netdsl.elaborate.shape_advice import LARGEST_KERNEL, for_rank, for_window, layout, takes
 from netdsl.elaborate.shortcut import explained
 from netdsl.elaborate.slips.lists import advise_empty
-from netdsl.elaborate.value_advice import for_literal, for_quotient, for_sizes
+from netdsl.elaborate.value_advice import counted_from_zero, for_literal, for_quotient, for_sizes
 from netdsl.elaborate.wrong_arguments import WrongArguments
 from netdsl.elaborate.wrong_start import wrong_start
 from netdsl.errors import NetdslError
@@ -63,14 +63,16 @@ def of_arguments(
 ) -> NetdslError:
     """Everything that is wrong with the arguments of a call, of which one error is known."""
     errors = WrongArguments(invocation, cls, arguments, error).errors
+    names = [declared.name for declared in cls.args]
+    given = {**dict(zip(names, arguments.positional, strict=False)), **arguments.keywords}
     for wrong in errors:
         argument = None if wrong.arg is None else argument_of(invocation.call, cls, wrong.arg)
         if argument is not None and wrong.code == "bad-argument":
             quotient = for_quotient(argument.value, definition, invocation.env)
             wrong.diagnostic.help = quotient or wrong.help
-        wrong.diagnostic.help = _counted_from_zero(wrong, invocation, cls) or wrong.help
-    names = [declared.name for declared in cls.args]
-    given = {**dict(zip(names, arguments.positional, strict=False)), **arguments.keywords}
+        if argument is not None:
+            counted = counted_from_zero(argument, given.get(wrong.arg or ""), invocation.env)
+            wrong.diagnostic.help = counted or wrong.help
     for wrong in errors:
         repair = of_current(wrong, invocation, cls, given, definition)
         if repair is not None:
@@ -79,22 +81,6 @@ def of_arguments(
                 wrong.diagnostic.fix = repair.fix
     faults = [_fault(error, invocation.call, cls, ()) for error in errors]
     return NetdslError.of([fault.diagnostic for fault in faults])
-
-
-def _counted_from_zero(error: OpError, invocation: Invocation, cls: type[Op]) -> str | None:
-    """Advice for `conv(64 * i, 3)` in a loop whose first `i` is 0."""
-    argument = None if error.arg is None else argument_of(invocation.call, cls, error.arg)
-    if argument is None or not error.message.endswith(", found 0"):
-        return None
-    text, before = argument.value.span.text, argument.span.file.text[: argument.span.start]
-    for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
-        is_counter = re.search(rf"\bas\s+{name}\b|\bfor\s+{name}\s+in\s+range\(", before)
-        if is_counter and invocation.env.find(name) == (True, 0):
-            counted = (
-                f"{name} + 1" if text == name else re.sub(rf"\b{name}\b", f"({name} + 1)", text)
-            )
-            return f"`{name}` counts from 0: write `{counted}`"
-    return None
 
 
 def of_references(
@@ -235,7 +221,9 @@ def _fault(error: OpError, call: ast.Call, cls: type[Op], xs: tuple[Value, ...])
             advice = _window_advice(advice.help, call, cls, xs[0])
     place = error.diagnostic.span or span
     help_, fix = advice
-    return NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
+    fault = NetdslError(error.code, error.message, place, help=help_, notes=notes, fix=fix)
+    fault.diagnostic.found = error.diagnostic.found
+    return fault
 
 
 def _concerned(
@@ -285,8 +273,9 @@ def _tensor_advice(
 ) -> Repair:
     """Advice for a mask of the kind that has a name of its own, and for a state of more layers."""
     given, makers = argument.value.span.text, [x.producer for x in xs[1:] if x.producer is not None]
-    if advice.help is not None and advice.help.startswith("`padding` hides"):
-        return Repair(f"{advice.help}: write `padding = {given}`")
+    proposal = proposal_of(advice.help)
+    if proposal.aim == "argument":
+        return Repair(f"{proposal}: write `{proposal.names[0]} = {given}`")
     stacked = [n.op.given["layers"] for n in makers if n.op.given.get("layers", 1) > 1]
     if argument.name in ("h", "c") and stacked and "layers" not in call.span.text:
         name = given.removeprefix("@").rpartition(".")[0]

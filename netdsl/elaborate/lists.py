@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, Proposal
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ops.args import is_integer, show
@@ -127,7 +127,7 @@ def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslErro
         )
     if isinstance(values, int) and len(targets) == 1:
         fix = (Edit(span, f"range({span.text})"),)
-    return NetdslError("wrong-type", message, span, help=help_, fix=fix)
+    return NetdslError("wrong-type", message, span, help=Proposal(help_, "known"), fix=fix)
 
 
 def _unlike(values: ast.Expr, count: int) -> Span | None:

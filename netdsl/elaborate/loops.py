@@ -11,7 +11,7 @@ from netdsl.elaborate import lists
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.notes import Round
 from netdsl.errors import NetdslError
-from netdsl.ops.args import is_integer, show
+from netdsl.ops.args import in_place_of_number, integer, is_integer, show
 from netdsl.source import Span
 from netdsl.syntax import ast
 
@@ -105,7 +105,9 @@ def _items(net: NetBuilder, loop: Loop, env: Env) -> Sequence[object]:
         help_ = "write a number, as in `repeat 3`"
         if isinstance(value, float) and re.fullmatch(r"\w+ */ *\w+", source.span.text):
             help_ = f"write `{source.span.text.replace('/', '//')}`, which rounds down"
-        raise NetdslError("wrong-type", message, source.span, help=help_)
+        error = NetdslError("wrong-type", message, source.span, help=help_)
+        error.diagnostic.found = in_place_of_number(integer, value)
+        raise error
     _charge_rounds(net, value, loop, env)
     return range(value)
 

@@ -11,7 +11,7 @@ from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.errors import NetdslError
@@ -29,22 +29,31 @@ class Round(NamedTuple):
     variables: dict[str, object]  # with their values in this round
     loop: ast.Repeat | ast.For
 
-    def note(self, span: Span | None) -> Annotation | None:
-        """A note that an error at `span` is in this round.
+    def told(self, span: Span | None) -> str | None:
+        """The text that an error at `span` is in this round: `in round 2 of 3, with i = 1`.
 
         It is None in the first round, unless the error is in a text that uses the loop's variables.
         """
         words = set() if span is None else set(re.findall(r"\w+", span.text))
         if self.total == 1 or (self.number == 1 and words.isdisjoint(self.variables)):
             return None
-        whole = self.loop.span
-        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
-        place = Span(whole.file, whole.start, whole.start + len(head))
-        message = f"this is in round {self.number} of {self.total}"
+        text = f"in round {self.number} of {self.total}"
         if self.variables:
             values = [f"{name} = {show(v)}" for name, v in self.variables.items()]
-            message += f", with {' and '.join(values)}"
-        return Annotation(message, place)
+            text += f", with {' and '.join(values)}"
+        return text
+
+    @property
+    def head(self) -> Span:
+        """The place of the loop's text before its braces."""
+        whole = self.loop.span
+        head = whole.file.text[whole.start : self.loop.body.span.start].rstrip()
+        return Span(whole.file, whole.start, whole.start + len(head))
+
+    def is_around(self, place: Span) -> bool:
+        """Whether a place is in the loop."""
+        loop = self.loop.span
+        return loop.file is place.file and loop.start <= place.start < loop.end
 
     @property
     def variable(self) -> str | None:
@@ -128,28 +137,27 @@ def joined(
 
     A call also names the rounds of the loops around it, and so does a loop.
     """
-    left = [(r.loop.span, note) for r in rounds if (note := r.note(span)) is not None]
+    left = [(r, text) for r in rounds if (text := r.told(span)) is not None]
     named: list[Annotation] = []
     for call in calls:
-        around = [pair for pair in left if _is_around(pair[0], call.span)]
-        left = [pair for pair in left if pair not in around]
-        texts = [call.message, _rounds(note for _, note in around)]
-        named.append(Annotation(", ".join(filter(None, texts)), call.span))
+        around, left = _parted(left, call.span)
+        named.append(Annotation(", ".join(filter(None, (call.message, around))), call.span, around))
     own: list[Annotation] = []
     while left:
-        place = left[0][1].span
-        around = [pair for pair in left if _is_around(pair[0], place)]
-        left = [pair for pair in left if pair not in around]
-        own.append(Annotation(f"this is {_rounds(note for _, note in around)}", place))
+        place = left[0][0].head
+        around, left = _parted(left, place)
+        own.append(Annotation(f"this is {around}", place))
     return (*own, *named)
 
 
-def _is_around(loop: Span, place: Span | None) -> bool:
-    return place is not None and loop.file is place.file and loop.start <= place.start < loop.end
-
-
-def _rounds(notes: Iterable[Annotation]) -> str:
-    return ", and ".join(note.message.removeprefix("this is ") for note in notes)
+def _parted(
+    rounds: list[tuple[Round, str]], place: Span | None
+) -> tuple[str, list[tuple[Round, str]]]:
+    """The texts of the rounds around a place, and the other rounds."""
+    if place is None:
+        return "", rounds
+    around = [text for round_, text in rounds if round_.is_around(place)]
+    return ", and ".join(around), [pair for pair in rounds if not pair[0].is_around(place)]
 
 
 def results_help(label: str, value: Value | None) -> str | None:

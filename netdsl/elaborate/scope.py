@@ -10,7 +10,7 @@ import re
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import MANY, Annotation, did_you_mean_path
+from netdsl.diagnostics import MANY, Annotation, Proposal, did_you_mean_path, proposal_of
 from netdsl.elaborate.evaluate import Env
 from netdsl.elaborate.meter import ELEMENTS
 from netdsl.errors import NetdslError
@@ -67,7 +67,7 @@ class Binding:
             positions = sorted(map(int, self.inner.positions))
             members = [*map(str, positions), *map(written, self.inner.labels)]
         if not members:
-            return f"`{label}` has no members: its value is `@{label}`"
+            return Proposal(f"`{label}` has no members: its value is `@{label}`", "no-members")
         if name in OF_RESULT:
             return f"write `@{label}`: the value of a label is that of its last layer"
         kinds, kind = self._kinds(), name.rstrip("0123456789_")
@@ -252,7 +252,7 @@ class Namespace:
         parent, _, _ = path.rpartition(".")
         binding = self.find(parent.split(".")) if parent else None
         name = path.rpartition(".")[2]
-        is_near = advice not in (None, f"did you mean `@{parent}`?")
+        is_near = advice is not None and proposal_of(advice).names != (f"@{parent}",)
         if binding is not None and (not is_near or binding.explains(name)):
             return binding.advise_members(parent, name)
         if advice is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from math import gcd
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import proposal_of
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.join_ways import line
 from netdsl.elaborate.origins import first_of
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
     from netdsl.ir.op import Op
     from netdsl.source import Span
-
-_DIVIDED = re.compile(r"(\d+) is divisible by ")
 
 
 def of_inputs(name: str, first: Node, again: Node) -> str | None:
@@ -40,10 +38,10 @@ def common_parts(error: OpError, op: Op, x: Value, place: Span, net: NetBuilder)
 
     It is in a loop, or in a block that is used several times.
     """
-    divided = _DIVIDED.match(error.help or "")
-    if divided is None or error.code != "bad-groups":
+    proposal = proposal_of(error.help)
+    if proposal.aim != "parts" or error.code != "bad-groups":
         return None
-    size = int(divided[1])
+    size = int(proposal.names[0])
     axis = next((i for i, n in enumerate(x.type.shape) if n == size), None)
     uses = [n for n in net.graph.nodes if n.span == place and n.op == op]
     if axis is None or any(len(n.types[0].shape) != len(x.type.shape) for n in uses):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Annotation, Edit
+from netdsl.diagnostics import Annotation, Edit, Proposal
 from netdsl.elaborate.evaluate import UNKNOWN, KnownValue, evaluate
 from netdsl.elaborate.invocation import given, refuse_body
 from netdsl.errors import NetdslError
@@ -24,7 +24,7 @@ def reusable(binding: Binding, call: ast.Call) -> ast.Element:
             "unknown-layer",
             f"the label `{call.name}` names a value, not a layer",
             call.name_span,
-            help=f"write `@{call.name}` for its value",
+            help=Proposal(f"write `@{call.name}` for its value", "reference", [f"@{call.name}"]),
             fix=as_reference(call, call.name),
         )
     refuse_body(call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, Proposal
 from netdsl.elaborate.corrections import is_written
 from netdsl.elaborate.enlarging import enlarging
 from netdsl.elaborate.evaluate import evaluate
@@ -242,7 +242,22 @@ def for_quotient(expr: ast.Expr, definition: ast.Definition, env: Env) -> str | 
     if not is_zero or not isinstance(divisor, ast.Name):
         return None
     fact = f"`{expr.span.text}` is `{default.span.text}`, which is 0 with {divisor.id} = {number}"
-    return f"{fact}: give a smaller `{divisor.id}`"
+    return Proposal(f"{fact}: give a smaller `{divisor.id}`", "smaller", [divisor.id])
+
+
+def counted_from_zero(argument: ast.Argument, value: object, env: Env) -> str | None:
+    """Advice for `conv(64 * i, 3)`, whose value is 0, in a loop whose first `i` is 0."""
+    if not is_integer(value) or value != 0:
+        return None
+    text, before = argument.value.span.text, argument.span.file.text[: argument.span.start]
+    for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", text)):
+        is_counter = re.search(rf"\bas\s+{name}\b|\bfor\s+{name}\s+in\s+range\(", before)
+        if is_counter and env.find(name) == (True, 0):
+            counted = f"{name} + 1"
+            if text != name:
+                counted = re.sub(rf"\b{name}\b", f"({name} + 1)", text)
+            return f"`{name}` counts from 0: write `{counted}`"
+    return None
 
 
 # ---- a wrong number of sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdsl.diagnostics import Edit, nearest
+from netdsl.diagnostics import Edit, nearest, suggestion
 from netdsl.elaborate.evaluate import UNKNOWN
 from netdsl.errors import NetdslError
 from netdsl.ir.op import Weight
@@ -112,7 +112,7 @@ def _no_such_weight(path: str, found: _Path, near: str | None, span: Span) -> Ne
         fault.diagnostic.help = f"a `{kind}` is a weight itself: write `@{label}`"
         fault.diagnostic.fix = (Edit(span, f"@{label}"),)
     elif near is not None:
-        fault.diagnostic.help = f"did you mean `{near}`?"
+        fault.diagnostic.help = suggestion([near])
         fault.diagnostic.fix = (Edit(place, near),)
     elif weights:
         fault.diagnostic.help = f"it has {', '.join(f'`{name}`' for name in weights)}"

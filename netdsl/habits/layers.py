@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from netdsl.diagnostics import Proposal
+
 
 class Counterpart(NamedTuple):
     """A layer of this language, and its names elsewhere.
@@ -223,12 +225,21 @@ LAYERS = (
     Counterpart("tokens", "patches totokens sequence"),
 )
 
+
+def _formula(text: str) -> Proposal:
+    return Proposal(f"write `{text}`, where `@` is the current value", "text", [text])
+
+
+def _omit(text: str) -> Proposal:
+    return Proposal(text, "nothing")
+
+
 # Names without one layer as their counterpart, with advice.
 _ACTIVATION = "write the activation itself as a layer, such as `relu`"
 _TRAIN = "how a net is trained is in its `train` section: `train Net { epochs = 3 }`"
-_PRINT = "leave it out; `netdsl check` prints the layers with their shapes and parameters"
+_PRINT = _omit("leave it out; `netdsl check` prints the layers with their shapes and parameters")
 _SEQUENCE = "layers follow each other without a container: `conv(8, 3) -> relu`"
-_RESULT = "leave it out: the result of a net or block is its last value; `output` names it"
+_RESULT = _omit("leave it out: the result of a net or block is its last value; `output` names it")
 _LOSSES = """
     l1loss smoothl1loss huberloss kldivloss bcewithlogitsloss ctcloss gaussiannllloss
     poissonnllloss cosineembeddingloss hingeembeddingloss marginrankingloss multilabelmarginloss
@@ -256,9 +267,9 @@ ADVICE = {
                      "bceloss", "softmaxwithloss", "accuracy", "backward", "step",
                      *_LOSSES.split(), "dataparallel"), _TRAIN),
     "average": "write the mean of values as a formula: `((@a + @b) / 2)`",
-    **dict.fromkeys(("pass", "continue"), "an empty body is written `{ }`; leave this out"),
+    **dict.fromkeys(("pass", "continue"), _omit("an empty body is written `{ }`; leave this out")),
     **dict.fromkeys(("break", "end", "endif", "endfor", "begin", "done", "fi", "then"),
-                    "bodies are written in braces: `repeat 3 { ... }`; leave this out"),
+                    _omit("bodies are written in braces: `repeat 3 { ... }`; leave this out")),
     **dict.fromkeys(("while", "loop", "until", "do", "foreach", "map"),
                     "write a loop as `repeat 3 { ... }` or `for x in list { ... }`"),
     **dict.fromkeys(("parallel", "branch", "branches", "fork", "join", "arms", "tower"),
@@ -272,7 +283,7 @@ ADVICE = {
                     "write a power as `(@ ** 2)`, where `@` is the current value"),
     **dict.fromkeys(("div", "divide", "divided"),
                     "write a quotient as `(@ / @other)`, where `@` is the current value"),
-    **dict.fromkeys(("neg", "negative", "negate"), "write `(-@)`, where `@` is the current value"),
+    **dict.fromkeys(("neg", "negative", "negate"), _formula("(-@)")),
     **dict.fromkeys(("normalize", "normalise", "l2norm", "l2normalize", "unitnorm"),
                     "write `(@ / reduce_norm(@, axis = 1, keep = true))` for vectors of length 1"),
     **dict.fromkeys(("transformer", "transformerencoder", "transformerencoderlayer",
@@ -303,22 +314,22 @@ ADVICE = {
     "leaky": "write `leaky_relu(0.1)`, which has Darknet's slope",
     "rrelu": "write `leaky_relu(0.23)`, whose slope is not random",
     "celu": "write `(2 * elu(@ / 2))`, where 2 is `alpha`; for 1, it is `elu`",
-    "hardshrink": "write `(@ * sign(relu(abs(@) - 0.5)))`, where `@` is the current value",
+    "hardshrink": _formula("(@ * sign(relu(abs(@) - 0.5)))"),
     "threshold": "write `(7 + sign(relu(@ - 2)) * (@ - 7))`, where 2 is the threshold and 7 the "
                  "value below it",
     "hardtanh": "write `clamp(-1, 1)`",
-    "logsigmoid": "write `(-softplus(-@))`, where `@` is the current value",
+    "logsigmoid": _formula("(-softplus(-@))"),
     "softmin": "write `(-@) -> softmax`, where `@` is the current value",
-    "softsign": "write `(@ / (1 + abs(@)))`, where `@` is the current value",
-    "softshrink": "write `(@ - clamp(@, -0.5, 0.5))`, where `@` is the current value",
-    "tanhshrink": "write `(@ - tanh(@))`, where `@` is the current value",
-    "log2": "write `(log(@) / 0.6931471805599453)`, where `@` is the current value",
-    "log10": "write `(log(@) / 2.302585092994046)`, where `@` is the current value",
+    "softsign": _formula("(@ / (1 + abs(@)))"),
+    "softshrink": _formula("(@ - clamp(@, -0.5, 0.5))"),
+    "tanhshrink": _formula("(@ - tanh(@))"),
+    "log2": _formula("(log(@) / 0.6931471805599453)"),
+    "log10": _formula("(log(@) / 2.302585092994046)"),
     "log1p": "write `(1 + @) -> log`, where `@` is the current value",
-    "exp2": "write `(2 ** @)`, where `@` is the current value",
-    "expm1": "write `(exp(@) - 1)`, where `@` is the current value",
-    "rsqrt": "write `(@ ** -0.5)`, where `@` is the current value",
-    "reciprocal": "write `(1 / @)`, where `@` is the current value",
+    "exp2": _formula("(2 ** @)"),
+    "expm1": _formula("(exp(@) - 1)"),
+    "rsqrt": _formula("(@ ** -0.5)"),
+    "reciprocal": _formula("(1 / @)"),
     **dict.fromkeys(("rearrange", "einops"),
                     "`tokens` is `b c h w -> b (h w) c`; `permute` reorders axes, and `reshape`"
                     " splits and merges them"),
@@ -348,15 +359,15 @@ ADVICE = {
     "unsqueeze": "write the new shape: `reshape(1x28x28)`",
     "expanddims": "write the new shape: `reshape(1x28x28)`",
     "repeatvector": "`upsample` repeats elements along the spatial axes",
-    "masking": "leave it out: sequences have no mask here",
-    "gaussiannoise": "leave it out, or use `dropout(0.1)` to regularise",
+    "masking": _omit("leave it out: sequences have no mask here"),
+    "gaussiannoise": _omit("leave it out, or use `dropout(0.1)` to regularise"),
     "class": "define a named part as a block: `block Name() { ... }`",
     **dict.fromkeys(("forward", "call", "build", "init", "main"),
                     "the layers are in the braces of the net itself, with no function around them"),
     "def": "define a named part as a block: `block Name() { ... }`",
     "scale": "`bn` has a learned scale and shift for each channel",
-    "null": "leave it out; `identity` is the value itself, unchanged",
-    "none": "leave it out; `identity` is the value itself, unchanged",
+    "null": _omit("leave it out; `identity` is the value itself, unchanged"),
+    "none": _omit("leave it out; `identity` is the value itself, unchanged"),
 }  # fmt: skip
 
 

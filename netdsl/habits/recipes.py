@@ -5,6 +5,13 @@ The keys are squeezed by `netdsl.habits.training.squeezed`: small letters and di
 
 from __future__ import annotations
 
+from netdsl.diagnostics import Proposal
+
+
+def _written(text: str) -> Proposal:
+    return Proposal(f"write `{text}`", "text", [text])
+
+
 # Values by the kind of entry, and their names here.
 VALUES: dict[str, dict[str, str]] = {
     "loss": {
@@ -89,7 +96,7 @@ _OWN_LOOP = (
     "netdsl has no such loss: `net.torch()` is a PyTorch module, for a training loop of your own"
 )
 _ADAPTIVE = "write `optimizer = adam(lr = 0.001)`, which also adapts the rate of every weight"
-_BY_SGD = "write `optimizer = sgd(lr = 0.1, momentum = 0.9)`"
+_BY_SGD = _written("optimizer = sgd(lr = 0.1, momentum = 0.9)")
 _NO_CURVE = (
     "a rate follows one of the named curves, such as `cosine`, or `multistep(at = [30, 60])`, which"
     " lowers it after the epochs that you choose"
@@ -171,7 +178,7 @@ REMOVED_VALUES: dict[str, dict[str, str]] = {
     "metric": {
         **dict.fromkeys(
             ("top5", "top5accuracy", "topkaccuracy", "topk", "topkcategoricalaccuracy"),
-            "write `accuracy(top = 5)`",
+            _written("accuracy(top = 5)"),
         ),
         **dict.fromkeys(
             ("loss", "crossentropy"), "leave it out: the loss is printed after every epoch"
@@ -197,11 +204,11 @@ REMOVED_VALUES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("grayscale", "greyscale", "togray", "rgbtograyscale"), _GREY),
         **dict.fromkeys(
             ("randomgrayscale", "saturation", "randomsaturation"),
-            "write `color_jitter(saturation = 0.5)`",
+            _written("color_jitter(saturation = 0.5)"),
         ),
         **dict.fromkeys(
             ("randombrightness", "brightness", "contrast", "randomcontrast"),
-            "write `color_jitter(brightness = 0.2, contrast = 0.2)`",
+            _written("color_jitter(brightness = 0.2, contrast = 0.2)"),
         ),
         **dict.fromkeys(
             ("pad", "padding", "zeropad"),

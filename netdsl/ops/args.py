@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
+from netdsl.diagnostics import Proposal
 from netdsl.ir.graph import Value
 from netdsl.ir.op import Weight
 from netdsl.ir.types import Sym
@@ -12,6 +13,7 @@ from netdsl.ir.types import Sym
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from netdsl.diagnostics import Found
     from netdsl.ir.op import Arg
 
 
@@ -184,6 +186,24 @@ def widths(value: object) -> Dims | Pairs:
     raise WrongType("an integer, sizes such as 0x3, or pairs such as [(0, 1), (0, 1)]")
 
 
+def advice(declared: Arg, value: object) -> str | None:
+    """What to write for a value that does not have the type of the argument."""
+    if declared.convert is padding:
+        return padding_advice(value)
+    if declared.convert is widths and value == "same":
+        return f"write how wide it is, as in `{declared.name}(1)`"
+    return None
+
+
+def in_place_of_number(convert: Callable[[object], object], value: object) -> Found:
+    """What a value is where a whole number is wanted, or where it is one of several forms."""
+    if isinstance(value, float) and convert in (integer, index, dims, padding, widths):
+        return "fraction"
+    if isinstance(value, tuple) and convert in (integer, index, number):
+        return "list"
+    return ""
+
+
 def padding_advice(word: object) -> str | None:
     """Advice for a word that other libraries accept as a padding."""
     if word is False:
@@ -191,9 +211,9 @@ def padding_advice(word: object) -> str | None:
     if not isinstance(word, str):
         return None
     if word.lower() == "same":
-        return "write `same` in lower case"
+        return Proposal("write `same` in lower case", "text", ["same"])
     if word.lower() == "valid":
-        return "leave `pad` out: without it nothing is padded"
+        return Proposal("leave `pad` out: without it nothing is padded", "nothing")
     return None
 
 

@@ -6,6 +6,7 @@ from itertools import permutations
 from math import inf
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from netdsl.diagnostics import Proposal
 from netdsl.errors import OpError
 from netdsl.ir.rounding import Known
 from netdsl.ir.types import TensorType
@@ -44,7 +45,7 @@ def check_masks(op: Op, types: Roles[TensorType]) -> None:
         if order is not None:
             help_ = f"bring its axes into this order: `permute({show(order)})`"
         if len(types.mask.shape) == 1:
-            help_ = "`padding` hides keys from all queries"
+            help_ = Proposal("`padding` hides keys from all queries", "argument", ["padding"])
         raise OpError(
             "shape-mismatch",
             f"`mask` of `attention` must be {words}, {scores}, found {types.mask}",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from netdsl.diagnostics import nearest
+from netdsl.diagnostics import Proposal, nearest, suggestion
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import REQUIRED, Arg, Op
 from netdsl.ir.rounding import LARGEST
@@ -19,11 +19,10 @@ from netdsl.ir.types import compact
 from netdsl.ops.args import (
     TENSOR_DTYPES,
     WrongType,
+    advice,
+    in_place_of_number,
     meant,
-    padding,
-    padding_advice,
     show,
-    widths,
 )
 from netdsl.ops.registry import LAYERS
 from netdsl.words import counted
@@ -202,11 +201,13 @@ def _wrong_type(declared: Arg, kind: str, value: object, wrong: WrongType) -> Op
     text = meant(declared.convert, value)
     correction = None
     if text is not None:
-        help = help or f"write `{text}`"
+        help = help or Proposal(f"write `{text}`", "text", [text])
         correction = Correction({declared.name: text})
     elif help is not None:
         correction = Correction({declared.name: None})  # the advice is to leave it out
-    return OpError("wrong-type", message, declared.name, help, correction)
+    error = OpError("wrong-type", message, declared.name, help, correction)
+    error.diagnostic.found = in_place_of_number(declared.convert, value)
+    return error
 
 
 def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
@@ -220,18 +221,9 @@ def _no_choice(declared: Arg, kind: str, word: str) -> OpError:
         return OpError("bad-argument", message, declared.name, help, correction)
     near = nearest(word, choices)
     if near is not None:
-        help = f"did you mean `{near}`?"
+        help = suggestion([near], word)
         correction = Correction({declared.name: near})
     return OpError("bad-argument", message, declared.name, help, correction)
-
-
-def advice(declared: Arg, value: object) -> str | None:
-    """What to write for a value that does not have the type of the argument."""
-    if declared.convert is padding:
-        return padding_advice(value)
-    if declared.convert is widths and value == "same":
-        return f"write how wide it is, as in `{declared.name}(1)`"
-    return None
 
 
 def _check_range(declared: Arg, kind: str, number: float, value: object) -> None:
@@ -388,7 +380,7 @@ def axis_index(op: Op, x: TensorType, axis: int, name: str = "axis") -> int:
 
 def divisors(n: int) -> str:
     """Advice for parts of unequal size."""
-    return f"{n} is divisible by {divisor_list(n)}"
+    return Proposal(f"{n} is divisible by {divisor_list(n)}", "parts", [str(n)])
 
 
 def divisor_list(n: int) -> str:

@@ -143,6 +143,7 @@ class Problem:
     `changes` mend it, or else the text up to `end` cannot be checked.
     `leaves_open` is whether a bracket is not closed, so that the rest cannot be
     parsed, and `is_top_level` whether it is outside of all nets and blocks.
+    `shows_habit` is whether the text is written as in another tool.
     """
 
     __slots__ = (
@@ -152,6 +153,7 @@ class Problem:
         "is_blanked",
         "is_top_level",
         "leaves_open",
+        "shows_habit",
         "start",
     )
 
@@ -161,6 +163,7 @@ class Problem:
         self.changes: list[Change] = []
         self.end = 0
         self.leaves_open = False
+        self.shows_habit = False
         self.is_top_level = False
         self.is_blanked = False
 
@@ -201,7 +204,7 @@ def _token_problem(source: SourceFile, token: Token, expected: set[str]) -> Prob
     make = _plain if is_above else _advised
     problem = make(source, (start, end), message, help_)
     comma = comma_between(source.text, start, expected)
-    if comma is not None and not problem.changes and problem.diagnostics[0].help == help_:
+    if comma is not None and not problem.shows_habit:
         problem.diagnostics[0].help = f"a comma is missing between two {comma[1]}"
         _mend(source, problem, [(comma[0], start, ", ")])
         return problem
@@ -314,7 +317,7 @@ def _advised(source: SourceFile, place: tuple[int, int], message: str, help: str
             diagnostic.message = advice.fact
             diagnostic.span = Span(source, *advice.place)
         _mend(source, problem, advice.changes)
-        problem.end = advice.end
+        problem.end, problem.shows_habit = advice.end, True
     return problem
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.data.images import CHANNELS, OTHER_DATA
+from netdsl.diagnostics import proposal_of
 from netdsl.train.config import DEFAULT_CALLS
 from netdsl.train.permitted import pictures_of
 
@@ -22,6 +23,8 @@ def tell_default(error: SettingError, compiled: Compiled) -> None:
     pictures = pictures_of(compiled.graph)
     if pictures.channels in CHANNELS:
         own += f""", such as `--data 'folder("DIR", {pictures.form})'`"""
-    ways = (error.diagnostic.help or "").split(", or ")
-    others = [way for way in ways if way not in ("", OTHER_DATA)]
+    proposal = proposal_of(error.help)
+    others = [way for way in proposal.names if way != OTHER_DATA]
+    if proposal and proposal.aim != "ways":
+        others = [proposal]
     error.diagnostic.help = ", or ".join([own, *others])

@@ -47,7 +47,9 @@ def advise_parameter(error: SettingError, graph: Graph, classes: int | None) -> 
     """Add to an error that the net has a parameter for the number of classes, if it has one."""
     shape, output = graph.outputs[0].value.type.shape, graph.outputs[0].value.site.span
     last = None if output is None else _LAST.search(output.text)
-    name = CLASSES if last is None or last["name"] not in graph.arguments else last["name"]
+    name = CLASSES
+    if last is not None and last["name"] in graph.arguments:
+        name = last["name"]
     if len(shape) > 1 or classes is None or graph.arguments.get(name, classes) == classes:
         return
     advice = f"give the net this number: `-D {name}={classes}`"

@@ -10,13 +10,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import netdsl
+from tests.support.modules import MODULES, PACKAGE, name_of, tree_of
 from tests.support.paths import ROOT
 
-PACKAGE = Path(netdsl.__file__).parent
-MODULES = sorted(
-    p for p in PACKAGE.rglob("*.py") if "grammars" not in p.parts and "nets" not in p.parts
-)
 HEAVY = {"torch", "onnx", "onnxruntime"}
 
 # From the bottom layer to the top: a module imports only from its own line or a line above it.
@@ -64,15 +60,6 @@ LAYERS = (
 )
 
 
-def name_of(path: Path) -> str:
-    """The name of a module, such as `ops.conv`; the name of the package itself is empty."""
-    return (
-        ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        .removesuffix("__init__")
-        .removesuffix(".")
-    )
-
-
 @cache
 def height(name: str) -> int:
     """The line of `LAYERS` that contains the longest prefix of the module's name."""
@@ -82,12 +69,6 @@ def height(name: str) -> int:
             if ".".join(parts[:n]) in row:
                 return level
     raise AssertionError(f"netdsl.{name} has no place in the order of layers")
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    """The syntax tree of a file."""
-    return ast.parse(path.read_text())
 
 
 def imported(node: ast.AST) -> list[str]:

@@ -84,6 +84,21 @@ def test_errors_in_the_library_are_at_the_call(case: str) -> None:
     assert all(edit.span.file is diagnostic.span.file for edit in diagnostic.fix)
 
 
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        ("dense_block(5 / 2, 8)", "`layers` must be a whole number: write `5 // 2`"),
+        ("fire(5 / 2, 8, 8)", "`squeeze` must be a whole number: write `5 // 2`"),
+        ("dense_block([2, 3], 8)", "`layers` is one number; it is declared as `dense_block("),
+        ('fire("5", 8, 8)', "write `5`, without quotes"),
+    ],
+)
+def test_the_advice_is_about_the_value_that_was_found(body: str, advice: str) -> None:
+    """A fraction, a list or a text in place of a number has its own advice at the call."""
+    (diagnostic, *_) = _errors(NET.format(body))
+    assert (diagnostic.help or "").startswith(advice)
+
+
 def test_errors_in_other_files_of_the_user(tmp_path: Path) -> None:
     """The user may edit other files, so their errors stay, unless they are about a parameter."""
     (tmp_path / "b.net").write_text("block B(w) { conv(w, 3) -> conv(w - 9, 1) }\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit, respelled
+from netdsl.diagnostics import Edit, proposal_of, respelled
 from netdsl.habits.brackets import parts
 from netdsl.ops import LAYERS
 from netdsl.source import Span
@@ -25,21 +25,16 @@ def set_fix(diagnostic: Diagnostic, span: Span, text: str) -> None:
 def fix_closest(diagnostic: Diagnostic, span: Span) -> None:
     """Make a name that the advice suggests the fix, if there is no doubt about it.
 
-    The wrong name is the first in the message, and the last part of what the place has.
+    The wrong name is the last part of what the place has.
     """
-    wrong = re.search(r"`@?([\w.]+)`$", diagnostic.message) or re.search(
-        r"`@?([\w.]+)`", diagnostic.message
-    )
-    if diagnostic.fix or wrong is None:
+    proposal = proposal_of(diagnostic.help)
+    start = span.text.rfind(proposal.wrong)
+    if diagnostic.fix or proposal.aim != "names" or start < 0:
         return
-    if not (diagnostic.help or "").startswith("did you mean"):
-        return
-    start = span.text.rfind(wrong[1])
-    names = re.findall(r"`@?([\w.]+)`", diagnostic.help or "")
-    if start >= 0:
-        begin = span.start + start
-        place = Span(span.file, begin, begin + len(wrong[1]))
-        diagnostic.fix = respelled(place, wrong[1], names)
+    begin = span.start + start
+    place = Span(span.file, begin, begin + len(proposal.wrong))
+    names = [name.removeprefix("@") for name in proposal.names]
+    diagnostic.fix = respelled(place, proposal.wrong, names)
 
 
 def reference(name: str) -> str:

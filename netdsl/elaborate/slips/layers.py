@@ -7,7 +7,7 @@ from difflib import SequenceMatcher
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import nearest
+from netdsl.diagnostics import nearest, proposal_of
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
 
-_FORMULA = re.compile(r"write `(?P<written>\(.*\))`, where `@`")
 _LAST = re.compile(r"(?:->|^|\{|:)\s*(?P<layer>[A-Za-z_]\w*(?:\([^()]*\))?)\s*->\s*$", re.MULTILINE)
 _WRAPPED = re.compile(r"[\w.]+\(\s*(?P<layer>[\w.]+\([^()]*\))\s*\)$")
 _MINIMUM = re.compile(r"min\(\s*(@[\w.]*),\s*(@[\w.]*)\s*\)")
@@ -45,14 +44,14 @@ LIKE = 0.7  # the least likeness of a name to one that advice suggests
 def advise_layer(diagnostic: Diagnostic, span: Span, call: ast.Call | None) -> None:
     """Advice for a layer or block that does not exist."""
     name = span.text
-    path = re.match(r"write `(@[^`]+)` for (?:the|its) value", diagnostic.help or "")
+    proposal = proposal_of(diagnostic.help)
     is_like = _likeness(diagnostic, name) >= LIKE
     before = span.file.text[: span.start].rstrip()
-    if (diagnostic.help or "").startswith(f"`{name}` is a label"):
+    if proposal.aim == "known":
         return
-    if path is not None:
+    if proposal.aim == "reference":
         if call is not None:
-            set_fix(diagnostic, call.span, path[1])
+            set_fix(diagnostic, call.span, proposal.names[0])
     elif call is None:
         _advise_name(diagnostic, span, None, is_like=is_like)
     elif key_of(name) in ("output", "outputs"):
@@ -106,7 +105,7 @@ def _advise_name(
         pass  # the advice is given
     elif is_like:
         fix_closest(diagnostic, span)
-    elif (diagnostic.help or "").startswith("did you mean"):
+    elif proposal_of(diagnostic.help).aim == "names":
         diagnostic.help = "`netdsl layers` lists the layers"
 
 
@@ -169,11 +168,11 @@ def _only_number(call: ast.Call) -> str | None:
 
 def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
     """The fix for a name with advice, if it is a whole line."""
-    formula = _FORMULA.match(ADVICE[key])
+    advice = proposal_of(ADVICE[key])
     if key in ("input", "inputlayer"):
         _input(diagnostic, call)
-    elif formula is not None and not call.arguments and call.body is None:
-        set_fix(diagnostic, call.span, formula["written"])
+    elif advice.aim == "text" and not call.arguments and call.body is None:
+        set_fix(diagnostic, call.span, advice.names[0])
     elif key == "bidirectional" and (inner := _WRAPPED.match(call.span.text)) is not None:
         chain = chain_of(inner["layer"])
         if chain is not None:
@@ -182,7 +181,7 @@ def _act_on(diagnostic: Diagnostic, key: str, call: ast.Call) -> None:
             set_fix(diagnostic, call.span, written)
     elif not _is_line(call.span):
         return
-    elif "leave" in ADVICE[key]:
+    elif advice.aim == "nothing":
         set_fix(diagnostic, call.span, "")
     elif key == "assert":
         written = f"expect {call.span.text.removeprefix(call.name).strip('()')}"
@@ -216,10 +215,10 @@ def _called(diagnostic: Diagnostic, span: Span, call: ast.Call | None, ours: str
 
 def _likeness(diagnostic: Diagnostic, name: str) -> float:
     """How much the first name that the advice suggests is like this one, from 0 to 1."""
-    suggested = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
-    if suggested is None:
+    proposal = proposal_of(diagnostic.help)
+    if proposal.aim != "names":
         return 0
-    ours, theirs = suggested[1].lower(), name.lower()
+    ours, theirs = proposal.names[0].lower(), name.lower()
     if theirs.startswith(ours) or ours.startswith(theirs):
         return 1
     return SequenceMatcher(None, theirs, ours).ratio()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def advise_index(diagnostic: Diagnostic, index: Span) -> None:
     """Advice for an element of an empty list; `index` is the place of its number."""
     indexed = re.search(r"([A-Za-z_]\w*)\s*\[\s*$", index.file.text[: index.start])
-    if indexed is not None and diagnostic.message.endswith("the list is empty"):
+    is_empty = diagnostic.help is None  # for other lists, the help has their length
+    if indexed is not None and is_empty:
         start = indexed.start()
         advise_empty(diagnostic, Span(index.file, start, start + len(indexed[1])))
     elif indexed is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, proposal_of
 from netdsl.elaborate.slips.edits import argument_at, fix_closest, set_fix
 from netdsl.habits.words import OF_TENSORS
 from netdsl.source import Span
@@ -49,9 +49,10 @@ def advise_reference(
 def _is_named_otherwise(diagnostic: Diagnostic, span: Span) -> bool:
     """Whether a name is a `let`, or stands after its layer, or names only the start of a line."""
     name, text = span.text[1:], span.file.text[: span.start]
-    if "has no members" in (diagnostic.help or ""):
+    aim = proposal_of(diagnostic.help).aim
+    if aim == "no-members":
         return _is_later(diagnostic, name, text)
-    if (diagnostic.help or "").startswith(f"`{name}` "):
+    if aim == "known":
         return True
     at_end = re.search(rf"->[ \t]*{re.escape(name)}[ \t]*(?=#|\n|\}})", text)
     if at_end is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.diagnostics import Edit
+from netdsl.diagnostics import Edit, Proposal, proposal_of
 from netdsl.elaborate.corrections import declaration, without_arguments
 from netdsl.elaborate.slips.edits import (
     JOINS,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 def advise_operand(diagnostic: Diagnostic, span: Span) -> None:
     """The fix for the name of a label in a formula: a reference."""
-    if diagnostic.help is not None and diagnostic.help.startswith(f"write `@{span.text}`"):
+    if _names_label(diagnostic) and proposal_of(diagnostic.help).names == (f"@{span.text}",):
         diagnostic.help = f"write `@{span.text}` for the value at that label"
         set_fix(diagnostic, span, f"@{span.text}")
 
@@ -123,8 +123,8 @@ def advise_name(
         advise_operand(diagnostic, span)
     elif call is not None and argument is not None and _is_without_padding(diagnostic):
         diagnostic.fix = (Edit(with_comma(call, argument), ""),)
-    elif diagnostic.help == "write `same` in lower case":
-        set_fix(diagnostic, span, "same")
+    elif proposal_of(diagnostic.help).aim == "text":
+        set_fix(diagnostic, span, proposal_of(diagnostic.help).names[0])
     elif (
         call is not None
         and argument is not None
@@ -154,8 +154,8 @@ def _asks_for_training(span: Span) -> bool:
 
 
 def _is_without_padding(diagnostic: Diagnostic) -> bool:
-    """Whether the advice is to leave a padding out."""
-    return diagnostic.help is not None and diagnostic.help.startswith("leave `pad` out")
+    """Whether the advice is to leave the argument out, as a padding without which none is added."""
+    return proposal_of(diagnostic.help).aim == "nothing"
 
 
 def _ended_loop(span: Span) -> str | None:
@@ -219,7 +219,7 @@ def _takes_references(call: ast.Call | None, argument: ast.Argument | None) -> b
 
 def _names_label(diagnostic: Diagnostic) -> bool:
     """Whether the unknown name is a label that is written without `@`."""
-    return (diagnostic.help or "").startswith("write `@")
+    return proposal_of(diagnostic.help).aim == "reference"
 
 
 def _weight(span: Span) -> str | None:
@@ -282,17 +282,17 @@ def advise_import(diagnostic: Diagnostic, span: Span) -> None:
         diagnostic.help = "leave it out: the layers need no import"
         set_fix(diagnostic, span, "")
         return
-    first = re.match(r"did you mean `([^`]+)`", diagnostic.help or "")
-    if first is not None and first[1] == words[-1].lower():
-        diagnostic.help = f"write `import {first[1]}`"
-        set_fix(diagnostic, span, f"import {first[1]}")
+    proposal = proposal_of(diagnostic.help)
+    if proposal.aim == "names" and proposal.names[0] == words[-1].lower():
+        diagnostic.help = f"write `import {proposal.names[0]}`"
+        set_fix(diagnostic, span, f"import {proposal.names[0]}")
 
 
 def advise_loop(diagnostic: Diagnostic, span: Span, part: ast.For) -> None:
-    """Advice for values that a loop cannot take."""
-    if "needs a list" in diagnostic.message:
-        set_fix(diagnostic, span, f"range({span.text})")
-    elif (grouped := _grouped(span, len(part.targets))) is not None and (
+    """Advice for a list that a loop cannot take."""
+    if proposal_of(diagnostic.help).aim == "known":
+        return
+    if (grouped := _grouped(span, len(part.targets))) is not None and (
         part.targets[0] not in COUNTERS
     ):
         diagnostic.help = f"write the elements in parentheses: `{grouped}`"
@@ -333,7 +333,8 @@ def advise_argument(diagnostic: Diagnostic, span: Span, call: ast.Call) -> None:
         _percent(diagnostic, value, call)
     declared = declaration(call, cls, argument)
     if diagnostic.help is None and declared is not None:
-        diagnostic.help = for_value(cls, declared, getattr(value, "value", None))
+        meaning = for_value(cls, declared, getattr(value, "value", None))
+        diagnostic.help = Proposal(meaning, "meaning")
 
 
 def _word(
