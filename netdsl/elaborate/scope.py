@@ -242,8 +242,8 @@ class Namespace:
         stem = re.fullmatch(r"(\w*?)\d+", path)
         if stem is not None:
             found = (re.fullmatch(rf'"?{stem[1]}(\d+)"?', label) for label in known)
-            numbers = sorted(int(match[1]) for match in found if match is not None)
-            if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+            numbers = sorted({int(match[1]) for match in found if match is not None})
+            if len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1:
                 first, last = (written(f"{stem[1]}{n}") for n in (numbers[0], numbers[-1]))
                 ends = f"`{first}` to `{last}`"
                 listed = f"range({numbers[0]}, {numbers[-1] + 1})".replace("(0, ", "(")
