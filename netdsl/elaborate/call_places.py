@@ -97,7 +97,7 @@ def _at_option(diagnostic: Diagnostic, uses: list[Use]) -> bool:
         proposal = proposal_of(diagnostic.help)
         if proposal.aim == "text":
             diagnostic.help = f"write `{proposal.names[0]}`"
-        elif proposal.aim != "meaning" and diagnostic.code in OF_VALUES:
+        elif proposal.aim not in ("meaning", "names") and diagnostic.code in OF_VALUES:
             diagnostic.help = f"it is declared as `{signature}`"
         return True
     named = [name for name in _WORD.findall(text) if name in options]

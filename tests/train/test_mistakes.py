@@ -174,7 +174,7 @@ OTHERS = {
     "a batch too small for batch norms": (
         ["train", "normed.net", "--out", "new"],
         0,
-        ["warning[small-batch]: `batch` is 3: in training, a `bn` uses"],
+        ["warning[small-batch]: `batch` is 3: with so few samples, the mean that a `bn` uses"],
     ),
     "labels from 1": (
         ["train", "vec.net", "--data", 'npz("from1.npz")', "--set", "train.loss=cross_entropy"],
