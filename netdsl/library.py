@@ -121,11 +121,6 @@ def _advice(name: str) -> str:
     if name.endswith(".net"):
         return _advice_on_path(name)
     before, _, after = name.partition(":")
-    if "," in after and ":" not in after:
-        words = " ".join(f"{before}:{net.strip()}" for net in after.split(","))
-        return f"write each net with its file: `{words}`"
-    if "," in name:
-        return "separate names with spaces, not with commas"
     if after and (os.path.isfile(before) or library_file(before) is not None):
         return f"one name follows the file: write `{before}:{after.partition(':')[0]}`"
     if "{" in name:

@@ -36,13 +36,25 @@ class UsageError(Exception):
 
 
 def split_name(text: str) -> tuple[str, str | None]:
-    """Split `FILE:NET` in two; a Windows drive letter is part of the file."""
+    """Split `FILE:NET` in two; a Windows drive letter is part of the file.
+
+    Raises UsageError for names with commas between them.
+    """
     if os.path.exists(text):
         return text, None
+    if "," in text:
+        raise UsageError(f"write a space between nets, not a comma: `{_apart(text)}`")
     file, colon, net = text.rpartition(":")
     if colon and (len(file) > 1 or file == "-") and re.fullmatch(r"\w+", net):
         return file, net
     return text, None
+
+
+def _apart(text: str) -> str:
+    """`a.net:A a.net:B` for `a.net:A,a.net:B` and for `a.net:A,B`."""
+    first, *others = [part.strip() for part in text.split(",") if part.strip()]
+    file, colon, _ = first.partition(":")
+    return " ".join([first, *(o if ":" in o else f"{file}{colon}{o}" for o in others)])
 
 
 def net_files(folder: str) -> tuple[list[str], list[Diagnostic]]:

@@ -32,7 +32,9 @@ def format_of(output: str, to: str | None, suffixes: Sequence[str]) -> str:
         if suffix not in suffixes:
             message = f"-o takes a name that ends in {_either(suffixes)}, found `{output}`"
             if suffix in WEIGHTS and ".onnx" in suffixes:
-                message += "; weights for PyTorch come from `netdsl train`, as .safetensors"
+                message += (
+                    "; .py is the source of a PyTorch module, whose weights `netdsl train` writes"
+                )
             raise UsageError(message)
         return suffix
     if to is None:

@@ -195,24 +195,19 @@ def unclosed(matched: Matched) -> Fix:
 
 # Between an arrow at the end of a line and the first word of the next one.
 _NEXT_LINE = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)+[ \t]*(?=[\w@{\"(])")
-_ARROW_AT_END = re.compile(r"[^\n#]*?(?P<arrow>[ \t]*->)[ \t]*(?=#|\n)")
 
 
 def moved_arrow(matched: Matched) -> Fix:
-    """Arrows at the ends of lines, each moved to the beginning of the next one.
+    """The arrow at the end of a line, moved to the beginning of the next one.
 
     An `output` begins a line of its own, which takes the value above.
     """
-    text = matched.text
     start, end = matched.place("fix")
-    changes: list[Change] = []
-    while (following := _NEXT_LINE.match(text, end)) is not None:
-        changes.append((start, end, ""))
-        word = re.compile(r"\w*").match(text, following.end())
-        if word is None or word[0] not in ("output", "expect", "let", "for", "if", "repeat"):
-            changes.append((following.end(), following.end(), "-> "))
-        arrow = _ARROW_AT_END.match(text, following.end())
-        if arrow is None:
-            break
-        start, end = arrow.span("arrow")
-    return changes or None
+    following = _NEXT_LINE.match(matched.text, end)
+    if following is None:
+        return None
+    word = re.compile(r"\w*").match(matched.text, following.end())
+    changes: list[Change] = [(start, end, "")]
+    if word is None or word[0] not in ("output", "expect", "let", "for", "if", "repeat"):
+        changes.append((following.end(), following.end(), "-> "))
+    return changes

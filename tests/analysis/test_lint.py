@@ -129,6 +129,7 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n maxpool(2, stride = 3)\n}"),
     ("skipped-input", [3], "net A {\n input image: 3x9x9\n conv(8, [1, 3], stride = [1, 4])\n}"),
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
+    ("skipped-input", [3], "net A {\n input x: 3x48x48\n conv(8, 1, 16)\n}"),
     ("skipped-input", [3], "net A {\n input x: 64x9x9\n bottleneck(16, 64)\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),

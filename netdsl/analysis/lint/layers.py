@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph, Node
 
 WIDEST_KERNEL = 11  # of usual convolutions over all channels
+WIDEST_STRIDE = 4  # of a kernel of 1 that only makes a map smaller
 WIDEST_STEPS = 2  # the kernel of a bilinear `deconv` is twice its stride
 MOST_STACKED = 8  # recurrent layers of usual nets
 MOST_HEADS = 32  # of usual attention layers
@@ -92,9 +93,10 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
 
 
 def _skipped_input(node: Node) -> Iterator[Diagnostic]:
-    """A stride that is larger than the kernel, unless the kernel is 1."""
+    """A stride that is larger than the kernel, unless it is a usual one of a kernel of 1."""
     for window in node.op.windows(*node.types):
-        if window.up == 1 and 1 < window.extent < window.stride:
+        is_usual = window.extent == 1 and window.stride <= WIDEST_STRIDE
+        if window.up == 1 and window.extent < window.stride and not is_usual:
             yield Diagnostic(
                 "skipped-input",
                 f"the stride of this `{node.op.kind}` is {window.stride}, but its kernel is only"

@@ -128,4 +128,6 @@ def _value(expr: ast.Expr) -> Value:
 
 
 def _below(argument: str, length: int) -> str:
+    if length <= 1:
+        return "write more `epochs`"
     return f"give `{argument}` a number below {length}, or write more `epochs`"
