@@ -12,6 +12,7 @@ from netdsl.commands.output import note, note_lines, printing, say_json, use_col
 from netdsl.diagnostics import Diagnostic
 from netdsl.driver import Compiled, compile_picked, open_program
 from netdsl.errors import NetdslError
+from netdsl.library import library_file
 from netdsl.limits import MAX_DIM
 from netdsl.ops.args import clipped
 from netdsl.pipes import is_idle_pipe
@@ -42,12 +43,16 @@ def split_name(text: str) -> tuple[str, str | None]:
     """
     if os.path.exists(text):
         return text, None
-    if "," in text:
+    if "," in text and _is_file(text.partition(",")[0].partition(":")[0]):
         raise UsageError(f"write a space between nets, not a comma: `{_apart(text)}`")
     file, colon, net = text.rpartition(":")
     if colon and (len(file) > 1 or file == "-") and re.fullmatch(r"\w+", net):
         return file, net
     return text, None
+
+
+def _is_file(name: str) -> bool:
+    return os.path.isfile(name) or library_file(name) is not None
 
 
 def _apart(text: str) -> str:

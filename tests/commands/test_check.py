@@ -258,8 +258,8 @@ def test_a_net_beside_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     err = capsys.readouterr().err
     assert "error[file-not-found]: there is no file or library net `N`" in err
     assert f"help: for a net of the file, write `{tmp_path / 'n.net'}:N`" in err
-    assert run(["check", "a.net:A,B,vgg:VGG16"]) == 2
-    assert "not a comma: `a.net:A a.net:B vgg:VGG16`" in capsys.readouterr().err
+    assert run(["check", "resnet:ResNet18,ResNet34,vgg:VGG16"]) == 2
+    assert "not a comma: `resnet:ResNet18 resnet:ResNet34 vgg:VGG16`" in capsys.readouterr().err
 
 
 SIZED = """block head(n) { dense(n) -> relu }

@@ -398,8 +398,8 @@ WRONG = {
         "usage: netdsl export [options] FILE[:NET] -o FILE\n"
     ),
     "export lenet5 -o lenet5.pt": (
-        "netdsl export: -o takes a name that ends in .onnx or .py, found `lenet5.pt`; weights for"
-        " PyTorch come from `netdsl train`, as .safetensors\n"
+        "netdsl export: -o takes a name that ends in .onnx or .py, found `lenet5.pt`; .py is the"
+        " source of a PyTorch module, whose weights `netdsl train` writes\n"
         "usage: netdsl export [options] FILE[:NET] -o FILE\n"
     ),
     "nets resnet50": (
