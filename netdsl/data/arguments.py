@@ -177,7 +177,7 @@ def _in_epochs(name: str, value: object) -> str | None:
     written = str(meant[0])
     if isinstance(value, list | tuple):
         written = show(meant)
-    return f"`{name}` counts epochs: if there are {RUN}, write `{name} = {written}`"
+    return f"`{name}` counts epochs: with {RUN} of them, write `{name} = {written}`"
 
 
 def _example(label: str) -> str | None:

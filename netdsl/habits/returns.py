@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Habit
+from netdsl.habits.base import Guess, Habit
 from netdsl.habits.statements import is_layer
 
 if TYPE_CHECKING:
@@ -18,16 +18,18 @@ _INPUT = re.compile(r"\s*input\b.*")
 
 
 def layers_of_lets(matched: Matched) -> Fix:
-    """The chain of the layers that the `let`s of a body name; None unless all its lines do so."""
+    """The chain of the layers that the `let`s of a body name, or the last one with its label."""
     head = _HEAD.search(matched.text[: matched.start])
-    if head is None or "#" in head["body"]:
+    if head is None:
         return None
+    value = matched.group("value").strip()
     lines = [line for line in head["body"].splitlines() if line.strip()]
     lets = [_LET.fullmatch(line) for line in lines if not _INPUT.fullmatch(line)]
     found = [let for let in lets if let is not None and is_layer(matched, let["kind"])]
-    if not found or len(found) < len(lets):
-        return None
-    written = _written(head["kind"], found, matched.group("value").strip())
+    if not found or len(found) < len(lets) or "#" in head["body"]:
+        layers = {let["name"]: let["layer"] for let in found}
+        return Guess(f"{value}: {layers[value]}") if value in layers else None
+    written = _written(head["kind"], found, value)
     start = head.start("body") + head["body"].index(found[0][0].strip())
     return None if written is None else [(start, matched.place("fix")[1], written)]
 

@@ -201,16 +201,7 @@ def returned(matched: Matched) -> Fix:
     name = re.match(r"\w+", value)
     if not value or value in ("None", "self"):
         return ""
-    above = matched.text[: matched.start]
-    let = re.search(
-        rf"^[ \t]*let\s+{re.escape(value)}\s*=\s*(?P<layer>(\w+).*)", above, re.MULTILINE
-    )
-    if let is not None and is_layer(matched, let[2]):
-        note = (
-            f"; `{let[0].strip()}` only names a layer: write `{value}: {let['layer']}` to apply it"
-        )
-        return Guess("", note=note)
-    if re.search(rf"\b{re.escape(value)}[ \t]*[:=][^=]", above):
+    if re.search(rf"\b{re.escape(value)}[ \t]*[:=][^=]", matched.text[: matched.start]):
         return f"@{value}"
     if re.fullmatch(r"\w+", value) and value not in LAYERS:
         return ""
