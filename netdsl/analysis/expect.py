@@ -23,15 +23,13 @@ from netdsl.diagnostics import (
     Diagnostic,
     Edit,
     did_you_mean,
-    did_you_mean_path,
-    nearest_path,
     respelled,
 )
 from netdsl.elaborate.attributes import attribute
 from netdsl.elaborate.conditions import truth
-from netdsl.elaborate.evaluate import INPUT, Env, evaluate, name_span
+from netdsl.elaborate.evaluate import CURRENT, INPUT, Env, evaluate, name_span
 from netdsl.errors import NetdslError
-from netdsl.ir.types import Sym, shape_text
+from netdsl.ir.types import shape_text
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -98,14 +96,10 @@ class Facts:
         if expectation.prefix:
             self.start = f"{expectation.prefix}."
         argument = asked.arguments[0].value
-        path = self._path(argument, Env(expectation.env, self)) or ""
-        value = self.labels.get(path)
-        if value is None:
-            nodes = self.graph.part(path)
-            if not nodes:
-                raise self._unknown_label(path, argument)
-            value = nodes[-1].output
-        return value
+        path = self._path(argument, Env(expectation.env, self))
+        if path is None:
+            raise self._unknown_label("", argument)
+        return self._value(path, argument)
 
     def _broken(self, statement: ast.Expect, env: Env) -> Diagnostic:
         condition, advice = statement.condition, None
@@ -296,7 +290,12 @@ class Facts:
         return NetdslError("unknown-name", message, expr.span, help=help_, fix=fix)
 
     def _path(self, expr: ast.Expr, env: Env) -> str | None:
-        """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`."""
+        """The label that an argument names: `C3`, `layer1.relu`, `@layer1.0.conv1`, `@conv{i}`.
+
+        For `@` and `@in`, it is the name of the value that they have at the `expect` line.
+        """
+        if isinstance(expr, ast.Current):
+            return getattr(env.find(CURRENT)[1], "name", None)
         if isinstance(expr, ast.Attribute) and expr.value is not None:
             inner = self._path(expr.value, env)
             return f"{inner}.{expr.name}" if inner else None
@@ -304,6 +303,8 @@ class Facts:
             path = expr.id
         elif isinstance(expr, ast.Reference):
             path = written_path(expr, env)
+            if path == INPUT:
+                return getattr(env.find(INPUT)[1], "name", None)
         else:
             return None
         return f"{self.start}{path}"
@@ -319,7 +320,7 @@ class Facts:
         if path is None or not (path in self.labels or path in nodes or path in self.graph.scopes):
             raise self._unknown_label(path or "", argument)
         if expr.name == "shape":
-            return self._shape(path, argument)
+            return self._value(path, argument).type.shape
         if not (path in nodes or path in self.graph.scopes):
             raise NetdslError(
                 "not-a-layer",
@@ -338,49 +339,6 @@ class Facts:
         prefix = "@" if isinstance(argument, ast.Reference) else ""
         return (Edit(argument.span, f"{prefix}{producer.name}"),)
 
-    def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
-        """The error for a label that does not exist. Its help names labels that do."""
-        is_reference = isinstance(argument, ast.Reference)
-        own = path.removeprefix(self.start)
-        text = f"@{own}" if own and is_reference else argument.span.text
-        nodes = [node.name for node in self.graph.nodes]
-        known = []
-        for name in self._inside([*self.labels, *self.graph.scopes, *nodes]):
-            if is_reference or not all(part.isidentifier() for part in name.split(".")):
-                known.append(f"@{name}")
-            else:
-                known.append(name)
-        labels = sorted(self._inside([*self.labels]), key=lambda name: name.count("."))
-        advice = did_you_mean_path(own, known)
-        if advice is None and labels:
-            advice = "labels here: " + ", ".join(f"`{label}`" for label in labels[:12])
-        if self.start and own in self.labels:
-            advice = (
-                "an `expect` in a block has only the labels of the block: move the line to the net"
-            )
-        meant = nearest_path(own, (name.removeprefix("@") for name in known))
-        fix = tuple(Edit(argument.span, name) for name in known if name.removeprefix("@") == meant)
-        if argument.span.text.removeprefix("@") != own:
-            fix = ()  # it has computed parts
-        if isinstance(argument, ast.Literal) and argument.value in self.labels:
-            advice = f"leave out the quotes: `{argument.value}`"
-            fix = (Edit(argument.span, str(argument.value)),)
-        elif own == "output" and len(self.graph.outputs) == 1:
-            maker = self.graph.outputs[0].value
-            advice = f"give the last layer a label; it is `{maker.name}`"
-            if maker.name in self.labels:
-                advice = f"the output is `{maker.name}`"
-        message = f"there is no label `{text}`"
-        return NetdslError("unknown-label", message, argument.span, help=advice, fix=fix[:1])
-
-    def _inside(self, names: list[str]) -> list[str]:
-        """The names as the text of the block or group writes them; those outside it are left out.
-
-        Names that begin with a digit cannot be written.
-        """
-        own = [name.removeprefix(self.start) for name in names if name.startswith(self.start)]
-        return [name for name in own if not name[0].isdigit()]
-
     def _result(self, path: str) -> TensorType | None:
         """The type of a further result of a layer, such as `enc.h`, if no label has that path."""
         label, _, name = path.rpartition(".")
@@ -389,11 +347,17 @@ class Facts:
         node = self.labels[label].producer
         return None if node is None else node.op.results(*node.types).get(name)
 
-    def _shape(self, path: str, argument: ast.Expr) -> tuple[int | Sym, ...]:
-        value = self.labels.get(path)
+    def _value(self, path: str, argument: ast.Expr) -> Value:
+        """The value at a label or of an input, or the last one of a part of the net."""
+        value = self.labels.get(path) or self._values.get(path)
         if value is None:
             nodes = self.graph.part(path)
             if not nodes:
-                raise NetdslError("unknown-label", f"there is no label `{path}`", argument.span)
+                raise self._unknown_label(path, argument)
             value = nodes[-1].output
-        return value.type.shape
+        return value
+
+    def _unknown_label(self, path: str, argument: ast.Expr) -> NetdslError:
+        from netdsl.analysis.expect_labels import unknown_label  # only errors need it
+
+        return unknown_label(self.graph, self.labels, self.start, path, argument)

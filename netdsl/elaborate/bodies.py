@@ -179,7 +179,7 @@ class Elaborator:
             case ast.Next():
                 pass_on(statement, env, self.net.innermost)
             case ast.Expect() if not any(d.is_net for d in self.net.open[1:]):
-                self.expects.append(Expectation(statement, env, self.net.scope.path))
+                self.expects.append(Expectation(statement, env.kept(), self.net.scope.path))
         return x
 
     def _example(self, statement: ast.Input, value: Value, env: Env) -> None:

@@ -128,6 +128,14 @@ class Env:
             env = env.parent
         return False, None
 
+    def kept(self) -> Env:
+        """The names and values as they are now: a later `let` in the same body changes nothing."""
+        if CURRENT not in self.values:  # the file, or the parameters of the net
+            return self
+        copy = Env(self.parent and self.parent.kept(), self.net, self.meter)
+        copy.values = dict(self.values)
+        return copy
+
     def names(self) -> list[str]:
         """Every name that has a value here."""
         names = [name for name in self.values if name not in _NO_NAMES]

@@ -307,7 +307,7 @@ HABITS = (
     Habit(
         r"\((?:[^()]*,)?\s*(?P<at>in)\s*[,)]",
         "conv(‹in›, 8)",
-        "it only has sizes, such as `in.channels`; `residual { ... }` adds the input itself",
+        "the input as a tensor is `@in`; `in` only has sizes, such as `in.channels`",
         "`in` itself is not a value",
     ),
     Habit(

@@ -53,3 +53,29 @@ def test_in_is_the_input_of_the_block_with_the_line() -> None:
     block = f"block B(width) {{\n c: conv(width, 1, bias = false)\n {lines}}}\n"
     text = block + "net N {\n input x: 3xHxW\n B(3) -> upsample(2) -> B(6)\n}\n"
     assert checked(text, "N") == (4, [])
+
+
+def test_a_line_sees_the_values_at_its_place() -> None:
+    """A later `let` gives the name another value, and a later layer is another current value."""
+    body = (
+        "let n = 3\n expect n == 3\n dense(n)\n expect shape(@) == [3] and params(@) == 15\n"
+        "let n = 2\n dense(n)\n expect n == 2 and shape(@) == [2] and shape(@in) == [4]\n"
+    )
+    assert checked(f"net N {{\n input x: 4\n {body}}}\n", "N") == (3, [])
+
+
+def test_the_current_value_and_the_input_are_those_of_the_block() -> None:
+    """In a line with `at`, they have the sizes that `at` gives them."""
+    block = (
+        "block B() {\n conv(4, 3)\n expect shape(@in) == 3x8x8 and shape(@) == 4x6x6 at 3x8x8\n}\n"
+    )
+    assert checked(f"{block}net N {{\n input x: 3xHxW\n B -> relu\n}}\n", "N") == (1, [])
+
+
+def test_a_layer_without_a_label_is_named_by_its_position_in_quotes() -> None:
+    """A number, as in `values(0)`, is no label; it is not the last layer either."""
+    for figure in ("shape", "params", "values"):
+        line = f"expect {figure}(0) == [1]"
+        text = f"net N {{\n input x: 4 = [1, 2, 3, 4]\n (@ * 2) -> relu\n {line}\n}}\n"
+        _, broken = check_expects(compile_net(program_of(SourceFile("n.net", text)), "N"))
+        assert [d.help for d in broken] == ['the layer at position 0 is `@"0"`']
