@@ -253,7 +253,7 @@ class Namespace:
         binding = self.find(parent.split(".")) if parent else None
         name = path.rpartition(".")[2]
         is_near = advice is not None and proposal_of(advice).names != (f"@{parent}",)
-        if binding is not None and (not is_near or binding.explains(name)):
+        if binding is not None and (not is_near or name.isdecimal() or binding.explains(name)):
             return binding.advise_members(parent, name)
         if advice is not None:
             return advice

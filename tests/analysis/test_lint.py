@@ -406,6 +406,10 @@ ADVISED = [
         REPLACED.format("", "param(16x16)"),
         "give it a label, `values: tokens`, and write `param(16x16) -> add(@values)`",
     ),
+    (
+        "net A {\n input x: 4\n (2 * @) -> param(4)\n}",
+        "give it a label, `values: (2 * @)`, and write `param(4) -> add(@values)`",
+    ),
     (REPLACED.format("t: ", "param(1x16)"), "write `param(1x16) -> concat(@t)`"),
     (
         REPLACED.format("t: ", "positions -> embedding(16, 4)"),

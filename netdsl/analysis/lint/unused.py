@@ -79,7 +79,10 @@ def _kept(node: Node, source: Node) -> str:
     if node.name.isidentifier():
         label = node.name
     else:
-        given = f"give it a label, `values: {node.span.text}`, and "
+        text = node.span.text
+        if node.span.file.text[: node.span.start].rstrip().endswith("("):  # a formula
+            text = f"({text})"
+        given = f"give it a label, `values: {text}`, and "
     shape, other = node.type.shape, source.type.shape
     if shape == other:
         return f"{given}write `{source.span.text} -> add(@{label})`, which adds both"
