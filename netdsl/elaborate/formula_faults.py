@@ -61,7 +61,7 @@ def _one_row(xs: tuple[Value, ...]) -> Repair | None:
     """Advice for a `param` with fewer axes than the tensor that it is combined with."""
     for x, other in (xs, xs[::-1]) if len(xs) == 2 else ():
         extra = len(other.type.shape) - len(x.type.shape)
-        is_last = x.type.shape == other.type.shape[extra:]
+        is_last = bool(x.type.shape) and x.type.shape == other.type.shape[extra:]
         if x.producer is not None and x.producer.op.kind == "param" and extra > 0 and is_last:
             text, sizes = x.producer.span.text, str(x.type)
             written = text.replace(sizes, "1x" * extra + sizes, 1)

@@ -22,10 +22,12 @@ MAP = 3  # axes of channels and a picture
 def channels_of_input(join: Joining) -> Repair | None:
     """Advice for `conv(in.channels, 1)` in the body of a net, where `in` is the net's input."""
     call = join.invocation.call
+    if not all(x.type.shape and source(x).type.shape for x in join.xs):
+        return None
     for number, x in enumerate(join.xs):
         for node in way(x):
             inside = call.span.start <= node.span.start < call.span.end
-            if not inside or node.output.site.caller is not None:
+            if not inside or node.output.site.caller is not None or not node.type.shape:
                 break
             channels = node.type.shape[0]
             other = join.xs[1 - number if number < 2 else 0].type.shape[0]

@@ -24,6 +24,7 @@ from netdsl.ops.args import (
     padding,
     show,
     sizes,
+    tensor_sizes,
     widths,
 )
 from netdsl.ops.base import SYNONYMS
@@ -78,7 +79,7 @@ def for_value(
     if isinstance(value, Sym) and cls.kind == "embedding":
         written = call.span.text.replace(expr.span.text, "1024", 1)
         return Repair(f"a table has a fixed number of rows: write the most, as in `{written}`")
-    if is_integer(value) and cls.args[0].convert in (sizes, integers):
+    if is_integer(value) and cls.args[0].convert in (sizes, integers, tensor_sizes):
         return _one_list(call, argument)
     return None
 

@@ -31,7 +31,7 @@ from netdsl.errors import NetdslError, OpError
 from netdsl.habits.arguments import ELSEWHERE, FROM_INPUT, QUERIES, REMOVED, RENAMED, SEQUENCES
 from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ir.graph import Value
-from netdsl.ops.args import integers, sizes
+from netdsl.ops.args import integers, sizes, tensor_sizes
 from netdsl.ops.base import check
 from netdsl.syntax import ast
 
@@ -255,7 +255,7 @@ class WrongArguments:
         self._add(wrong, number, correction)
         if repair is not None:
             wrong.diagnostic.help, wrong.diagnostic.fix = repair
-        if declared is self.cls.args[0] and declared.convert in (sizes, integers):
+        if declared is self.cls.args[0] and declared.convert in (sizes, integers, tensor_sizes):
             as_list(self.call, wrong)
         place = {"bias": 1, "bidirectional": 2}.get(declared.name)
         if number == place and argument.name is None:

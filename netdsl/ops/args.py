@@ -225,6 +225,11 @@ def sizes(value: object) -> tuple[Any, ...]:
     raise WrongType("sizes such as 16x25 or [16, -1]")
 
 
+def tensor_sizes(value: object) -> tuple[Any, ...]:
+    """Sizes such as `16x25`, or `[]` for a tensor without axes, which is one number."""
+    return () if value == () else sizes(value)
+
+
 def integers(value: object) -> tuple[int, ...]:
     """A list of integers, which may be empty."""
     if value == () or _is_sizes(value):
@@ -249,9 +254,13 @@ def literal(value: object) -> tuple[Numbers, ...]:
     raise WrongType("nested lists of numbers of one shape")
 
 
-def whole_numbers(value: object) -> tuple[Numbers, ...]:
-    """Nested lists of numbers, in which integers remain integers."""
-    literal(value)
+def tensor_values(value: object) -> Numbers:
+    """Nested lists of numbers, or one number, for a tensor without axes. Integers remain such."""
+    if not _is_number(value):
+        try:
+            literal(value)
+        except WrongType as wrong:
+            raise WrongType(f"a number or {wrong}") from None
     return value  # type: ignore[return-value]
 
 
@@ -296,7 +305,8 @@ TYPE_NAMES: dict[Callable[[object], object], str] = {
     integers: "list of int",
     axes: "int or list",
     literal: "nested list",
-    whole_numbers: "nested list",
+    tensor_sizes: "sizes",
+    tensor_values: "number or nested list",
     weight_values: "nested list or weight",
     bias_values: "bool, list or weight",
     tensor: "tensor",
@@ -333,7 +343,7 @@ def meant(convert: Callable[[object], object], value: object) -> str | None:
         if isinstance(candidate, tuple) and isinstance(value, str):
             return value.strip().lower()
         return _show(candidate).replace('"', "")
-    if convert in (literal, whole_numbers) and _is_number(value):
+    if convert is literal and _is_number(value):
         return f"[{_show(value)}]"
     return None
 

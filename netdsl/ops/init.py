@@ -273,9 +273,7 @@ def _other_shape(needed: tuple[int, ...], found: tuple[int, ...]) -> str:
     return "layers can only share weights of equal shapes"
 
 
-def numbers_of(
-    kind: str, name: str, values: tuple[Numbers, ...]
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
+def numbers_of(kind: str, name: str, values: Numbers) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The shape of literal numbers, and the numbers; raises `OpError` for unequal rows."""
     shape = _shape_of(values)
     numbers = _flat(values, shape)

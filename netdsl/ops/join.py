@@ -131,6 +131,8 @@ def common_size(op: Op, a: Size, b: Size) -> Size | None:
 def _with_axes(*xs: TensorType) -> str:
     """The layer that gives a vector, one number for each channel of a map, the axes of the map."""
     small, large = sorted(xs, key=lambda x: len(x.shape))
+    if not small.shape:
+        return f"`reshape([{', '.join(['1'] * len(large.shape))}])`"
     if len(small.shape) == 1 and small.shape[0] == large.shape[0]:
         return f"`reshape({'x'.join([str(small.shape[0]), *['1'] * len(large.spatial)])})`"
     return "`reshape`"

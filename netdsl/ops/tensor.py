@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netdsl.errors import Correction, OpError
 from netdsl.ir.op import CONSTANT, Op, Param
 from netdsl.ir.types import TensorType
-from netdsl.ops.args import integer, literal, sizes, text, whole_numbers
+from netdsl.ops.args import integer, tensor_sizes, tensor_values, text
 from netdsl.ops.base import arg, axis_index, fixed, layer
 from netdsl.ops.init import INITS, check_fans, numbers_of
 from netdsl.ops.rounding import exact
@@ -58,6 +58,8 @@ class _Tensor(Op):
         ("3x4", "param(2x3, leading = 1, init = normal)"),
         ("2", "param(3, leading = 2)"),
         ("2", "param(value = [[1, 2.5], [3, 4]])"),
+        ("3x4", "param([], init = ones)"),
+        ("5", "param(value = 2.5)"),
     ],
 )
 class LearnedTensor(_Tensor):
@@ -66,12 +68,12 @@ class LearnedTensor(_Tensor):
     It is stored under its own label, as `self.label = nn.Parameter(...)` does in PyTorch.
     """
 
-    shape = arg(sizes, None, doc="its sizes without the batch", min=1)
+    shape = arg(tensor_sizes, None, doc="its sizes without the batch; `[]` for one number", min=1)
     init: str = arg(text, "zeros", doc="its values before training", choices=INITS)
     leading: int = arg(
         integer, 0, doc="axes of size 1 that the stored tensor has before its sizes", min=0, max=6
     )
-    value = arg(literal, None, doc="its values before training as literal numbers")
+    value = arg(tensor_values, None, doc="its values before training as literal numbers")
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(self._value()[0])
@@ -128,6 +130,7 @@ class LearnedTensor(_Tensor):
     examples=[
         ("3x4", "const([[1, 0.5], [0, -2]])"),
         ("5", "const([0, 2, 1], dtype = int64)"),
+        ("3x4", "const(0.5)"),
     ],
 )
 class ConstantTensor(_Tensor):
@@ -137,7 +140,7 @@ class ConstantTensor(_Tensor):
     need not have it; if it does, its numbers must be the same.
     """
 
-    value: tuple[Numbers, ...] = arg(whole_numbers, doc="its numbers as nested lists")
+    value: Numbers = arg(tensor_values, doc="its numbers as nested lists, or one number")
     dtype: str = arg(text, "float32", doc="the type of its elements", choices=("float32", "int64"))
 
     def infer(self, x: TensorType) -> TensorType:

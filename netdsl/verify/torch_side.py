@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from netdsl.backends.torch.module import lower
-from netdsl.backends.torch.steps import Step, as_list
+from netdsl.backends.torch.steps import Step, as_list, member, tensors_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,15 +49,15 @@ class TorchSide:
 
     def _restore(self, graph: Graph) -> None:
         """Tie weights again, which `to_empty` separates, and give constants their numbers."""
+        tensors = tensors_in(self.module)
         for node in graph.nodes:
             for name, param in node.params().items():
                 if param.tied:
-                    owner = self.module.get_parameter(param.tied)
                     scope, _, key = node.tensor_name(name).rpartition(".")
-                    setattr(self.module.get_submodule(scope), key, owner)
+                    setattr(member(self.module, scope), key, tensors[param.tied])
             for name, param in node.buffers().items():
                 if param.is_constant:
-                    tensor = self.module.get_buffer(node.tensor_name(name))
+                    tensor = tensors[node.tensor_name(name)]
                     numbers = torch.tensor(param.values, dtype=tensor.dtype)
                     tensor.copy_(numbers.reshape(param.shape))
 

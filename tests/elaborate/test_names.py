@@ -7,6 +7,7 @@ import torch
 
 import netdsl
 from netdsl.backends.torch.names import TAKEN
+from netdsl.verify import verify_graph
 from tests.support.back_ends import assert_back_ends_agree
 from tests.support.bodies import keys, names, net
 
@@ -130,6 +131,11 @@ AWKWARD = {
     "shared layers named as methods": (
         "to: { type: conv(4, 1) -> relu } -> to -> double: conv(4, 1)"
     ),
+    "tensors named as methods": (
+        "half: param(1x1x1)\ntrain: {\n float: param(value = [[[2]]])\n compile: const([[[3]]])\n"
+        " to: @x -> conv(4, 1)\n (@ * @half + @float * @compile)\n}\n"
+        "cpu: conv(4, 1, weight = @train.to.weight)"
+    ),
     "labelled join": "j: add { | conv(4, 1) | b: conv(4, 1) -> relu }\nconv(3, 1)",
     "group named as the functional module": "f: { a: conv(4, 1)\ntanh\nadd(@a) }\npad(1)",
     "letters beyond ASCII": "größe: conv(4, 1)\noutput übrig: relu",
@@ -141,8 +147,9 @@ AWKWARD = {
 @pytest.mark.parametrize("case", AWKWARD)
 def test_awkward_names(case: str) -> None:
     """Names that Python, PyTorch or other parts of the net also use cause no clash."""
-    body = AWKWARD[case]
-    assert_back_ends_agree(net(body))
+    compiled = net(AWKWARD[case])
+    assert_back_ends_agree(compiled)
+    assert verify_graph(compiled.graph, threads=1).ok
 
 
 def test_names_of_every_module() -> None:

@@ -43,15 +43,16 @@ class SourceRecorder:
 
     def parameter(self, shape: tuple[int, ...], call: str) -> Lowered:
         """A learned tensor, which {m} is in the call."""
-        sizes = ", ".join(map(str, shape))
+        sizes = ", ".join(map(str, shape)) or "()"
         return Lowered(f"nn.Parameter(torch.zeros({sizes}))", call, store="parameter")
 
     def buffer(
         self, values: Sequence[float], shape: tuple[int, ...], dtype: str, call: str
     ) -> Lowered:
         """A stored tensor with these numbers, which {m} is in the call."""
-        text = f"torch.tensor({list(values)!r}, dtype=torch.{dtype})"
-        if len(shape) != 1:
+        numbers = list(values) if shape else values[0]
+        text = f"torch.tensor({numbers!r}, dtype=torch.{dtype})"
+        if len(shape) > 1:
             text += f".reshape{shape!r}"
         return Lowered(text, call, store="buffer")
 

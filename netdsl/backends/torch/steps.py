@@ -89,19 +89,28 @@ class _Holder(nn.Module):
 
     def __init__(self, whole: nn.Module, path: str) -> None:
         super().__init__()
-        scope, _, name = path.rpartition(".")
-        around = whole.get_submodule(scope)
-        learned = dict(around.named_parameters(recurse=False, remove_duplicate=False))
-        if name in learned:
-            self.tensor = learned[name]
+        tensor = tensors_in(whole)[path]
+        if isinstance(tensor, nn.Parameter):
+            self.tensor = tensor
         else:
-            self.register_buffer("tensor", around.get_buffer(name))
+            self.register_buffer("tensor", tensor)
+
+
+def tensors_in(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The parameters and buffers of a module by their paths.
+
+    `get_parameter` and `get_buffer` do not find those with the name of a method, such as `half`.
+    """
+    return {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
 
 
 def member(whole: nn.Module, path: str) -> nn.Module | None:
-    """The module inside `whole` with that path, or None."""
+    """The module inside `whole` with that path, or None; an empty path is that of `whole`."""
     module = whole
-    for name in path.split("."):
+    for name in filter(None, path.split(".")):
         child = dict(module.named_children()).get(name)
         if child is None:
             return None
