@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Annotation, Edit
 from netdsl.elaborate.corrections import inserted
-from netdsl.elaborate.evaluate import INPUT, evaluate
+from netdsl.elaborate.evaluate import INPUT, Env, evaluate
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Site, Value
 from netdsl.ir.types import Sym, shape_text
@@ -17,7 +17,6 @@ from netdsl.words import counted
 
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
-    from netdsl.elaborate.evaluate import Env
     from netdsl.source import Span
 
 _LABEL = re.compile(r"(\w+):[ ]*$")
@@ -66,36 +65,55 @@ def take_input(net: NetBuilder, statement: ast.Input, env: Env) -> Value:
 
 def _take_sizes(net: NetBuilder, statement: ast.Input, source: Value, env: Env) -> None:
     """Give the open sizes of a declaration the sizes of the value; the others must be equal."""
-    given = source.type.shape
+    given, span = source.type.shape, statement.shape.span
     declared = _declared(statement.shape, env)
-    written = statement.shape.span.text
     if len(declared) != len(given):
-        raise _unlike(net, statement, written, shape_text(given), source)
+        raise _unlike(net, statement, _text(declared, span, env), shape_text(given), source)
     for part, actual in zip(declared, given, strict=True):
-        size = env.values.setdefault(part, actual) if isinstance(part, str) else part
-        if not isinstance(size, (int, Sym)):
-            raise NetdslError("wrong-type", f"{show(size)} is not a size", statement.shape.span)
+        if isinstance(part, str):
+            env.values.setdefault(part, actual)
+    for part, actual in zip(declared, given, strict=True):
+        size = _size(part, span, env)
         difference = size - actual
         if isinstance(difference, int) and difference != 0:
-            raise _unlike(net, statement, written, shape_text(given), source)
+            raise _unlike(net, statement, _text(declared, span, env), shape_text(given), source)
         if isinstance(difference, Sym):
-            site = Site(statement.shape.span, net.caller)
+            site = Site(span, net.caller)
             net.graph.equalities.append((size, actual, site))
 
 
 def _declared(expr: ast.Expr, env: Env) -> tuple[object, ...]:
-    """The sizes of a declaration; a name without a value stands for itself."""
-    parts: tuple[int | str, ...] | None = None
+    """The sizes of a declaration: names if they are open, and expressions if they are in a list."""
     if isinstance(expr, ast.DimsLiteral) or (
         isinstance(expr, ast.NameOrDims) and not env.find(expr.id)[0]
     ):
-        parts = expr.parts
+        parts: tuple[object, ...] = expr.parts
     elif isinstance(expr, ast.Name) and not env.find(expr.id)[0]:
         parts = (expr.id,)
-    if parts is None:
+    elif isinstance(expr, ast.Sequence):
+        parts = tuple(item.id if isinstance(item, ast.Name) else item for item in expr.items)
+    else:
         value = evaluate(expr, env)
         return value if isinstance(value, tuple) else (value,)
     return tuple(env.find(p)[1] if isinstance(p, str) and env.find(p)[0] else p for p in parts)
+
+
+def _size(part: object, span: Span, env: Env) -> int | Sym:
+    """The size of a part of a declaration, when open names have values; raises `NetdslError`."""
+    if isinstance(part, ast.Expr):
+        part = evaluate(part, env)
+    elif isinstance(part, str):
+        part = env.find(part)[1]
+    if not isinstance(part, (int, Sym)):
+        raise NetdslError("wrong-type", f"{show(part)} is not a size", span)
+    return part
+
+
+def _text(declared: tuple[object, ...], span: Span, env: Env) -> str:
+    """The sizes of a declaration for a message, with the names of open ones."""
+    frame = Env(env)
+    frame.values.update({part: Sym.var(part) for part in declared if isinstance(part, str)})
+    return shape_text([_size(part, span, frame) for part in declared])
 
 
 def _unlike(
