@@ -107,7 +107,8 @@ class Memory(NamedTuple):
 
     `params` is the bytes of the weights, `activations` the bytes of all values together, and `peak`
     the most bytes that values need at once at inference. `total` is the bytes for inference:
-    `params` and `peak`.
+    `params` and `peak`. Which values need the most can depend on open sizes: the formula of `peak`
+    is then that for sizes around 512, and `figure("peak_bytes", H=64, W=64)` is right for all.
     """
 
     params: int

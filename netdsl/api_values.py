@@ -53,12 +53,17 @@ def value_of(compiled: Compiled, expression: str) -> object:
         value = _evaluated(compiled, expression)
     symbols = sorted(_symbols(value))
     if symbols:
-        sizes = ", ".join(f"{symbol}=224" for symbol in symbols)
-        raise ValueError(
-            f"`{expression}` depends on {_listed(symbols)}: give the sizes, as in"
-            f' figure("{expression}", {sizes})'
-        )
+        raise _without_sizes(expression, symbols)
     return value
+
+
+def _without_sizes(expression: str, symbols: list[str]) -> ValueError:
+    """The error of a figure that depends on open sizes."""
+    sizes = ", ".join(f"{symbol}=224" for symbol in symbols)
+    return ValueError(
+        f"`{expression}` depends on {_listed(symbols)}: give the sizes, as in"
+        f' figure("{expression}", {sizes})'
+    )
 
 
 def memory_of(compiled: Compiled) -> Memory:
@@ -74,6 +79,8 @@ def _evaluated(compiled: Compiled, expression: str) -> object:
     try:
         return facts.value(parse_expression(SourceFile("figure", expression)), env)
     except NetdslError as error:
+        if error.code == "open-size":
+            raise _without_sizes(expression, sorted(compiled.graph.symbols)) from None
         advice = f"; {error.help}" if error.help else ""
         raise ValueError(f"figure({expression!r}): {error.message}{advice}") from None
 

@@ -14,16 +14,17 @@ depends on. Params and buffers together are what Keras prints as its total.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.ir.op import COUNTER
-from netdsl.ir.types import ITEM_BYTES
+from netdsl.ir.types import ITEM_BYTES, Sym
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from netdsl.ir.graph import Graph, Node
-    from netdsl.ir.types import Sym, TensorType
+    from netdsl.ir.types import TensorType
 
 
 # The same with the types that only models of other tools have.
@@ -36,6 +37,8 @@ STORED_BYTES = {
     "uint32": 4,
     "uint64": 8,
 }
+
+TYPICAL = 512  # of an open size, to find the moment with the most memory
 
 
 class Cost(NamedTuple):
@@ -76,6 +79,13 @@ class Totals(NamedTuple):
     depth: int
     activation_bytes: int | Sym
     peak_bytes: int | Sym
+
+
+class PeakMemory(NamedTuple):
+    """The most bytes in use at once. A formula may hold only for sizes around 512."""
+
+    bytes: int | Sym
+    is_for_all_sizes: bool
 
 
 class Costs:
@@ -140,8 +150,13 @@ class Costs:
             activation_bytes=total(
                 [*(_bytes(v.type) for v in self.graph.inputs), *(c.bytes for _, c in rows)]
             ),
-            peak_bytes=peak_bytes(self.graph),
+            peak_bytes=self.peak.bytes,
         )
+
+    @cached_property
+    def peak(self) -> PeakMemory:
+        """The most memory in use at once, computed once."""
+        return peak(self.graph)
 
 
 def units(name: str, rows: Sequence[tuple[Node, Cost]]) -> int | Sym:
@@ -173,31 +188,73 @@ def depth(graph: Graph) -> int:
     return max(depths.get(id(o.value), 0) for o in graph.outputs)
 
 
-def peak_bytes(graph: Graph) -> int | Sym:
+def peak(graph: Graph) -> PeakMemory:
     """The most activation memory in use at once for one sample.
 
-    Every buffer is freed after its last use. With open sizes, the result is a formula. It applies
-    to the first moment at which memory is largest if every symbol is 512.
+    With open sizes, it is a formula for the moment at which memory is largest if each of them is
+    512.
     """
+    moments = list(_moments(graph, dict.fromkeys(graph.symbols, TYPICAL)))
+    largest = max(moments, key=lambda moment: moment.bytes)
+    if not graph.symbols:
+        return PeakMemory(largest.bytes, is_for_all_sizes=True)
+    others = {moment.live for moment in moments}
+    found = total(Counter(dict(largest.live)).elements())
+    return PeakMemory(found, all(_is_never_less(largest.live, other) for other in others))
+
+
+def peak_at(graph: Graph, sizes: dict[str, int]) -> int:
+    """The most activation memory in use at once for one sample of these sizes, in bytes."""
+    return max(moment.bytes for moment in _moments(graph, sizes))
+
+
+class _Moment(NamedTuple):
+    """A moment of inference: the bytes in use, and the sizes that they are made of."""
+
+    bytes: int
+    live: frozenset[tuple[int | Sym, int]]  # the size of a value, and how many values have it
+
+
+def _moments(graph: Graph, sizes: dict[str, int]) -> Iterator[_Moment]:
+    """The moments at which a layer runs. Every buffer is freed after its last use."""
     last_use = _last_uses(graph)
-    sizes = dict.fromkeys(graph.symbols, 512)
     live: dict[int, int | Sym] = {id(v): _bytes(v.type) for v in graph.inputs}
+    counts = Counter(live.values())
     now = sum(_at(v, sizes) for v in live.values())
-    peak, live_at_peak = now, list(live.values())
+    yield _Moment(now, frozenset(counts.items()))
     for i, node in enumerate(graph.nodes):
         if node.aux is not None:
             continue
         made = {id(v): _bytes(v.type) for v in node.outputs}
         live |= made
+        counts.update(made.values())
         now += sum(_at(size, sizes) for size in made.values())
-        if now > peak:
-            peak, live_at_peak = now, list(live.values())
+        yield _Moment(now, frozenset(counts.items()) if sizes else frozenset())
         for key in {id(v) for v in (*node.inputs, *node.outputs)}:
             if last_use.get(key, i) <= i and key in live:
-                now -= _at(live.pop(key), sizes)
-    if not sizes:
-        return peak
-    return sum(live_at_peak[1:], start=live_at_peak[0])
+                size = live.pop(key)
+                now -= _at(size, sizes)
+                counts[size] -= 1
+                if not counts[size]:
+                    del counts[size]
+
+
+def _is_never_less(
+    values: frozenset[tuple[int | Sym, int]], others: frozenset[tuple[int | Sym, int]]
+) -> bool:
+    """Whether the bytes of some values cannot be less than those of others, as far as is obvious.
+
+    Open sizes are at least 1, and the floors in a formula at least 0.
+    """
+    own, theirs = Counter(dict(values)), Counter(dict(others))
+    if own >= theirs:
+        return True
+    difference = total((own - theirs).elements()) - total((theirs - own).elements())
+    if isinstance(difference, Sym):
+        difference = difference.subs({s: Sym.var(s) + 1 for s in difference.symbols()})
+    if isinstance(difference, Sym):
+        return min(difference.terms.values()) >= 0
+    return difference >= 0
 
 
 def _last_uses(graph: Graph) -> dict[int, int]:

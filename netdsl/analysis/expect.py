@@ -241,6 +241,9 @@ class Facts:
         A name is a total of the net; a function is a figure of a label.
         """
         if isinstance(expr, ast.Name):
+            if expr.id == "peak_bytes" and not self.costs.peak.is_for_all_sizes:
+                message = "which values need the most memory depends on the open sizes"
+                raise NetdslError("open-size", message, expr.span)
             if expr.id in Totals._fields:
                 return getattr(self.costs.totals(), expr.id)
             raise self._unknown_figure(expr)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.cost import TYPICAL, peak_at
 from netdsl.ir.types import Sym, compact
 from netdsl.words import counted
 
 if TYPE_CHECKING:
-    from netdsl.analysis.cost import Totals
+    from netdsl.analysis.cost import Costs
     from netdsl.analysis.sizes import ExampleSizes
     from netdsl.analysis.summary import Summary
 
@@ -53,7 +54,7 @@ def totals(
     if units:
         lines.append(("units", f"{long_figure(t.units)} of layers with weights"))
     lines.append(("depth", counted(t.depth, "layer") + " with weights on the longest path"))
-    lines.append(("memory", _memory_used(t, most, example)))
+    lines.append(("memory", _memory_used(summary.costs, most, example)))
     if summary.valid_for:
         lines.append(("valid for", summary.valid_for))
     if asked:
@@ -61,12 +62,15 @@ def totals(
     return lines
 
 
-def _memory_used(t: Totals, most: int | None, example: ExampleSizes | None) -> str:
+def _memory_used(costs: Costs, most: int | None, example: ExampleSizes | None) -> str:
     """The memory of params, of all values, and of those that are in use at the same time."""
+    t = costs.totals()
     values, peak, sizes = t.activation_bytes, t.peak_bytes, ""
     if example is not None and any(is_long(value, most) for value in (values, peak)):
-        values, peak = (value_at(value, example) for value in (values, peak))
+        values, peak = value_at(values, example), peak_at(costs.graph, example.sizes)
         sizes = f", for {example.inputs}"
+    elif not costs.peak.is_for_all_sizes:
+        sizes = f" for sizes around {TYPICAL}"
     return (
         f"{memory(4 * t.params)} params, {memory(values, most)} activations,"
         f" {memory(peak, most)} at the peak{sizes}"

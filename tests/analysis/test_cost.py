@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import netdsl
-from netdsl.analysis.cost import Costs, Totals
+from netdsl.analysis.cost import Costs, Totals, peak_at
 from netdsl.analysis.summary import Summary
-from netdsl.ir.types import ITEM_BYTES, subs
+from netdsl.ir.types import ITEM_BYTES, Sym, subs
 from tests.golden.pages import NETS
 from tests.support.small_nets import library, net_with
 
@@ -172,6 +172,25 @@ def test_peak_of_open_size_is_that_at_512(other: str, peak: str) -> None:
     """
     net = net_with("relu -> gap -> flatten\na: relu\n@x1 -> flatten -> concat(@a)", "1xT", other)
     assert str(Costs(net.graph).totals().peak_bytes) == peak
+
+
+def test_a_formula_of_the_peak_says_whether_it_is_for_all_sizes() -> None:
+    """The last layers need the most memory, except on images of a few pixels and odd sizes."""
+    deep = netdsl.loads(
+        "net A {\n input x: 3xHxW\n conv(64, 4, stride = 2, pad = 1) -> relu\n"
+        " conv(128, 4, stride = 2, pad = 1) -> conv(8, 3, pad = 1) -> conv(300, 1) -> relu\n}"
+    )
+    costs = Costs(deep.graph)
+    assert not costs.peak.is_for_all_sizes
+    for at in ({"H": 512, "W": 512}, {"H": 7, "W": 7}, {"H": 100, "W": 8}):
+        assert (
+            peak_at(deep.graph, at) == slow_peak(deep.graph, at) == deep.figure("peak_bytes", **at)
+        )
+    assert costs.peak.bytes.at({"H": 7, "W": 7}) < peak_at(deep.graph, {"H": 7, "W": 7})
+    with pytest.raises(ValueError, match=r'as in figure\("peak_bytes", H=224, W=224\)'):
+        deep.figure("peak_bytes")
+    steps = netdsl.loads("net A {\n input x: Tx8\n dense(9) -> relu -> dense(3)\n}")
+    assert Costs(steps.graph).peak == (72 * Sym.var("T"), True)
 
 
 # ---- MACs for sizes that are multiples of all strides
