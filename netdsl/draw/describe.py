@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from netdsl.ir.op import WINDOWED
 from netdsl.ir.types import shape_text
-from netdsl.ops.args import dims, padding, show, sizes, widths
+from netdsl.ops.args import dims, padding, show, sizes, tensor_sizes, widths
 
 if TYPE_CHECKING:
     from netdsl.ir.op import Arg, Op
@@ -115,7 +115,7 @@ def _value_text(argument: Arg, value: object) -> str:
     """A value as it is written in a text; one number if all axes have the same."""
     if isinstance(value, str):
         return value
-    if isinstance(value, tuple) and argument.convert is sizes:
+    if isinstance(value, tuple) and argument.convert in (sizes, tensor_sizes):
         return shape_text(value)
     if (
         isinstance(value, tuple)

@@ -186,7 +186,7 @@ class _Drawing:
 
     def _attributes(self, box: Box) -> dict[str, str]:
         theme = self.theme
-        shape = ", ".join(map(plain, self.shapes.get(box.id, [])))
+        shape = ", ".join(self.shapes.get(box.id, []))
         if box.look == "sign":
             shape = ""
         fill, border = theme.of(box.family)
@@ -320,12 +320,6 @@ class _Drawing:
             attributes["id"] = f'"{name}"'
             lines.append(f"  {edge.source.id} -> {edge.target.id}{_list(attributes)}\n")
         return lines
-
-
-def plain(shape: str) -> str:
-    """A shape without the signs for rounding, which fonts of pictures lack: `64xH/2xW/2`."""
-    sizes = [re.sub(r"^[⌈⌊]([^⌈⌉⌊⌋]*)[⌉⌋]$", r"\1", size) for size in shape.split("x")]
-    return "x".join(sizes).translate(str.maketrans("⌈⌊⌉⌋", "[[]]"))
 
 
 def _shared(path: tuple[Scope, ...], other: tuple[Scope, ...]) -> int:

@@ -12,9 +12,16 @@ import sysconfig
 from pathlib import Path
 from shutil import which
 
+from netdsl.draw.metrics import text_width
 from netdsl.errors import NetdslError
 
 PURE, DOT = "graphviz-pure", "dot"
+_CEILING = re.compile(r"⌈\(?(?P<open>[^⌈⌉()]*?)(?P<constant>[+-]\d+)?\)?/(?P<divisor>\d+)⌉")
+_SIGNS = re.compile(
+    r'(?P<before><text [^>]*text-anchor="start" x=")(?P<x>[^"]*)'
+    r'(?P<after>"[^>]*font-size="(?P<size>[^"]*)"[^>]*>)(?P<words>[^<]*[⌈⌊][^<]*)'
+)
+_BRACKETS = str.maketrans("⌊⌋", "[]")
 _INSTALL = {
     PURE: "install it with `pip install graphviz-pure`, or draw with Graphviz: `--program dot`;"
     " `-o net.dot` and `-o net.mmd` write text and need neither",
@@ -37,6 +44,8 @@ def render(
     if form == "pdf" and program == PURE:
         message = f"`{PURE}` cannot write PDF"
         raise NetdslError("graphviz-failed", message, help="leave out `--program`, or write .svg")
+    if form == "png" and program == PURE:
+        text = with_brackets(text)
     command = [_path_of(program), f"-T{form}"]
     if dpi:
         command.append(f"-Gdpi={dpi}")
@@ -54,7 +63,36 @@ def render(
         raise _failure(program, f"it has not finished after {seconds:g} seconds") from None
     if form == "pdf":
         return _undated(done.stdout)
+    if form == "svg" and program == PURE:
+        return _SIGNS.sub(_centred, done.stdout.decode("utf-8")).encode("utf-8")
     return done.stdout
+
+
+def _centred(text: re.Match[str]) -> str:
+    """A line of text in the middle of its box.
+
+    `graphviz-pure` takes a rounding sign for three spaces, and so begins the line too far left.
+    """
+    signs = sum(text["words"].count(sign) for sign in "⌈⌉⌊⌋")
+    shift = signs * float(text["size"]) * (3 * text_width(" ", 1) - text_width("⌈", 1)) / 2
+    return f"{text['before']}{float(text['x']) + shift:.2f}{text['after']}{text['words']}"
+
+
+def with_brackets(text: str) -> str:
+    """A text with `[(H+1)/2]` in place of rounding signs, which the font for PNG lacks.
+
+    As in Gauss's notation, brackets round down.
+    """
+    return _CEILING.sub(_as_floor, text).translate(_BRACKETS)
+
+
+def _as_floor(ceiling: re.Match[str]) -> str:
+    """The ceiling of n / k is the floor of (n + k - 1) / k."""
+    constant = int(ceiling["constant"] or 0) + int(ceiling["divisor"]) - 1
+    numerator = ceiling["open"]
+    if constant:
+        numerator = f"({numerator}{constant:+d})"
+    return f"[{numerator}/{ceiling['divisor']}]"
 
 
 def _path_of(program: str) -> str:

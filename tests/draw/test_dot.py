@@ -99,7 +99,7 @@ def test_auxiliary_heads_are_dashed() -> None:
 def test_depth_folds_scopes_into_boxes() -> None:
     graph = netdsl.load("senet:SEResNet50").graph
     texts = labels(emit_dot(graph, DrawOptions(1)))
-    assert "layer3\\n6 × bottleneck\\n98 layers, 7,891,328 parameters\\n1024xH/16xW/16" in texts
+    assert "layer3\\n6 × bottleneck\\n98 layers, 7,891,328 parameters\\n1024x⌈H/16⌉x⌈W/16⌉" in texts
     assert emit_dot(graph, DrawOptions(1)).count("subgraph") == 1
     (whole,) = [text for text in labels(emit_dot(graph, DrawOptions(0))) if "layers" in text]
     assert whole.startswith("SEResNet50\\n271 layers, 28,088,024 parameters")

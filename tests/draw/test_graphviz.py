@@ -14,7 +14,8 @@ import netdsl
 from netdsl.cli import run
 from netdsl.draw.dot import emit_dot
 from netdsl.draw.frames import frame_of
-from netdsl.draw.layout import render
+from netdsl.draw.layout import render, with_brackets
+from netdsl.draw.metrics import text_width
 from netdsl.draw.picture import Box, Cluster
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Scope
@@ -40,6 +41,20 @@ def test_the_size_of_each_form() -> None:
     assert (width, height) == (round(float(size[3])), round(float(size[4])))
     pixels = struct.unpack(">II", render(text, "png", dpi=144)[16:24])
     assert all(abs(p - 2 * points) <= 3 for p, points in zip(pixels, (width, height), strict=True))
+
+
+def test_formulas_of_sizes_keep_their_rounding() -> None:
+    """An SVG has the signs, in the middle of the box; a PNG, whose font lacks them, brackets."""
+    net = netdsl.loads("net A {\n input x: 3xHxW\n conv(8, 4, stride = 3, pad = 1)\n}")
+    svg = render(emit_dot(net.graph), "svg").decode("utf-8")
+    centres = {}
+    for x, size, words in re.findall(
+        r'text-anchor="start" x="([\d.]+)" y="-[^>]*font-size="([\d.]+)"[^>]*>([^<]*)<', svg
+    ):
+        centres[words] = float(x) + text_width(words, float(size)) / 2
+    assert abs(centres["8x⌊(H+1)/3⌋x⌊(W+1)/3⌋"] - centres["conv 4x4, 8, stride 3"]) < 0.1
+    assert with_brackets("8x⌈H/2⌉x⌊(W+1)/4⌋") == "8x[(H+1)/2]x[(W+1)/4]"
+    assert with_brackets("⌈(H-3)/4⌉x⌈(H-1)/4⌉") == "[H/4]x[(H+2)/4]"
 
 
 def test_dots_for_an_inch(tmp_path: Path) -> None:
