@@ -119,8 +119,8 @@ def advice_for(habit: Habit, matched: Matched) -> Advice | None:
     fact, help_ = (Template(text).safe_substitute(words) for text in (habit.fact, help_))
     place = matched.place("at", "dot", "comma", "fix")
     if habit.where == "nested":
-        *_, head = re.finditer(r"^\s*(train)\b", matched.text[: matched.start], re.MULTILINE)
-        place = head.span(1)
+        heads = re.finditer(r"^[^#\n]*?\b(train)\b", matched.text[: matched.start], re.MULTILINE)
+        place = [place, *(head.span(1) for head in heads)][-1]
     return Advice(fact, place, help_, changes, end_of_part)
 
 
