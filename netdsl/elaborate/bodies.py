@@ -240,12 +240,12 @@ class Elaborator:
         """The value after the elements of a chain.
 
         A label before `@ref` belongs to the last layer of the chain, and so does `fallback`, the
-        name of an output.
+        name of an output, if there is no such label.
         """
         elements = chain.elements
         first = elements[0]
         label = fallback
-        if label is None and isinstance(first, ast.TakeUp) and len(elements) > 1:
+        if isinstance(first, ast.TakeUp) and first.label is not None and len(elements) > 1:
             label = first.label
         labelled = None if label is None else _last_layer(elements, label)
         start = len(self.net.graph.nodes)

@@ -38,6 +38,10 @@ NAMES = {
     "reference": ("a: conv(4, 1)\nskip: @x -> conv(5, 1) -> relu", ["a", "1", "skip"]),
     "output": ("output logits: conv(4, 1) -> relu", ["0", "logits"]),
     "output with label": ("output logits: fc: conv(4, 1)", ["fc"]),
+    "output of a reference with label": (
+        "a: conv(4, 1)\noutput logits: fc: @a -> relu -> conv(4, 1)",
+        ["a", "1", "fc"],
+    ),
     "identity": ("identity -> conv(4, 1)\noutput y: identity", ["0"]),
     "nested groups": ("a: { b: { conv(4, 1) }\n conv(4, 1) }", ["a.b.0", "a.1"]),
 }
