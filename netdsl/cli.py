@@ -111,6 +111,10 @@ def _report(error: BaseException, argv: list[str]) -> int:
         code: int = _failures().report(error, argv)
     except Stopped as stop:
         code = _failures().report(stop, argv)
+    except ModuleNotFoundError as missing:
+        message = f"netdsl: the package `{missing.name}` is not installed: run `pip install netdsl`"
+        os.write(2, f"{message}\n".encode())
+        code = 1
     except (MemoryError, ImportError, SystemError, OSError):  # there is no memory for a message
         os.write(2, b"netdsl: the system has too little memory or too many open files\n")
         code = 1

@@ -123,6 +123,18 @@ def test_too_little_memory(
     )
 
 
+def test_a_package_that_is_missing() -> None:
+    """Also if the message about an error needs it, the package is named."""
+    without = "import sys; sys.modules['platformdirs'] = None; from netdsl.cli import run"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{without}; run(['verify', 'lenet5'])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the package `platformdirs` is not installed: run `pip install netdsl`" in done.stderr
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
 def test_outputs_in_other_encodings(tmp_path: Path, encoding: str) -> None:
     """Characters that the encoding lacks are replaced: our own by ASCII, others by JSON escapes.
