@@ -112,7 +112,9 @@ def _report(error: BaseException, argv: list[str]) -> int:
     except Stopped as stop:
         code = _failures().report(stop, argv)
     except ModuleNotFoundError as missing:
-        message = f"netdsl: the package `{missing.name}` is not installed: run `pip install netdsl`"
+        first = error if isinstance(error, ModuleNotFoundError) else missing
+        name, _, _ = str(first.name).partition(".")
+        message = f"netdsl: the package `{name}` is not installed: run `pip install netdsl`"
         os.write(2, f"{message}\n".encode())
         code = 1
     except (MemoryError, ImportError, SystemError, OSError):  # there is no memory for a message

@@ -125,14 +125,14 @@ def test_too_little_memory(
 
 def test_a_package_that_is_missing() -> None:
     """Also if the message about an error needs it, the package is named."""
-    without = "import sys; sys.modules['platformdirs'] = None; from netdsl.cli import run"
+    without = "import sys; sys.modules.update({'rich': None, 'platformdirs': None})"
     done = subprocess.run(
-        [sys.executable, "-c", f"{without}; run(['verify', 'lenet5'])"],
+        [sys.executable, "-c", f"{without}\nfrom netdsl.cli import run\nrun(['layers'])"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "the package `platformdirs` is not installed: run `pip install netdsl`" in done.stderr
+    assert "the package `rich` is not installed: run `pip install netdsl`" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
