@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdsl.analysis.sizes import two_settings
 from netdsl.commands.common import UsageError, load_one, print_diagnostics, suffix_of
 from netdsl.commands.foreign import open_model
-from netdsl.commands.output import say, say_json
+from netdsl.commands.output import note, say, say_json
 from netdsl.driver import values_claims
+from netdsl.ir.types import subs
 from netdsl.render import as_json
 from netdsl.words import counted
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
+    from netdsl.driver import Compiled
     from netdsl.ir.graph import Graph
     from netdsl.verify import Claim, Report
 
 MAX_NAMES = 8  # layers that are named on one line
+LARGE = 10**11  # multiply-accumulates, of more than about a minute
 STYLES = {"agree": "green", "differ": "bold red"}  # of verdicts; the others are dim
 
 
@@ -35,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     weights = _weights(arguments, compiled.graph) if arguments.weights else None
     from netdsl.verify import verify_graph
 
+    _note_large(compiled)
     report = verify_graph(compiled.graph, weights=weights, seed=arguments.seed, stated=stated)
     if arguments.format == "json":
         nets = [_as_json(report, compiled.program.source.name)]
@@ -45,6 +50,22 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         print_diagnostics(list(report.differences()))
     return 0 if report.ok else 1
+
+
+def _note_large(compiled: Compiled) -> None:
+    """Say at which sizes a net with open sizes is verified, if that takes long."""
+    from netdsl.verify.report import BATCHES
+
+    if not compiled.graph.symbols:
+        return
+    settings, macs = two_settings(compiled.graph), compiled.costs.totals().macs
+    work = sum(BATCHES) * sum(int(subs(macs, sizes)) for sizes in settings)
+    if work > LARGE:
+        sizes = " and for ".join(map(_setting, settings))
+        note(
+            f"note: verifying takes {work / 1e9:,.0f} billion multiply-accumulates, for {sizes};"
+            " `--input` gives smaller sizes"
+        )
 
 
 def _verify_model(arguments: argparse.Namespace) -> int:
@@ -61,8 +82,8 @@ def _verify_model(arguments: argparse.Namespace) -> int:
         files = [str(f) for f in verified.files]
         say_json({"files": files, "notes": verified.notes, "diagnostics": []}, indent=2)
         return 0
-    for note in verified.notes:
-        say(f"note: {note}")
+    for text in verified.notes:
+        say(f"note: {text}")
     names = ", ".join(f.name for f in verified.files)
     say(f"{arguments.file} matches its manifest: checked {names}")
     return 0

@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 import netdsl
 from netdsl.cli import run
+from netdsl.commands import verify
 from netdsl.driver import compile_net, open_program
 from netdsl.library import library_names
 from netdsl.ops import LAYERS
@@ -110,6 +111,23 @@ def test_command_sizes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     (net,) = json.loads(capsys.readouterr().out)["nets"]
     assert [{}] == net["sizes"]
     assert f"{5 * 7 * 6 * 18:,}" == next(c["detail"] for c in net["claims"] if c["name"] == "macs")
+
+
+def test_a_note_about_sizes_that_take_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes before the work, and names the option that makes it less."""
+    path = tmp_path / "a.net"
+    path.write_text("net A {\n input x: 3xHxW\n conv(4, 3)\n}\n")
+    assert run(["verify", str(path)]) == 0
+    assert "note:" not in capsys.readouterr().err
+    monkeypatch.setattr(verify, "LARGE", 1000)
+    assert run(["verify", str(path)]) == 0
+    note = capsys.readouterr().err
+    assert re.search(r"multiply-accumulates, for H = \d+, W = \d+ and for H = \d+, W = \d+;", note)
+    assert "`--input` gives smaller sizes" in note
+    assert run(["verify", str(path), "--input", "3x9x9"]) == 0
+    assert "note:" not in capsys.readouterr().err
 
 
 def test_command_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
