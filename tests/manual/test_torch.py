@@ -47,10 +47,19 @@ def code(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
+def parts() -> tuple[str, str]:
+    """The page without its table of functions, and that table."""
+    before, head, rest = PAGE.read_text(encoding="utf-8").partition("## Functions and methods\n")
+    table, losses, after = rest.partition("## Losses\n")
+    assert head
+    assert losses
+    return before + after, table
+
+
 def rows() -> list[Row]:
     """The rows of the page; `ConvNd` becomes those of `Conv1d`, `Conv2d`, `Conv3d` that exist."""
     found = []
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
+    for line in parts()[0].splitlines():
         if not line.startswith("| `") or line.startswith("| `torch.nn`"):
             continue
         names, here, left_out = (cell.strip() for cell in line.strip("|").split(" |", 2))
@@ -59,6 +68,21 @@ def rows() -> list[Row]:
         classes += [n for n in chain(*each) if n in CLASSES]
         found.append(Row(classes, here, left_out.strip(" |")))
     return found
+
+
+def functions() -> list[tuple[str, str]]:
+    """The rows about functions: an expression with PyTorch, and what to write here."""
+    lines = [line for line in parts()[1].splitlines() if line.startswith("| `")]
+    return [(code(line)[0], code(line)[1]) for line in lines]
+
+
+@pytest.mark.parametrize(("python", "here"), functions(), ids=lambda text: text)
+def test_functions_give_the_same_numbers(python: str, here: str) -> None:
+    """The expression of a row and what stands beside it are equal for two batches of 3x4."""
+    text = f"net A {{\n input a: 3x4\n input b: 3x4\n {here}\n}}\n"
+    a, b = torch.randn(2, 3, 4), torch.randn(2, 3, 4)
+    wanted = eval(python, {"torch": torch, "F": nn.functional, "a": a, "b": b})
+    torch.testing.assert_close(netdsl.loads(text).torch().eval()(a, b), wanted)
 
 
 ROWS = rows()
