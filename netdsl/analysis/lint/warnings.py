@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from netdsl.analysis.lint.allowed import Allowances
 from netdsl.analysis.lint.axes import axis_warnings
 from netdsl.analysis.lint.borders import border_warnings
+from netdsl.analysis.lint.carried import unchanged_values
 from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints, huge_layers
 from netdsl.analysis.lint.inputs import input_warnings
@@ -106,6 +107,7 @@ def of_file(module: Module) -> Iterator[Diagnostic]:
     yield from shadowing
     explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
+    yield from unchanged_values(module, names)
     yield from dropped_values(module)
     yield from repeated_layers(module)
     yield from empty_ranges(module)
