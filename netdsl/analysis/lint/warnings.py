@@ -15,6 +15,7 @@ from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.linear import linear_warnings, output_warnings
 from netdsl.analysis.lint.mixed import mixed_axes
 from netdsl.analysis.lint.names import Names, name_warnings
+from netdsl.analysis.lint.paths import lone_droppaths
 from netdsl.analysis.lint.pinned import pinned_sizes
 from netdsl.analysis.lint.ranges import empty_ranges
 from netdsl.analysis.lint.repeated import repeated_layers
@@ -123,6 +124,7 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from mixed_axes(net.graph)
     yield from linear_warnings(net.graph)
     yield from output_warnings(net.graph)
+    yield from lone_droppaths(net.graph)
     yield from skip_warnings(net.graph)
     yield from pinned_sizes(net.graph)
     yield from score_warnings(net.graph, net.train)
