@@ -41,6 +41,14 @@ NORMED += "train A {{ data = mnist\n {}\n}}"
 SIGNAL = "net A {{\n input x: 1x98\n conv(8, 9) -> {}\n {}\n}}"
 AGAIN = "net A {{\n input x: 5x8\n {}\n {}\n}}"
 MAP = "net A {{\n input x: 3x9x9\n conv(24, 3, pad = 1) -> {}\n {}\n}}"
+ROUNDS = """net A {{
+ input x: 4
+ for i in range(3) with sum = [@x] {{
+  next sum = sum + [@]
+  {}
+ }}
+ add(sum)
+}}"""
 WORDS = "embedding(99, 8) -> dropout"
 # Each with the lines at which it is reported.
 WRONG = [
@@ -454,6 +462,18 @@ ADVISED = [
 ]
 
 HINTED = [
+    (
+        "label-before-activation",
+        [4],
+        MAP.format("relu6 -> gate: conv(24, 1) -> relu", "conv(24, 1) -> sigmoid -> mul(@gate)"),
+    ),
+    (
+        "label-before-activation",
+        [4],
+        MAP.format("b: conv(4, 1, bias = false) -> bn -> relu", "conv(4, 1) -> (@ + @b)"),
+    ),
+    ("unused-round", [5], ROUNDS.format("skip{i}: dense(4) -> relu")),
+    ("unused-round", [5, 5], ROUNDS.format("dense(4 + i) -> relu -> dense(4) -> relu")),
     ("bias-before-norm", [3], "net A {\n input image: 3x9x9\n conv(8, 3) -> bn\n}"),
     ("bias-before-norm", [3], "net A {\n input x: 9\n dense(8) -> bn\n}"),
     (

@@ -63,4 +63,11 @@ WARNINGS = (
     "unused-variable",
     "vectors-as-channels",
 )
-HINTS = ("bias-before-norm", "dominant-layer", "dropout-before-norm", "large-receptive-field")
+HINTS = (
+    "bias-before-norm",
+    "dominant-layer",
+    "dropout-before-norm",
+    "label-before-activation",
+    "large-receptive-field",
+    "unused-round",
+)
