@@ -82,8 +82,8 @@ def _unused_rounds(graph: Graph) -> Iterator[Diagnostic]:
                 f" its {count:,} parameters have no effect",
                 node.span,
                 "info",
-                help="to leave it out, put it in an `if`, such as `if i < n - 1 { ... }` in a loop of"
-                " `n` rounds",
+                help="to leave it out, put it in an `if`, such as `if i < n - 1 { ... }` in a loop"
+                " of `n` rounds",
             )
 
 

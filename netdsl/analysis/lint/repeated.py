@@ -63,16 +63,23 @@ def _first_calls(statement: ast.Statement) -> Iterator[ast.Call]:
     first = chain.elements[0]
     if isinstance(first, ast.Call) and first.span.text == first.name:
         yield first
-    elif isinstance(first, ast.Call | ast.Group) and first.body is not None:
-        for body in (first.body, *first.body.arms):
-            for inner in body.statements[:1]:
-                yield from _first_calls(inner)
+        return
+    bodies: list[ast.Body | None] = []
+    if isinstance(first, ast.Call | ast.Group) and first.body is not None:
+        bodies = [first.body, *first.body.arms]
+    elif isinstance(first, ast.If):
+        bodies = [first.then, first.otherwise]
+    for body in bodies:
+        for inner in () if body is None else body.statements[:1]:
+            yield from _first_calls(inner)
 
 
 def _labelled(chain: ast.Chain, name: str) -> ast.Element | None:
-    """The element of a chain that has a label."""
-    found = [e for e in chain.elements if e.label is not None and e.label.span.text == name]
-    return found[0] if found else None
+    """The element of a chain that a label names: after a reference, it is the last one."""
+    for element in chain.elements:
+        if element.label is not None and element.label.span.text == name:
+            return chain.elements[-1] if isinstance(element, ast.TakeUp) else element
+    return None
 
 
 def _is_meant(
