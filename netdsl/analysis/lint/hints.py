@@ -133,7 +133,8 @@ def _dominant_layer(graph: Graph) -> Iterator[Diagnostic]:
     """A dense layer with more than half of all weights, unless the net is small."""
     costs = graph.derived(Costs)
     total = costs.totals().weights
-    dense = [(node, cost) for node, cost in costs.rows() if node.op.kind == "dense"]
+    inner = [(node, cost) for node, cost in costs.rows() if node.aux is None]
+    dense = [(node, cost) for node, cost in inner if node.op.kind == "dense"]
     if total < MANY_WEIGHTS or len([cost for _, cost in costs.rows() if cost.weights]) < 2:
         return
     for node, cost in dense:
