@@ -80,7 +80,9 @@ class Dropout2d(TrainingOnly):
 class StochasticDepth(TrainingOnly):
     """Stochastic depth (Huang et al. 2016).
 
-    In training, zero whole samples with probability p and scale the rest by 1 / (1 - p).
+    In training, zero whole samples with probability p and scale the rest by 1 / (1 - p). It belongs
+    at the end of an arm of a `residual`, whose input goes around it: `residual { conv(8, 3, pad =
+    1) -> droppath(0.1) }`.
     """
 
     def torch(self, t: Recorder, x: TensorType) -> Lowered:

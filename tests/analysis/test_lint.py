@@ -38,6 +38,17 @@ NORMED = (
     "net A {{\n input image: 1x28x28\n conv(8, 3) -> {} -> relu -> gap -> flatten\n dense(10)\n}}\n"
 )
 NORMED += "train A {{ data = mnist\n {}\n}}"
+SIGNAL = "net A {{\n input x: 1x98\n conv(8, 9) -> {}\n {}\n}}"
+AGAIN = "net A {{\n input x: 5x8\n {}\n {}\n}}"
+MAP = "net A {{\n input x: 3x9x9\n conv(24, 3, pad = 1) -> {}\n {}\n}}"
+ROUNDS = """net A {{
+ input x: 4
+ for i in range(3) with sum = [@x] {{
+  next sum = sum + [@]
+  {}
+ }}
+ add(sum)
+}}"""
 WORDS = "embedding(99, 8) -> dropout"
 # Each with the lines at which it is reported.
 WRONG = [
@@ -78,6 +89,19 @@ WRONG = [
         [3],
         "net A(n = 2) {\n input x: 4\n for i in range(n - 1, -1) { dense(4 + i) }\n dense(2)\n}",
     ),
+    (
+        "lone-droppath",
+        [3],
+        "net A {\n input x: 8\n dense(8) -> relu -> droppath\n dense(2)\n}",
+    ),
+    ("lone-droppath", [3], "net A {\n input x: 8\n droppath -> add { | identity | param(8) }\n}"),
+    (
+        "lone-droppath",
+        [3],
+        "net A {\n input x: 8\n droppath -> residual { dense(8) -> relu }\n dense(2)\n}",
+    ),
+    ("mixed-axes", [4], MAP.format("relu", "reshape([-1, 4])")),
+    ("mixed-axes", [4], MAP.format("bn", "reshape([81, 6, 4])")),
     ("mixed-axes", [3, 4], "net A {\n input x: Tx8\n reshape([2, T, 4])\n reshape([T, 8])\n}"),
     ("pinned-size", [4], "net A {\n input q: Tx8\n input k: Sx8\n @q -> matmul(@k)\n dense(2)\n}"),
     (
@@ -131,7 +155,8 @@ WRONG = [
     ("skipped-input", [3], "net A {\n input x: 3x9\n avgpool(2, 3)\n}"),
     ("skipped-input", [3], "net A {\n input x: 3x48x48\n conv(8, 1, 16)\n}"),
     ("skipped-input", [3], "net A {\n input x: 64x9x9\n bottleneck(16, 64)\n}"),
-    ("activation-on-logits", [3], "net A {\n input x: 4\n dense(8) -> relu\n}"),
+    ("activation-on-logits", [3], "net A(classes = 8) {\n input x: 4\n dense(classes) -> relu\n}"),
+    ("activation-on-logits", [3], "net A {\n input x: 4\n output scores: dense(8) -> relu\n}"),
     ("activation-on-logits", [3], "net A {\n input x: 4\n output logits: dense(8) -> tanh\n}"),
     ("needless-window", [3], "net A {\n input x: 4x8x8\n maxpool(1)\n}"),
     ("unread-border", [3], "net A {\n input x: 4x8x8\n avgpool(7) -> flatten -> dense(2)\n}"),
@@ -158,6 +183,10 @@ WRONG = [
     ("softmax-axis", [4], "net A {\n input x: 4x8x8\n conv(3, 3)\n softmax(axis = -1)\n}"),
     ("softmax-axis", [4], "net A {\n input x: 4x8x8\n conv(3, 3)\n log_softmax(axis = 3)\n}"),
     ("linear-layers", [3], "net A {\n input x: 3x9x9\n conv(16, 3) -> bn -> conv(16, 3)\n}"),
+    ("repeated-layer", [4], AGAIN.format("enc: dense(8) -> relu", "enc -> attention(2)")),
+    ("repeated-layer", [4], AGAIN.format("dense(8) -> enc: relu6 -> dense(8)", "enc -> dense(2)")),
+    ("repeated-layer", [4], AGAIN.format("enc: dense(8)", "residual { enc -> attention(2) }")),
+    ("repeated-layer", [4], AGAIN.format("enc: dense(8) -> relu", "output y: enc -> dense(3)")),
     ("repeated-layer", [4], "net A {\n input x: 4\n y: dense(4)\n output y\n}"),
     ("unused-value", [3], "net A {\n input x: 4\n a: dense(8)\n @x -> dense(2)\n}"),
     (
@@ -179,6 +208,21 @@ WRONG = [
     ("vectors-as-channels", [3], f"net A {{\n input x: 9 int64\n {WORDS} -> conv(8, 3)\n}}"),
     ("vectors-as-channels", [4], "net A {\n input x: 9x8\n lstm(8) -> dropout\n gmp -> flatten\n}"),
     ("channels-as-steps", [3], "net A {\n input x: 64x99\n conv(8, 3) -> relu -> lstm(8)\n}"),
+    ("channels-as-steps", [4], SIGNAL.format("gap", "dense(2)")),
+    ("channels-as-steps", [4], SIGNAL.format("gap -> conv(4, 1) -> relu", "dense(2)")),
+    ("channels-as-steps", [4], SIGNAL.format("reduce_mean(2, keep = true)", "dense(2)")),
+    ("default-axis", [4], SIGNAL.format("conv(8, 1)", "glu")),
+    ("default-axis", [4], SIGNAL.format("bn", "layernorm")),
+    (
+        "unchanged-value",
+        [3],
+        "net A {\n input x: 4\n for i in [1, 2] with n = 0 {\n dense(i + n)\n }\n dense(2)\n}",
+    ),
+    (
+        "unchanged-value",
+        [3],
+        "net A {\n input x: 4\n repeat 2 with old = [] { dense(4) -> relu }\n dense(2)\n}",
+    ),
     ("channels-as-steps", [4], "net A {\n input x: 8x64\n maxpool(2) -> bn\n attention(4)\n}"),
     ("batch-momentum", [3], "net A {\n input x: 3x9x9\n bn(momentum = 0.99) -> conv(3, 3)\n}"),
     ("batch-momentum", [1], "block B(m) { bn(1e-3, m) }\nnet A {\n input x: 3x9x9\n B(0.9)\n}"),
@@ -418,6 +462,18 @@ ADVISED = [
 ]
 
 HINTED = [
+    (
+        "label-before-activation",
+        [4],
+        MAP.format("relu6 -> gate: conv(24, 1) -> relu", "conv(24, 1) -> sigmoid -> mul(@gate)"),
+    ),
+    (
+        "label-before-activation",
+        [4],
+        MAP.format("b: conv(4, 1, bias = false) -> bn -> relu", "conv(4, 1) -> (@ + @b)"),
+    ),
+    ("unused-round", [5], ROUNDS.format("skip{i}: dense(4) -> relu")),
+    ("unused-round", [5, 5], ROUNDS.format("dense(4 + i) -> relu -> dense(4) -> relu")),
     ("bias-before-norm", [3], "net A {\n input image: 3x9x9\n conv(8, 3) -> bn\n}"),
     ("bias-before-norm", [3], "net A {\n input x: 9\n dense(8) -> bn\n}"),
     (
@@ -440,6 +496,29 @@ RIGHT = [
     "net A {\n input x: 512x16\n conv(8, 3, pad = 1)\n}",
     "net A {\n input x: 196x8\n conv(8, 1)\n}",
     "net A {\n input x: 9\n dense(8) -> softmax\n}",
+    "net A {\n input x: 9\n dense(8) -> relu\n}",
+    "net A {\n input x: 8x2x99\n deconv(1, [1, 16], stride = [1, 8])\n}",
+    "net A {\n input x: 8x1x1\n deconv(16, 16)\n}",
+    "net A {\n input x: 8x2x99\n conv(8, [1, 16])\n}",
+    SIGNAL.format("gap -> flatten", "dense(2)"),
+    "net A {\n input x: 8\n residual { dense(8) -> droppath(0.1) }\n}",
+    "net A {\n input x: 8\n droppath(0.1) -> dense(8) -> concat(@x)\n}",
+    "net A {\n input x: 8\n dense(8) -> droppath(0.1) -> (@x + 0.5 * @)\n}",
+    MAP.format("permute([2, 3, 1])", "reshape([-1, 4])"),
+    MAP.format("tokens", "reshape([-1, 4])"),
+    MAP.format("gap", "reshape([-1, 4])"),
+    MAP.format("relu", "reshape([24, 27, 3])"),
+    MAP.format("relu", "reshape([4, 6, 81])"),
+    AGAIN.format("enc: dense(8) -> tanh", "enc -> tanh -> dense(2)"),
+    AGAIN.format("enc: dense(8) -> tanh", "repeat 2 { enc -> attention(2) }"),
+    AGAIN.format("enc: attention(2)", "enc"),
+    AGAIN.format("enc: attention(2)", "enc -> relu\n enc -> dense(2)"),
+    AGAIN.format("enc: { attention(2) -> tanh }", "enc -> dense(2)"),
+    SIGNAL.format("bn", "glu(axis = 1)"),
+    "net A {\n input x: 9x1\n dense(8) -> conv(18, 1) -> glu\n}",
+    "net A {\n input x: 9x1\n conv(9, 1) -> gelu -> dense(8)\n}",
+    "net A {\n input x: 9x8\n layernorm -> conv(9, 1) -> gelu -> layernorm -> dense(8)\n}",
+    "net A {\n input x: 4\n repeat 2 with n = 4 {\n dense(n) -> if n > 3 { next n = 8 }\n }\n}",
     "net A {\n input x: 4x8x8\n gap\n conv(8, 1) -> relu\n}",
     "net A {\n input x: T int64\n add { | embedding(9, 4) | positions -> embedding(5, 4) }\n}",
     "net A {\n input x: 4x3x3\n conv(8, 3, stride = 2, pad = 1) -> relu\n}",
@@ -628,6 +707,7 @@ RANDOM = {
     "all-dropped",
     "batch-in-reshape",
     "joined-twice",
+    "lone-droppath",
     "nothing-frozen",
     "unused-let",
     "unused-parameter",

@@ -18,6 +18,7 @@ STEPWISE = ("lstm", "gru", "rnn", "attention")  # which take the steps of a sequ
 MAP = 3  # the axes of a map: channels, height, width
 SEQUENCE = 2  # its axes: steps, and the numbers of each vector
 MAKE_VECTORS = ("embedding", "tokens")
+REDUCED = ("reduce_mean", "reduce_max", "reduce_sum")
 MEANS = {"gap": "reduce_mean", "gmp": "reduce_max"}
 KEEP_AXES = ("+", "-", "*", "/", "add", "concat", "max", "mul", "pad", "sub", "upsample")
 FAMILIES_THAT_KEEP_AXES = ("activation", "normalisation", "regularisation")
@@ -31,7 +32,7 @@ def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
             yield from _over_columns(output.value.producer)
     for node in graph.nodes:
         kind, rank = node.op.kind, len(node.types[0].shape)
-        if kind in OVER_LAST and rank >= MAP:
+        if kind in OVER_LAST and rank >= SEQUENCE:
             yield from _over_width(node)
         elif kind in OVER_FIRST and rank >= SEQUENCE:
             yield from _over_steps(node)
@@ -39,21 +40,24 @@ def axis_warnings(graph: Graph) -> Iterator[Diagnostic]:
             yield from _over_vectors(node)
         elif kind in STEPWISE and rank == SEQUENCE:
             yield from _over_channels(node)
+        elif kind == "dense" and rank == SEQUENCE and node.types[0].shape[1] == 1:
+            yield from _over_one(node)
 
 
 def _over_width(node: Node) -> Iterator[Diagnostic]:
-    """`layernorm` of a map, whose channels come first."""
+    """`layernorm` of a map or signal, whose channels come first."""
     if "axis" in node.span.text or node.op.given.get("eps", 0) > NORMAL_EPS:
         return
-    maker = _maker(node.inputs[0])
-    if maker is not None and maker.op.family in WINDOWED:
-        message = (
-            f"`{node.op.kind}` is along the last axis, which is the width of this {node.types[0]}"
-            " map"
-        )
-        yield _warning(
-            "default-axis", message, node, f"for the channels, write `{_along(node, 1)}`"
-        )
+    maker, last = _maker(node.inputs[0]), "the width"
+    if maker is None or maker.op.family not in WINDOWED:
+        return
+    kind, what = node.op.kind, f"{node.types[0]} map"
+    if len(node.types[0].shape) == SEQUENCE:
+        last, what = "the length", f"{node.types[0]} signal"
+        if _mixes_steps(maker) and (kind != "glu" or not _has_channels(maker)):
+            return
+    message = f"`{kind}` is along the last axis, which is {last} of this {what}"
+    yield _warning("default-axis", message, node, f"for the channels, write `{_along(node, 1)}`")
 
 
 def _over_steps(node: Node) -> Iterator[Diagnostic]:
@@ -119,6 +123,38 @@ def _over_channels(node: Node) -> Iterator[Diagnostic]:
     )
     help_ = f"write `permute([2, 1])` before it, for {length} steps of {channels} numbers"
     yield _warning("channels-as-steps", message, node, help_)
+
+
+def _over_one(node: Node) -> Iterator[Diagnostic]:
+    """`gap -> dense(10)` of a signal, whose channels are taken for steps of one number."""
+    before, maker = node.inputs[0].producer, _before_mixing(_maker(node.inputs[0]))
+    if maker is not None and maker.op.kind in REDUCED:
+        maker = _maker(maker.inputs[0])
+    channels = node.types[0].shape[0]
+    if maker is None or maker.op.family not in WINDOWED or channels == 1:
+        return
+    message = (
+        f"`dense` takes the last axis of this {node.types[0]}, which has one number: the"
+        f" {channels} channels of the `{maker.op.kind}` become steps"
+    )
+    written = "flatten` before it"
+    if before is maker:
+        written = f"{before.span.text} -> flatten`"
+    help_ = f"write `{written}, for one vector of {channels} numbers"
+    yield _warning("channels-as-steps", message, node, help_)
+
+
+def _has_channels(node: Node) -> bool:
+    """Whether a `conv` with a kernel of 1 takes a signal, and not a sequence of vectors."""
+    maker = _before_mixing(node)
+    return maker is None or maker.op.family in WINDOWED
+
+
+def _before_mixing(node: Node | None) -> Node | None:
+    """The layer before those with a kernel of 1, which keep the length."""
+    while node is not None and _mixes_steps(node):
+        node = _maker(node.inputs[0])
+    return node
 
 
 def _mixes_steps(node: Node) -> bool:

@@ -33,6 +33,7 @@ WARNINGS = (
     "large-slope",
     "late-schedule",
     "linear-layers",
+    "lone-droppath",
     "mirrored-digits",
     "missing-channels",
     "mixed-axes",
@@ -52,6 +53,7 @@ WARNINGS = (
     "small-table",
     "softmax-axis",
     "softmax-before-loss",
+    "unchanged-value",
     "unread-border",
     "unused-block",
     "unused-import",
@@ -61,4 +63,11 @@ WARNINGS = (
     "unused-variable",
     "vectors-as-channels",
 )
-HINTS = ("bias-before-norm", "dominant-layer", "dropout-before-norm", "large-receptive-field")
+HINTS = (
+    "bias-before-norm",
+    "dominant-layer",
+    "dropout-before-norm",
+    "label-before-activation",
+    "large-receptive-field",
+    "unused-round",
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from netdsl.analysis.cost import Costs
+from netdsl.analysis.lint.skips import label_hints
 from netdsl.analysis.receptive import receptive_fields
 from netdsl.diagnostics import Annotation, Diagnostic
 from netdsl.ir.types import shape_text
@@ -31,6 +32,8 @@ def hints(graph: Graph) -> Iterator[Diagnostic]:
                 yield _bias_before_norm(before, node)
             if before.op.kind.startswith("dropout"):
                 yield _dropout_before_norm(before, node)
+    yield from label_hints(graph)
+    yield from _unused_rounds(graph)
     yield from _large_field(graph)
     yield from _dominant_layer(graph)
 
@@ -57,6 +60,31 @@ def _dropout_before_norm(node: Node, norm: Node) -> Diagnostic:
         notes=(Annotation("the batch norm is here", norm.span),),
         help="put the dropout after the last batch norm (Li et al. 2018, arXiv:1801.05134)",
     )
+
+
+def _unused_rounds(graph: Graph) -> Iterator[Diagnostic]:
+    """The layers with weights that reach no output, in a text whose other uses do."""
+    needed = {id(output.value) for output in graph.outputs}
+    needed.update(id(head.value) for head in graph.aux)
+    useful: set[str] = set()  # names of weights
+    for node in reversed(graph.nodes):
+        if any(id(value) in needed for value in node.outputs):
+            needed.update(id(value) for value in node.taken)
+            useful.add(node.module)
+            useful.update(param.tied for param in node.params().values())
+    texts = {node.span for node in graph.nodes if node.module in useful}
+    for node in graph.nodes:
+        count = sum(param.size for param in node.params().values() if not param.tied)
+        if count and node.module not in useful and node.span in texts:
+            yield Diagnostic(
+                "unused-round",
+                f"no output uses the `{node.op.kind}` `{node.name}`, unlike others of this text:"
+                f" its {count:,} parameters have no effect",
+                node.span,
+                "info",
+                help="to leave it out, put it in an `if`, such as `if i < n - 1 { ... }` in a loop"
+                " of `n` rounds",
+            )
 
 
 def _large_field(graph: Graph) -> Iterator[Diagnostic]:
@@ -105,7 +133,8 @@ def _dominant_layer(graph: Graph) -> Iterator[Diagnostic]:
     """A dense layer with more than half of all weights, unless the net is small."""
     costs = graph.derived(Costs)
     total = costs.totals().weights
-    dense = [(node, cost) for node, cost in costs.rows() if node.op.kind == "dense"]
+    inner = [(node, cost) for node, cost in costs.rows() if node.aux is None]
+    dense = [(node, cost) for node, cost in inner if node.op.kind == "dense"]
     if total < MANY_WEIGHTS or len([cost for _, cost in costs.rows() if cost.weights]) < 2:
         return
     for node, cost in dense:

@@ -85,7 +85,8 @@ def _of_layer(node: Node, examined: set[tuple[object, ...]]) -> Iterator[Diagnos
             yield from _argument_order(node)
             if node.op.kind == "depthwise":
                 yield from _channels_first(node)
-            yield from _wide_kernel(node)
+            if node.op.kind != "deconv":  # which may begin with a map of 1x1
+                yield from _wide_kernel(node)
     elif node.op.family in ("normalisation", "sequence"):
         yield from _other_order(node)
     elif node.op.family == "activation":
@@ -161,7 +162,9 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
     if getattr(node.op, "out", None) != channels or _NAMED.search(node.span.text):
         return
     given = node.op.given
-    widest, step = _largest(given["k"]), _largest(given["stride"])
+    widest, step = given["k"], _largest(given["stride"])
+    if isinstance(widest, tuple):
+        return  # no other tool has channels here
     if given["groups"] == 1 and widest > max(WIDEST_KERNEL, WIDEST_STEPS * step):
         kind = node.op.kind
         help_ = "the arguments are output channels, kernel and stride, without the input channels"
@@ -180,14 +183,16 @@ def _argument_order(node: Node) -> Iterator[Diagnostic]:
 
 def _wide_kernel(node: Node) -> Iterator[Diagnostic]:
     """A kernel of 128 on a map of 32x32, which fits only because of its padding."""
-    windows = zip(node.op.windows(*node.types), node.types[0].shape[1:], strict=False)
-    for window, size in windows:
-        kernel = _largest(node.op.given.get("k", 0))
+    sizes = node.types[0].shape[1:]
+    given = node.op.given.get("k", 0)
+    kernels = given if isinstance(given, tuple) else (given,) * len(sizes)
+    windows = zip(node.op.windows(*node.types), sizes, kernels, strict=False)
+    for window, size, kernel in windows:
         if not isinstance(size, int) or window.up != 1 or kernel <= max(WIDEST_KERNEL, 2 * size):
             continue
         kind, out = node.op.kind, getattr(node.op, "out", None) or kernel
         help_ = f"a kernel of {size} sees the whole map"
-        if out < kernel:
+        if out < kernel and kernel == given:
             help_ = f"channels come before the kernel: are {out} and {kernel} swapped?"
         yield Diagnostic(
             "argument-order",

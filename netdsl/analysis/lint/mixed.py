@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from netdsl.diagnostics import Diagnostic
 from netdsl.elaborate.notes import call_notes
 from netdsl.ir.op import WINDOWED
-from netdsl.ir.types import Sym
+from netdsl.ir.types import Sym, shape_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,7 @@ class Moved(NamedTuple):
 def mixed_axes(graph: Graph) -> Iterator[Diagnostic]:
     """A warning for each `reshape` that certainly mixes the numbers of an axis with others."""
     reshapes = [node for node in graph.nodes if node.op.kind == "reshape"]
+    yield from (_of_positions(node) for node in reshapes if _splits_positions(node))
     suspects = [(node, moved) for node in reshapes if (moved := _moved(node)) is not None]
     if not suspects:
         return
@@ -92,6 +93,30 @@ def _is_certain(node: Node, moved: Moved, users: dict[Value, list[Node]]) -> boo
     is_of_heads = is_of_heads and few[:-2] == many[: len(few) - 2]
     is_closed = all(isinstance(size, int) for size in before)
     return is_closed and is_of_heads and _is_near_attention(node, users)
+
+
+def _splits_positions(node: Node) -> bool:
+    """Whether `reshape([-1, 4])` of a map with 4 N channels makes rows of neighbouring positions.
+
+    The four numbers for a box are meant, which are channels of the same position.
+    """
+    before, after = node.types[0].shape, node.type.shape
+    if len(before) < 2 or len(after) not in (2, 3):
+        return False
+    channels, length = before[0], prod(after[1:])
+    if not isinstance(channels, int) or not isinstance(length, int) or length == 1:
+        return False
+    if channels % length or (channels == length) != (len(after) == 3):
+        return False
+    ends = [prod(before[i:]) for i in range(1, len(before))]  # rows and maps stay whole
+    if any(end in (1, length, after[-1]) for end in ends):
+        return False
+    maker = node.inputs[0].producer
+    while maker is not None and maker.op.kind != "permute" and _keeps_numbers(maker):
+        maker = maker.inputs[0].producer
+    if maker is None or maker.op.family not in WINDOWED:
+        return False
+    return len(before) > 2 or maker.op.given.get("k") not in (1, (1,))
 
 
 def _are_neighbours(sizes: Shape) -> bool:
@@ -144,6 +169,21 @@ def _warning(node: Node, moved: Moved) -> Diagnostic:
         f" ({moved.size}) does not become axis {moved.after + 1} of {after}: the numbers are mixed"
     )
     help_ = _instead(node, moved) or "move an axis with `permute`, before or after the `reshape`"
+    notes = call_notes(node.output.site)
+    return Diagnostic("mixed-axes", message, node.span, "warning", help=help_, notes=notes)
+
+
+def _of_positions(node: Node) -> Diagnostic:
+    before, row = node.types[0], node.type.shape[1:]
+    length, what = prod(row), "row"
+    if len(row) > 1:
+        what = shape_text(row)
+    message = (
+        f"`reshape` keeps the order of the numbers, so each {what} of the result is {length}"
+        f" positions of one channel of this {before}, not {length} channels of one position"
+    )
+    order = [*range(1, len(before.shape)), 0]
+    help_ = f"write `{_permuted(order)} -> {node.span.text}`, which puts the channels last"
     notes = call_notes(node.output.site)
     return Diagnostic("mixed-axes", message, node.span, "warning", help=help_, notes=notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Annotation, Diagnostic
@@ -32,7 +33,9 @@ INNER = (
     "hard_swish",
     "mish",
 )
-SCORES = ("output", "logits", "scores")  # names of outputs; `output` is the default
+SCORES = ("output", "logits", "scores", "classes")  # names of outputs; `output` is the default
+DEFAULT = "output"
+_COUNT = re.compile(r"classes\b")  # the parameter `classes`, or `num_classes`
 # Names of results that no other output is computed from.
 CLASSES = (
     *("cls", "class", "classes", "logits", "scores", "label", "labels", "kind", "type", "category"),
@@ -205,7 +208,10 @@ def _before_sigmoid(node: Node | None, name: str, loss: _Loss) -> Iterator[Diagn
 
 
 def _on_scores(node: Node | None, name: str) -> Iterator[Diagnostic]:
-    """An activation on `logits`, or one for inner layers on the scores of a classifier."""
+    """An activation on `logits`, or one for inner layers on the scores of a classifier.
+
+    The name of the output, or of a parameter such as `classes`, tells that it is one.
+    """
     if node is None or node.op.family != "activation":
         return
     before = node.inputs[0].producer
@@ -215,6 +221,7 @@ def _on_scores(node: Node | None, name: str) -> Iterator[Diagnostic]:
         and before.op.given["weight"] is None
         and len(node.type.shape) == 1
         and node.type.shape[0] != 1
+        and (not name.endswith(DEFAULT) or _COUNT.search(before.span.text) is not None)
     )
     if name.endswith("logits") or (is_classifier and node.op.kind in INNER):
         yield _activation(node, ())

@@ -1,4 +1,4 @@
-"""A warning about skip connections that leave out the norm and the activation of their line."""
+"""A warning and a hint about labels of layers whose line goes on with a norm and an activation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     Uses = Mapping[int, list[Node]]
 
 FOLLOWING = ("normalisation", "activation", "regularisation")  # families after a convolution
+LEARNED = ("convolution", "dense")  # families whose results are references by mistake
+JOINS = ("add", "concat", "max", "mul", "sub", "+", "-", "*", "matmul")
 FAR = 400  # layers before a join that are examined
 
 
@@ -34,6 +36,64 @@ def skip_warnings(graph: Graph) -> Iterator[Diagnostic]:
             others = [other for other in node.inputs if other is not value]
             if line and any(_is_enlarged(other, line[0]) for other in others):
                 yield _warning(node, value, line, _end_of_line(line, node, uses))
+
+
+def label_hints(graph: Graph) -> Iterator[Diagnostic]:
+    """A hint for each reference to a layer before an activation of its line."""
+    uses = graph.uses()
+    warned = {warning.span for warning in skip_warnings(graph)}
+    for maker in graph.nodes:
+        users = uses.get(id(maker.output), [])
+        if len(users) < 2 or maker.op.family not in LEARNED or _label(maker) is None:
+            continue
+        line = _activated(maker, uses)
+        for user in users:
+            if line and user is not line[0] and user.span not in warned and _takes(user, maker):
+                yield _before_activation(user, maker, line)
+
+
+def _activated(maker: Node, uses: Uses) -> list[Node]:
+    """The layers after one in its chain, up to an activation; none without an activation."""
+    line = [maker]
+    while line[-1].op.family != "activation":
+        last = line[-1]
+        after = [
+            node
+            for node in uses.get(id(last.output), [])
+            if node.op.family in FOLLOWING and _is_next(node, last)
+        ]
+        if not after:
+            return []
+        line.append(after[0])
+    return line[1:]
+
+
+def _is_next(node: Node, before: Node) -> bool:
+    """Whether a layer follows another one in the text of a chain."""
+    text = before.span.file.text[before.span.end : node.span.start]
+    return node.span.file is before.span.file and text.strip() == "->"
+
+
+def _takes(node: Node, maker: Node) -> bool:
+    """Whether a layer computes with a value; sizes, and another activation, do not count."""
+    if node.op.kind in JOINS:
+        return True
+    return node.inputs[0] is maker.output and node.op.family in (*LEARNED, "pooling", "sequence")
+
+
+def _before_activation(user: Node, maker: Node, line: list[Node]) -> Diagnostic:
+    label, last = _label(maker), line[-1]
+    kinds = listed([f"`{node.op.kind}`" for node in line])
+    before = maker.span.file.text[maker.span.start : last.span.start]
+    return Diagnostic(
+        "label-before-activation",
+        f"`@{label}` is the result of the `{maker.op.kind}`, before its {kinds}",
+        user.span,
+        "info",
+        notes=(Annotation("the label is of this layer", maker.span),),
+        help=f"for the result after it, move the label: `{before}{label}: {last.span.text}`; for"
+        f" the one before it, put `{line[0].span.text}` on the next line",
+    )
 
 
 def _rest_of_line(value: Value, join: Node, uses: Uses) -> list[Node]:
@@ -77,7 +137,7 @@ def _is_enlarged(value: Value, start: Node) -> bool:
 
 def _label(node: Node) -> str | None:
     """The label that is written before a layer."""
-    written = re.search(r"(\w+)[ \t]*:[ \t]*$", node.span.file.text[: node.span.start])
+    written = re.search(r"([\w{}]+)[ \t]*:[ \t]*$", node.span.file.text[: node.span.start])
     return written[1] if written is not None else None
 
 

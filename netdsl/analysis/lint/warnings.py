@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from netdsl.analysis.lint.allowed import Allowances
 from netdsl.analysis.lint.axes import axis_warnings
 from netdsl.analysis.lint.borders import border_warnings
+from netdsl.analysis.lint.carried import unchanged_values
 from netdsl.analysis.lint.expects import expect_warnings
 from netdsl.analysis.lint.hints import hints, huge_layers
 from netdsl.analysis.lint.inputs import input_warnings
@@ -14,6 +15,7 @@ from netdsl.analysis.lint.layers import layer_warnings
 from netdsl.analysis.lint.linear import linear_warnings, output_warnings
 from netdsl.analysis.lint.mixed import mixed_axes
 from netdsl.analysis.lint.names import Names, name_warnings
+from netdsl.analysis.lint.paths import lone_droppaths
 from netdsl.analysis.lint.pinned import pinned_sizes
 from netdsl.analysis.lint.ranges import empty_ranges
 from netdsl.analysis.lint.repeated import repeated_layers
@@ -106,6 +108,7 @@ def of_file(module: Module) -> Iterator[Diagnostic]:
     yield from shadowing
     explained = {diagnostic.span for diagnostic in shadowing}  # nothing else uses such a `let`
     yield from (d for d in name_warnings(module, names) if d.span not in explained)
+    yield from unchanged_values(module, names)
     yield from dropped_values(module)
     yield from repeated_layers(module)
     yield from empty_ranges(module)
@@ -121,6 +124,7 @@ def of_net(module: Module, net: Linted, *, with_hints: bool) -> Iterator[Diagnos
     yield from mixed_axes(net.graph)
     yield from linear_warnings(net.graph)
     yield from output_warnings(net.graph)
+    yield from lone_droppaths(net.graph)
     yield from skip_warnings(net.graph)
     yield from pinned_sizes(net.graph)
     yield from score_warnings(net.graph, net.train)
