@@ -197,7 +197,9 @@ class Ends:
             if self.net.loops and name is not None:
                 from netdsl.elaborate.renaming import numbered_in  # only such errors need it
 
-                help_ = f"number it: {numbered_in(self.net.loops, f'output {name}')}"
+                label = span.text.partition(":")[0].removeprefix("output").strip()
+                label = label if "{" in label else name
+                help_ = f"number it: {numbered_in(self.net.loops, f'output {label}')}"
             message = f"there are two outputs named `{name}`"
             raise NetdslError("duplicate-label", message, span, help=help_)
         if any(v.name == name for v in self.net.graph.inputs):
@@ -255,6 +257,9 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
     parts = name.split("x")
     first, *others = parts
     is_size = len(first) == 1 or env.find(first)[0]
+    if env.find(first)[0]:  # `codexhxw` is meant as `[code, H, W]`
+        others = [p.upper() if len(p) == 1 and not env.find(p)[0] else p for p in others]
+        parts = [first, *others]
     if others and is_size and all(p.isdigit() or p.isupper() or env.find(p)[0] for p in others):
         code, message = "unknown-name", f"there is no size `{name}`"
         written = f"[{', '.join(parts)}]"
@@ -300,8 +305,10 @@ def _refuse_batch(name: str, span: Span) -> None:
 
 def _refuse_other_tools(span: Span) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
-    from netdsl.habits.sizes import meant_sizes  # few nets have such names
+    from netdsl.habits.sizes import listed_sizes, meant_sizes  # few nets have such names
 
+    if listed_sizes(span.text) is not None:
+        return
     meant = meant_sizes(span.text)
     if meant is None or meant == span.text:
         return

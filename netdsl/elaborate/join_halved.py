@@ -29,7 +29,7 @@ def halved(made: Value, given: Value) -> Repair | None:
 def _repair(made: Value, given: Value, gate: Node, maker: Node | None) -> Repair | None:
     """The first change of a `glu` and the layer before it with which the body fits its input."""
     axis: dict[str, object] = {}
-    if len(given.type.shape) >= _MAP:
+    if len(given.type.shape) >= _MAP or (maker is not None and maker.op.kind == "conv"):
         axis = {"axis": 1}
     changes = {gate.span: axis}
     written = gate.span.text

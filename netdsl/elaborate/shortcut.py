@@ -6,7 +6,12 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.body_advice import back_in_order, body_advice, keeping_size
+from netdsl.elaborate.body_advice import (
+    back_in_order,
+    begins_with_window,
+    body_advice,
+    keeping_size,
+)
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
@@ -135,7 +140,7 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
         if step != str(stride):
             option = ", stride" if step == "stride" else f", stride = {step}"
         return _second_arm(f"conv({_written('out', channels, made, join)}, 1{option})")
-    if len(body.shape) == 2 and channels == source.shape[0]:
+    if len(body.shape) == 2 and channels == source.shape[0] and not begins_with_window(made, given):
         advice = None if made.producer is None else by_first_axis(made.producer)
         if advice is not None:
             return Projection(advice)
