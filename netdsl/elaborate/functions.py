@@ -69,6 +69,7 @@ USAGE = {
     "tanh": "tanh(a)",
 }
 
+LONGEST_LIST = 40  # characters of lists in a message
 KEYWORDS = {"round": "digits", "range": "step", "enumerate": "start"}
 OF_LISTS = ("len", "enumerate", "sum", "prod")
 
@@ -140,7 +141,7 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     given = ", ".join([*map(show, positional), *named_values])
     if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
         return _sum_of_tensors(expr)
-    help_ = f"write `{USAGE[expr.name]}`"
+    help_ = _joined_lists(expr, positional[0]) or f"write `{USAGE[expr.name]}`"
     for argument, value in zip(expr.arguments, positional, strict=False):
         word = getattr(value, "type_word", None)
         if word in ("a block", "a layer") and isinstance(argument.value, ast.Name):
@@ -150,6 +151,20 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     if expr.name in OF_LISTS and positional and not isinstance(positional[0], tuple):
         message = f"`{expr.name}` needs a list, found {show(positional[0])}"
     return NetdslError("bad-argument", message, expr.span, help=help_)
+
+
+def _joined_lists(expr: ast.Function, values: object) -> str | None:
+    """Advice for `sum([[1, 2], [3]])`, with which Python joins lists."""
+    is_lists = isinstance(values, tuple) and any(isinstance(part, tuple) for part in values)
+    if expr.name != "sum" or not is_lists:
+        return None
+    text, lists = expr.arguments[0].value.span.text, expr.arguments[0].value
+    if isinstance(lists, ast.Sequence) and len(text) <= LONGEST_LIST:
+        return f"`+` joins lists: write `{' + '.join(item.span.text for item in lists.items)}`"
+    if len(text) > LONGEST_LIST:
+        text = "lists"
+    loop = f"for part in {text} with whole = [] {{ next whole = whole + part }}"
+    return f"`+` joins two lists; to join many, write `{loop}`, and then `whole`"
 
 
 def _without_values(expr: ast.Function) -> NetdslError:
