@@ -33,6 +33,19 @@ def enlarged(join: Joining, first: int, other: int) -> Repair | None:
     return None
 
 
+def larger_label(join: Joining, small: Value, large: Value) -> str | None:
+    """The label of the larger of two maps, if the size of the smaller one divides its size."""
+    pairs = list(zip(small.type.spatial, large.type.spatial, strict=True))
+    if not pairs or not all(isinstance(n, int) and isinstance(m, int) for n, m in pairs):
+        return None
+    if any(int(str(m)) % int(str(n)) or m == n for n, m in pairs):
+        return None
+    earlier = [large, *(node.inputs[0] for node in way(large))]
+    alike = {id(x) for x in earlier if x.type.spatial == large.type.spatial}
+    named = (name for name, b in islice(labels_for(join), MANY) if id(b.value) in alike)
+    return next(named, None)
+
+
 def _is_near(node: Node, value: Value) -> bool:
     """Whether a layer enlarges a map by a factor, to sizes that differ by less than the factor."""
     scale = node.op.given.get("scale")

@@ -15,6 +15,7 @@ from netdsl.elaborate.body_advice import (
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
+from netdsl.elaborate.join_deconvs import in_body
 from netdsl.elaborate.join_halved import halved
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
@@ -148,6 +149,9 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
             f"give the vectors the same length: end the body with `dense({source.shape[1]})`, or"
             f" add a second arm `| dense({body.shape[1]})`"
         )
+    deconv = in_body(made, given)
+    if deconv is not None and deconv.help is not None:
+        return Projection(deconv.help, fix=deconv.fix)
     return Projection(keeping_size(made, given))
 
 

@@ -33,6 +33,9 @@ def of_tensor(error: OpError, invocation: Invocation, cls: type[Op]) -> NetdslEr
     call = invocation.call
     if error.code not in ("missing-argument", "wrong-inputs") or cls.inputs[1] > 1:
         return None
+    formula = _of_formula(error, call, cls)
+    if formula is not None:
+        return formula
     first = call.arguments[0] if call.arguments else None
     if first is None or first.name is not None or not isinstance(first.value, ast.Name):
         return _of_reference(error, call, cls)
@@ -51,6 +54,28 @@ def of_tensor(error: OpError, invocation: Invocation, cls: type[Op]) -> NetdslEr
         help_ = f"`{first.value.id}` is a tensor: to apply `{cls.kind}` to it, write `{meant}`"
         return NetdslError("wrong-type", fault.message, first.span, help=help_)
     return None
+
+
+def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | None:
+    """The error of `sin(2 * @)`, which is a formula, and of `sin(@)` and `conv(2 * @, 8, 3)`."""
+    first = call.arguments[0] if call.arguments else None
+    if error.code != "wrong-inputs" or call.body is not None or first is None or first.name:
+        return None
+    if isinstance(first.value, ast.Current):
+        written = _applied(call, "@").removeprefix("@ -> ")
+    elif isinstance(first.value, ast.Reference | ast.Name):
+        return None
+    elif cls.is_function:
+        written = f"({call.name}({', '.join(a.span.text for a in call.arguments)}))"
+    else:
+        written = _applied(call, f"({first.span.text})")
+    help_ = f"a layer takes the current value: write `{written}`"
+    if written.startswith(f"({call.name}("):
+        help_ = f"write a formula in parentheses: `{written}`"
+    fault = NetdslError(error.code, error.message, call.span, help=help_)
+    if cls.is_function:
+        fault.diagnostic.fix = _whole_call(call, written)
+    return fault
 
 
 def _of_reference(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | None:

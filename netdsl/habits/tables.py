@@ -7,6 +7,7 @@ from netdsl.habits import (
     around,
     chains,
     control,
+    elements,
     expectations,
     formats,
     formulas,
@@ -32,6 +33,7 @@ from netdsl.habits import (
 HABITS = (
     *optimizers.HABITS,
     *sections.HABITS,
+    *elements.HABITS,
     *new_tensors.HABITS,
     *tensors.HABITS,
     *forward.HABITS,
