@@ -71,7 +71,7 @@ def _queries(call: ast.Call) -> str:
     """Advice for `attention(2, k = @, v = @x)`, whose tensors have no names."""
     named = {str(a.name)[:1]: a.value.span.text for a in call.arguments if a.name in SEQUENCES}
     keys = named.get("k") or named.get("m") or named.get("c") or "@"
-    tensors = [keys] if named.get("v", keys) == keys else [keys, named["v"]]
+    tensors = list(dict.fromkeys([keys, named.get("v", keys)]))
     if tensors == [named.get("q", "@")]:
         tensors = []
     others = [a.span.text for a in call.arguments if a.name not in SEQUENCES]

@@ -133,12 +133,7 @@ def arithmetic(operator: str, a: Any, b: Any, span: Span) -> object:
             message = f"`{operator}` needs numbers, found {show(value)}"
             help_ = None
             if isinstance(a, tuple) and isinstance(b, tuple):
-                from netdsl.habits.sizes import listed_sizes  # only such errors need it
-
-                written = listed_sizes(span.text)
-                help_ = f"write sizes with arithmetic as a list: `{written}`"
-                if written is None:
-                    help_ = f"for each pair, write `[a[i] {operator} b[i] for i in range(len(a))]`"
+                help_ = f"for each pair, write `[a[i] {operator} b[i] for i in range(len(a))]`"
             elif isinstance(value, tuple) and operator in "*/":
                 help_ = _for_each(operator, span)
             raise NetdslError("wrong-type", message, span, help=help_)

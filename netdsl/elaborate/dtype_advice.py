@@ -74,7 +74,9 @@ def _learned(call: ast.Call, x: Value) -> str:
     is_used = re.search(rf"@{re.escape(label)}\b", call.span.file.text) is not None
     if not is_used and not _LEARNED.match(label) and len(x.type.shape) == 1:
         return ""
-    listed = "x".join(sizes) if all(map(str.isdigit, sizes)) else f"[{', '.join(sizes)}]"
+    listed = "x".join(sizes)
+    if not all(map(str.isdigit, sizes)):
+        listed = f"[{', '.join(sizes)}]"
     return f"; for vectors that do not depend on the input, write `{label}: param({listed})`"
 
 

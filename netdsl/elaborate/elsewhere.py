@@ -99,7 +99,8 @@ def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     """Advice for `@down.first` if the only label `first` is in a call without a label."""
     call, places = calls[-1], list(dict.fromkeys(calls))
     reference = error.diagnostic.span
-    written = "" if reference is None else reference.text[1:].partition(".")[0]
+    assert reference is not None
+    written = reference.text[1:].partition(".")[0]
     is_repeated = len(calls) > len(places) == 1
     if "{" in written:
         label = written

@@ -175,10 +175,6 @@ class Expressions:
         sizes = _as_sizes(name, env)
         if sizes is not None:
             return f"sizes begin with a digit or a capital letter: write `{sizes}`"
-        from netdsl.habits.words import NUMBERS  # only errors need it
-
-        if name.lower() in NUMBERS:
-            return f"write `let {name} = {NUMBERS[name.lower()]}` above this line"
         return did_you_mean(name, known) or did_you_mean_path(
             name, [f"@{path}" for path in self.net.scope.first_paths()]
         )

@@ -30,22 +30,13 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 OPERATORS = ("+", "-", "*", "/", "**")
-_OF_VALUES = ("wrong-type", "bad-argument")  # codes of operands that are not tensors
 _CURRENT = re.compile(r"@(?![\w\"])")  # a reference to the current value
 
 
 def formula(net: NetBuilder, element: ast.Formula, label: ast.Pattern | None, env: Env) -> Value:
     """The value of `(@a + @b)`; its label names the last layer of it. Raises `NetdslError`."""
     first, position = len(net.graph.nodes), net.scope.count
-    try:
-        value = evaluate(element.value, env)
-    except NetdslError as error:
-        from netdsl.elaborate.layer_slips import as_join  # only errors need it
-
-        join = as_join(element.value, net.module.definitions)
-        if join is not None and error.code in _OF_VALUES:
-            error.diagnostic.help = f"write `{join}`"
-        raise
+    value = evaluate(element.value, env)
     if value is UNKNOWN:
         value = net.unknown(element.span)
     if not isinstance(value, Value):

@@ -40,10 +40,12 @@ def in_body(made: Value, given: Value) -> Repair | None:
 def _arguments(node: Node) -> dict[str, int]:
     """The arguments with which a `deconv` multiplies the size by its stride; empty if none do."""
     given = node.op.given
-    lacking = missing_pixels(node) if node.op.kind == "deconv" else None
+    if node.op.kind != "deconv":
+        return {}
+    lacking = missing_pixels(node)
     if lacking is not None:
         return {"output_pad": lacking}
-    if node.op.kind != "deconv" or given["pad"] != 0 or given["output_pad"] != 0:
+    if given["pad"] != 0 or given["output_pad"] != 0:
         return {}
     stride, k = given["stride"], given["k"]
     if not isinstance(stride, int) or not isinstance(k, int) or stride < 2 or k <= stride:

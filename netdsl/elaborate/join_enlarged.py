@@ -40,10 +40,13 @@ def larger_label(join: Joining, small: Value, large: Value) -> str | None:
         return None
     if any(int(str(m)) % int(str(n)) or m == n for n, m in pairs):
         return None
-    earlier = [large, *(node.inputs[0] for node in way(large))]
-    alike = {id(x) for x in earlier if x.type.spatial == large.type.spatial}
-    named = (name for name, b in islice(labels_for(join), MANY) if id(b.value) in alike)
-    return next(named, None)
+    named = {id(b.value): name for name, b in reversed([*islice(labels_for(join), MANY)])}
+    for value in (large, *(node.inputs[0] for node in way(large))):
+        if value.type.spatial != large.type.spatial:
+            return None
+        if id(value) in named:
+            return named[id(value)]
+    return None
 
 
 def _is_near(node: Node, value: Value) -> bool:

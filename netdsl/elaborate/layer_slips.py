@@ -63,10 +63,21 @@ def _arm(value: ast.Expr) -> str | None:
         return chain_of(value)
     if isinstance(value, ast.Current):
         return "identity"
-    return value.span.text if isinstance(value, ast.Reference) else None
+    if isinstance(value, ast.Reference):
+        return value.span.text
+    return None
 
 
-def as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
+def advise_join(error: NetdslError, formula: ast.Expr, blocks: Collection[str]) -> None:
+    """Advice for a formula of layers: the arms of a join."""
+    if error.code not in ("wrong-type", "bad-argument"):
+        return
+    written = _as_join(formula, blocks)
+    if written is not None:
+        error.diagnostic.help = f"write `{written}`"
+
+
+def _as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
     """`mul { | conv(4, 1) -> tanh | conv(4, 1) -> sigmoid }` for a formula of layers, or None."""
     if not isinstance(formula, ast.Operation) or not _has_layer(formula, blocks):
         return None
@@ -110,9 +121,9 @@ def _operand(value: ast.Expr, blocks: Collection[str]) -> str | None:
     inner = _operand(first[0].value, blocks)
     options = ", ".join(a.span.text for a in value.arguments[1:])
     function = value.name + f"({options})" * bool(options)
-    if inner == "identity":
-        return function
-    return None if inner is None else f"{inner} -> {function}"
+    if inner is None:
+        return None
+    return f"{inner} -> {function}".removeprefix("identity -> ")
 
 
 # ---- tensors

@@ -82,8 +82,8 @@ def for_rank(
         listed = " or ".join(f"`{bridge}`" for bridge in _fitting(bridges, x.type))
         fact = "inside the loop, it would be applied in every round"
         return f"put {listed} {loop.before}: {fact}" + _along_last_axis(op, x.type)
-    patches = _patches(x) if "tokens" in bridges else None
-    if patches is not None:
+    patches = _patches(x)
+    if patches is not None and "tokens" in bridges:
         return (
             f"`{patches.span.text}` on line {patches.span.first.line} cuts patches: write"
             " `-> tokens` after it, which makes a sequence of their vectors"
@@ -112,7 +112,9 @@ def _patches(x: Value) -> Node | None:
         if node.op.family == "convolution":
             k = node.op.given.get("k")
             is_patch = node.op.kind == "conv" and isinstance(k, int) and k >= SMALLEST_PATCH
-            return node if is_patch and node.op.given["stride"] == k else None
+            if is_patch and node.op.given["stride"] == k:
+                return node
+            return None
     return None
 
 

@@ -58,8 +58,10 @@ def of_tensor(error: OpError, invocation: Invocation, cls: type[Op]) -> NetdslEr
 
 def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | None:
     """The error of `sin(2 * @)`, which is a formula, and of `sin(@)` and `conv(2 * @, 8, 3)`."""
-    first = call.arguments[0] if call.arguments else None
-    if error.code != "wrong-inputs" or call.body is not None or first is None or first.name:
+    if error.code != "wrong-inputs" or call.body is not None or not call.arguments:
+        return None
+    first = call.arguments[0]
+    if first.name is not None:
         return None
     if isinstance(first.value, ast.Current):
         written = _applied(call, "@").removeprefix("@ -> ")

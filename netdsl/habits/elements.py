@@ -26,7 +26,9 @@ def element(matched: Matched) -> Fix:
     before = line[: matched.place("fix")[0] - matched.start]
     if re.search(rf"{_BEGINNING}$", before):
         return f"({text})"
-    return text if matched.group("fix").startswith("@") else None
+    if matched.group("fix").startswith("@"):
+        return text
+    return None
 
 
 def group_of(matched: Matched) -> Fix:
@@ -34,9 +36,12 @@ def group_of(matched: Matched) -> Fix:
     names, rest = matched.group("path").split("."), matched.group("rest").strip()
     quoted = [f'"{name}"' if name[0] in "{0123456789" else name for name in names]
     if "{" not in names[0] and any("{" in name for name in names):
-        body = f"{quoted[1]}: {{ ... }}" if rest.startswith("{") else f"{quoted[1]}: {rest}"
+        if rest.startswith("{"):
+            rest = "{ ... }"
+        loop = f"{quoted[1]}: {rest}"
         head = loop_around(matched.text, matched.start)
-        loop = f"{' '.join(head.split())} {{ {body} }}" if head is not None else body
+        if head is not None:
+            loop = f"{' '.join(head.split())} {{ {loop} }}"
         flat = matched.group("path").replace(".", "")
         note = f", or with other names of the weights `{flat}:`"
         return Guess(f"{names[0]}: {{ {loop} }}", note=note)
@@ -73,8 +78,9 @@ def carried(matched: Matched) -> Fix:
     name, value = matched.group("name"), matched.group("value").strip()
     if head is None or not re.search(rf"\bwith\b.*\b{name}\s*=", head):
         return None
-    operator = matched.group("operator")
-    return f"next {name} = {name} {operator} {value}" if operator else f"next {name} = {value}"
+    if matched.group("operator"):
+        value = f"{name} {matched.group('operator')} {value}"
+    return f"next {name} = {value}"
 
 
 def two_loops(matched: Matched) -> Fix:
@@ -120,7 +126,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"\[\s*(?P<item>[^\[\]]*?)\s+for\s+(?P<first>[^\[\]]+?\s+in\s+(?:[^\[\]]|\[[^\[\]]*\])+?)\s+"
+        r"\[\s*(?P<item>[^\[\]]*?)\s+for\s+"
+        r"(?P<first>[^\[\]]+?\s+in\s+(?:[^\[\]]|\[[^\[\]]*\])+?)\s+"
         r"(?P<at>for)\s+(?P<second>[^\[\]]+?\s+in\s+(?:[^\[\]]|\[[^\[\]]*\])+)\s*\]",
         "let c = [a * b for a in [1, 2] ‹for› b in [3, 4]]",
         "join the lists in a loop, `$fix`, and then write `all`",

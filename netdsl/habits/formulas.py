@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _REFERENCE = r"@(?:[A-Za-z_][\w.]*)?"
 _NUMBER = r"\d+(?:\.\d+)?"
 _RANDOM = re.compile(r"\b(?:torch\s*\.\s*)?(?:randn|rand|random|normal)(?:_like)?\([^()]*\)")
+_BEGINNING = r"(?:->|^|:\s|[{|])\s*"
 _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
 
 
@@ -73,7 +74,7 @@ def every_other(matched: Matched) -> Fix:
 _MATRICES = r"(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)"
 HABITS = (
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|[{{|]\s*)(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
+        rf"{_BEGINNING}(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
         rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|[|}}])",
         "y: @image ‹*› 0.5",
         "write arithmetic in parentheses: `$fix`",
@@ -83,7 +84,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|[{{|]\s*)(?P<fix>(?:{_NUMBER}\s*[-+*/]\s*{_REFERENCE}"
+        rf"{_BEGINNING}(?P<fix>(?:{_NUMBER}\s*[-+*/]\s*{_REFERENCE}"
         rf"|{_REFERENCE}\s*(?P<at>[-+])\s*{_NUMBER}|-{_REFERENCE}))\s*(?=->|$|[|}}])",
         "‹1 - @›",
         "write arithmetic in parentheses: `$fix`",
@@ -93,7 +94,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|[{{|]\s*)(?P<fix>-?{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
+        rf"{_BEGINNING}(?P<fix>-?{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
         rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|[|}}])",
         "a: relu\n    y: @a ‹+› @image",
         "write the formula in parentheses: `$fix`",
@@ -102,7 +103,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\|\s*)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!->)[^{}|])*)$",
         "y: @image ‹+› exp(0.5 * @image) * 2",
         "write the formula in parentheses: `$fix`",
@@ -111,7 +112,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\|\s*)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?=[^{}|]*\b(?:randn|rand|random|normal)(?:_like)?\()"
         r"(?:(?!->)[^{}|])*)$",
         "y: @image ‹+› exp(@image) * randn(8)",
