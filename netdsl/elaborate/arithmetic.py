@@ -179,9 +179,6 @@ def _operand(value: object) -> str:
     return f"({text})" if " " in text else text
 
 
-COUNTED = "reduce_sum(0 * @ + 1, axis = 2, keep = true)"  # an open size that a formula computes
-
-
 def _way_out(operator: str, a: object, b: object) -> str | None:
     """Advice for numbers that an operator does not take."""
     if not isinstance(a, Sym) and not isinstance(b, Sym):
@@ -192,12 +189,7 @@ def _way_out(operator: str, a: object, b: object) -> str | None:
         return "an open size can only be divided by a whole number above 0"
     if operator == "**":
         return "an open size can only have whole-number powers"
-    if operator == "/" and isinstance(b, int):
-        return "an open size is an integer: `//` divides it and rounds down"
-    return (
-        "an open size is known only when the net runs, and takes whole numbers; in a formula,"
-        f" `{COUNTED}` is the size of axis 2 as a tensor"
-    )
+    return "an open size is an integer: `//` divides it and rounds down"
 
 
 def _too_long(span: Span) -> NetdslError:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.arguments import layer_arguments
-from netdsl.elaborate.arithmetic import COUNTED
 from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
 from netdsl.elaborate.layers import add_layer, add_operator, check_values
@@ -85,8 +84,7 @@ def operate(net: NetBuilder, operator: str, a: object, b: object, span: Span) ->
                 "open-size",
                 f"`{operator}` computes with numbers, and {operand} is an open size",
                 span,
-                help="write a number for the size in the `input`; `reduce_mean` divides by sizes,"
-                f" and `{COUNTED}` is the size of axis 2 as a tensor",
+                help="write a number for the size in the `input`; `reduce_mean` divides by sizes",
             )
         elif isinstance(operand, bool) or not isinstance(operand, (int, float)):
             raise _no_operand(operator, side, operand, span)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.arithmetic import COUNTED, bounded, check_length
+from netdsl.elaborate.arithmetic import bounded, check_length
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
@@ -132,8 +132,6 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
         return NetdslError("unknown-argument", message, expr.span, help=help_)
     if any(map(_is_open, positional)):
         help_ = "write a number for the size in the `input`; `+ - * // %` work on open sizes"
-        if expr.name in ("sqrt", "log", "exp"):
-            help_ += f", and in a formula `{COUNTED}` is the size of axis 2"
         message = f"`{expr.span.brief}` depends on the input's size"
         return NetdslError("open-size", message, expr.span, help=help_)
     named_values = [a.span.text for a in expr.arguments if a.name is not None]

@@ -199,7 +199,7 @@ def _enlarging(join: Joining, first: int, other: int) -> str | None:
     if _numbers(join.xs[first].type.spatial) > _numbers(join.xs[other].type.spatial):
         small, large = other, first
     label = larger_label(join, join.xs[small], join.xs[large])
-    if facts is None or label is None:
+    if facts is None or label is None or len(join.xs) > 2:
         return facts
     return f"{facts}; to enlarge the smaller one, " + _placed(
         join.invocation, small, f"upsample(@{label})"

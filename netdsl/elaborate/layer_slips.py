@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 JOINS = {"+": "add", "*": "mul", "-": "sub"}
+COUNTED = "reduce_sum(0 * @ + 1, axis = 2, keep = true)"  # the size of an axis, computed
 JOINED = 2  # a kind with as many inputs joins them
 LONGEST_ITEMS = 60  # characters of the elements of a list in a message
 
@@ -68,8 +69,14 @@ def _arm(value: ast.Expr) -> str | None:
     return None
 
 
-def advise_join(error: NetdslError, formula: ast.Expr, blocks: Collection[str]) -> None:
-    """Advice for a formula of layers: the arms of a join."""
+def advise_formula(error: NetdslError, formula: ast.Expr, blocks: Collection[str]) -> None:
+    """Advice for a formula of layers, which is a join, and for one with an open size."""
+    has_size = any(isinstance(part, ast.Attribute) for part in formula.walk())
+    if error.code in ("bad-arithmetic", "open-size") and has_size:
+        error.diagnostic.help = (
+            "an open size is no number in a formula: write a number for it in the `input`, or"
+            f" `{COUNTED}`, which is the size of axis 2 as a tensor; `reduce_mean` divides by sizes"
+        )
     if error.code not in ("wrong-type", "bad-argument"):
         return
     written = _as_join(formula, blocks)

@@ -63,6 +63,8 @@ def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | 
     first = call.arguments[0]
     if first.name is not None:
         return None
+    if not any(isinstance(p, ast.Reference | ast.Current) for p in first.value.walk()):
+        return None
     if isinstance(first.value, ast.Current):
         written = _applied(call, "@").removeprefix("@ -> ")
     elif isinstance(first.value, ast.Reference | ast.Name):
@@ -70,7 +72,7 @@ def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | 
     elif cls.is_function:
         written = f"({call.name}({', '.join(a.span.text for a in call.arguments)}))"
     else:
-        written = _applied(call, f"({first.span.text})")
+        written = _applied(call, f"({first.value.span.text})")
     help_ = f"a layer takes the current value: write `{written}`"
     if written.startswith(f"({call.name}("):
         help_ = f"write a formula in parentheses: `{written}`"

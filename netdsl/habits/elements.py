@@ -72,17 +72,6 @@ def pieces(matched: Matched) -> Fix:
     return Guess("` and `".join(lines), note=note)
 
 
-def carried(matched: Matched) -> Fix:
-    """`next skips = skips + [@x]` for the same without `next`, if the loop carries the name."""
-    head = loop_around(matched.text, matched.start)
-    name, value = matched.group("name"), matched.group("value").strip()
-    if head is None or not re.search(rf"\bwith\b.*\b{name}\s*=", head):
-        return None
-    if matched.group("operator"):
-        value = f"{name} {matched.group('operator')} {value}"
-    return f"next {name} = {value}"
-
-
 def two_loops(matched: Matched) -> Fix:
     """A loop that adds up lists, for a list with two loops."""
     inner = f"[{matched.group('item')} for {matched.group('second')}]"
@@ -114,15 +103,6 @@ HABITS = (
         "a layer has one result, and `split` takes one piece: write `$fix`",
         "this gives the pieces of a value several names",
         pieces,
-        where="body",
-    ),
-    Habit(
-        r"^\s*(?P<fix>(?P<name>[A-Za-z_]\w*)\s*(?P<at>(?P<operator>[-+*/]?)=(?!=))"
-        r"\s*(?P<value>.+?))\s*$",
-        "repeat 3 with w = 1 {\n        relu\n        w ‹=› w + 1\n    }",
-        "write `$fix`",
-        "found `$at` after `$name`, which the loop carries: its next value follows `next`",
-        carried,
         where="body",
     ),
     Habit(

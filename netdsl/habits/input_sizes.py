@@ -31,9 +31,8 @@ def _channels_first(matched: Matched) -> Fix:
 def _named_sizes(matched: Matched) -> Fix:
     """`[code, H, W]` for `code x H x W`, where `code` is declared above."""
     text = matched.group("sizes")
-    meant = meant_sizes(text)
-    if meant is not None:
-        return Guess(meant)
+    if meant_sizes(text) is not None:
+        return None
     name = matched.group("name")
     listed = f"[{', '.join(re.split(_BETWEEN, text))}]"
     above = matched.text[: matched.start]
