@@ -18,6 +18,7 @@ from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
 from netdsl.elaborate.join_vectors import channels_of_input, for_vector
 from netdsl.elaborate.join_ways import fits, fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.elaborate.shape_advice import layout
 from netdsl.ir.op import WINDOWED
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -118,6 +119,7 @@ def _cause(join: Joining, first: int, other: int) -> str | None:
     """Advice to change what makes two inputs unlike, or the ways on which they become so."""
     xs = join.xs
     is_map = len(xs[0].type.shape) > SEQUENCE or join.invocation.name == "concat"
+    is_map = is_map or {layout(x) for x in (xs[first], xs[other])} == {"map"}
     advice = meant(join, first, other)
     if xs[first].type.spatial == xs[other].type.spatial or not is_map:
         return advice
