@@ -302,7 +302,7 @@ class Elaborator:
                 except NetdslError as error:
                     from netdsl.elaborate import layer_slips  # only errors need it
 
-                    layer_slips.advise_formula(error, element.value, self.net.module.definitions)
+                    layer_slips.advise_formula(error, element, self.net.module.definitions)
                     raise
         if label is not None:
             end = Span(element.span.file, element.span.end, element.span.end)

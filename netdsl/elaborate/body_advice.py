@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.join_ways import line, resizes, sizes, way
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.join_repairs import changed_call
+from netdsl.elaborate.join_ways import line, resizes, retyped, sizes, way
 from netdsl.ir.op import WINDOWED
 
 if TYPE_CHECKING:
@@ -85,6 +87,19 @@ def begins_with_window(made: Value, given: Value) -> bool:
     """Whether the first layer of a body that changes the size is a window."""
     nodes = [node for node in way(made, given) if resizes(node)]
     return bool(nodes) and nodes[-1].op.family in WINDOWED and nodes[-1].op.kind != "deconv"
+
+
+def keeping_fix(made: Value, given: Value) -> tuple[Edit, ...]:
+    """The fix that pads the only window of a body, if its result then has the input's shape."""
+    nodes = [node for node in way(made, given) if resizes(node)]
+    if len(nodes) != 1 or not begins_with_window(made, given) or len(made.type.spatial) != 1:
+        return ()
+    (node,) = nodes
+    windows = node.op.windows(*node.types)
+    pad, odd = divmod(windows[0].extent - 1, 2)
+    if odd or retyped([made], {node.span: {"pad": pad}}) != [given.type]:
+        return ()
+    return (Edit(node.span, changed_call(node, pad=str(pad))),)
 
 
 def _keep(node: Node) -> str:

@@ -313,6 +313,7 @@ def _refuse_other_tools(span: Span, error: NetdslError | None = None) -> None:
     if listed is not None:
         if error is not None:
             error.diagnostic.help = f"write sizes with arithmetic as a list: `{listed}`"
+            error.diagnostic.fix = (Edit(span, listed),)
         return
     meant = meant_sizes(span.text)
     if meant is None or meant == span.text:

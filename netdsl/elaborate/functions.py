@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Edit
@@ -138,30 +139,39 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
     given = ", ".join([*map(show, positional), *named_values])
     if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
         return _sum_of_tensors(expr)
-    help_ = _joined_lists(expr, positional[0]) or f"write `{USAGE[expr.name]}`"
+    help_ = f"write `{USAGE[expr.name]}`"
     for argument, value in zip(expr.arguments, positional, strict=False):
         word = getattr(value, "type_word", None)
         if word in ("a block", "a layer") and isinstance(argument.value, ast.Name):
             fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
             help_ = f"{fact}: are the values in the order of the parameters?"
     message = f"`{expr.name}` cannot take ({given})"
+    if expr.name == "sum" and _has_list(positional[0]):
+        return _sum_of_lists(expr, message)
     if expr.name in OF_LISTS and positional and not isinstance(positional[0], tuple):
         message = f"`{expr.name}` needs a list, found {show(positional[0])}"
     return NetdslError("bad-argument", message, expr.span, help=help_)
 
 
-def _joined_lists(expr: ast.Function, values: object) -> str | None:
-    """Advice for `sum([[1, 2], [3]])`, with which Python joins lists."""
-    is_lists = isinstance(values, tuple) and any(isinstance(part, tuple) for part in values)
-    if expr.name != "sum" or not is_lists:
-        return None
-    text, lists = expr.arguments[0].value.span.text, expr.arguments[0].value
+def _sum_of_lists(expr: ast.Function, message: str) -> NetdslError:
+    """The error of `sum([[1, 2], [3]])`, with which Python joins lists."""
+    error = NetdslError("bad-argument", message, expr.span)
+    lists = expr.arguments[0].value
+    text = lists.span.text
     if isinstance(lists, ast.Sequence) and len(text) <= LONGEST_LIST:
-        return f"`+` joins lists: write `{' + '.join(item.span.text for item in lists.items)}`"
+        written = " + ".join(item.span.text for item in lists.items)
+        error.diagnostic.help = f"`+` joins lists: write `{written}`"
+        text, start, end = expr.span.file.text, expr.span.start, expr.span.end
+        is_whole = re.search(r"[=(,]\s*$", text[:start]) and re.match(r"\s*[\n),]", text[end:])
+        if is_whole and len(lists.items) > 1:
+            error.diagnostic.fix = (Edit(expr.span, written),)
+        return error
     if len(text) > LONGEST_LIST:
         text = "lists"
     loop = f"for part in {text} with whole = [] {{ next whole = whole + part }}"
-    return f"`+` joins two lists; to join many, write `{loop}`, and then `whole`"
+    help_ = f"`+` joins two lists; to join many, write `{loop}`, and then `whole`"
+    error.diagnostic.help = help_
+    return error
 
 
 def _without_values(expr: ast.Function) -> NetdslError:
@@ -176,6 +186,10 @@ def _without_values(expr: ast.Function) -> NetdslError:
 
 def _has_tensor(value: object) -> bool:
     return isinstance(value, tuple) and any(isinstance(element, Value) for element in value)
+
+
+def _has_list(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(element, tuple) for element in value)
 
 
 def _sum_of_tensors(expr: ast.Function) -> NetdslError:

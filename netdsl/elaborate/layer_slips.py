@@ -11,6 +11,7 @@ from netdsl.diagnostics import Edit, Proposal
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS
+from netdsl.source import Span
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -48,7 +49,10 @@ def as_argument(call: ast.Call, cls: type[Op], argument: ast.Argument, message: 
             listed = " | ".join(["identity", *map(str, arms)])
             options = ", ".join(a.span.text for a in call.arguments if a.name is not None)
             head = call.name + f"({options})" * bool(options)
-            error.diagnostic.help = f"write `{head} {{ | {listed} }}`"
+            written = f"{head} {{ | {listed} }}"
+            error.diagnostic.help = f"write `{written}`"
+            if call.body is None:
+                error.diagnostic.fix = (Edit(call.span, written),)
             return error
     written = call.span.text.replace(function.span.text, "@g")
     help_ = f"give the layer a line above, `g: {chain_of(function)}`, and write `{written}`"
@@ -69,8 +73,9 @@ def _arm(value: ast.Expr) -> str | None:
     return None
 
 
-def advise_formula(error: NetdslError, formula: ast.Expr, blocks: Collection[str]) -> None:
+def advise_formula(error: NetdslError, element: ast.Formula, blocks: Collection[str]) -> None:
     """Advice for a formula of layers, which is a join, and for one with an open size."""
+    formula = element.value
     has_size = any(isinstance(part, ast.Attribute) for part in formula.walk())
     if error.code in ("bad-arithmetic", "open-size") and has_size:
         error.diagnostic.help = (
@@ -82,6 +87,10 @@ def advise_formula(error: NetdslError, formula: ast.Expr, blocks: Collection[str
     written = _as_join(formula, blocks)
     if written is not None:
         error.diagnostic.help = f"write `{written}`"
+        text, place = element.span.file.text, formula.span
+        start, end = place.start - 1, place.end + 1
+        if text[start:].startswith("(") and text[:end].endswith(")"):
+            error.diagnostic.fix = (Edit(Span(place.file, start, end), written),)
 
 
 def _as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
@@ -150,6 +159,7 @@ def advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None:
 def nested(cls: type[Op], argument: ast.Argument) -> NetdslError:
     """The error of a list of lists of tensors, which a join does not take."""
     message = f"`{cls.kind}` joins one list of tensors, found a list of lists"
+    fix: tuple[Edit, ...] = ()
     help_ = "add the lists: `for part in lists with all = [] { next all = all + part }`"
     value = argument.value
     inner = None
@@ -165,13 +175,14 @@ def nested(cls: type[Op], argument: ast.Argument) -> NetdslError:
         is_whole = all(isinstance(item, parts) for item in value.items)
         if is_whole and len(", ".join(items)) <= LONGEST_ITEMS:
             help_ = f"write one list: `{cls.kind}([{', '.join(items)}])`"
+            fix = (Edit(argument.span, f"[{', '.join(items)}]"),)
     elif isinstance(inner, ast.Sequence):
         head = value.span.text[1:-1].replace(inner.span.text, "", 1).strip()
         help_ = (
             f"write one list: `{head} with all = [] {{ next all = all + {inner.span.text} }}`, and"
             f" then `{cls.kind}(all)`"
         )
-    return NetdslError("wrong-type", message, argument.span, help=help_)
+    return NetdslError("wrong-type", message, argument.span, help=help_, fix=fix)
 
 
 def beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:

@@ -10,6 +10,7 @@ from netdsl.elaborate.body_advice import (
     back_in_order,
     begins_with_window,
     body_advice,
+    keeping_fix,
     keeping_size,
 )
 from netdsl.elaborate.corrections import added_arm, argument_of
@@ -152,7 +153,7 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
     deconv = in_body(made, given)
     if deconv is not None and deconv.help is not None:
         return Projection(deconv.help, fix=deconv.fix)
-    return Projection(keeping_size(made, given))
+    return Projection(keeping_size(made, given), fix=keeping_fix(made, given))
 
 
 def _written(name: str, value: int, made: Value, join: ast.Call) -> str:

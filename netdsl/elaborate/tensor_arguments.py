@@ -78,7 +78,7 @@ def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | 
         help_ = f"write a formula in parentheses: `{written}`"
     fault = NetdslError(error.code, error.message, call.span, help=help_)
     if cls.is_function:
-        fault.diagnostic.fix = _whole_call(call, written)
+        fault.diagnostic.fix = (Edit(call.span, written),)
     return fault
 
 
