@@ -46,12 +46,12 @@ def as_argument(call: ast.Call, cls: type[Op], argument: ast.Argument, message: 
     if cls.inputs[1] >= JOINED and cls.kind in (*JOINS.values(), "concat", "max", "min"):
         arms = [_arm(a.value) for a in call.arguments if a.name is None]
         if all(arms):
-            listed = " | ".join(["identity", *map(str, arms)])
+            listed = " | ".join(["identity"] * (len(arms) == 1) + [str(arm) for arm in arms])
             options = ", ".join(a.span.text for a in call.arguments if a.name is not None)
             head = call.name + f"({options})" * bool(options)
             written = f"{head} {{ | {listed} }}"
             error.diagnostic.help = f"write `{written}`"
-            if call.body is None:
+            if call.body is None and len(arms) == 1:
                 error.diagnostic.fix = (Edit(call.span, written),)
             return error
     written = call.span.text.replace(function.span.text, "@g")
@@ -85,22 +85,36 @@ def advise_formula(error: NetdslError, element: ast.Formula, blocks: Collection[
     if error.code not in ("wrong-type", "bad-argument"):
         return
     written = _as_join(formula, blocks)
-    if written is not None:
-        error.diagnostic.help = f"write `{written}`"
-        text, place = element.span.file.text, formula.span
-        start, end = place.start - 1, place.end + 1
-        if text[start:].startswith("(") and text[:end].endswith(")"):
-            error.diagnostic.fix = (Edit(Span(place.file, start, end), written),)
+    if written is None:
+        return
+    if element.label is not None and " { |" not in written:
+        label = f"{element.label.span.text.rstrip(': ')}: "
+        error.diagnostic.help = f"write `{f'{label}('.join(written.rsplit('(', 1))}`"
+        return
+    error.diagnostic.help = f"write `{written}`"
+    text, place = element.span.file.text, formula.span
+    start, end = place.start - 1, place.end + 1
+    if text.startswith("(", start) and text[:end].endswith(")"):
+        error.diagnostic.fix = (Edit(Span(place.file, start, end), written),)
 
 
 def _as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
-    """`mul { | conv(4, 1) -> tanh | conv(4, 1) -> sigmoid }` for a formula of layers, or None."""
+    """`mul { | conv(4, 1) -> tanh | conv(4, 1) -> sigmoid }` for a formula of layers, or None.
+
+    A formula with one layer and numbers is a chain: `conv(4, 1) -> relu -> (@ * 2)`.
+    """
     if not isinstance(formula, ast.Operation) or not _has_layer(formula, blocks):
         return None
     operators = {operator for operator, _ in formula.rest}
     operands = [formula.first, *(operand for _, operand in formula.rest)]
     arms = [_operand(operand, blocks) for operand in operands]
     join = JOINS.get(operators.pop())
+    layers = [operand for operand in operands if _has_layer(operand, blocks)]
+    if len(layers) == 1 and all(o is layers[0] or isinstance(o, ast.Literal) for o in operands):
+        inner, rest = _operand(layers[0], blocks), formula.span.text
+        before = layers[0].span.start - formula.span.start
+        after = rest[layers[0].span.end - formula.span.start :]
+        return None if inner is None else f"{inner} -> ({rest[:before]}@{after})"
     if operators or join is None or not all(arms) or (join == "sub" and len(arms) > JOINED):
         return None
     return f"{join} {{ | {' | '.join(map(str, arms))} }}"
@@ -130,7 +144,7 @@ def _operand(value: ast.Expr, blocks: Collection[str]) -> str | None:
     if not isinstance(value, ast.Function):
         return None
     if _is_layer(value, blocks):
-        return chain_of(value)
+        return _layer(value, blocks)
     kind, first = LAYERS.get(value.name), value.arguments[:1]
     if kind is None or not kind.is_function or not first or first[0].name is not None:
         return None
@@ -140,6 +154,18 @@ def _operand(value: ast.Expr, blocks: Collection[str]) -> str | None:
     if inner is None:
         return None
     return f"{inner} -> {function}".removeprefix("identity -> ")
+
+
+def _layer(function: ast.Function, blocks: Collection[str]) -> str:
+    """The chain for a layer that may be applied to another one: `bn(conv(8, 1))`."""
+    first, *others = function.arguments or (None,)
+    inner = None
+    if first is not None and first.name is None and isinstance(first.value, ast.Function):
+        inner = _operand(first.value, blocks)
+    if inner is None:
+        return chain_of(function)
+    options = ", ".join(a.span.text for a in others if a is not None)
+    return f"{inner} -> {function.name}" + f"({options})" * bool(options)
 
 
 # ---- tensors

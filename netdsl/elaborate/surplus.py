@@ -33,7 +33,9 @@ def advise_surplus(
         return
     first = arguments[0].value
     if isinstance(first, ast.Reference | ast.Current):
-        others = ", ".join(a.span.text for a in given if a is not arguments[0])
+        count = len(definition.parameters)
+        taken = [*arguments[1 : count + 1], *(a for a in given if a.name is not None)]
+        others = ", ".join(a.span.text for a in taken)
         call = f"{first.span.text} -> {name}" + f"({others})" * bool(others)
         call = call.removeprefix("@ -> ")
         error.diagnostic.span = arguments[0].span

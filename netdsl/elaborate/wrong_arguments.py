@@ -221,7 +221,7 @@ class WrongArguments:
     def _value(self, declared: Arg, value: object, number: int) -> None:
         """Check the value of an argument, which may have another name in the text."""
         argument = self.call.arguments[number]
-        if declared.name in self._given:
+        if self._given.get(declared.name, UNKNOWN) is not UNKNOWN:
             message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
             repetition = self._repetition(declared.name, value)
             help_ = "the value is the same: remove this one" if repetition else None

@@ -35,34 +35,32 @@ def group_of(matched: Matched) -> Fix:
     """`encoder: { fc1: dense(8) }` for `encoder.fc1: dense(8)`."""
     names, rest = matched.group("path").split("."), matched.group("rest").strip()
     quoted = [f'"{name}"' if name[0] in "{0123456789" else name for name in names]
-    if "{" not in names[0] and any("{" in name for name in names):
-        if rest.startswith("{"):
-            rest = "{ ... }"
-        loop = f"{quoted[1]}: {rest}"
-        head = loop_around(matched.text, matched.start)
-        if head is not None:
-            loop = f"{' '.join(head.split())} {{ {loop} }}"
-        flat = matched.group("path").replace(".", "")
-        note = f", or with other names of the weights `{flat}:`"
-        return Guess(f"{names[0]}: {{ {loop} }}", note=note)
-    if rest.count("{") != rest.count("}") or rest.count("(") != rest.count(")"):
-        rest = "..."
-    written = f"{quoted[-1]}: {rest}"
-    for name in reversed(quoted[:-1]):
+    is_numbered = "{" not in names[0] and any("{" in name for name in names)
+    is_open = rest.count("{") != rest.count("}") or rest.count("(") != rest.count(")")
+    if is_open or (is_numbered and rest.startswith("{")):
+        rest = "{ ... }"
+    written, note = f"{quoted[-1]}: {rest}", ""
+    for name in reversed(quoted[1:-1]):
         written = f"{name}: {{ {written} }}"
-    return Guess(written)
+    head = loop_around(matched.text, matched.start)
+    if is_numbered:
+        note = f", or with other names of the weights `{matched.group('path').replace('.', '')}:`"
+    if is_numbered and head is not None:
+        written = f"{' '.join(head.split())} {{ {written} }}"
+    return Guess(f"{quoted[0]}: {{ {written} }}", note=note)
 
 
 def pieces(matched: Matched) -> Fix:
     """`a: @x -> split(2, 0)` and `b: @x -> split(2, 1)` for `a, b = split(2)`."""
     names = parts(matched.group("names").strip("()[] "))
     given = [part for part in parts(matched.group("given")) if part]
-    start = "@x"
-    note = ", where `x` is the label of the value that is split"
+    if matched.group("of"):
+        given = [f"@{matched.group('of').lstrip('@').rstrip('.')}", *given]
+    start, note = "@x", ", where `x` is the label of the value that is split"
     if given and given[0].startswith("@"):
-        start, note, given = given[0], "", given[1:]
-        if start == "@":
-            start, note = "@x", ", where `x` is the label of the value that is split"
+        if given[0] != "@":
+            start, note = given[0], ""
+        given = given[1:]
     count = str(len(names))
     if given and re.fullmatch(r"\d+", given[0]):
         given = given[1:]
@@ -98,7 +96,7 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*"
-        r"(?:torch\s*\.\s*|tf\s*\.\s*)?(?:split|chunk|unbind)\((?P<given>[^()]*)\))\s*$",
+        r"(?:torch\s*\.\s*|tf\s*\.\s*|(?P<of>@?[A-Za-z_]\w*\.))?(?:split|chunk|unbind)\((?P<given>[^()]*)\))\s*$",
         "let ‹(›a, b) = split(2)",
         "a layer has one result, and `split` takes one piece: write `$fix`",
         "this gives the pieces of a value several names",

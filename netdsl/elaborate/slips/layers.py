@@ -8,6 +8,7 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest, proposal_of
+from netdsl.elaborate.invocation import AFTER_IF
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -131,10 +132,7 @@ def _group(diagnostic: Diagnostic, call: ast.Call) -> None:
     diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     body = call.span.text.partition("{")[2]
     if call.name == "else":
-        diagnostic.help = (
-            "an `else` follows the `}` of its `if`, without a `|` before it:"
-            " `if c { | relu } else { | tanh }`"
-        )
+        diagnostic.help = AFTER_IF
         return
     is_word = iskeyword(call.name) or call.name in ("catch", "finally", "switch", "case", "then")
     if is_word or call.arguments or call.label is not None or re.match(r"\s*\|", body):
