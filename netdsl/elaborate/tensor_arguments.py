@@ -161,7 +161,10 @@ def refuse_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
     There would be an error at each use.
     """
     first = call.arguments[0]
-    if first.name is not None or not definition.parameters:
+    if first.name is not None:
+        return
+    if not definition.parameters:
+        _refuse_only_tensor(call, definition, env)
         return
     parameter, others = definition.parameters[0], call.arguments[1:]
     if not is_shipped(definition.span.file) and not _is_number(definition, parameter.name):
@@ -187,6 +190,22 @@ def refuse_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
     if is_given and required <= len(others) <= len(definition.parameters):
         error.diagnostic.fix = _whole_call(call, meant)
     raise error
+
+
+def _refuse_only_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
+    """Refuse `Encoder(@image)`, a call of a block or net without parameters."""
+    tensor = _tensor(call.arguments[0].value, env)
+    if tensor is None or len(call.arguments) > 1:
+        return
+    written = f"{tensor} -> {call.name}"
+    raise NetdslError(
+        "too-many-arguments",
+        f"`{definition.name}` takes 0 arguments, found 1",
+        call.arguments[0].span,
+        help=f"a net or block begins at the current value: write `{written}`",
+        notes=(Annotation(f"`{definition.name}` is defined here", definition.name_span),),
+        fix=_whole_call(call, written),
+    )
 
 
 def _is_number(definition: ast.Definition, name: str) -> bool:

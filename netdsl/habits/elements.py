@@ -96,7 +96,8 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*"
-        r"(?:torch\s*\.\s*|tf\s*\.\s*|(?P<of>@?[A-Za-z_]\w*\.))?(?:split|chunk|unbind)\((?P<given>[^()]*)\))\s*$",
+        r"(?:torch\s*\.\s*|tf\s*\.\s*|(?P<of>@?[A-Za-z_]\w*\.))?"
+        r"(?:split|chunk|unbind)\((?P<given>[^()]*)\))\s*$",
         "let ‹(›a, b) = split(2)",
         "a layer has one result, and `split` takes one piece: write `$fix`",
         "this gives the pieces of a value several names",
