@@ -20,13 +20,14 @@ from netdsl.ir.types import Sym, compact
 
 if TYPE_CHECKING:
     from netdsl.analysis.conditions import Condition
-    from netdsl.ir.graph import Graph
+    from netdsl.ir.graph import Graph, Node
     from netdsl.ir.types import Monomial
     from netdsl.source import Span
 
 LIMIT = 20_000  # how many sizes are tried at most
 TRIED = 500  # how many sets of conditions are tried to find one that no size satisfies
 SHOWN = 12  # how many single sizes a text lists
+FAR = 200  # layers before a join that are examined
 RUNS = 8  # how many runs of remainders a text lists
 # Four values determine a polynomial of the third degree, the product of a size along three axes.
 VALUES = 4
@@ -92,7 +93,7 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
         if node.op.kind == "reshape":
             help_ = f"{taken}: write `-1` for the size that fits"
         else:
-            help_ = f"{taken}; {help_}"
+            help_ = f"{taken}{_changing(node) or f'; {help_}'}"
     both = "both " * (len(clash) == 2)
     return NetdslError(
         "no-valid-size",
@@ -102,6 +103,25 @@ def _never_valid(graph: Graph, symbol: str, own: list[Condition]) -> NetdslError
         help=help_,
         notes=notes,
     )
+
+
+def _changing(node: Node) -> str:
+    """The last layers before a join that change the size of its inputs, or nothing."""
+    changing: list[Node] = []
+    for x in node.inputs:
+        value, steps = x, 0
+        while value.producer is not None and value.producer.inputs and steps < FAR:
+            maker, steps = value.producer, steps + 1
+            if maker.type.spatial != maker.inputs[0].type.spatial:
+                changing.append(maker)
+                break
+            value = maker.inputs[0]
+    facts = [
+        f"`{maker.span.brief}` on line {maker.span.first.line} turns {maker.types[0]} into"
+        f" {maker.type}"
+        for maker in changing
+    ]
+    return f": {' and '.join(facts)}" * bool(facts)
 
 
 def _is_impossible(some: list[Condition], symbol: str) -> bool:

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.value_advice import padding_of_keras
+from netdsl.habits.arguments import ELSEWHERE, QUERIES, SEQUENCES
 from netdsl.ops import LAYERS
 from netdsl.source import Span
 
@@ -51,6 +53,33 @@ def as_list(call: ast.Call, wrong: OpError) -> None:
     first, last = call.arguments[0].span, call.arguments[-1].span
     wrong.diagnostic.help = f"write one list: `{call.name}({listed})`"
     wrong.diagnostic.fix = (Edit(Span(first.file, first.start, last.end), listed),)
+
+
+def elsewhere(call: ast.Call, cls: type[Op], argument: ast.Argument) -> str | None:
+    """Advice for an argument whose counterpart is outside of the call, or another argument."""
+    name = str(argument.name)
+    if cls.kind == "attention" and name in SEQUENCES:
+        return _queries(call)
+    if cls.family == "convolution" and name in ("causal", "is_causal"):
+        repair = padding_of_keras(call, argument, "causal")
+        if repair is not None and repair.fix:
+            return f"write `{repair.fix[0].text}`, which pads only before the first step"
+    return ELSEWHERE.get(name)
+
+
+def _queries(call: ast.Call) -> str:
+    """Advice for `attention(2, k = @, v = @x)`, whose tensors have no names."""
+    named = {str(a.name)[:1]: a.value.span.text for a in call.arguments if a.name in SEQUENCES}
+    keys = named.get("k") or named.get("m") or named.get("c") or "@"
+    tensors = list(dict.fromkeys([keys, named.get("v", keys)]))
+    if tensors == [named.get("q", "@")]:
+        tensors = []
+    others = [a.span.text for a in call.arguments if a.name not in SEQUENCES]
+    count = next((i for i, a in enumerate(call.arguments) if a.name is not None), len(others))
+    written = f"{call.name}({', '.join([*others[:count], *tensors, *others[count:]])})"
+    if named.get("q", "@") != "@":
+        written = f"{named['q']} -> {written}"
+    return f"{QUERIES}: write `{written}`"
 
 
 def without_channels(call: ast.Call) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
-from netdsl.diagnostics import Annotation, Edit, Proposal, respelled
+from netdsl.diagnostics import Annotation, Edit, respelled
 from netdsl.elaborate.corrections import named, without
 from netdsl.elaborate.evaluate import INPUT, UNKNOWN, Env, evaluate
 from netdsl.elaborate.meter import ELEMENTS
@@ -268,7 +268,7 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
     errors: list[Diagnostic] = []
     for argument in call.arguments:
         try:
-            value = _layer_argument(argument, env, cls, len(positional))
+            value = _layer_argument(call, argument, env, cls, len(positional))
         except Overrun:
             raise
         except NetdslError as error:
@@ -299,25 +299,22 @@ def layer_arguments(call: ast.Call, env: Env, cls: type[Op], meter: Meter) -> La
         else:
             positional.append(value)
     if lists and sum(a.name is None for a in call.arguments) - len(positional) > 1:
-        raise _beside_list(cls, lists[0])
+        from netdsl.elaborate.layer_slips import beside_list  # only errors need it
+
+        raise beside_list(cls, lists[0])
     in_order = tuple(named_tensors[a.name] for a in cls.args if a.name in named_tensors)
     found = tuple(positional), keywords, tuple(tensors), in_order, bool(lists), tuple(errors)
     return LayerArguments(*found)
 
 
-def _beside_list(cls: type[Op], argument: ast.Argument) -> NetdslError:
-    """The error of a list of tensors beside further tensors."""
-    return NetdslError(
-        "bad-argument",
-        f"`{cls.kind}` joins what one list contains, and nothing else is given beside it",
-        argument.span,
-        help="add lists, `[@] + list`, or write all references without a list",
-    )
-
-
 def _is_tensors(value: object) -> TypeGuard[tuple[Value, ...]]:
     """Whether a value is a list of tensors, which may be empty."""
     return isinstance(value, tuple) and all(isinstance(v, Value) for v in value)
+
+
+def _is_nested(value: object) -> bool:
+    """Whether a value is a list that has a list of tensors."""
+    return isinstance(value, tuple) and any(part and _is_tensors(part) for part in value)
 
 
 def _takes_tensor(cls: type[Op], name: str) -> bool:
@@ -335,7 +332,9 @@ def _repeated(call: ast.Call, argument: ast.Argument, value: object, first: obje
     return NetdslError("duplicate-argument", message, argument.span, help=help_, fix=fix)
 
 
-def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: int) -> object:
+def _layer_argument(
+    call: ast.Call, argument: ast.Argument, env: Env, cls: type[Op], position: int
+) -> object:
     try:
         value = evaluate(argument.value, env)
     except NetdslError as fault:
@@ -343,7 +342,9 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
         if fault.diagnostic.code != "unknown-name":
             raise
         if declared is not None and declared.dtypes:
-            _advise_reference(fault.diagnostic, argument.value, env)
+            from netdsl.elaborate.layer_slips import advise_reference  # only errors need it
+
+            advise_reference(fault.diagnostic, argument.value, env)
         elif isinstance(argument.value, ast.Name):
             help_ = _word_advice(declared, cls, argument.value.id)
             fault.diagnostic.help = help_ or fault.diagnostic.help
@@ -356,7 +357,13 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
         raise
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
         message = f"`{value}` is a layer, and a layer cannot be an argument"
-        raise NetdslError("unknown-function", message, argument.value.span)
+        from netdsl.elaborate.layer_slips import as_argument  # only errors need it
+
+        raise as_argument(call, cls, argument, message)
+    if cls.inputs[1] >= JOINED and _is_nested(value):
+        from netdsl.elaborate.layer_slips import nested  # only errors need it
+
+        raise nested(cls, argument)
     if not isinstance(value, (Weight, Value)):
         return value
     declared = _declared(argument, cls, position)
@@ -369,17 +376,6 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
             return UNKNOWN
         check_is_weight(declared, cls, value, argument.value)
     return value
-
-
-def _advise_reference(diagnostic: Diagnostic, value: ast.Expr, env: Env) -> None:
-    """Advise and fix `h = enc.h`, a tensor without `@`."""
-    text = value.span.text
-    try:
-        evaluate(ast.Reference(value.span, ast.Pattern((text,), False, value.span)), env)
-    except NetdslError:
-        return
-    diagnostic.help = Proposal(f"write `@{text}` for a tensor", "reference", [f"@{text}"])
-    diagnostic.fix = (Edit(value.span, f"@{text}"),)
 
 
 def _declared(argument: ast.Argument, cls: type[Op], position: int) -> Arg | None:

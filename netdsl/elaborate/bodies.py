@@ -297,7 +297,13 @@ class Elaborator:
                 self.net.bind_label(label, env, value)
                 return value
             case ast.Formula():
-                return formula(self.net, element, label, env)
+                try:
+                    return formula(self.net, element, label, env)
+                except NetdslError as error:
+                    from netdsl.elaborate import layer_slips  # only errors need it
+
+                    layer_slips.advise_formula(error, element, self.net.module.definitions)
+                    raise
         if label is not None:
             end = Span(element.span.file, element.span.end, element.span.end)
             braces = (inserted(element.span, "{ "), Edit(end, " }"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from netdsl.elaborate.join_ways import line, resizes, sizes, way
+from netdsl.diagnostics import Edit
+from netdsl.elaborate.join_repairs import changed_call
+from netdsl.elaborate.join_ways import line, resizes, retyped, sizes, way
+from netdsl.ir.op import WINDOWED
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
@@ -80,9 +83,32 @@ def keeping_size(made: Value, given: Value) -> str:
     )
 
 
+def begins_with_window(made: Value, given: Value) -> bool:
+    """Whether the first layer of a body that changes the size is a window."""
+    nodes = [node for node in way(made, given) if resizes(node)]
+    return bool(nodes) and nodes[-1].op.family in WINDOWED and nodes[-1].op.kind != "deconv"
+
+
+def keeping_fix(made: Value, given: Value) -> tuple[Edit, ...]:
+    """The fix that pads the only window of a body, if its result then has the input's shape."""
+    nodes = [node for node in way(made, given) if resizes(node)]
+    if len(nodes) != 1 or not begins_with_window(made, given) or len(made.type.spatial) != 1:
+        return ()
+    (node,) = nodes
+    windows = node.op.windows(*node.types)
+    pad, odd = divmod(windows[0].extent - 1, 2)
+    if odd or retyped([made], {node.span: {"pad": pad}}) != [given.type]:
+        return ()
+    return (Edit(node.span, changed_call(node, pad=str(pad))),)
+
+
 def _keep(node: Node) -> str:
     """How a layer keeps the size of its map."""
     given = node.op.given
+    if len(node.type.spatial) == 1 and node.op.family in WINDOWED and node.op.kind != "deconv":
+        signal = _keep_length(node)
+        if signal is not None:
+            return signal
     if given.get("stride", 1) not in (None, 1):
         return "keep the size in the body, with stride 1, or add a second arm with that stride"
     k, dilation = given.get("k"), given.get("dilation")
@@ -95,6 +121,22 @@ def _keep(node: Node) -> str:
     if isinstance(k, int) and given.get("pad") != k // 2:
         return f"write `pad = {k // 2}`, which keeps it"
     return "keep the size in the body, with stride 1 and `pad = k // 2`"
+
+
+def _keep_length(node: Node) -> str | None:
+    """How a window with stride 1 keeps the length of a signal."""
+    windows = node.op.windows(*node.types)
+    if [window.stride for window in windows] != [1] or windows[0].extent < 2:
+        return None
+    lost = windows[0].extent - 1
+    k = node.op.given["k"]
+    if lost % 2:
+        causal = f", or `pad = [({lost}, 0)]` for a causal convolution"
+        return "write `pad = same`, which keeps it" + causal * (node.op.family == "convolution")
+    pad = str(lost // 2)
+    if isinstance(k, int) and k % 2 and node.op.given.get("dilation", 1) != 1:
+        pad = _spread(node, k // 2)
+    return f"write `pad = {pad}`, which keeps it"
 
 
 def _spread(node: Node, half: int) -> str:

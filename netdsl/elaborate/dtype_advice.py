@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LENGTH = 64  # of the vectors in advice
 INTEGERS = ("int64", "int32")
 _INTEGERS = re.compile(r"^\s*input\s+(\w+)\s*:[^\n#]*\bint(?:32|64)\b", re.MULTILINE)
+_LEARNED = re.compile(r"(?:query|queries|latents?|slots?|prototypes?|codes?|memory)s?\d*$")
 MOST_AXES_OF_WORDS = 2  # sentences of words
 
 
@@ -38,9 +39,12 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
     declared = [source for source in sources if source.producer is None]
     if cls.kind == "embedding" and declared:
         help_ = f"declare it: `input {declared[0].name}: {declared[0].type} int64`"
+        learned = _learned(call, declared[0])
         fix = with_dtype(declared[0], "int64", call.span)
         if len(declared[0].type.shape) > MOST_AXES_OF_WORDS or not fix:
-            return Repair(f"{help_}, if no other layer takes its numbers")
+            return Repair(f"{help_}, if no other layer takes its numbers{learned}")
+        if learned and len(declared[0].type.shape) > 1:
+            return Repair(help_ + learned)
         return Repair(help_, fix)
     wrong = [x for x in declared if x.type.dtype != "float32"]
     if not wrong:
@@ -59,6 +63,21 @@ def dtype_advice(cls: type[Op], call: ast.Call, xs: tuple[Value, ...]) -> Repair
     if dtype.startswith("int") and len(wrong[0].type.shape) == 1 and len(xs) == 1:
         return Repair(help_)  # these may be words
     return Repair(help_, with_dtype(wrong[0], "float32", call.span))
+
+
+def _learned(call: ast.Call, x: Value) -> str:
+    """The advice for `query: embedding(5, 8)` that is meant as vectors that a net learns."""
+    sizes = [a.span.text for a in call.arguments if a.name is None]
+    if call.label is None or len(sizes) != len(call.arguments) or len(sizes) != 2:
+        return ""
+    label = call.label.span.text
+    is_used = re.search(rf"@{re.escape(label)}\b", call.span.file.text) is not None
+    if not is_used and not _LEARNED.match(label) and len(x.type.shape) == 1:
+        return ""
+    listed = "x".join(sizes)
+    if not all(map(str.isdigit, sizes)):
+        listed = f"[{', '.join(sizes)}]"
+    return f"; for vectors that do not depend on the input, write `{label}: param({listed})`"
 
 
 def _computed_advice(sources: list[Value]) -> Repair:

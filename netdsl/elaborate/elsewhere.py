@@ -64,14 +64,17 @@ def advise_other(
 
 
 def unlabelled_calls(path: str, labels: Mapping[str, Value], caller: Site | None) -> list[Span]:
-    """The calls without a label that have the labels of a path after its first."""
+    """The calls without a label that have the labels of a path after its first.
+
+    A call in a loop is in the list once for each round.
+    """
     rest = path.partition(".")[2]
     inner = [value for name, value in labels.items() if rest and name.endswith(f".{rest}")]
     sites = [value.site.caller for value in inner]
-    calls = {s.span: None for s in sites if s is not None and s.caller is caller}
+    calls = {s: None for s in sites if s is not None and s.caller is caller}
     if len(calls) < len({id(value) for value in inner}):
         return []
-    return list(calls)
+    return [site.span for site in calls]
 
 
 def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) -> None:
@@ -94,13 +97,23 @@ def _advise_let(error: NetdslError, name: str, value: object, body: ast.Body) ->
 
 def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     """Advice for `@down.first` if the only label `first` is in a call without a label."""
-    call = calls[-1]
+    call, places = calls[-1], list(dict.fromkeys(calls))
+    reference = error.diagnostic.span
+    assert reference is not None
+    written = reference.text[1:].partition(".")[0]
+    is_repeated = len(calls) > len(places) == 1
+    if "{" in written:
+        label = written
+    elif is_repeated:
+        label = re.sub(r"\d*$", "{i}", label, count=1)
     help_ = f"the call on line {call.first.line} has no label: write `{label}: {call.text}`"
-    if len(calls) > 1:
-        lines = " and ".join(str(call.first.line) for call in calls[:4])
+    if len(places) > 1:
+        lines = " and ".join(str(place.first.line) for place in places[:4])
         help_ = f"the calls on lines {lines} have no label: give one `{label}: {call.text}`"
+    if is_repeated:
+        help_ += ", where `i` counts the rounds" * label.endswith("{i}")
     error.diagnostic.help = help_
-    if len(calls) == 1:
+    if len(places) == 1 and (not is_repeated or "{" in written):
         error.diagnostic.fix = (inserted(call, f"{label}: "),)
 
 

@@ -67,7 +67,7 @@ class Ends:
             return self._shape(name, expr, env)
         except NetdslError as error:
             if error.code in _OF_SIZES:
-                _refuse_other_tools(expr.span)
+                _refuse_other_tools(expr.span, error)
             raise
 
     def _shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
@@ -197,7 +197,10 @@ class Ends:
             if self.net.loops and name is not None:
                 from netdsl.elaborate.renaming import numbered_in  # only such errors need it
 
-                help_ = f"number it: {numbered_in(self.net.loops, f'output {name}')}"
+                label = span.text.partition(":")[0].removeprefix("output").strip()
+                if "{" not in label:
+                    label = name
+                help_ = f"number it: {numbered_in(self.net.loops, f'output {label}')}"
             message = f"there are two outputs named `{name}`"
             raise NetdslError("duplicate-label", message, span, help=help_)
         if any(v.name == name for v in self.net.graph.inputs):
@@ -255,6 +258,10 @@ def _refuse_sizes(name: str, span: Span, env: Env) -> None:
     parts = name.split("x")
     first, *others = parts
     is_size = len(first) == 1 or env.find(first)[0]
+    if env.find(first)[0]:  # `codexhxw` is meant as `[code, H, W]`
+        unknown = {p for p in others if len(p) == 1 and not env.find(p)[0]}
+        others = [p.upper() * (p in unknown) or p for p in others]
+        parts = [first, *others]
     if others and is_size and all(p.isdigit() or p.isupper() or env.find(p)[0] for p in others):
         code, message = "unknown-name", f"there is no size `{name}`"
         written = f"[{', '.join(parts)}]"
@@ -298,10 +305,16 @@ def _refuse_batch(name: str, span: Span) -> None:
         )
 
 
-def _refuse_other_tools(span: Span) -> None:
+def _refuse_other_tools(span: Span, error: NetdslError | None = None) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
-    from netdsl.habits.sizes import meant_sizes  # few nets have such names
+    from netdsl.habits.sizes import listed_sizes, meant_sizes  # few nets have such names
 
+    listed = listed_sizes(span.text)
+    if listed is not None:
+        if error is not None:
+            error.diagnostic.help = f"write sizes with arithmetic as a list: `{listed}`"
+            error.diagnostic.fix = (Edit(span, listed),)
+        return
     meant = meant_sizes(span.text)
     if meant is None or meant == span.text:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from netdsl.diagnostics import Edit
@@ -69,6 +70,7 @@ USAGE = {
     "tanh": "tanh(a)",
 }
 
+LONGEST_LIST = 40  # characters of lists in a message
 KEYWORDS = {"round": "digits", "range": "step", "enumerate": "start"}
 OF_LISTS = ("len", "enumerate", "sum", "prod")
 
@@ -130,12 +132,9 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
         help_ = f"write `{USAGE[expr.name]}`"
         return NetdslError("unknown-argument", message, expr.span, help=help_)
     if any(map(_is_open, positional)):
-        return NetdslError(
-            "open-size",
-            f"`{expr.span.brief}` depends on the input's size",
-            expr.span,
-            help="write a number for the size in the `input`; `+ - * // %` work on open sizes",
-        )
+        help_ = "write a number for the size in the `input`; `+ - * // %` work on open sizes"
+        message = f"`{expr.span.brief}` depends on the input's size"
+        return NetdslError("open-size", message, expr.span, help=help_)
     named_values = [a.span.text for a in expr.arguments if a.name is not None]
     given = ", ".join([*map(show, positional), *named_values])
     if expr.name == "sum" and len(expr.arguments) == 1 and _has_tensor(positional[0]):
@@ -147,9 +146,32 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
             fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
             help_ = f"{fact}: are the values in the order of the parameters?"
     message = f"`{expr.name}` cannot take ({given})"
+    if expr.name == "sum" and _has_list(positional[0]):
+        return _sum_of_lists(expr, message)
     if expr.name in OF_LISTS and positional and not isinstance(positional[0], tuple):
         message = f"`{expr.name}` needs a list, found {show(positional[0])}"
     return NetdslError("bad-argument", message, expr.span, help=help_)
+
+
+def _sum_of_lists(expr: ast.Function, message: str) -> NetdslError:
+    """The error of `sum([[1, 2], [3]])`, with which Python joins lists."""
+    error = NetdslError("bad-argument", message, expr.span)
+    lists = expr.arguments[0].value
+    text = lists.span.text
+    if isinstance(lists, ast.Sequence) and len(text) <= LONGEST_LIST:
+        written = " + ".join(item.span.text for item in lists.items)
+        error.diagnostic.help = f"`+` joins lists: write `{written}`"
+        text, start, end = expr.span.file.text, expr.span.start, expr.span.end
+        is_whole = re.search(r"[=(,]\s*$", text[:start]) and re.match(r"\s*[\n),]", text[end:])
+        if is_whole and len(lists.items) > 1:
+            error.diagnostic.fix = (Edit(expr.span, written),)
+        return error
+    if len(text) > LONGEST_LIST:
+        text = "lists"
+    loop = f"for part in {text} with whole = [] {{ next whole = whole + part }}"
+    help_ = f"`+` joins two lists; to join many, write `{loop}`, and then `whole`"
+    error.diagnostic.help = help_
+    return error
 
 
 def _without_values(expr: ast.Function) -> NetdslError:
@@ -164,6 +186,10 @@ def _without_values(expr: ast.Function) -> NetdslError:
 
 def _has_tensor(value: object) -> bool:
     return isinstance(value, tuple) and any(isinstance(element, Value) for element in value)
+
+
+def _has_list(value: object) -> bool:
+    return isinstance(value, tuple) and any(isinstance(element, tuple) for element in value)
 
 
 def _sum_of_tensors(expr: ast.Function) -> NetdslError:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from netdsl.elaborate.scope import Namespace
     from netdsl.ir.graph import Value
 
+AFTER_IF = (
+    "an `else` follows the `}` of its `if`, without a `|` before it:"
+    " `if c { | relu } else { | tanh }`"
+)
 NO_BRACES = "only joins take them: concat, add, mul, sub, max, residual"
 LONGEST = 60  # characters of a body in a message
 
@@ -120,6 +124,9 @@ def refuse_condition(call: ast.Call) -> None:
     condition = call.condition.span
     written = condition.file.text[call.span.start : condition.start].rstrip().removesuffix("if")
     fix: tuple[Edit, ...] = ()
+    if call.name == "else":
+        error = "only `residual` takes a condition after its name, and `else` does not"
+        raise NetdslError("unexpected-condition", error, condition, help=AFTER_IF)
     if call.body is None:
         written = f"if {condition.text} {{ {written.strip()} }}"
         fix = (Edit(call.span, written),)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_causes import cause, other_shape, other_width
-from netdsl.elaborate.join_enlarged import enlarged
+from netdsl.elaborate.join_deconvs import with_borders
+from netdsl.elaborate.join_enlarged import enlarged, larger_label
 from netdsl.elaborate.join_gates import for_gate
 from netdsl.elaborate.join_kept import for_all_arms, for_single_position
 from netdsl.elaborate.join_labels import meant
@@ -16,7 +17,8 @@ from netdsl.elaborate.join_points import padded_point
 from netdsl.elaborate.join_repairs import Repair, deconvs, strides, unpadded
 from netdsl.elaborate.join_steps import for_steps
 from netdsl.elaborate.join_vectors import channels_of_input, for_vector
-from netdsl.elaborate.join_ways import fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.elaborate.join_ways import fits, fork, ordinal, part_of_list, resizes, way, ways_of
+from netdsl.elaborate.shape_advice import layout
 from netdsl.ir.op import WINDOWED
 from netdsl.source import Span
 from netdsl.syntax import ast
@@ -95,7 +97,11 @@ def _deconvs(join: Joining, first: int, other: int) -> Repair | None:
     """The correction of a `deconv` before a join of maps of unequal sizes."""
     if join.xs[first].type.spatial == join.xs[other].type.spatial:
         return None
-    return deconvs(join, first, other)
+    repair = deconvs(join, first, other)
+    if repair is None:
+        nodes = [node for x in join.xs for node in way(x)]
+        repair = with_borders(nodes, lambda changes: fits(join, changes))
+    return repair
 
 
 def _pair(xs: Sequence[Value], other: int) -> tuple[int, int]:
@@ -113,6 +119,7 @@ def _cause(join: Joining, first: int, other: int) -> str | None:
     """Advice to change what makes two inputs unlike, or the ways on which they become so."""
     xs = join.xs
     is_map = len(xs[0].type.shape) > SEQUENCE or join.invocation.name == "concat"
+    is_map = is_map or {layout(x) for x in (xs[first], xs[other])} == {"map"}
     advice = meant(join, first, other)
     if xs[first].type.spatial == xs[other].type.spatial or not is_map:
         return advice
@@ -155,7 +162,7 @@ def _changed(join: Joining, other: int) -> str | None:
         is_map = is_map and first.spatial != second.spatial
         if not is_map:
             return None
-        return ways_of(join, 0, other)
+        return _enlarging(join, 0, other)
     return _placed(invocation, other if change.number else 0, change.layers)
 
 
@@ -184,7 +191,21 @@ def _of_one_size(join: Joining, first: int, other: int) -> str | None:
         layers = f"| {listed.item.span.text} -> adaptive_avgpool({size})"
         name = join.invocation.name
         return f"bring them to one size: write `{name} {{ {head} {{ {layers} }} }}`"
-    return ways_of(join, first, other)
+    return _enlarging(join, first, other)
+
+
+def _enlarging(join: Joining, first: int, other: int) -> str | None:
+    """How two unequal sizes come about, and an `upsample` to the larger one if it divides it."""
+    facts = ways_of(join, first, other)
+    small, large = first, other
+    if _numbers(join.xs[first].type.spatial) > _numbers(join.xs[other].type.spatial):
+        small, large = other, first
+    label = larger_label(join, join.xs[small], join.xs[large])
+    if facts is None or label is None or len(join.xs) > 2:
+        return facts
+    return f"{facts}; to enlarge the smaller one, " + _placed(
+        join.invocation, small, f"upsample(@{label})"
+    )
 
 
 def _differs(kind: str, first: TensorType, x: TensorType) -> bool:

@@ -33,6 +33,22 @@ def enlarged(join: Joining, first: int, other: int) -> Repair | None:
     return None
 
 
+def larger_label(join: Joining, small: Value, large: Value) -> str | None:
+    """The label of the larger of two maps, if the size of the smaller one divides its size."""
+    pairs = list(zip(small.type.spatial, large.type.spatial, strict=True))
+    if not pairs or not all(isinstance(n, int) and isinstance(m, int) for n, m in pairs):
+        return None
+    if any(int(str(m)) % int(str(n)) or m == n for n, m in pairs):
+        return None
+    named = {id(b.value): name for name, b in reversed([*islice(labels_for(join), MANY)])}
+    for value in (large, *(node.inputs[0] for node in way(large))):
+        if value.type.spatial != large.type.spatial:
+            return None
+        if id(value) in named:
+            return named[id(value)]
+    return None
+
+
 def _is_near(node: Node, value: Value) -> bool:
     """Whether a layer enlarges a map by a factor, to sizes that differ by less than the factor."""
     scale = node.op.given.get("scale")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.diagnostics import Edit
 from netdsl.elaborate.join_repairs import Repair, changed_call
 from netdsl.elaborate.join_ways import line, retyped, way
+from netdsl.elaborate.shape_advice import layout
 
 if TYPE_CHECKING:
     from netdsl.ir.graph import Node, Value
@@ -29,7 +30,7 @@ def halved(made: Value, given: Value) -> Repair | None:
 def _repair(made: Value, given: Value, gate: Node, maker: Node | None) -> Repair | None:
     """The first change of a `glu` and the layer before it with which the body fits its input."""
     axis: dict[str, object] = {}
-    if len(given.type.shape) >= _MAP:
+    if len(given.type.shape) >= _MAP or layout(gate.inputs[0]) == "map":
         axis = {"axis": 1}
     changes = {gate.span: axis}
     written = gate.span.text

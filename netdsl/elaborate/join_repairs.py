@@ -115,7 +115,7 @@ def _short(join: Joining, nodes: list[Node]) -> str | None:
     """Advice to add an `output_pad` to the last `deconv`, or to all that lack it."""
     lacking: dict[Span, tuple[Node, int]] = {}
     for node in nodes:
-        amount = _missing(node)
+        amount = missing_pixels(node)
         if amount is not None:
             lacking[node.span] = (node, amount)
     single = [dict([item]) for item in reversed(lacking.items())]
@@ -135,7 +135,7 @@ def _short(join: Joining, nodes: list[Node]) -> str | None:
     return None
 
 
-def _missing(node: Node) -> int | None:
+def missing_pixels(node: Node) -> int | None:
     """The pixels that a `deconv` lacks to multiply the size by its stride."""
     given = node.op.given
     if given["pad"] == "same" or given["output_pad"] != 0:

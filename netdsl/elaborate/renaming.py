@@ -92,7 +92,26 @@ def numbered_in(rounds: list[Round], label: str) -> str:
         if isinstance(loop, ast.Repeat) and loop.variable is None:
             head = f"repeat {loop.count.span.text} as i"
             return f"write `{numbered_label(label, ['i'])}` in `{head}`"
-    return f"write `{numbered_label(label, [str(r.variable) for r in rounds])}`"
+    written = numbered_label(label, [str(r.variable) for r in rounds])
+    inner = rounds[-1].loop
+    if written == label and isinstance(inner, ast.For) and not _is_counted(inner.values):
+        return f"write {_enumerated(inner, label)}"
+    return f"write `{written}`"
+
+
+def _enumerated(loop: ast.For, label: str) -> str:
+    """How to number a label in a loop over values that occur twice."""
+    number = next((name for name in ("i", "j", "n") if name not in loop.targets), "number")
+    head = f"for ({number}, {loop.targets[0]}) in enumerate({loop.values.span.text})"
+    last = ""
+    if len(loop.targets) > 1:
+        carried = "".join(f"{c.name} = {c.value.span.text}, " for c in loop.carried)
+        head = f"for ({', '.join(loop.targets)}) in {loop.values.span.text}"
+        head += f" with {carried}{number} = 0"
+        last = f", and `next {number} = {number} + 1` in it"
+    words = "|".join(map(re.escape, loop.targets))
+    of_loop = re.compile(rf"\{{[^{{}}]*\b(?:{words})\b[^{{}}]*\}}")
+    return f"`{head}` and `{of_loop.sub(f'{{{number}}}', label, count=1)}`{last}"
 
 
 def shared(first: Binding, label: Span) -> str:

@@ -35,6 +35,7 @@ _CALL = re.compile(r"conv\((\d+), *(\d+), *(\d+)((?:, [^()]*)?\))")
 _RESIDUAL = re.compile(r"\bresidual\b[^{}]*\{[^{}]*$")  # before a layer in its braces
 KEEPING = ("activation", "normalisation", "regularisation")  # families that keep a shape
 LARGEST_KERNEL = 11  # of the kernels that nets have
+SMALLEST_PATCH = 4  # pixels along a side
 MOST_STEPS = 4  # layers that a message lists
 
 
@@ -81,6 +82,12 @@ def for_rank(
         listed = " or ".join(f"`{bridge}`" for bridge in _fitting(bridges, x.type))
         fact = "inside the loop, it would be applied in every round"
         return f"put {listed} {loop.before}: {fact}" + _along_last_axis(op, x.type)
+    patches = _patches(x)
+    if patches is not None and "tokens" in bridges:
+        return (
+            f"`{patches.span.text}` on line {patches.span.first.line} cuts patches: write"
+            " `-> tokens` after it, which makes a sequence of their vectors"
+        )
     if bridges and 1 < len(x.type.shape) <= MOST_AXES:
         return _bridged(written, bridges, x.type) + _along_last_axis(op, x.type)
     if len(x.type.shape) > MOST_AXES:
@@ -94,6 +101,21 @@ def for_rank(
     if x.producer is None:
         return f"declare the input with its axes: `input {x.name}: {sizes}`"
     return f"give it axes again: `reshape({sizes}) -> {written}`"
+
+
+def _patches(x: Value) -> Node | None:
+    """The `conv` that cuts a picture into patches, if only such layers follow that keep a shape."""
+    for value in _back(x, itself=True):
+        node = value.producer
+        if node is None or node.op.family not in (*KEEPING, "convolution"):
+            return None
+        if node.op.family == "convolution":
+            k = node.op.given.get("k")
+            is_patch = node.op.kind == "conv" and isinstance(k, int) and k >= SMALLEST_PATCH
+            if is_patch and node.op.given["stride"] == k:
+                return node
+            return None
+    return None
 
 
 def other_channels(op: Op, x: Value) -> str | None:

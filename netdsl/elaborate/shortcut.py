@@ -6,10 +6,17 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.body_advice import back_in_order, body_advice, keeping_size
+from netdsl.elaborate.body_advice import (
+    back_in_order,
+    begins_with_window,
+    body_advice,
+    keeping_fix,
+    keeping_size,
+)
 from netdsl.elaborate.corrections import added_arm, argument_of
 from netdsl.elaborate.join_advice import for_join
 from netdsl.elaborate.join_causes import by_first_axis
+from netdsl.elaborate.join_deconvs import in_body
 from netdsl.elaborate.join_halved import halved
 from netdsl.elaborate.padding_fixes import padded
 from netdsl.errors import OpError, UnlikeShapesError
@@ -135,7 +142,7 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
         if step != str(stride):
             option = ", stride" if step == "stride" else f", stride = {step}"
         return _second_arm(f"conv({_written('out', channels, made, join)}, 1{option})")
-    if len(body.shape) == 2 and channels == source.shape[0]:
+    if len(body.shape) == 2 and channels == source.shape[0] and not begins_with_window(made, given):
         advice = None if made.producer is None else by_first_axis(made.producer)
         if advice is not None:
             return Projection(advice)
@@ -143,7 +150,10 @@ def _projection(made: Value, given: Value, join: ast.Call) -> Projection | None:
             f"give the vectors the same length: end the body with `dense({source.shape[1]})`, or"
             f" add a second arm `| dense({body.shape[1]})`"
         )
-    return Projection(keeping_size(made, given))
+    deconv = in_body(made, given)
+    if deconv is not None and deconv.help is not None:
+        return Projection(deconv.help, fix=deconv.fix)
+    return Projection(keeping_size(made, given), fix=keeping_fix(made, given))
 
 
 def _written(name: str, value: int, made: Value, join: ast.Call) -> str:

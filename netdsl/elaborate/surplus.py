@@ -32,6 +32,15 @@ def advise_surplus(
         error.diagnostic.help = listed
         return
     first = arguments[0].value
+    if isinstance(first, ast.Reference | ast.Current):
+        count = len(definition.parameters)
+        taken = [*arguments[1 : count + 1], *(a for a in given if a.name is not None)]
+        others = ", ".join(a.span.text for a in taken)
+        call = f"{first.span.text} -> {name}" + f"({others})" * bool(others)
+        call = call.removeprefix("@ -> ")
+        error.diagnostic.span = arguments[0].span
+        error.diagnostic.help = f"a net or block begins at the current value: write `{call}`"
+        return
     shape = getattr(getattr(source, "type", None), "shape", ())
     is_one_too_many = len(arguments) == len(definition.parameters) + 1
     if not is_one_too_many or len(arguments) < 2 or not isinstance(first, ast.Literal):

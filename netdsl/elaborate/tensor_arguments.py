@@ -33,6 +33,9 @@ def of_tensor(error: OpError, invocation: Invocation, cls: type[Op]) -> NetdslEr
     call = invocation.call
     if error.code not in ("missing-argument", "wrong-inputs") or cls.inputs[1] > 1:
         return None
+    formula = _of_formula(error, call, cls)
+    if formula is not None:
+        return formula
     first = call.arguments[0] if call.arguments else None
     if first is None or first.name is not None or not isinstance(first.value, ast.Name):
         return _of_reference(error, call, cls)
@@ -51,6 +54,32 @@ def of_tensor(error: OpError, invocation: Invocation, cls: type[Op]) -> NetdslEr
         help_ = f"`{first.value.id}` is a tensor: to apply `{cls.kind}` to it, write `{meant}`"
         return NetdslError("wrong-type", fault.message, first.span, help=help_)
     return None
+
+
+def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | None:
+    """The error of `sin(2 * @)`, which is a formula, and of `sin(@)` and `conv(2 * @, 8, 3)`."""
+    if error.code != "wrong-inputs" or call.body is not None or not call.arguments:
+        return None
+    first = call.arguments[0]
+    if first.name is not None:
+        return None
+    if not any(isinstance(p, ast.Reference | ast.Current) for p in first.value.walk()):
+        return None
+    if isinstance(first.value, ast.Current):
+        written = _applied(call, "@").removeprefix("@ -> ")
+    elif isinstance(first.value, ast.Reference | ast.Name):
+        return None
+    elif cls.is_function:
+        written = f"({call.name}({', '.join(a.span.text for a in call.arguments)}))"
+    else:
+        written = _applied(call, f"({first.value.span.text})")
+    help_ = f"a layer takes the current value: write `{written}`"
+    if written.startswith(f"({call.name}("):
+        help_ = f"write a formula in parentheses: `{written}`"
+    fault = NetdslError(error.code, error.message, call.span, help=help_)
+    if cls.is_function:
+        fault.diagnostic.fix = (Edit(call.span, written),)
+    return fault
 
 
 def _of_reference(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | None:
@@ -132,7 +161,10 @@ def refuse_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
     There would be an error at each use.
     """
     first = call.arguments[0]
-    if first.name is not None or not definition.parameters:
+    if first.name is not None:
+        return
+    if not definition.parameters:
+        _refuse_only_tensor(call, definition, env)
         return
     parameter, others = definition.parameters[0], call.arguments[1:]
     if not is_shipped(definition.span.file) and not _is_number(definition, parameter.name):
@@ -158,6 +190,22 @@ def refuse_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
     if is_given and required <= len(others) <= len(definition.parameters):
         error.diagnostic.fix = _whole_call(call, meant)
     raise error
+
+
+def _refuse_only_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
+    """Refuse `Encoder(@image)`, a call of a block or net without parameters."""
+    tensor = _tensor(call.arguments[0].value, env)
+    if tensor is None or len(call.arguments) > 1:
+        return
+    written = f"{tensor} -> {call.name}"
+    raise NetdslError(
+        "too-many-arguments",
+        f"`{definition.name}` takes 0 arguments, found 1",
+        call.arguments[0].span,
+        help=f"a net or block begins at the current value: write `{written}`",
+        notes=(Annotation(f"`{definition.name}` is defined here", definition.name_span),),
+        fix=_whole_call(call, written),
+    )
 
 
 def _is_number(definition: ast.Definition, name: str) -> bool:

@@ -162,7 +162,7 @@ def padding_mode(
 ) -> Repair | None:
     """Advice for `pad = reflect`, which is how to pad, and not how much."""
     if value.lower() in ("full", "causal"):
-        return _padding_of_keras(call, argument, value.lower())
+        return padding_of_keras(call, argument, value.lower())
     mode = SYNONYMS.get(value, value)
     modes = next((a.choices or () for a in cls.args if a.name == "pad_mode"), ())
     if mode not in modes:
@@ -199,7 +199,7 @@ def _window(call: ast.Call) -> ast.Expr | None:
     return k
 
 
-def _padding_of_keras(call: ast.Call, argument: ast.Argument, word: str) -> Repair | None:
+def padding_of_keras(call: ast.Call, argument: ast.Argument, word: str) -> Repair | None:
     """Advice for `pad = full`, and for `pad = causal` of a sequence."""
     k = _window(call)
     if k is None:

@@ -11,6 +11,7 @@ from netdsl.diagnostics import Edit, did_you_mean, respelled
 from netdsl.elaborate.argument_slips import (
     as_list,
     channels_first,
+    elsewhere,
     positions_in_a_row,
     without_channels,
 )
@@ -28,7 +29,7 @@ from netdsl.elaborate.shares import renamed
 from netdsl.elaborate.suggested_calls import certain_join, for_missing, for_surplus, for_unknown
 from netdsl.elaborate.value_advice import for_value
 from netdsl.errors import NetdslError, OpError
-from netdsl.habits.arguments import ELSEWHERE, FROM_INPUT, QUERIES, REMOVED, RENAMED, SEQUENCES
+from netdsl.habits.arguments import ELSEWHERE, FROM_INPUT, REMOVED, RENAMED
 from netdsl.habits.words import NOTHING, VALUES
 from netdsl.ir.graph import Value
 from netdsl.ops.args import integers, sizes, tensor_sizes
@@ -195,10 +196,7 @@ class WrongArguments:
                 self._given[text.partition(" ")[0]] = UNKNOWN
             self._unknown(number, name, advice, _Correction(text))
             return
-        help_ = ELSEWHERE.get(name)
-        if self.cls.kind == "attention" and name in SEQUENCES:
-            help_ = QUERIES
-        help_ = help_ or did_you_mean(name, self._known)
+        help_ = elsewhere(self.call, self.cls, argument) or did_you_mean(name, self._known)
         near = respelled(argument.span, name, self._known.keys() - self._given.keys())
         correction = None
         if name not in ELSEWHERE and near:
@@ -223,7 +221,7 @@ class WrongArguments:
     def _value(self, declared: Arg, value: object, number: int) -> None:
         """Check the value of an argument, which may have another name in the text."""
         argument = self.call.arguments[number]
-        if declared.name in self._given:
+        if self._given.get(declared.name, UNKNOWN) is not UNKNOWN:
             message = f"`{declared.name}` of `{self.cls.kind}` is given twice"
             repetition = self._repetition(declared.name, value)
             help_ = "the value is the same: remove this one" if repetition else None

@@ -6,6 +6,8 @@ from __future__ import annotations
 RENAMED = {
     "kernel_size": ("k",),
     "kernel": ("k",),
+    "out": ("units", "dim", "hidden"),
+    "units": ("out", "hidden"),
     "ksize": ("k",),
     "kernel_shape": ("k",),
     "pool_size": ("k",),
@@ -110,6 +112,6 @@ STATES = "the initial states are `h` and, of an `lstm`, `c`: write `h = @enc.h, 
 ELSEWHERE |= dict.fromkeys(("hx", "initial_state", "initial_states", "state", "states"), STATES)
 QUERIES = (
     "the current value is the queries; the keys, and then the values if they differ, are references"
-    " without names: `attention(8, @memory)`"
+    " without names"
 )
-SEQUENCES = ("key", "keys", "value", "values", "query", "queries", "memory", "context")
+SEQUENCES = frozenset("k v q kv key keys value values query queries memory context".split())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _REFERENCE = r"@(?:[A-Za-z_][\w.]*)?"
 _NUMBER = r"\d+(?:\.\d+)?"
 _RANDOM = re.compile(r"\b(?:torch\s*\.\s*)?(?:randn|rand|random|normal)(?:_like)?\([^()]*\)")
+_BEGINNING = r"(?:->|^|:\s|[{|])\s*"
 _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
 
 
@@ -73,8 +74,8 @@ def every_other(matched: Matched) -> Fix:
 _MATRICES = r"(?P<a>@[A-Za-z_][\w.]*)\s+(?P<at>@)\s*(?P<b>@[A-Za-z_][\w.]*)"
 HABITS = (
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
-        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|\}})",
+        rf"{_BEGINNING}(?P<fix>(?P<first>{_OPERAND})\s*(?P<at>\*\*|[*/])\s*{_OPERAND}"
+        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|[|}}])",
         "y: @image ‹*› 0.5",
         "write arithmetic in parentheses: `$fix`",
         "found `$at` after a value",
@@ -83,8 +84,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>(?:{_NUMBER}\s*[-+*/]\s*{_REFERENCE}"
-        rf"|{_REFERENCE}\s*(?P<at>[-+])\s*{_NUMBER}|-{_REFERENCE}))\s*(?=->|$|\}})",
+        rf"{_BEGINNING}(?P<fix>(?:{_NUMBER}\s*[-+*/]\s*{_REFERENCE}"
+        rf"|{_REFERENCE}\s*(?P<at>[-+])\s*{_NUMBER}|-{_REFERENCE}))\s*(?=->|$|[|}}])",
         "‹1 - @›",
         "write arithmetic in parentheses: `$fix`",
         "this formula is not in parentheses",
@@ -93,8 +94,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+|\{{\s*)(?P<fix>-?{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
-        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|\}})",
+        rf"{_BEGINNING}(?P<fix>-?{_REFERENCE}\s*(?P<at>[-+])\s*{_OPERAND}"
+        rf"(?:\s*(?:\*\*|[-+*/])\s*{_OPERAND})*)\s*(?=->|$|[|}}])",
         "a: relu\n    y: @a ‹+› @image",
         "write the formula in parentheses: `$fix`",
         "found `$at` after a value",
@@ -102,7 +103,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!->)[^{}|])*)$",
         "y: @image ‹+› exp(0.5 * @image) * 2",
         "write the formula in parentheses: `$fix`",
@@ -111,7 +112,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->\s*|^\s*|:\s+)(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?=[^{}|]*\b(?:randn|rand|random|normal)(?:_like)?\()"
         r"(?:(?!->)[^{}|])*)$",
         "y: @image ‹+› exp(@image) * randn(8)",
@@ -158,8 +159,8 @@ HABITS = (
         )
     ),
     Habit(
-        rf"[(,]\s*(?P<fix>(?P<f>exp|log|sqrt|abs|sign|square|sin|cos|erf|tanh|sigmoid|relu)\s+"
-        rf"(?P<at>{_REFERENCE}))\s*(?=[-+*/),])",
+        rf"[(,\[]\s*(?P<fix>(?P<f>exp|log|sqrt|abs|sign|square|sin|cos|erf|tanh|sigmoid|relu)\s+"
+        rf"(?P<at>{_REFERENCE}))\s*(?=[-+*/),\]])",
         "(exp ‹@›)",
         "write `$f($at)`",
         "the value of `$f` is not in parentheses",

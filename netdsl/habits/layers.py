@@ -12,6 +12,7 @@ import re
 from typing import NamedTuple
 
 from netdsl.diagnostics import Proposal
+from netdsl.habits.missing_layers import MISSING
 
 
 class Counterpart(NamedTuple):
@@ -255,6 +256,7 @@ _ALPHA = (
     "their input"
 )
 ADVICE = {
+    **MISSING,
     **dict.fromkeys(("activation", "act", "nonlinearity", "activationlayer"), _ACTIVATION),
     **dict.fromkeys(("input", "inputlayer", "inputs", "placeholder", "inputspec"),
                     "declare the input at the top of the net: `input image: 3x224x224`"),

@@ -59,6 +59,8 @@ def carried(matched: Matched) -> Fix:
         return written
     let = re.compile(rf"^\s*let\s+{name}\s*=\s*(.+?)\s*$", re.MULTILINE)
     before = let.findall(matched.text[: matched.start])
+    if "@" in value and not before:
+        return None
     start = f" with {name} = {before[-1] if before else 0}"
     if " with " in head:
         start = start.replace(" with", ",")
@@ -174,7 +176,7 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?P<name>(?!(?:let|next|output|input|expect|train|net|block|import)\b)\w+)\s*"
-        r"(?P<at>(?P<operator>\*\*|//|[-+*/])?=(?!=))\s*(?P<value>[^@={}]+?))\s*$",
+        r"(?P<at>(?P<operator>\*\*|//|[-+*/])?=(?!=))\s*(?P<value>(?:[^={}]|\{\w+\})+?))\s*$",
         "for i in range(2) with w = 8 {\n    conv(w, 3)\n    w ‹=› w * 2\n}",
         "write `$fix`",
         "found `$at` after `$name`: what a loop carries into its next round is set with `next`",

@@ -15,6 +15,10 @@ _TYPE = re.compile(rf"x?\b(?P<type>{'|'.join((*ELEMENT_TYPES, *TYPES))})\b")
 _FILLERS = re.compile(
     r"(?:\b(?:shape|sizes?|dims?|[Ii]nput|[Tt]ensor|torch\.Size|dtype|as|of)\b|=)"
 )
+_COMPUTED = re.compile(  # a number, a name, or a name with a number
+    r"\(?\s*(?P<size>\d+|[A-Za-z_]\w*)"
+    r"(?:(?<!\d)\s*(?P<sign>//|[-/*+])\s*(?P<number>\d+|[a-z_]\w*))?\s*\)?"
+)
 _TOKEN = re.compile(
     r"\s*(?:(?P<token>\d+(?:\.0+(?!\d))?|-1|[?*](?=\s*(?:[xX×,)\]]|$))|[Nn]one"
     rf"|batch(?:_?size)?|bs|{'|'.join(_WORDS)}|[A-WYZa-wyz](?![a-wyz\d_]))"
@@ -48,6 +52,21 @@ def meant_sizes(text: str) -> str | None:
     if any(size in ("batch", "bs") or size == "0" for size in sizes):
         return None
     return "x".join(sizes) + dtype
+
+
+def listed_sizes(text: str) -> str | None:
+    """`[8, H // 2, W // 2]` for `8xH//2xW/2` and `8x(H//2)x(W//2)`, or None for other sizes."""
+    found = [_COMPUTED.fullmatch(part) for part in re.split(r"\s*[x×]\s*", text.strip())]
+    parts = [match for match in found if match is not None]
+    if len(parts) < max(2, len(found)) or not any(match["sign"] for match in parts):
+        return None
+    sizes = []
+    for match in parts:
+        size = match["size"]
+        if match["sign"]:
+            size += f" {match['sign'].replace('//', '/').replace('/', '//')} {match['number']}"
+        sizes.append(size)
+    return f"[{', '.join(sizes)}]"
 
 
 def _without_type(text: str) -> tuple[str, str]:

@@ -6,15 +6,14 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from netdsl.habits.base import Change, Guess, Habit, Matched
-from netdsl.habits.sizes import meant_sizes
+from netdsl.habits.base import Change, Habit, Matched
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix
 
 _INVISIBLE = "\u00a0\u1680\u2000-\u200b\u200c\u200d\u202f\u205f\u2060\u3000\ufeff\u00ad"
 _DASHES = "\u2010-\u2015\u2212\ufe58\ufe63"
-_TIMES = "×✕✖⨯∗·"
+TIMES = "×✕✖⨯∗·"
 _STRING = re.compile(r'"[^"\n]*"|#[^\n]*')
 
 
@@ -44,23 +43,10 @@ def _wide(matched: Matched) -> Fix:
 
 def _sizes(matched: Matched) -> Fix:
     """Sizes with the letter `x` and without blanks, if all parts can be written so."""
-    parts = re.split(rf"\s*[{_TIMES}xX*]\s*", matched.group("sizes").strip())
+    parts = re.split(rf"\s*[{TIMES}xX*]\s*", matched.group("sizes").strip())
     if not re.fullmatch(r"\d+|[A-Z]\w*", parts[0]) or any("x" in part.lower() for part in parts):
         return None
     return "x".join(parts)
-
-
-def _without_batch(matched: Matched) -> Fix:
-    """`32x32x3` for `None x 32 x 32 x 3`."""
-    return meant_sizes(matched.group("sizes").replace("×", "x"))
-
-
-def _channels_first(matched: Matched) -> Fix:
-    """`3x32x32` for `None x 32 x 32 x 3`, as Keras has it; None for other sizes."""
-    sizes = (meant_sizes(matched.group("sizes").replace("×", "x")) or "").split("x")
-    if len(sizes) != 3 or sizes[0] != sizes[1] or sizes[2] not in ("1", "3", "4"):
-        return None
-    return Guess(f"{sizes[2]}x{sizes[0]}x{sizes[1]}")
 
 
 def _comment(matched: Matched) -> Fix:
@@ -136,27 +122,8 @@ HABITS = (
         "this arrow is not `->`",
         "->",
     ),
-    *(
-        Habit(
-            rf"(?P<sizes>(?i:\bnone|\bbatch(?:_?size)?)\s*[{_TIMES}xX*]\s+\w+"
-            rf"(?:\s*[{_TIMES}xX*]\s+\w+)*)",
-            example,
-            advice,
-            "sizes cannot contain a batch or spaces",
-            fix,
-            where="body",
-        )
-        for example, advice, fix in (
-            (
-                "input b: ‹None x 32 x 32 x 3›",
-                "leave the batch out, and write the channels first: `$fix`",
-                _channels_first,
-            ),
-            ("input b: ‹None x 3 x 32 x 32›", "leave the batch out: `$fix`", _without_batch),
-        )
-    ),
     Habit(
-        rf"(?P<sizes>\b[\dA-Z]\w*(?:\s*[{_TIMES}]\s*\w+)+)",
+        rf"(?P<sizes>\b[\dA-Z]\w*(?:\s*[{TIMES}]\s*\w+)+)",
         "conv(8, ‹7×7›)",
         "write the letter `x` between sizes: `$fix`",
         "sizes have the letter `x` between them, not a multiplication sign",
@@ -339,7 +306,8 @@ HABITS = (
         "$a ** $b",
     ),
     Habit(
-        r"(?P<fix>(?P<c>[^=,({\s][^=,({]*?)\s*(?P<at>\?)\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)"
+        r"(?P<fix>(?P<c>(?!\s)(?:[^=,(){}?]|[=!<>]=|\([^()]*\))+?)\s*(?P<at>\?)"
+        r"\s*(?P<a>[^:?]+?)\s*:\s*(?P<b>[^,){}]+?)"
         r"\s*(?=[,){}]|$))",
         "conv(3 > 2 ‹?› 8 : 4, 1)",
         "write `$a if $c else $b`",

@@ -31,6 +31,9 @@ FUNCTIONS = {
     "sorted": "write the list in that order",
 }
 
+# Numbers that have a name in other languages.
+NUMBERS = {"pi": "3.141592653589793"}
+
 # What is written for a tensor, by the names of functions.
 OF_TENSORS = {
     "sum": "`reduce_sum(@, axis = 1)` adds up along an axis",

@@ -37,6 +37,8 @@ CONSTANT = [
     ("4x6x6", "concat { | relu -> (-@) | log_softmax } -> relu", "0"),
 ]
 VARYING = [
+    ("4x6x6", "y: gap \n (@y + 0 * @x)"),
+    ("4x6x6", "(@ / reduce_sum(0 * @ + 1, axis = 2, keep = true))"),
     ("8", "dense(2) -> softmax"),
     ("Tx6", "softmax"),
     ("8", "dense(2) -> layernorm"),

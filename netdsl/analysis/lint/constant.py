@@ -72,7 +72,7 @@ def constant_results(graph: Graph) -> Iterator[tuple[Node, Diagnostic]]:
             fixed.update([id(node.output)] * (not takes.isdisjoint(fixed)))
             continue
         constant = _constant(node, known)
-        if constant is None:
+        if constant is None or _only_shape(node, graph):
             depends.update(id(value) for value in node.outputs)
         else:
             fixed.add(id(node.output))
@@ -106,6 +106,17 @@ def _constant(node: Node, known: dict[int, Bounds]) -> Always | None:
                 because = "because its bounds are equal"
             return Always(f"{ends[0]:g}", because, "write bounds with numbers between them")
     return None
+
+
+def _only_shape(node: Node, graph: Graph) -> bool:
+    """Whether zeros give a sum only their shape: `(@y + 0 * @x)`, and `(0 * @ + 1)`, all ones."""
+    if node.op.kind != "*" or 0 not in node.op.given.values():
+        return False
+    shape, takers = node.type.shape, [n for n in graph.nodes if node.output in n.inputs]
+    return bool(takers) and all(
+        n.op.kind in ("+", "add") and (len(n.inputs) == 1 or any(t.shape != shape for t in n.types))
+        for n in takers
+    )
 
 
 def _ends(node: Node) -> Bounds:

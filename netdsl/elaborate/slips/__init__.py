@@ -22,6 +22,7 @@ from netdsl.elaborate.slips.values import (
     advise_loop,
     advise_name,
 )
+from netdsl.habits.words import NUMBERS
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def advise(diagnostic: Diagnostic, part: ast.Tree | None, labels: Iterable[str] 
             pass
         case "unknown-layer":
             advise_layer(diagnostic, diagnostic.span, call)
+        case "unknown-name" if diagnostic.span.text.lower() in NUMBERS:
+            name = diagnostic.span.text
+            diagnostic.help = f"write `let {name} = {NUMBERS[name.lower()]}` above this line"
         case "unknown-name" if isinstance(part, ast.Formula):
             advise_formula(diagnostic, diagnostic.span, part)
         case "unknown-name":

@@ -8,6 +8,7 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest, proposal_of
+from netdsl.elaborate.invocation import AFTER_IF
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -22,6 +23,7 @@ from netdsl.habits.formats import layer_of
 from netdsl.habits.forward import MADE, applied
 from netdsl.habits.layers import ADVICE, WITH_NUMBER, find, key_of
 from netdsl.habits.loops import zipped
+from netdsl.habits.missing_layers import MISSING
 from netdsl.habits.new_tensors import learned_advice
 from netdsl.habits.statements import is_labelled
 from netdsl.habits.words import FUNCTIONS, OF_TENSORS
@@ -129,6 +131,9 @@ def _group(diagnostic: Diagnostic, call: ast.Call) -> None:
     """Advice for `encoder { ... }`, a group of layers with a name."""
     diagnostic.help = "braces follow a join, `concat { | relu | tanh }`, or no name at all"
     body = call.span.text.partition("{")[2]
+    if call.name == "else":
+        diagnostic.help = AFTER_IF
+        return
     is_word = iskeyword(call.name) or call.name in ("catch", "finally", "switch", "case", "then")
     if is_word or call.arguments or call.label is not None or re.match(r"\s*\|", body):
         return
@@ -304,6 +309,9 @@ def advise_function(
     if made is not None:
         diagnostic.message = f"`{name}` is not a function here"
         diagnostic.help = MADE.format(made)
+        return
+    if key_of(name) in MISSING:
+        diagnostic.help = MISSING[key_of(name)]
         return
     if not is_layer(span.text) and find(name) is None:
         _function_of_list(diagnostic, span, name)

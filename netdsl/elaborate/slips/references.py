@@ -32,6 +32,10 @@ def advise_reference(
     elif hyphen is not None and quoted in labels:
         diagnostic.help = f"a label with `-` is written in quotes: `@{quoted}`"
         set_fix(diagnostic, Span(span.file, span.start, hyphen.end()), f"@{quoted}")
+    elif number is not None and proposal_of(diagnostic.help).aim == "known":
+        name = span.text.removeprefix("@")
+        diagnostic.help = f"`{name}` is a list, not a label: write `{name}{number[0]}`"
+        set_fix(diagnostic, span, name)
     elif number is not None:
         inside = number[1].strip()
         written = span.text + (inside if inside.isdigit() else f"{{{inside}}}")
