@@ -10,6 +10,7 @@ from netdsl.diagnostics import Edit, Proposal, did_you_mean, respelled
 from netdsl.elaborate.evaluate import Env, evaluate
 from netdsl.elaborate.fixed_sizes import how_to_change
 from netdsl.elaborate.infer import check_input
+from netdsl.elaborate.names_with_x import refuse_names_with_x
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import NetOutput, Site, Value
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
@@ -63,6 +64,10 @@ class Ends:
 
     def _checked_shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
         """The sizes; the error for those of other tools has the sizes to write."""
+        parts = expr.span.text.split("x")
+        is_plain = all(part.isdigit() or (len(part) == 1 and part.isupper()) for part in parts)
+        if len(parts) > 1 and not is_plain and isinstance(expr, ast.DimsLiteral | ast.Name):
+            refuse_names_with_x(expr.span, env.names().__contains__)
         try:
             return self._shape(name, expr, env)
         except NetdslError as error:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit, Proposal, did_you_mean, did_you_mean_path, respelled
 from netdsl.elaborate.attributes import advise_shape, attribute
-from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate, name_span
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, evaluate, name_span
+from netdsl.elaborate.file_values import with_value
 from netdsl.elaborate.formulas import applied, operate
 from netdsl.elaborate.functions import FUNCTIONS, function_names
 from netdsl.elaborate.loader import is_known, resolve
@@ -66,7 +67,7 @@ class Expressions:
         target = self._target(expr, env)
         if target is UNKNOWN:
             return UNKNOWN
-        arguments = tuple(_evaluated(argument, env) for argument in expr.arguments)
+        arguments = tuple(with_value(argument, env) for argument in expr.arguments)
         values = [evaluate(a.value, env) for a in arguments]
         if any(value is UNKNOWN for value in values):
             return UNKNOWN
@@ -190,12 +191,6 @@ def _current(expr: ast.Current, env: Env) -> object:
             help="write an `input` or a layer above, or name a value: `@name`",
         )
     return value
-
-
-def _evaluated(argument: ast.Argument, env: Env) -> ast.Argument:
-    """The argument with its value, so that it is evaluated where it is written."""
-    value = evaluate(argument.value, env)
-    return ast.Argument(argument.name, KnownValue(argument.value.span, value), argument.span)
 
 
 def _as_sizes(name: str, env: Env) -> str | None:
