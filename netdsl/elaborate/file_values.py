@@ -57,7 +57,7 @@ class FileValues:
             if fault.code != "unknown-layer":
                 raise
             fix = fault.diagnostic.fix
-            if fix and fix[0].text in LAYERS:
+            if fix and fix[0].text in LAYERS and name not in WORDS:
                 code, message = "unknown-name", f"there is no `{name}`"
                 raise NetdslError(code, message, span, help=fault.help, fix=fix) from None
         return None

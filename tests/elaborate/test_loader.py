@@ -199,7 +199,7 @@ def test_layers_in_lets_of_a_file(tmp_path: Path) -> None:
     """A `let` at the top of a file can name layers and blocks, also with arguments."""
     lets = "let act = leaky_relu(0.2)\nlet Stem = stem(4)\nblock stem(c) { conv(c, 3) -> act }"
     body = "input x: 3x8x8\nStem -> norm -> last -> conv(4, 3, pad = border)"
-    more = "let norms = [bn, identity]\nlet norm = norms[0]\nlet last = relu if len(norms) == 2 else gelu"
+    more = "let norms = [bn, identity]\nlet norm = norms[0]\nlet last = relu if true else gelu"
     path = write_files(
         tmp_path,
         one=lets,
