@@ -160,7 +160,7 @@ def _flat(
         wanted = wanted[1:]
     numbers = list(_rows(found, wanted))
     if not shape and isinstance(found, tuple):
-        message = f"`{asked.span.text}` is one number, and not a list"
+        message = f"`{asked.span.text}` is 1 number, and not a list"
         raise NetdslError("shape-mismatch", message, span, help="leave out the brackets")
     if None in numbers:
         raise NetdslError(

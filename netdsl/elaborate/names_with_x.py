@@ -34,7 +34,7 @@ def refuse_names_with_x(span: Span, known: Callable[[str], bool]) -> None:
         written = f"[{', '.join(items)}]"
         raise NetdslError(
             "bad-size",
-            f"the name `{names[0]}` cannot be part of `{span.text}`: its `x` separates two sizes",
+            f"the name `{names[0]}` cannot be part of `{span.text}`: its `x` separates 2 sizes",
             span,
             help=f"write a list: `{written}`",
             fix=(Edit(span, written),),

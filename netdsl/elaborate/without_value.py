@@ -32,7 +32,7 @@ def for_none(call: ast.Call, declared: Arg, argument: ast.Argument) -> Repair | 
 
 def _as_condition(argument: ast.Argument, expr: ast.Conditional, sides: list[str]) -> Repair:
     """Advice for `bias = true if c else none`."""
-    first, second = ["false" if side == "none" else side for side in sides]
+    first, second = [{"none": "false"}.get(side, side) for side in sides]
     text = f"{first} if {expr.condition.span.text} else {second}"
     if (first, second) == ("true", "false"):
         text = expr.condition.span.text
@@ -43,13 +43,15 @@ def _two_calls(
     call: ast.Call, argument: ast.Argument, expr: ast.Conditional, sides: list[str]
 ) -> Repair:
     """Advice for an argument that only one of two layers has."""
-    label = "" if call.label is None else f"{call.label.span.text}: "
-    name = "" if argument.name is None else f"{argument.name} = "
+    label, place = "", call.arguments.index(argument)
+    if call.label is not None:
+        label = f"{call.label.span.text}: "
     calls = []
     for side in sides:
-        texts = [a.span.text if a is not argument else name + side for a in call.arguments]
+        texts = [a.span.text for a in call.arguments]
+        texts[place] = texts[place].removesuffix(expr.span.text) + side
         if side == "none":
-            texts.remove(name + side)
+            texts.pop(place)
         calls.append(f"{label}{call.name}({', '.join(texts)})")
     condition = expr.condition.span.text
     written = f"if {condition} {{ {calls[0]} }} else {{ {calls[1]} }}"
