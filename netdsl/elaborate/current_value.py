@@ -64,11 +64,9 @@ def of_current(
         return None
     if used[0].name == "channels" and _is_open_sequence(source.type):
         length, size = source.type.shape
-        return Repair(
-            f"`{used[0].span.text}` is {length}, the length of the sequence; its vectors have {size}"
-            " numbers: write `in.shape[1]`",
-            (Edit(used[0].span, "in.shape[1]"),),
-        )
+        fact = f"`{used[0].span.text}` is {length}, the length of the sequence"
+        help_ = f"{fact}; its vectors have {size} numbers: write `in.shape[1]`"
+        return Repair(help_, (Edit(used[0].span, "in.shape[1]"),))
     if used[0] not in argument.value.walk():
         return None
     owner = "block"

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.diagnostics import Edit, Proposal, did_you_mean, respelled
-from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.fixed_sizes import how_to_change
 from netdsl.elaborate.infer import check_input
 from netdsl.elaborate.names_with_x import refuse_names_with_x
@@ -103,8 +103,10 @@ class Ends:
                 items = (part.id for part in expr.items if isinstance(part, ast.Name))
                 names = tuple(name for name in items if name[0].isupper())
         for name in names:
+            if name == "N" and env.find(name)[1] in (None, UNKNOWN):
+                env.values[name] = UNKNOWN  # its uses cause no further errors
+                raise _batch_size(expr.span)
             if isinstance(name, str) and not env.find(name)[0]:
-                _refuse_batch(name, expr.span)
                 if len(name) > 1 or name == "B":  # other letters are sizes
                     _refuse_other_tools(expr.span)
                 _refuse_sizes(name, expr.span, env)
@@ -292,15 +294,15 @@ def _refuse_small_letters(name: str, span: Span) -> NoReturn:
     )
 
 
-def _refuse_batch(name: str, span: Span) -> None:
-    if name == "N":
-        raise NetdslError(
-            "reserved-name",
-            "`N` is the batch size, which an `input` does not include",
-            span,
-            help="leave it out, or choose another letter for a size",
-            fix=_without_n(span),
-        )
+def _batch_size(span: Span) -> NetdslError:
+    """The error of `N` in the sizes of an input."""
+    return NetdslError(
+        "reserved-name",
+        "`N` is the batch size, which an `input` does not include",
+        span,
+        help="leave it out, or choose another letter for a size",
+        fix=_without_n(span),
+    )
 
 
 def _refuse_other_tools(span: Span) -> None:

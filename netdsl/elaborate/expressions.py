@@ -14,6 +14,7 @@ from netdsl.elaborate.loader import is_known, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, KindValue, layer_of
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
+from netdsl.ir.types import Sym
 from netdsl.ops.args import show
 from netdsl.ops.index import WORDS
 from netdsl.syntax import ast
@@ -21,6 +22,8 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.source import Span
+
+NAMED_AXES = {(2, 1): "in.length", (3, 1): "in.height", (3, 2): "in.width"}  # by number of axes
 
 
 class Expressions:
@@ -172,6 +175,8 @@ class Expressions:
                 f"`{name}` is a parameter of net `{net.name}`, which a block cannot use: give"
                 f" `{self.net.open[-1].name}` a parameter `{name}` too, and pass it in the call"
             )
+        if net is not None and (size := self._size_advice(name, env)) is not None:
+            return size
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
@@ -179,6 +184,19 @@ class Expressions:
         return did_you_mean(name, known) or did_you_mean_path(
             name, [f"@{path}" for path in self.net.scope.first_paths()]
         )
+
+    def _size_advice(self, name: str, env: Env) -> str | None:
+        """Advice for an open size of the net's input in a block, which has its own input."""
+        size, source = Sym.var(name), env.find(INPUT)[1]
+        if not any(size in value.type.shape for value in self.net.graph.inputs):
+            return None
+        fact = f"`{name}` is a size of the net's input, which a block cannot use"
+        block = self.net.open[-1].name
+        if not isinstance(source, Value) or source.type is None or size not in source.type.shape:
+            return f"{fact}: give `{block}` a parameter `{name}` too, and pass it in the call"
+        axis = source.type.shape.index(size)
+        written = NAMED_AXES.get((len(source.type.shape), axis), f"in.shape[{axis}]")
+        return f"{fact}: write `{written}` for that of its own input"
 
 
 def _current(expr: ast.Current, env: Env) -> object:
