@@ -63,9 +63,9 @@ def of_current(
     if len(used) != 1 or source.type is None:
         return None
     if used[0].name == "channels" and _is_open_sequence(source.type):
-        length, size = source.type.shape
+        length, features = source.type.shape
         fact = f"`{used[0].span.text}` is {length}, the length of the sequence"
-        help_ = f"{fact}; its vectors have {size} numbers: write `in.shape[1]`"
+        help_ = f"{fact}; its vectors have {features} numbers: write `in.shape[1]`"
         return Repair(help_, (Edit(used[0].span, "in.shape[1]"),))
     if used[0] not in argument.value.walk():
         return None

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.source import Span
 
+FINITE = "numbers are finite: write a large one in its place, such as `1e9`"
 NAMED_AXES = {(2, 1): "in.length", (3, 1): "in.height", (3, 2): "in.width"}  # by number of axes
 
 
@@ -126,6 +127,8 @@ class Expressions:
             return evaluate(owner, env)
         except NetdslError as fault:
             path = self.net.scope.path_to(owner.span.text)
+            if expr.name == "inf":  # of Python's modules
+                fault.diagnostic.help = FINITE
             if fault.code == "unknown-name" and path is not None:
                 advise_shape(fault.diagnostic, expr.span, path, expr.name)
             raise
@@ -155,6 +158,8 @@ class Expressions:
         return [*env.names(), *WORDS.intersection([name.lower()])]
 
     def _name_advice(self, name: str, place: Span, env: Env) -> str | None:
+        if name.lower() in ("inf", "infinity"):
+            return FINITE
         path = self.net.scope.path_to(name)
         if path is not None:
             text = f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
