@@ -78,6 +78,10 @@ def stopped() -> Diagnostic:
     return Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note")
 
 
+# Errors at one place that may be others for the nets of a family.
+OF_NETS = ("expect-failed", "data-mismatch")
+
+
 class Findings:
     """The diagnostics of all files.
 
@@ -127,6 +131,6 @@ def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
     place: tuple[object, ...] = (diagnostic.file,)
     if span is not None:
         place = (span.file.path or span.file.name, span.start, span.end)
-        if diagnostic.severity == "error" and diagnostic.code != "expect-failed":
+        if diagnostic.severity == "error" and diagnostic.code not in OF_NETS:
             return (diagnostic.code, *place)
     return (diagnostic.code, diagnostic.message, *place)

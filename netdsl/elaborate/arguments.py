@@ -355,10 +355,9 @@ def _layer_argument(argument: ast.Argument, env: Env, cls: type[Op], position: i
                     fault.diagnostic.fix = (Edit(span, SYNONYMS[word]),)
         raise
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
-        message, help_ = f"`{value}` is a layer, and a layer cannot be an argument", None
-        if cls.inputs[1] >= JOINED and argument.name is None:
-            help_ = f"write each value in an arm: `{cls.kind} {{ | identity | {value} }}`"
-        raise NetdslError("unknown-function", message, argument.value.span, help=help_)
+        from netdsl.elaborate.suggested_calls import layer_as_argument  # only errors need it
+
+        raise layer_as_argument(value, cls, argument)
     if not isinstance(value, (Weight, Value)):
         return value
     declared = _declared(argument, cls, position)

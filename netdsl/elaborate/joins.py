@@ -106,7 +106,9 @@ def _no_arms(kind: str, body: ast.Body) -> NetdslError:
         before = body.span.file.text[: body.span.start]
         if re.search(rf"\b(?:let|with)\s+{name}\s*=\s*\[", before):
             message, help_ = f"the braces of `{kind}` contain a list", f"write `{kind}({name})`"
-            return NetdslError("missing-arms", message, body.span, help=help_)
+            place = Span(body.span.file, len(before.rstrip()), body.span.end)
+            fix = (Edit(place, f"({name})"),)
+            return NetdslError("missing-arms", message, body.span, help=help_, fix=fix)
     arms = [" ".join(statement.span.text.split()) for statement in statements] or ["conv(8, 1)"]
     if len(arms) == 1:
         arms.append("identity")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.elaborate.corrections import declaration
 from netdsl.elaborate.reductions import reduction
+from netdsl.errors import NetdslError
 from netdsl.habits.brackets import parts
 from netdsl.ops import LAYERS
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
@@ -242,3 +243,11 @@ def takes_input(definition: ast.Definition, others: str, missing: list[str]) -> 
     if used or definition.is_net or len(missing) != 1 or first.name in missing:
         return None
     return f"the input of a block is not a parameter: declare it as `block {others}`"
+
+
+def layer_as_argument(value: object, cls: type[Op], argument: ast.Argument) -> NetdslError:
+    """The error of `add(Eye(4))`, a layer or block with arguments where a value is expected."""
+    message, help_ = f"`{value}` is a layer, and a layer cannot be an argument", None
+    if cls.inputs[1] > 2 and argument.name is None:
+        help_ = f"write each value in an arm: `{cls.kind} {{ | identity | {value} }}`"
+    return NetdslError("unknown-function", message, argument.value.span, help=help_)
