@@ -78,6 +78,10 @@ def stopped() -> Diagnostic:
     return Diagnostic("too-many-errors", f"stopped after {MAX_ERRORS} errors", severity="note")
 
 
+# Errors at one place that may be others for the nets of a family.
+OF_NETS = ("expect-failed", "data-mismatch")
+
+
 class Findings:
     """The diagnostics of all files.
 
@@ -119,9 +123,14 @@ class Findings:
 
 
 def _identity(diagnostic: Diagnostic) -> tuple[object, ...]:
-    """What equal diagnostics have in common: a file that is read twice is the same file."""
+    """What equal diagnostics have in common: a file that is read twice is the same file.
+
+    An error in a block, or in a family of nets, is the same for all nets, with other sizes.
+    """
     span = diagnostic.span
     place: tuple[object, ...] = (diagnostic.file,)
     if span is not None:
         place = (span.file.path or span.file.name, span.start, span.end)
+        if diagnostic.severity == "error" and diagnostic.code not in OF_NETS:
+            return (diagnostic.code, *place)
     return (diagnostic.code, diagnostic.message, *place)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COMPOSITE = "composite"
 LANGUAGE = "language"
+WITHOUT_DEFAULT = ("required", "optional")  # in place of the default of an argument
 FAMILIES = (
     "convolution",
     "pooling",
@@ -158,7 +159,7 @@ def _default(arg: Arg) -> str:
     if arg.required:
         return "required"
     if arg.default is None:
-        return "none"
+        return "optional"
     return show(arg.default).strip('"')
 
 

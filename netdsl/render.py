@@ -61,7 +61,8 @@ def render_text(diagnostic: Diagnostic, *, colour: bool = False) -> str:
             lines.append(f"note: {_safe(note.message)}")
             lines += _excerpt(note.span, "-", paint, _COLOURS["note"])
     if diagnostic.help:
-        lines.append(paint("help", "\x1b[1;32m") + f": {_safe(diagnostic.help)}")
+        advice = " ".join(map(str.strip, diagnostic.help.split("\n")))  # it may quote two lines
+        lines.append(paint("help", "\x1b[1;32m") + f": {_safe(advice)}")
     return "\n".join(lines) + "\n"
 
 

@@ -440,3 +440,9 @@ def test_advice_among_many_words() -> None:
     assert did_you_mean("conv", ["xconv", *others]) == "did you mean `xconv`?"
     assert did_you_mean("conv", ["xconv", "q", *others]) is None
     assert did_you_mean("conv", ["xconv", "Cnov", *others]) == "did you mean `Cnov`?"
+
+
+def test_advice_with_two_lines_of_the_text_is_one_line() -> None:
+    """Advice that quotes a call of two lines is printed on one."""
+    quoted = Diagnostic("wrong-dtype", "these are floats", help="write `const([1,\n    2])`")
+    assert "help: write `const([1, 2])`" in render_text(quoted)

@@ -159,7 +159,10 @@ def _flat(
     while len(wanted) > depth and wanted[0] == 1:
         wanted = wanted[1:]
     numbers = list(_rows(found, wanted))
-    if not wanted or None in numbers:
+    if not shape and isinstance(found, tuple):
+        message = f"`{asked.span.text}` is 1 number, and not a list"
+        raise NetdslError("shape-mismatch", message, span, help="leave out the brackets")
+    if None in numbers:
         raise NetdslError(
             "shape-mismatch",
             f"`{asked.span.text}` has {numbers_in(shape_text(shape))}, but {_found(found)}",

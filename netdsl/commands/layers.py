@@ -12,7 +12,7 @@ from rich.text import Text
 from netdsl.commands.consoles import listing
 from netdsl.commands.output import say_always, say_json
 from netdsl.errors import NetdslError
-from netdsl.reference import COMPOSITE, LANGUAGE, entries, entry, outcomes
+from netdsl.reference import COMPOSITE, LANGUAGE, WITHOUT_DEFAULT, entries, entry, outcomes
 
 if TYPE_CHECKING:
     import argparse
@@ -75,7 +75,7 @@ def _argument_json(name: str, type_: str, default: str, meaning: str) -> dict[st
         "name": name,
         "type": type_ or None,
         "required": default == "required",
-        "default": None if default in ("required", "none") else default,
+        "default": None if default in WITHOUT_DEFAULT else default,
         "doc": meaning or None,
     }
 
@@ -164,7 +164,7 @@ def _argument_table(item: LayerEntry) -> Table:
     table = _table(Column(no_wrap=True), Column(max_width=16), Column(no_wrap=True), Column())
     for name, type_, default, meaning in item.arguments:
         shown = default
-        if default != "required":
+        if default not in WITHOUT_DEFAULT:
             shown = f"= {default}"
         table.add_row(*(Text(cell) for cell in (name, type_, shown, meaning)))
     return table

@@ -243,6 +243,10 @@ class Calls:
         """The module of a label applied once more, with the same weights, to another value."""
         net = self.net
         call, label, env, x = invocation
+        if binding.element is None and binding.value.type is None:  # its layer has an error
+            value = net.unknown(call.span)
+            net.bind_label(label, env, value)
+            return value
         element = reusable(binding, call)
         if call.arguments:
             element = with_tensors(element, call, env)

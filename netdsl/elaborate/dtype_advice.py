@@ -23,6 +23,8 @@ LENGTH = 64  # of the vectors in advice
 INTEGERS = ("int64", "int32")
 _INTEGERS = re.compile(r"^\s*input\s+(\w+)\s*:[^\n#]*\bint(?:32|64)\b", re.MULTILINE)
 _LEARNED = re.compile(r"(?:query|queries|latents?|slots?|prototypes?|codes?|memory)s?\d*$")
+_LABEL = re.compile(r"(?P<name>\w+):[ \t]*\Z")
+_FLOATS = re.compile(r"(?P<between>(?:\s*->[^\n#]*?)?)\s*->\s*float\b")
 MOST_AXES_OF_WORDS = 2  # sentences of words
 
 
@@ -92,6 +94,12 @@ def as_floats(node: Node) -> str:
     """How the integers that a layer gives become numbers to compute with."""
     if node.op.kind == "const":
         return f"`const` has floats without `dtype = {node.type.dtype}`: leave it out"
+    text = node.span.file.text
+    label = _LABEL.search(text[: node.span.start])
+    floats = _FLOATS.match(text, node.span.end)
+    if label is not None and floats is not None:  # the chain has floats, but its label has not
+        written = f"{node.span.text}{floats['between'].rstrip()} -> {label['name']}: float"
+        return f"`{label['name']}` names only the first layer of its chain: write `{written}`"
     return f"`{node.op.kind}` gives integers: write `-> float` after it"
 
 

@@ -121,6 +121,11 @@ def by_variable(
     diagnostic: Diagnostic, reference: Span, scope: Namespace, rounds: Sequence[Round]
 ) -> None:
     """Advice and fix for `@conv_i` in a loop of `i`, whose labels are `conv_{i}`."""
+    numbered = _numbered_groups(reference.text[1:], rounds)
+    if len(numbered) == 1:
+        written = f"@{numbered[0]}.{reference.text[1:]}"
+        diagnostic.help, diagnostic.fix = f"write `{written}`", (Edit(reference, written),)
+        return
     variables = [r.variable for r in rounds if r.variable is not None]
     written = numbered_label(reference.text[1:], variables, only_given=True)
     pattern = re.sub(r"\\{\w+\\}", r"\\d+", re.escape(written))
@@ -128,6 +133,20 @@ def by_variable(
         return
     diagnostic.help = f"write `@{written}`: a variable is in braces"
     diagnostic.fix = (Edit(reference, f"@{written}"),)
+
+
+def _numbered_groups(name: str, rounds: Sequence[Round]) -> list[str]:
+    """The computed labels of the groups in the innermost loop that have a label of that name."""
+    if not rounds or not name.isidentifier():
+        return []
+    parts = rounds[-1].loop.body.walk()
+    groups = [p for p in parts if isinstance(p, ast.Group) and p.label is not None]
+    member = re.compile(rf"(?<![\w.]){name}\s*:")
+    return [
+        g.label.span.text
+        for g in groups
+        if g.label is not None and "{" in g.label.span.text and member.search(g.span.text)
+    ]
 
 
 def count_down(

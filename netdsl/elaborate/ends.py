@@ -7,9 +7,10 @@ from itertools import permutations
 from typing import TYPE_CHECKING, NoReturn
 
 from netdsl.diagnostics import Edit, Proposal, did_you_mean, respelled
-from netdsl.elaborate.evaluate import Env, evaluate
+from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
 from netdsl.elaborate.fixed_sizes import how_to_change
 from netdsl.elaborate.infer import check_input
+from netdsl.elaborate.names_with_x import refuse_names_with_x
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import NetOutput, Site, Value
 from netdsl.ir.types import ITEM_BYTES, Sym, TensorType, shape_text, subs
@@ -63,6 +64,10 @@ class Ends:
 
     def _checked_shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
         """The sizes; the error for those of other tools has the sizes to write."""
+        parts = expr.span.text.split("x")
+        is_plain = all(part.isdigit() or (len(part) == 1 and part.isupper()) for part in parts)
+        if len(parts) > 1 and not is_plain and isinstance(expr, ast.DimsLiteral | ast.Name):
+            refuse_names_with_x(expr.span, env.names().__contains__)
         try:
             return self._shape(name, expr, env)
         except NetdslError as error:
@@ -98,8 +103,12 @@ class Ends:
                 items = (part.id for part in expr.items if isinstance(part, ast.Name))
                 names = tuple(name for name in items if name[0].isupper())
         for name in names:
+            if name == "N" and env.find(name)[1] in (None, UNKNOWN):
+                env.values[name] = UNKNOWN  # its uses cause no further errors
+                from netdsl.elaborate.input_fixes import batch_size  # only errors need it
+
+                raise batch_size(expr.span)
             if isinstance(name, str) and not env.find(name)[0]:
-                _refuse_batch(name, expr.span)
                 if len(name) > 1 or name == "B":  # other letters are sizes
                     _refuse_other_tools(expr.span)
                 _refuse_sizes(name, expr.span, env)
@@ -294,17 +303,6 @@ def _refuse_small_letters(name: str, span: Span) -> NoReturn:
     )
 
 
-def _refuse_batch(name: str, span: Span) -> None:
-    if name == "N":
-        raise NetdslError(
-            "reserved-name",
-            "`N` is the batch size, which an `input` does not include",
-            span,
-            help="leave it out, or choose another letter for a size",
-            fix=_without_n(span),
-        )
-
-
 def _refuse_other_tools(span: Span, error: NetdslError | None = None) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
     from netdsl.habits.sizes import listed_sizes, meant_sizes  # few nets have such names
@@ -329,15 +327,6 @@ def _refuse_other_tools(span: Span, error: NetdslError | None = None) -> None:
         help=f"write `{head} {meant}`: numbers or letters with `x` between them, without a batch",
         fix=(Edit(span, meant),),
     )
-
-
-def _without_n(span: Span) -> tuple[Edit, ...]:
-    """The fix for `Nx3x224x224`: only a batch can be before three sizes, or before numbers."""
-    sizes = span.text.split("x")
-    is_batch = len(sizes) == 4 or "".join(sizes[1:]).isdigit()
-    if sizes[0] != "N" or "N" in sizes[1:] or not is_batch:
-        return ()
-    return (Edit(span, "x".join(sizes[1:])),)
 
 
 def _input_and_output(name: str, span: Span) -> NetdslError:

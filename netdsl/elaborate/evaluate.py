@@ -15,6 +15,7 @@ from netdsl.elaborate.conditions import check_operands, truth
 from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
+from netdsl.elaborate.names_with_x import refuse_names_with_x
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
 from netdsl.ir.types import Sym
@@ -179,7 +180,8 @@ def _name(expr: ast.Name, env: Env) -> object:
         f"there is no `{expr.id}`",
         expr.span,
         help=did_you_mean(expr.id, env.names())
-        or "a `let` at the top of a file can only use the `let`s above it, and no parameters",
+        or "a `let` at the top of a file can use layers, blocks and the `let`s above it, but no"
+        " parameters",
         fix=respelled(expr.span, expr.id, env.names()),
     )
 
@@ -201,6 +203,7 @@ def _named_size(name: str, expr: ast.Expr, env: Env) -> object:
     known, value = env.find(name, expr.span)
     if known:
         return value
+    refuse_names_with_x(expr.span, env.names().__contains__)
     advice = did_you_mean(name, env.names())
     fix: tuple[Edit, ...] = ()
     if advice is None and _HEXADECIMAL.fullmatch(expr.span.text):

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit, Proposal, did_you_mean, did_you_mean_path, respelled
 from netdsl.elaborate.attributes import advise_shape, attribute
-from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, KnownValue, evaluate, name_span
+from netdsl.elaborate.evaluate import CURRENT, INPUT, UNKNOWN, Env, evaluate, name_span
+from netdsl.elaborate.file_values import with_value
 from netdsl.elaborate.formulas import applied, operate
 from netdsl.elaborate.functions import FUNCTIONS, function_names
 from netdsl.elaborate.loader import is_known, resolve
 from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, KindValue, layer_of
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
+from netdsl.ir.types import Sym
 from netdsl.ops.args import show
 from netdsl.ops.index import WORDS
 from netdsl.syntax import ast
@@ -20,6 +22,9 @@ from netdsl.syntax import ast
 if TYPE_CHECKING:
     from netdsl.elaborate.builder import NetBuilder
     from netdsl.source import Span
+
+FINITE = "numbers are finite: write a large one in its place, such as `1e9`"
+NAMED_AXES = {(2, 1): "in.length", (3, 1): "in.height", (3, 2): "in.width"}  # by number of axes
 
 
 class Expressions:
@@ -66,7 +71,7 @@ class Expressions:
         target = self._target(expr, env)
         if target is UNKNOWN:
             return UNKNOWN
-        arguments = tuple(_evaluated(argument, env) for argument in expr.arguments)
+        arguments = tuple(with_value(argument, env) for argument in expr.arguments)
         values = [evaluate(a.value, env) for a in arguments]
         if any(value is UNKNOWN for value in values):
             return UNKNOWN
@@ -122,6 +127,8 @@ class Expressions:
             return evaluate(owner, env)
         except NetdslError as fault:
             path = self.net.scope.path_to(owner.span.text)
+            if expr.name == "inf":  # of Python's modules
+                fault.diagnostic.help = FINITE
             if fault.code == "unknown-name" and path is not None:
                 advise_shape(fault.diagnostic, expr.span, path, expr.name)
             raise
@@ -151,6 +158,8 @@ class Expressions:
         return [*env.names(), *WORDS.intersection([name.lower()])]
 
     def _name_advice(self, name: str, place: Span, env: Env) -> str | None:
+        if name.lower() in ("inf", "infinity"):
+            return FINITE
         path = self.net.scope.path_to(name)
         if path is not None:
             text = f"write `@{path}` for the value at that label; `shape(@{path})` gives its sizes"
@@ -171,6 +180,8 @@ class Expressions:
                 f"`{name}` is a parameter of net `{net.name}`, which a block cannot use: give"
                 f" `{self.net.open[-1].name}` a parameter `{name}` too, and pass it in the call"
             )
+        if net is not None and (size := self._size_advice(name, env)) is not None:
+            return size
         known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
@@ -178,6 +189,19 @@ class Expressions:
         return did_you_mean(name, known) or did_you_mean_path(
             name, [f"@{path}" for path in self.net.scope.first_paths()]
         )
+
+    def _size_advice(self, name: str, env: Env) -> str | None:
+        """Advice for an open size of the net's input in a block, which has its own input."""
+        size, source = Sym.var(name), env.find(INPUT)[1]
+        if not any(size in value.type.shape for value in self.net.graph.inputs):
+            return None
+        fact = f"`{name}` is a size of the net's input, which a block cannot use"
+        block = self.net.open[-1].name
+        if not isinstance(source, Value) or source.type is None or size not in source.type.shape:
+            return f"{fact}: give `{block}` a parameter `{name}` too, and pass it in the call"
+        axis = source.type.shape.index(size)
+        written = NAMED_AXES.get((len(source.type.shape), axis), f"in.shape[{axis}]")
+        return f"{fact}: write `{written}` for that of its own input"
 
 
 def _current(expr: ast.Current, env: Env) -> object:
@@ -190,12 +214,6 @@ def _current(expr: ast.Current, env: Env) -> object:
             help="write an `input` or a layer above, or name a value: `@name`",
         )
     return value
-
-
-def _evaluated(argument: ast.Argument, env: Env) -> ast.Argument:
-    """The argument with its value, so that it is evaluated where it is written."""
-    value = evaluate(argument.value, env)
-    return ast.Argument(argument.name, KnownValue(argument.value.span, value), argument.span)
 
 
 def _as_sizes(name: str, env: Env) -> str | None:

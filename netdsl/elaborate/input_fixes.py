@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit
+from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
 from netdsl.source import Span
 
@@ -108,3 +109,23 @@ def without_first_of_volume(diagnostic: Diagnostic, declared: Value, x: Value) -
         f" have no batch: write `input {declared.name}: {shape_text(shape[1:])}`"
     )
     diagnostic.fix = without_first(declared)
+
+
+def batch_size(span: Span) -> NetdslError:
+    """The error of `N` in the sizes of an input."""
+    return NetdslError(
+        "reserved-name",
+        "`N` is the batch size, which an `input` does not include",
+        span,
+        help="leave it out, or choose another letter for a size",
+        fix=_without_n(span),
+    )
+
+
+def _without_n(span: Span) -> tuple[Edit, ...]:
+    """The fix for `Nx3x224x224`: only a batch can be before three sizes, or before numbers."""
+    sizes = span.text.split("x")
+    is_batch = len(sizes) == 4 or "".join(sizes[1:]).isdigit()
+    if sizes[0] != "N" or "N" in sizes[1:] or not is_batch:
+        return ()
+    return (Edit(span, "x".join(sizes[1:])),)

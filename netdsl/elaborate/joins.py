@@ -102,6 +102,13 @@ def _no_arms(kind: str, body: ast.Body) -> NetdslError:
         )
         error.diagnostic.fix = (Edit(Span(first.file, first.start, first.start), "| "),)
         return error
+    if len(statements) == 1 and re.fullmatch(r"[A-Za-z_]\w*", name := statements[0].span.text):
+        before = body.span.file.text[: body.span.start]
+        if re.search(rf"\b(?:let|with)\s+{name}\s*=\s*\[", before):
+            message, help_ = f"the braces of `{kind}` contain a list", f"write `{kind}({name})`"
+            place = Span(body.span.file, len(before.rstrip()), body.span.end)
+            fix = (Edit(place, f"({name})"),)
+            return NetdslError("missing-arms", message, body.span, help=help_, fix=fix)
     arms = [" ".join(statement.span.text.split()) for statement in statements] or ["conv(8, 1)"]
     if len(arms) == 1:
         arms.append("identity")

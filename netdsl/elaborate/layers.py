@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from netdsl.diagnostics import Edit
 from netdsl.errors import OpError
 from netdsl.ir.graph import Node, Site, Value
 from netdsl.ir.sizes import expressed, tensors_in
@@ -186,6 +187,13 @@ def _wrong_reference_count(cls: type[Op], count: int, call: ast.Call) -> OpError
     else:
         references = f"{least - 1} to {most - 1} references"
     message = f"`{kind}` takes {references} besides the current value, found {count - 1}"
+    formula = _of_formula(cls, call) if most == 1 else None
+    if formula is not None:
+        error = OpError("wrong-inputs", message, help=f"write `{formula}`")
+        if cls.is_function:
+            error.diagnostic.help = f"a function of tensors is in parentheses: write `{formula}`"
+            error.diagnostic.fix = (Edit(call.span, formula),)
+        return error
     first = _first_as_input(call) if count == most + 1 else None
     if first is not None:
         advice = first
@@ -196,6 +204,20 @@ def _wrong_reference_count(cls: type[Op], count: int, call: ast.Call) -> OpError
     else:
         advice = f"a layer takes the current value; write `@label -> {kind}` for another one"
     return OpError("wrong-inputs", message, help=advice)
+
+
+def _of_formula(cls: type[Op], call: ast.Call) -> str | None:
+    """`(exp(@a - @b))` and `(@a * @b) -> dense(8)`, for a layer of a formula."""
+    given = [a for a in call.arguments if "@" in a.span.text]
+    if call.body is not None or len(given) != 1 or not isinstance(given[0].value, ast.Operation):
+        return None
+    if cls.is_function and call.arguments[0] is given[0]:
+        return f"({call.span.text})"
+    others = ", ".join(a.span.text for a in call.arguments if a is not given[0])
+    layer = f"{call.name}({others})".removesuffix("()")
+    if call.label is not None:
+        layer = f"{call.label.span.text}: {layer}"
+    return f"({given[0].value.span.text}) -> {layer}"
 
 
 def _first_as_input(call: ast.Call) -> str | None:

@@ -125,6 +125,11 @@ def _no_list(targets: tuple[str, ...], values: object, span: Span) -> NetdslErro
             f"`for {targets[0]} in range({span.text})` counts from 0 to {values - 1};"
             f" `repeat {span.text} {{ ... }}` needs no variable"
         )
+    elif isinstance(values, int) and not span.text.isdigit():
+        help_ = (
+            f"`for {targets[0]} in range({span.text})` counts from 0;"
+            f" `repeat {span.text} {{ ... }}` needs no variable"
+        )
     if isinstance(values, int) and len(targets) == 1:
         fix = (Edit(span, f"range({span.text})"),)
     return NetdslError("wrong-type", message, span, help=Proposal(help_, "known"), fix=fix)

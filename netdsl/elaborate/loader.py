@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from netdsl import library
@@ -17,6 +17,7 @@ from netdsl.diagnostics import (
     respelled,
 )
 from netdsl.elaborate.evaluate import UNKNOWN, Env, evaluate
+from netdsl.elaborate.file_values import FileValues
 from netdsl.elaborate.imports import import_target
 from netdsl.elaborate.meter import Meter
 from netdsl.elaborate.module import IDENTITY, BlockValue, Elsewhere, Identity, KindValue, Module
@@ -102,7 +103,7 @@ class Loader:
                 _define(module, definition)
         for let in tree.lets:
             with self._reporting(let.span):
-                _let(module, let)
+                _let(self, module, let)
         for train in tree.trains:
             with self._reporting(train.span):
                 _check_train(module, train)
@@ -219,7 +220,7 @@ def _check_parameters(definition: ast.Definition) -> None:
         names.add(parameter.name)
 
 
-def _let(module: Module, let: ast.Let) -> None:
+def _let(loader: Loader, module: Module, let: ast.Let) -> None:
     if let.name in module.lets:
         raise _duplicate(
             f"`{let.name}` already has a value",
@@ -235,8 +236,9 @@ def _let(module: Module, let: ast.Let) -> None:
             "choose another name: a block, a net and a value cannot have the same name",
         )
     module.lets[let.name] = let
+    values = FileValues(partial(resolve, loader, module), module.env)
     try:
-        module.env.values[let.name] = evaluate(let.value, module.env)
+        module.env.values[let.name] = evaluate(let.value, Env(module.env, values))
     except NetdslError as fault:
         module.env.values[let.name] = UNKNOWN
         if fault.code == "unknown-name" and not fault.diagnostic.fix and fault.diagnostic.span:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from netdsl.elaborate.corrections import declaration
+from netdsl.elaborate.reductions import reduction
 from netdsl.habits.brackets import parts
 from netdsl.ops import LAYERS
 from netdsl.ops.args import dims, integer, integers, is_integer, padding, show, sizes
@@ -64,8 +65,11 @@ def for_missing(cls: type[Op], written: Sequence[str], missing: Sequence[Arg]) -
     return help_
 
 
-def for_unknown(cls: type[Op]) -> str:
+def for_unknown(cls: type[Op], call: ast.Call) -> str:
     """Advice for an argument that a kind does not have, and that resembles none of its own."""
+    reduced = reduction(call)
+    if reduced is not None:
+        return f"`{cls.kind}` joins values; along an axis it is `{reduced}`"
     if not cls.args:
         takes = "besides the values that it joins" if cls.inputs[1] > 1 else "at all"
         return f"leave it out: `{cls.kind}` has no arguments {takes}"
@@ -143,6 +147,9 @@ def _for_join(cls: type[Op], call: ast.Call, values: Sequence[object]) -> str:
     numbers = join_with_numbers(cls, call, values)
     if numbers is not None:
         return f"make the numbers a tensor: `{numbers}`"
+    reduced = reduction(call)
+    if reduced is not None:
+        return f"`{cls.kind}` joins values; along an axis it is `{reduced}`"
     return (
         "give what it joins as arms in braces, as in"
         f" `{cls.kind} {{ | relu | identity }}`, or as references: `{cls.kind}(@label)`"

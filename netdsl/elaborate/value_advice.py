@@ -11,6 +11,7 @@ from netdsl.elaborate.enlarging import enlarging
 from netdsl.elaborate.evaluate import evaluate
 from netdsl.elaborate.join_repairs import Repair
 from netdsl.elaborate.shares import for_share
+from netdsl.elaborate.without_value import for_none
 from netdsl.errors import NetdslError
 from netdsl.habits.words import CAUSAL, FAMILIES_OF_INITS, INITS
 from netdsl.ir.types import Sym, shape_text
@@ -51,6 +52,8 @@ def for_value(
 ) -> Repair | None:
     """Advice for a value that an argument does not take, from the expression that gives it."""
     expr = argument.value
+    if value == "none" and (none := for_none(call, declared, argument)) is not None:
+        return none
     if cls.kind == "prelu" and isinstance(value, int | float):
         return _slopes(value)
     if declared.name == "axis" and isinstance(value, float) and cls.family == "normalisation":

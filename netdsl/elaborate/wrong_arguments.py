@@ -202,7 +202,7 @@ class WrongArguments:
         if name not in ELSEWHERE and near:
             correction = _Correction(f"{near[0].text} = {self._text(number)}")
             self._given[near[0].text] = UNKNOWN
-        self._unknown(number, name, help_ or for_unknown(self.cls), correction)
+        self._unknown(number, name, help_ or for_unknown(self.cls, self.call), correction)
 
     def _text(self, number: int) -> str:
         """The value of an argument as it is to be written."""

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from netdsl.habits.base import Guess, Habit
+from netdsl.habits.brackets import closing
+from netdsl.habits.operands import names_above
 from netdsl.ops import LAYERS
 
 if TYPE_CHECKING:
@@ -15,6 +17,8 @@ _REFERENCE = r"@(?:[A-Za-z_][\w.]*)?"
 _NUMBER = r"\d+(?:\.\d+)?"
 _RANDOM = re.compile(r"\b(?:torch\s*\.\s*)?(?:randn|rand|random|normal)(?:_like)?\([^()]*\)")
 _BEGINNING = r"(?:->|^|:\s|[{|])\s*"
+_MATRIX = re.compile(r"[\w)]\s*@\s*[@\w(]")  # the product of matrices
+OF_NUMBERS = frozenset("min max sum prod len abs round ceil floor shape".split())
 _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
 
 
@@ -30,13 +34,19 @@ def whole_formula(matched: Matched) -> Fix:
     """A formula with functions in parentheses, unless it contains a layer with weights."""
     formula = matched.group("fix").strip()
     called = set(re.findall(r"(\w+)\s*\(", formula))
-    is_plain = formula.count("(") == formula.count(")") and "@" in formula
-    is_plain = (
-        is_plain
-        and bool(called)
-        and all(name in LAYERS and LAYERS[name].is_function for name in called)
-    )
-    return f"({formula})" if is_plain else None
+    if formula.count("(") != formula.count(")") or "@" not in formula:
+        return None
+    if formula[0] == "(" and (closing(formula, 0) == len(formula) - 1 or _MATRIX.search(formula)):
+        return None
+    if not called and "in." not in formula:
+        names = set(re.findall(r"(?<![@.\w])[A-Za-z_]\w*", formula))
+        lets = re.findall(r"^let\s+(\w+)", matched.text, re.MULTILINE)
+        if not names <= names_above(matched.text, matched.start)[1].union(lets):
+            return None
+    layers = called - OF_NUMBERS
+    if not all(name in LAYERS and LAYERS[name].is_function for name in layers):
+        return None
+    return f"({formula})"
 
 
 def with_noise(matched: Matched) -> Fix:
@@ -104,7 +114,7 @@ HABITS = (
     ),
     Habit(
         rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
-        r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!->)[^{}|])*)$",
+        r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!\s*->)[^{}|])*)(?=\s*->|\s*$)",
         "y: @image ‹+› exp(0.5 * @image) * 2",
         "write the formula in parentheses: `$fix`",
         "found `$at` after a value",

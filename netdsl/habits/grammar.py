@@ -188,7 +188,7 @@ HABITS = (
         r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*("
         r"?P<values>.*))$",
         "let ‹(›a, b) = (1, 2)",
-        "write one `let` for each name",
+        "write one `let` for each name: `$fix`",
         "this `let` has several names",
         several,
         "write one `let` for each name",

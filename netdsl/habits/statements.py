@@ -305,6 +305,9 @@ def backwards(matched: Matched) -> Fix:
 def several(matched: Matched) -> Fix:
     """One `let` for each of `let (a, b) = (1, 2)`."""
     names, values = (parts(matched.group(group).strip("()[] ")) for group in ("names", "values"))
+    shape = matched.group("values").strip()
+    if re.fullmatch(r"(?:@[\w.]*|in|[\w.]+)\.shape|shape\([^()]*\)", shape):
+        values = [f"{shape}[{i}]" for i in range(len(names))]
     if len(names) != len(values):
         return None
     indentation = re.match(r"\s*", matched.match.string)

@@ -10,7 +10,7 @@ from netdsl.elaborate.functions import USAGE
 from netdsl.errors import NetdslError
 from netdsl.library import library_names
 from netdsl.lsp.place import given_names, place_at
-from netdsl.reference import WORDS, entries, entry
+from netdsl.reference import WITHOUT_DEFAULT, WORDS, entries, entry
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _in_call(document: Document, call: Bracket, text: str, offset: int) -> Itera
     else:
         for name, default, meaning in arguments:
             if name not in names and name.isidentifier():
-                detail = meaning if default == "required" else f"{meaning} (default {default})"
+                detail = meaning if default in WITHOUT_DEFAULT else f"{meaning} (default {default})"
                 yield name, "argument", detail.strip(), f"{name} = "
     yield from _values(document)
     yield from _functions()

@@ -10,7 +10,7 @@ from netdsl.ir.types import shape_text
 from netdsl.lsp.completion import arguments_of
 from netdsl.lsp.place import place_at, word_at
 from netdsl.ops.args import show
-from netdsl.reference import entry
+from netdsl.reference import WITHOUT_DEFAULT, entry
 from netdsl.syntax import ast
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _is_label(text: str, end: int) -> bool:
 def _argument(document: Document, call: str, name: str) -> list[str]:
     for argument, default, meaning in arguments_of(document, call):
         if argument == name:
-            usual = "required" if default == "required" else f"default `{default}`"
+            usual = default if default in WITHOUT_DEFAULT else f"default `{default}`"
             return [f"`{name}` of `{call}`: {meaning or 'a parameter'} ({usual})"]
     return []
 
@@ -77,7 +77,9 @@ def _reference(document: Document, word: str) -> list[str]:
     except NetdslError:
         return []
     listed = [
-        f"- `{name}`" + (f" = `{default}`" if default != "required" else "") + f": {meaning}"
+        f"- `{name}`"
+        + (f" = `{default}`" if default not in WITHOUT_DEFAULT else "")
+        + f": {meaning}"
         for name, _, default, meaning in found.arguments
         if meaning
     ]

@@ -284,6 +284,12 @@ class MatMul(Op):
         elif x.shape[-1] == columns and x.shape[-1] != x.shape[-2]:
             help = "write `transpose = true` for the product with the transpose of the reference"
             correction = Correction({"transpose": "true"})
+        elif x.shape[-2] == rows:
+            last = len(x.shape)
+            axes = [*range(1, last - 1), last, last - 1]
+            help = (
+                f"exchange the last two axes of the current value: write `permute({axes})` before"
+            )
         transposed = "the transpose of " if self.transpose else ""
         return OpError(
             "shape-mismatch",

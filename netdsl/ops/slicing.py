@@ -203,7 +203,12 @@ class SplitAxis(Op):
         except OpError as error:
             last = x.shape[-1]
             is_sequence = len(x.shape) == SEQUENCE and self.axis == 1
-            if is_sequence and isinstance(last, int) and last % self.parts == 0:
+            if not isinstance(last, int) or last % self.parts:
+                raise
+            if self.axis == 1 and len(x.shape) > SEQUENCE:
+                other = f"the last axis has {last}: for that one, write `axis = {len(x.shape)}`"
+                error.diagnostic.help = f"{error.help}; {other}"
+            if is_sequence:
                 fact = f"axis 1 has {size}, axis 2 has {last}, which {self.parts} divides"
                 error.diagnostic.help = f"{fact}: write `axis = 2`"
                 error.correction = Correction({"axis": "2"})

@@ -309,3 +309,12 @@ def test_a_computed_value_names_its_option(
     assert error["line"] == 5
     (note,) = error["notes"]
     assert (note["message"], note["file"]) == ("`width` is set here", "-D width")
+
+
+def test_an_error_of_a_family_is_printed_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error that the nets of a family share is one error, although their sizes differ."""
+    net = "net A(n = 1) {\n    input x: 3x8x8\n    conv(n, 3) -> dense(3)\n}\n"
+    assert checked(tmp_path, f"{net}net B = A(n = 2)\nnet C = A(n = 3)\n") == 1
+    assert capsys.readouterr().err.count("error[") == 1

@@ -193,3 +193,19 @@ def test_broken_package_behind_a_value(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("netdsl.elaborate.loader.load_plugins", broken)
     with pytest.raises(netdsl.CompileError, match=r"broken-plugin.*no module named theirs"):
         netdsl.load(path)
+
+
+def test_layers_in_lets_of_a_file(tmp_path: Path) -> None:
+    """A `let` at the top of a file can name layers and blocks, also with arguments."""
+    lets = "let act = leaky_relu(0.2)\nlet Stem = stem(4)\nblock stem(c) { conv(c, 3) -> act }"
+    body = "input x: 3x8x8\nStem -> norm -> last -> conv(4, 3, pad = border)"
+    more = "let norms = [bn, identity]\nlet norm = norms[0]\nlet last = relu if true else gelu"
+    path = write_files(
+        tmp_path,
+        one=lets,
+        n=f'import "one.net"\n{more}\nlet border = same\nnet N {{\n{body}\n}}',
+    )
+    net = netdsl.load(path)
+    assert ["conv", "leaky_relu", "bn", "relu", "conv"] == [n.op.kind for n in net.graph.nodes]
+    assert [0.2] == [n.op.slope for n in net.graph.nodes if n.op.kind == "leaky_relu"]
+    assert (4, 6, 6) == net.graph.nodes[-1].type.shape

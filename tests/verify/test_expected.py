@@ -37,6 +37,14 @@ def test_worked_convolution() -> None:
     ]
 
 
+def test_a_tensor_without_axes() -> None:
+    """The value of a tensor without axes is a number, and not a list."""
+    net = "net N {\ninput x: 3 = [1, 2, 3]\noutput d: reduce_max(1)\nLINES\n}"
+    report = verified("expect values(d) == 3", net)
+    assert report.ok, report.first
+    assert not verified("expect values(d) == 2", net).ok
+
+
 def test_a_wrong_number_is_found_at_its_place() -> None:
     """The difference names the place, the value of both back ends, and the line."""
     report = verified(RESULT.replace("[2, 4, 3]", "[2, 4, 3.00001]"))

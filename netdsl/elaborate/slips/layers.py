@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest, proposal_of
 from netdsl.elaborate.invocation import AFTER_IF
+from netdsl.elaborate.reductions import reduction
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -78,6 +79,9 @@ def _advise_name(
     written = None if call is None else _written(call)
     if call is not None and (made := _made(call)) is not None:
         diagnostic.help = MADE.format(made)
+    elif call is not None and (reduced := reduction(call)) is not None:
+        diagnostic.help = f"write `{reduced}`"
+        set_fix(diagnostic, call.span, reduced)
     elif call is not None and written is not None and (row is not None or key in ADVICE):
         diagnostic.help = f"write `{written}`"
         if row is not None and written != row.ours and written.startswith(row.ours):
