@@ -12,8 +12,9 @@ from netdsl.habits.loops import loop_around
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
 
+_PART = r"(?:(?!\bfor\b)(?:[^\[\]]|\[[^\[\]]*\]))"  # a character, or a list, before a `for`
 _BEGINNING = r"(?:^|->|[|{]|(?<![?\w])\w+(?:\{\w+\})?:)\s*"
-_PATH = r"(?:[A-Za-z_]\w*|\{\w+\})+(?:\.(?:\w|\{\w+\})+)+"
+_PATH = r"(?:[A-Za-z_]|\{\w+\})(?:\w|\{\w+\})*(?:\.(?:\w|\{\w+\})+)+"
 
 
 def element(matched: Matched) -> Fix:
@@ -105,9 +106,8 @@ HABITS = (
         where="body",
     ),
     Habit(
-        r"\[\s*(?P<item>[^\[\]]*?)\s+for\s+"
-        r"(?P<first>[^\[\]]+?\s+in\s+(?:[^\[\]]|\[[^\[\]]*\])+?)\s+"
-        r"(?P<at>for)\s+(?P<second>[^\[\]]+?\s+in\s+(?:[^\[\]]|\[[^\[\]]*\])+)\s*\]",
+        rf"\[\s*(?P<item>{_PART}+?)\s*\bfor\s+(?P<first>{_PART}+?)\s*"
+        rf"\b(?P<at>for)\s+(?P<second>{_PART}+?)\s*\]",
         "let c = [a * b for a in [1, 2] ‹for› b in [3, 4]]",
         "join the lists in a loop, `$fix`, and then write `all`",
         "a list has one `for`",

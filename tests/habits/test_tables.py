@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from string import Template
 
 import pytest
@@ -71,3 +73,33 @@ def test_example(habit: Habit) -> None:
         text = diagnostic.fix[0].span.file.text
         left = diagnostics(applied(text, diagnostic.fix))
         assert (diagnostic.message, diagnostic.help) not in [(d.message, d.help) for d in left]
+
+
+def test_no_pattern_takes_most_of_the_time() -> None:
+    """A pattern that tries all ways to divide a line would take longer than all others together."""
+    units = (
+        "a",
+        "a1",
+        "a.",
+        "{a}",
+        "a ",
+        "a, ",
+        "(a)",
+        "[a] ",
+        "a: ",
+        "a -> ",
+        "@a * ",
+        "a for a in ",
+    )
+    lines = [
+        start + unit * (20 // len(unit)) for unit in units for start in ("", "x: ", "let a = [")
+    ]
+    seconds = []
+    for habit in HABITS:
+        pattern = re.compile(habit.pattern)
+        begin = time.perf_counter()
+        for line in lines:
+            for _ in pattern.finditer(line):
+                pass
+        seconds.append(time.perf_counter() - begin)
+    assert 2 * max(seconds) < sum(seconds), HABITS[seconds.index(max(seconds))].pattern
