@@ -34,6 +34,13 @@ class FileValues:
     def special(self, expr: ast.Expr, env: Env) -> object:
         """The block or layer that an expression names; raises `NetdslError`."""
         match expr:
+            case ast.Reference() | ast.Current():
+                raise NetdslError(
+                    "not-a-value",
+                    f"`{expr.span.text}` is a tensor, and there are none at the top of a file",
+                    expr.span,
+                    help="move this `let` into the net",
+                )
             case ast.Name():
                 target = self._named(expr.id, expr.span, env)
                 if target is not None:
