@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from netdsl.ir.op import Op
 
 JOINS = {"+": "add", "*": "mul", "-": "sub"}
-COUNTED = "reduce_sum(0 * @ + 1, axis = 2, keep = true)"  # the size of an axis, computed
+COUNTED = "reduce_sum(0 * @ + 1, axis = i, keep = true)"  # the size of an axis, computed
 JOINED = 2  # a kind with as many inputs joins them
 LONGEST_ITEMS = 60  # characters of the elements of a list in a message
 
@@ -80,7 +80,8 @@ def advise_formula(error: NetdslError, element: ast.Formula, blocks: Collection[
     if error.code in ("bad-arithmetic", "open-size") and has_size:
         error.diagnostic.help = (
             "an open size is no number in a formula: write a number for it in the `input`, or"
-            f" `{COUNTED}`, which is the size of axis 2 as a tensor; `reduce_mean` divides by sizes"
+            f" `{COUNTED}`, which is the size of axis `i` as a tensor; `reduce_mean` divides by"
+            " sizes"
         )
     if error.code not in ("wrong-type", "bad-argument"):
         return
@@ -200,13 +201,13 @@ def nested(cls: type[Op], argument: ast.Argument) -> NetdslError:
         parts = (ast.Sequence, ast.Reference, ast.Current, ast.Function)
         is_whole = all(isinstance(item, parts) for item in value.items)
         if is_whole and len(", ".join(items)) <= LONGEST_ITEMS:
-            help_ = f"write one list: `{cls.kind}([{', '.join(items)}])`"
+            help_ = f"write one list: `[{', '.join(items)}]`"
             fix = (Edit(argument.span, f"[{', '.join(items)}]"),)
     elif isinstance(inner, ast.Sequence):
         head = value.span.text[1:-1].replace(inner.span.text, "", 1).strip()
         help_ = (
             f"write one list: `{head} with all = [] {{ next all = all + {inner.span.text} }}`, and"
-            f" then `{cls.kind}(all)`"
+            " then `all` in place of the list"
         )
     return NetdslError("wrong-type", message, argument.span, help=help_, fix=fix)
 

@@ -165,7 +165,7 @@ HABITS = (
         r"(?P<at>->).*))$",
         "let b = relu ‹->› tanh",
         "write a block: `block $name() { $layers }`",
-        "`let` gives names to numbers and lists, not to layers",
+        "a `let` can name one layer, but not a chain of layers",
         "block $name() { $layers }",
         where="top",
     ),
