@@ -160,7 +160,7 @@ class Run:
                     raise watch.overflow_error(fact, again)
             else:
                 watch.check(loss, place)
-                progress.total += loss * len(step.indices)
+                progress.total.add_(loss, alpha=len(step.indices))
                 progress.correct += hits
                 progress.seen += len(step.indices)
             progress.step += 1
@@ -247,9 +247,14 @@ class Run:
             loss = loss * (share * count)  # gradients are means over the processes
         self.processes.begins_to_talk()
         torch.autograd.backward(self.scaler.scaler.scale(loss))
-        return loss.detach() / count, hits
+        loss = loss.detach()
+        if count > 1:
+            loss = loss / count
+        return loss, hits
 
     def _clip(self) -> None:
+        if self.config.clip_value is None and self.config.clip_norm is None:
+            return
         parameters = [p for p in self.module.parameters() if p.grad is not None]
         gradients = [p.grad for p in parameters if p.grad is not None]
         if self.config.clip_value is not None:
