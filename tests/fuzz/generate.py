@@ -108,15 +108,18 @@ class _Program(Bodies):
         except Skip:
             return None
 
-    def _example(self, t: Type) -> str:
-        """The example of an input, in some nets: one number, repeated for each axis."""
+    def _example(self, t: Type, text: str) -> str:
+        """The example of an input, in some nets: one number, repeated for each axis.
+
+        A first size of 1 can be left out, unless it is that of an open one in the text.
+        """
         if not self.chance(0.2):
             return ""
         value = self.pick(["0", "1"])
         if t.floats:
             value = self.pick(["-0.5", "1 / 3", "1e-3", "7"])
         shape = t.shape
-        if shape[0] == 1 and len(shape) > 1 and self.chance(0.5):
+        if text.startswith("1x") and self.chance(0.5):
             shape = shape[1:]
         for size in reversed(shape):
             value = f"{size} * [{value}]"
@@ -124,7 +127,7 @@ class _Program(Bodies):
 
     def _file(self, lines: list[str]) -> str:
         name = self.pick(["Main", "Net1", "net_", "M2"])
-        inputs = [f"input {n}: {text}{self._example(t)}" for n, t, text in self.inputs]
+        inputs = [f"input {n}: {text}{self._example(t, text)}" for n, t, text in self.inputs]
         parameters = ", ".join(f"{n} = {v}" for n, v in self.net_parameters)
         net = (
             f"net {name}"
