@@ -13,8 +13,7 @@ from netdsl.draw.dot import emit_dot
 from netdsl.draw.layout import render
 from netdsl.draw.metrics import text_width
 from netdsl.draw.options import DrawOptions
-from netdsl.driver import open_program
-from netdsl.library import library_file, library_names
+from tests.support.library import FIRST, NETS
 
 LARGE = 700  # arrows; comparing all pairs of so many boxes takes too long
 
@@ -41,16 +40,6 @@ class Place(NamedTuple):
             and self.bottom - 1.5 <= other.bottom
             and other.top <= self.top + 1.5
         )
-
-
-def nets() -> list[str]:
-    """Every net of the library."""
-    found = []
-    for file in library_names():
-        path = library_file(file)
-        assert path is not None
-        found += [f"{file}:{name}" for name in open_program(path, {}).nets()]
-    return found
 
 
 def box_of(node: dict[str, Any]) -> Place:
@@ -126,7 +115,7 @@ def scopes_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
     return [o for o in layout["objects"] if "bb" in o]
 
 
-@pytest.mark.parametrize("name", nets())
+@pytest.mark.parametrize("name", NETS)
 def test_the_picture_of_a_net(name: str) -> None:
     """Nothing overlaps. Arrows lead down: no box is above one that makes its input."""
     for options in (DrawOptions(), DrawOptions(style="blocks")):
@@ -141,12 +130,11 @@ def test_the_picture_of_a_net(name: str) -> None:
 # where its name is, if the frame is narrow.
 CROSSED = {f"bert:BERT{size}" for size in ("Tiny", "Mini", "Small", "Medium")}
 CROSSED.add("inception:InceptionReduced")
-FIRST = {name.partition(":")[0]: name for name in reversed(nets())}.values()
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * (n not in FIRST)) for n in nets()],
+    [pytest.param(n, marks=[pytest.mark.slow] * (n not in FIRST)) for n in NETS],
 )
 def test_the_picture_to_the_right(name: str) -> None:
     """Nothing overlaps, arrows lead to the right, and none crosses the name of a block."""

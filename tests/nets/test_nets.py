@@ -43,6 +43,7 @@ from netdsl.train.recipe.schedules import MultiStep
 from netdsl.train.section import read_config
 from netdsl.train.settings import HFlip, RandomCrop
 from tests.support.back_ends import assert_back_ends_agree, inputs_for, run_onnx, run_torch
+from tests.support.library import NETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,9 +86,6 @@ def sizes_for(name: str, sizes: dict[str, int]) -> dict[str, int]:
 def program_in(file: str) -> Program:
     """The program of a shipped file."""
     return open_program(file)
-
-
-NETS = [f"{file}:{net}" for file in library_names() for net in program_in(file).nets()]
 
 
 @cache

@@ -13,9 +13,9 @@ from netdsl.analysis.cost import Costs
 from netdsl.backends.onnx.training import learned_of
 from netdsl.driver import compile_net, open_program
 from netdsl.errors import NetdslError
-from netdsl.library import library_names
 from netdsl.train.recipe.losses import CrossEntropy
 from netdsl.train.recipe.optimizers import SGD
+from tests.support.library import NETS
 from tests.support.train_steps import (
     StepRun,
     masks_of_ones,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from netdsl.ir.graph import Graph
     from tests.support.train_steps import Arrays
 
-NETS = [f"{file}:{net}" for file in library_names() for net in open_program(file).nets()]
 # The sizes for those that a text leaves open.
 SIZES = {"H": 64, "W": 64, "V": 11, "T": 7, "R": 3}
 LARGER = {"unet:UNet": 156}  # it needs larger images, by so many pixels
