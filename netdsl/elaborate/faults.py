@@ -246,10 +246,13 @@ def input_notes(xs: tuple[Value, ...]) -> tuple[Annotation, ...]:
         maker = f"input `{x.name}`"
         if x.producer is not None:
             maker = f"`{x.producer.op.kind}`"
-        types.setdefault((maker, x.site.span), []).append(str(x.type))
+        given = str(x.type)
+        if x.type.dtype != "float32":
+            given += f" {x.type.dtype}"
+        types.setdefault((maker, x.site.span), []).append(given)
     return tuple(
-        Annotation(f"{maker} here gives {listed(list(dict.fromkeys(given)))}", place)
-        for (maker, place), given in types.items()
+        Annotation(f"{maker} here gives {listed(list(dict.fromkeys(all_given)))}", place)
+        for (maker, place), all_given in types.items()
     )
 
 

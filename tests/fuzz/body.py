@@ -270,6 +270,8 @@ class Bodies(Constructs):
                 )
                 if first is None:
                     first = result
+                if not first.floats:  # an arm can be a reference to integers
+                    raise Skip
                 want = self.bounded(first) if kind == "concat" and self.chance(0.6) else first
                 tail = self.coerce(result, want)
                 lines = [*lines, " -> ".join(tail)] if tail else lines
