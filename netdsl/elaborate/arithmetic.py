@@ -70,11 +70,12 @@ def compare(operator: str, a: object, b: object, span: Span) -> bool:
     if (isinstance(a, Sym) or isinstance(b, Sym)) and _is_number(a) and _is_number(b):
         return _compare_open(operator, a, b, span)
     try:
-        return COMPARE[operator](a, b)
+        if not isinstance(a, bool) and not isinstance(b, bool):
+            return COMPARE[operator](a, b)
     except TypeError:
-        raise NetdslError(
-            "wrong-type", f"cannot compare {_typed(a)} with {_typed(b).removesuffix(',')}", span
-        ) from None
+        pass
+    message = f"cannot compare {_typed(a)} with {_typed(b).removesuffix(',')}"
+    raise NetdslError("wrong-type", message, span)
 
 
 def _single(value: object, other: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from netdsl.diagnostics import Edit
+from netdsl.elaborate.arithmetic import COMPARE, type_name
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
 from netdsl.source import Span
@@ -13,6 +14,7 @@ from netdsl.syntax import ast
 _OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
 # The comparisons that are certainly meant for further values, by the operator between them.
 _REPEATED = {("==", "or"), ("!=", "and")}
+_OPPOSITE = {"==": "!=", "!=": "=="}
 # How values of a type become conditions, and whether that is certain.
 _COMPARED = (
     (int, "compare it: `{} != 0`", "{} != 0"),
@@ -26,6 +28,32 @@ def truth(value: object, span: Span) -> bool:
     if isinstance(value, bool):
         return value
     raise _fault(value, span)
+
+
+def check_kinds(expr: ast.Operation, operator: str, value: object, other: object) -> None:
+    """Raise `NetdslError` for a boolean that is compared with 0 or 1, or a number with `true`.
+
+    `expr` compares `value` with `other`, which are never equal. A parameter can be a number or
+    `false`, so that such a comparison with `false`, or with other numbers, can be right.
+    """
+    if len(expr.rest) > 1:
+        return
+    operand = expr.rest[0][1]
+    holds = COMPARE[operator]
+    pairs = ((expr.first, value, operand, other), (operand, other, expr.first, value))
+    for asked, known, literal, written in pairs:
+        if not isinstance(literal, ast.Literal) or isinstance(asked, ast.Literal):
+            continue
+        meant, text = None, asked.span.text
+        if isinstance(known, bool) and written in (0, 1):
+            cases = [holds(*((n, written) if literal is operand else (written, n))) for n in (0, 1)]
+            meant = {(False, True): text, (True, False): f"not {text}"}.get((cases[0], cases[1]))
+        elif known in (0, 1) and written is True and operator in _OPPOSITE:
+            meant = f"{text} {_OPPOSITE[operator]} 0"
+        if meant is not None:
+            message = f"`{text}` is {show(known)}, {type_name(known)}, and never {show(written)}"
+            fix = (Edit(expr.span, meant),)
+            raise NetdslError("wrong-type", message, expr.span, help=f"write `{meant}`", fix=fix)
 
 
 def check_operands(expr: ast.Operation) -> None:

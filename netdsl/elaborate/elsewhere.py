@@ -102,10 +102,10 @@ def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     assert reference is not None
     written = reference.text[1:].partition(".")[0]
     is_repeated = len(calls) > len(places) == 1
-    if "{" in written:
-        label = written
-    elif is_repeated:
+    if is_repeated and not re.search(r"\{\w+\}$", written):
         label = re.sub(r"\d*$", "{i}", label, count=1)
+    elif "{" in written:
+        label = written
     help_ = f"the call on line {call.first.line} has no label: write `{label}: {call.text}`"
     if len(places) > 1:
         lines = " and ".join(str(place.first.line) for place in places[:4])
@@ -113,7 +113,7 @@ def _advise_call(error: NetdslError, label: str, calls: Sequence[Span]) -> None:
     if is_repeated:
         help_ += ", where `i` counts the rounds" * label.endswith("{i}")
     error.diagnostic.help = help_
-    if len(places) == 1 and (not is_repeated or "{" in written):
+    if len(places) == 1 and (not is_repeated or label == written):
         error.diagnostic.fix = (inserted(call, f"{label}: "),)
 
 
@@ -121,7 +121,7 @@ def by_variable(
     diagnostic: Diagnostic, reference: Span, scope: Namespace, rounds: Sequence[Round]
 ) -> None:
     """Advice and fix for `@conv_i` in a loop of `i`, whose labels are `conv_{i}`."""
-    numbered = _numbered_groups(reference.text[1:], rounds)
+    numbered = _numbered_parts(reference.text[1:], rounds, scope)
     if len(numbered) == 1:
         written = f"@{numbered[0]}.{reference.text[1:]}"
         diagnostic.help, diagnostic.fix = f"write `{written}`", (Edit(reference, written),)
@@ -135,18 +135,23 @@ def by_variable(
     diagnostic.fix = (Edit(reference, f"@{written}"),)
 
 
-def _numbered_groups(name: str, rounds: Sequence[Round]) -> list[str]:
-    """The computed labels of the groups in the innermost loop that have a label of that name."""
+def _numbered_parts(name: str, rounds: Sequence[Round], scope: Namespace) -> list[str]:
+    """The computed labels in the innermost loop of the groups and calls that have such a label."""
     if not rounds or not name.isidentifier():
         return []
-    parts = rounds[-1].loop.body.walk()
-    groups = [p for p in parts if isinstance(p, ast.Group) and p.label is not None]
-    member = re.compile(rf"(?<![\w.]){name}\s*:")
-    return [
-        g.label.span.text
-        for g in groups
-        if g.label is not None and "{" in g.label.span.text and member.search(g.span.text)
-    ]
+    member, known = re.compile(rf"(?<![\w.]){name}\s*:"), scope.first_paths()
+    found = []
+    for part in rounds[-1].loop.body.walk():
+        if not isinstance(part, ast.Group | ast.Call) or part.label is None:
+            continue
+        label = part.label.span.text
+        if "{" not in label:
+            continue
+        path = re.sub(r"\\\{.*?\\\}", r"\\d+", re.escape(label))
+        is_inside = isinstance(part, ast.Group) and member.search(part.span.text)
+        if is_inside or any(re.fullmatch(rf"{path}\.{name}", other) for other in known):
+            found.append(label)
+    return found
 
 
 def count_down(

@@ -72,7 +72,7 @@ class Ends:
             return self._shape(name, expr, env)
         except NetdslError as error:
             if error.code in _OF_SIZES:
-                _refuse_other_tools(expr.span, error)
+                _refuse_other_tools(expr.span, env, error)
             raise
 
     def _shape(self, name: str, expr: ast.Expr, env: Env) -> tuple[int | Sym, ...]:
@@ -110,7 +110,7 @@ class Ends:
                 raise batch_size(expr.span)
             if isinstance(name, str) and not env.find(name)[0]:
                 if len(name) > 1 or name == "B":  # other letters are sizes
-                    _refuse_other_tools(expr.span)
+                    _refuse_other_tools(expr.span, env)
                 _refuse_sizes(name, expr.span, env)
                 env.values[name] = Sym.var(name)
         frame = Env(env)
@@ -303,15 +303,23 @@ def _refuse_small_letters(name: str, span: Span) -> NoReturn:
     )
 
 
-def _refuse_other_tools(span: Span, error: NetdslError | None = None) -> None:
+def _refuse_other_tools(span: Span, env: Env, error: NetdslError | None = None) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
-    from netdsl.habits.sizes import listed_sizes, meant_sizes  # few nets have such names
+    from netdsl.habits.sizes import (
+        listed_sizes,
+        meant_sizes,
+        open_sizes,
+    )  # few nets have such names
 
     listed = listed_sizes(span.text)
     if listed is not None:
         if error is not None:
             error.diagnostic.help = f"write sizes with arithmetic as a list: `{listed}`"
             error.diagnostic.fix = (Edit(span, listed),)
+            plain, unknown = open_sizes(span.text, set(env.names()))
+            if unknown:
+                text = f"write `{plain}`: arithmetic with `{unknown}` needs an input above with it"
+                error.diagnostic.help, error.diagnostic.fix = text, ()
         return
     meant = meant_sizes(span.text)
     if meant is None or meant == span.text:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from netdsl.diagnostics import Annotation, Edit, did_you_mean, respelled
 from netdsl.elaborate import lists
 from netdsl.elaborate.arithmetic import COMPARE, INTEGER_OPERATORS, arithmetic, bounded, compare
-from netdsl.elaborate.conditions import check_operands, truth
+from netdsl.elaborate.conditions import check_kinds, check_operands, truth
 from netdsl.elaborate.expression_fixes import operation_fix
 from netdsl.elaborate.functions import FUNCTIONS, USAGE, call_function, function_names
 from netdsl.elaborate.meter import ELEMENTS
@@ -259,6 +259,8 @@ def _operation(expr: ast.Operation, env: Env) -> object:
             continue
         _charge_length(value, env, expr.span)
         if operator in COMPARE:
+            if isinstance(value, bool) != isinstance(other, bool):
+                check_kinds(expr, operator, value, other)
             value = compare(operator, value, other, expr.span)
             continue
         try:

@@ -17,7 +17,8 @@ _FILLERS = re.compile(
 )
 _COMPUTED = re.compile(  # a number, a name, or a name with a number
     r"\(?\s*(?P<size>\d+|[A-Za-z_]\w*)"
-    r"(?:(?<!\d)\s*(?P<sign>//|[-/*+])\s*(?P<number>\d+|[a-z_]\w*))?\s*\)?"
+    r"(?:(?:(?<!\d)|(?=\s*\*\s*[a-z]))"
+    r"\s*(?P<sign>//|[-/*+])\s*(?P<number>\d+|[a-z_]\w*))?\s*\)?"
 )
 _TOKEN = re.compile(
     r"\s*(?:(?P<token>\d+(?:\.0+(?!\d))?|-1|[?*](?=\s*(?:[xX×,)\]]|$))|[Nn]one"
@@ -67,6 +68,14 @@ def listed_sizes(text: str) -> str | None:
             size += f" {match['sign'].replace('//', '/').replace('/', '//')} {match['number']}"
         sizes.append(size)
     return f"[{', '.join(sizes)}]"
+
+
+def open_sizes(text: str, known: set[str]) -> tuple[str, str]:
+    """`3xHxW` for `3xH/4xW - 1`, and the first computed size that is not known, or ""."""
+    found = [_COMPUTED.fullmatch(part) for part in re.split(r"\s*[x×]\s*", text.strip())]
+    parts = [match for match in found if match is not None]
+    unknown = [m["size"] for m in parts if m["sign"] and m["size"][0].isupper()]
+    return "x".join(m["size"] for m in parts), next((n for n in unknown if n not in known), "")
 
 
 def _without_type(text: str) -> tuple[str, str]:
