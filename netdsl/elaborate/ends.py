@@ -305,11 +305,8 @@ def _refuse_small_letters(name: str, span: Span) -> NoReturn:
 
 def _refuse_other_tools(span: Span, env: Env, error: NetdslError | None = None) -> None:
     """Raise `NetdslError` for sizes as other tools write them, if there is no doubt about them."""
-    from netdsl.habits.sizes import (
-        listed_sizes,
-        meant_sizes,
-        open_sizes,
-    )  # few nets have such names
+    # Few nets have such sizes.
+    from netdsl.habits.sizes import listed_sizes, meant_sizes, open_sizes
 
     listed = listed_sizes(span.text)
     if listed is not None:
