@@ -356,10 +356,9 @@ def _layer_argument(
                     fault.diagnostic.fix = (Edit(span, SYNONYMS[word]),)
         raise
     if isinstance(value, (KindValue, BlockValue)) and value.arguments:
-        message = f"`{value}` is a layer, and a layer cannot be an argument"
         from netdsl.elaborate.layer_slips import as_argument  # only errors need it
 
-        raise as_argument(call, cls, argument, message)
+        raise as_argument(call, cls, argument, value)
     if cls.inputs[1] >= JOINED and _is_nested(value):
         from netdsl.elaborate.layer_slips import nested  # only errors need it
 

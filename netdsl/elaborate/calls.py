@@ -193,10 +193,10 @@ class Calls:
         return value
 
     def _may_be_tensor(self, value: ast.Expr, env: Env) -> bool:
-        """Whether an argument is a reference, or the name of a label without its `@`."""
+        """Whether an argument is a reference, `@`, or the name of a label without its `@`."""
         if isinstance(value, ast.Name) and not env.find(value.id)[0]:
             return self._binding(value.id) is not None
-        return isinstance(value, ast.Reference)
+        return isinstance(value, ast.Reference | ast.Current)
 
     def _refuse_recursion(self, definition: ast.Definition, call: ast.Call) -> None:
         unfinished = self.net.open

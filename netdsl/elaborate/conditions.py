@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netdsl.diagnostics import Edit
-from netdsl.elaborate.arithmetic import COMPARE, type_name
+from netdsl.elaborate.arithmetic import type_name
 from netdsl.errors import NetdslError
 from netdsl.ops.args import show
 from netdsl.source import Span
@@ -14,7 +14,6 @@ from netdsl.syntax import ast
 _OPERAND = re.compile(r"[\w.]+(\(.*\)|\[.*\])?")  # an expression that needs no brackets around it
 # The comparisons that are certainly meant for further values, by the operator between them.
 _REPEATED = {("==", "or"), ("!=", "and")}
-_OPPOSITE = {"==": "!=", "!=": "=="}
 # How values of a type become conditions, and whether that is certain.
 _COMPARED = (
     (int, "compare it: `{} != 0`", "{} != 0"),
@@ -33,27 +32,24 @@ def truth(value: object, span: Span) -> bool:
 def check_kinds(expr: ast.Operation, operator: str, value: object, other: object) -> None:
     """Raise `NetdslError` for a boolean that is compared with 0 or 1, or a number with `true`.
 
-    `expr` compares `value` with `other`, which are never equal. A parameter can be a number or
-    `false`, so that such a comparison with `false`, or with other numbers, can be right.
+    `expr` tells with `==` or `!=` whether `value` equals `other`: one is a boolean, and one is not,
+    so that they never do. A comparison with `false`, or with other numbers, can be meant, as a
+    parameter can be a number or `false`.
     """
-    if len(expr.rest) > 1:
-        return
-    operand = expr.rest[0][1]
-    holds = COMPARE[operator]
-    pairs = ((expr.first, value, operand, other), (operand, other, expr.first, value))
-    for asked, known, literal, written in pairs:
-        if not isinstance(literal, ast.Literal) or isinstance(asked, ast.Literal):
-            continue
-        meant, text = None, asked.span.text
-        if isinstance(known, bool) and written in (0, 1):
-            cases = [holds(*((n, written) if literal is operand else (written, n))) for n in (0, 1)]
-            meant = {(False, True): text, (True, False): f"not {text}"}.get((cases[0], cases[1]))
-        elif known in (0, 1) and written is True and operator in _OPPOSITE:
-            meant = f"{text} {_OPPOSITE[operator]} 0"
-        if meant is not None:
-            message = f"`{text}` is {show(known)}, {type_name(known)}, and never {show(written)}"
-            fix = (Edit(expr.span, meant),)
-            raise NetdslError("wrong-type", message, expr.span, help=f"write `{meant}`", fix=fix)
+    right = expr.rest[0][1]
+    sides = ((expr.first, value, right, other), (right, other, expr.first, value))
+    for operand, known, literal, written in sides:
+        if isinstance(literal, ast.Literal) and written in (0, 1) and known in (0, 1):
+            if written is False:
+                continue
+            meant = show(type(known)(written))
+            message = (
+                f"`{operand.span.text}` is {show(known)}, {type_name(known)},"
+                f" which never equals {show(written)}"
+            )
+            help = f"write `{operand.span.text} {operator} {meant}`"
+            fix = (Edit(literal.span, meant),)
+            raise NetdslError("wrong-type", message, expr.span, help=help, fix=fix)
 
 
 def check_operands(expr: ast.Operation) -> None:
@@ -111,6 +107,11 @@ def _fault(value: object, span: Span) -> NetdslError:
         if isinstance(value, type_) and _OPERAND.fullmatch(span.text):
             error.diagnostic.help = advice.format(span.text)
             error.diagnostic.fix = (Edit(span, written.format(span.text)),)
-    if isinstance(value, str):
+    if value == "none" or type_name(value) in ("a layer", "a block"):
+        written = f"{_name(span.text)} != none"
+        error.diagnostic.help = f"compare it with `none`, where no layer is given: `{written}`"
+        if span.text.isidentifier():
+            error.diagnostic.fix = (Edit(span, written),)
+    elif isinstance(value, str):
         error.diagnostic.help = f"compare it: `{_name(span.text)} == {show(value)}`"
     return error

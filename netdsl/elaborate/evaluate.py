@@ -259,7 +259,7 @@ def _operation(expr: ast.Operation, env: Env) -> object:
             continue
         _charge_length(value, env, expr.span)
         if operator in COMPARE:
-            if isinstance(value, bool) != isinstance(other, bool):
+            if operator in ("==", "!=") and isinstance(value, bool) != isinstance(other, bool):
                 check_kinds(expr, operator, value, other)
             value = compare(operator, value, other, expr.span)
             continue

@@ -146,7 +146,8 @@ class Expressions:
             fix = respelled(expr.span, expr.id, self._values_like(expr.id, env))
             if (sizes := _as_sizes(expr.id, env)) is not None:
                 fix = (Edit(expr.span, sizes),)
-            if advice is None and fault.diagnostic.fix:
+            other = fault.diagnostic.fix[0].text if fault.diagnostic.fix else ""
+            if advice is None and other and not self._is_other_net(expr.id, other):
                 advice, fix = fault.help, fault.diagnostic.fix
             message = f"there is no `{expr.id}`"
             raise NetdslError("unknown-name", message, expr.span, help=advice, fix=fix) from None
@@ -156,6 +157,12 @@ class Expressions:
         if self.net.scope.path_to(name) is not None:
             return []
         return [*env.names(), *WORDS.intersection([name.lower()])]
+
+    def _is_other_net(self, name: str, definition: str) -> bool:
+        """Whether a definition is a net that `width` cannot mean, as nets begin with a capital."""
+        found = self.net.module.definitions.get(definition)
+        is_block = found is None or (isinstance(found, ast.Definition) and not found.is_net)
+        return not is_block and name[0].islower() and definition[0].isupper()
 
     def _name_advice(self, name: str, place: Span, env: Env) -> str | None:
         if name.lower() in ("inf", "infinity"):
@@ -182,7 +189,8 @@ class Expressions:
             )
         if net is not None and (size := self._size_advice(name, env)) is not None:
             return size
-        known = [*env.names(), *self.net.module.definitions, *WORDS.intersection([name.lower()])]
+        layers = [d for d in self.net.module.definitions if not self._is_other_net(name, d)]
+        known = [*env.names(), *layers, *WORDS.intersection([name.lower()])]
         sizes = _as_sizes(name, env)
         if sizes is not None:
             return f"sizes begin with a digit or a capital letter: write `{sizes}`"

@@ -11,6 +11,7 @@ from netdsl.elaborate.evaluate import UNKNOWN, evaluate, name_span
 from netdsl.elaborate.invocation import Invocation
 from netdsl.elaborate.layers import add_layer, add_operator, check_values
 from netdsl.elaborate.module import BlockValue, KindValue
+from netdsl.elaborate.reductions import reduced
 from netdsl.elaborate.weights import not_a_value
 from netdsl.errors import NetdslError
 from netdsl.ir.graph import Value
@@ -208,6 +209,11 @@ def _no_function(
         f"`{cls.kind}` is a layer of its own and cannot be part of a formula",
         expr.span,
     )
+    along = reduced(expr) if issubclass(cls, Join) else None
+    if along is not None and expr.arguments[1].name is not None:
+        error.diagnostic.help = f"write `{along}`"
+        error.diagnostic.fix = (Edit(expr.span, along),)
+        return error
     if cls.kind == "max" and others and "@" not in others[0]:
         error.diagnostic.help = f"`clamp({first}, min = {others[0]})` bounds it by a number"
         return error

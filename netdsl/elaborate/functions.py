@@ -145,6 +145,10 @@ def _bad_argument(expr: ast.Function, positional: list[object]) -> NetdslError:
         if word in ("a block", "a layer") and isinstance(argument.value, ast.Name):
             fact = f"`{argument.value.id}` is {word}, `{show(value)}`"
             help_ = f"{fact}: are the values in the order of the parameters?"
+        elif word in ("a block", "a layer"):
+            layer = argument.value.span.text
+            written = expr.span.text.replace(layer, "@g")
+            help_ = f"give the layer a line above, `g: {layer}`, and write `{written}`"
     message = f"`{expr.name}` cannot take ({given})"
     if expr.name == "sum" and _has_list(positional[0]):
         return _sum_of_lists(expr, message)

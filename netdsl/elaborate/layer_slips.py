@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import Edit, Proposal
 from netdsl.elaborate.evaluate import evaluate
+from netdsl.elaborate.module import BlockValue
 from netdsl.errors import NetdslError
 from netdsl.ops import LAYERS
 from netdsl.source import Span
@@ -19,16 +20,23 @@ if TYPE_CHECKING:
 
     from netdsl.diagnostics import Diagnostic
     from netdsl.elaborate.evaluate import Env
+    from netdsl.elaborate.module import KindValue
     from netdsl.ir.op import Op
 
 JOINS = {"+": "add", "*": "mul", "-": "sub"}
-COUNTED = "reduce_sum(0 * @ + 1, axis = i, keep = true)"  # the size of an axis, computed
+COUNTED = "reduce_sum(0 * @ + 1, axis = {}, keep = true)"  # the size of an axis, computed
+AXES = {"channels": 1, "height": 2, "width": 3}  # of a map
 JOINED = 2  # a kind with as many inputs joins them
 LONGEST_ITEMS = 60  # characters of the elements of a list in a message
 
 
-def chain_of(function: ast.Function) -> str:
-    """`@b -> up(4)` for `up(4, @b)`, and `up(4)` for a layer of the current value."""
+def chain_of(function: ast.Function, whole: str = "") -> str:
+    """`@b -> up(4)` for `up(4, @b)`, and `up(4)` for a layer of the current value.
+
+    `whole` is a block with a parameter for each argument, so that none of them is its input.
+    """
+    if function.name == whole:
+        return function.span.text
     tensors = [a for a in function.arguments if isinstance(a.value, ast.Reference | ast.Current)]
     others = [a.span.text for a in function.arguments if a not in tensors[:1]]
     call = function.name + f"({', '.join(others)})" * bool(others)
@@ -37,14 +45,20 @@ def chain_of(function: ast.Function) -> str:
     return call
 
 
-def as_argument(call: ast.Call, cls: type[Op], argument: ast.Argument, message: str) -> NetdslError:
+def as_argument(
+    call: ast.Call, cls: type[Op], argument: ast.Argument, layer: KindValue | BlockValue
+) -> NetdslError:
     """The error of a layer among the arguments of another one."""
+    message = f"`{layer}` is a layer, and a layer cannot be an argument"
     error = NetdslError("unknown-function", message, argument.value.span)
     function = argument.value
     if not isinstance(function, ast.Function) or argument.name is not None:
         return error
+    whole = ""
+    if isinstance(layer, BlockValue) and len(layer.arguments) <= len(layer.definition.parameters):
+        whole = layer.definition.name
     if cls.inputs[1] >= JOINED and cls.kind in (*JOINS.values(), "concat", "max", "min"):
-        arms = [_arm(a.value) for a in call.arguments if a.name is None]
+        arms = [_arm(a.value, whole) for a in call.arguments if a.name is None]
         if all(arms):
             listed = " | ".join(["identity"] * (len(arms) == 1) + [str(arm) for arm in arms])
             options = ", ".join(a.span.text for a in call.arguments if a.name is not None)
@@ -55,17 +69,18 @@ def as_argument(call: ast.Call, cls: type[Op], argument: ast.Argument, message: 
                 error.diagnostic.fix = (Edit(call.span, written),)
             return error
     written = call.span.text.replace(function.span.text, "@g")
-    help_ = f"give the layer a line above, `g: {chain_of(function)}`, and write `{written}`"
-    if "->" not in chain_of(function):
-        help_ = f"give the layer a line above, `g: {chain_of(function)}`, and refer to it as `@g`"
+    chain = chain_of(function, whole)
+    help_ = f"give the layer a line above, `g: {chain}`, and write `{written}`"
+    if "->" not in chain:
+        help_ = f"give the layer a line above, `g: {chain}`, and refer to it as `@g`"
     error.diagnostic.help = help_
     return error
 
 
-def _arm(value: ast.Expr) -> str | None:
+def _arm(value: ast.Expr, whole: str = "") -> str | None:
     """The arm for an argument of a join, or None if it is no tensor and no layer."""
     if isinstance(value, ast.Function):
-        return chain_of(value)
+        return chain_of(value, whole)
     if isinstance(value, ast.Current):
         return "identity"
     if isinstance(value, ast.Reference):
@@ -76,21 +91,24 @@ def _arm(value: ast.Expr) -> str | None:
 def advise_formula(error: NetdslError, element: ast.Formula, blocks: Collection[str]) -> None:
     """Advice for a formula of layers, which is a join, and for one with an open size."""
     formula = element.value
-    has_size = any(isinstance(part, ast.Attribute) for part in formula.walk())
-    if error.code in ("bad-arithmetic", "open-size") and has_size:
+    sizes = {part.name for part in formula.walk() if isinstance(part, ast.Attribute)}
+    if error.code in ("bad-arithmetic", "open-size") and sizes:
+        axis = AXES.get(sizes.pop()) if len(sizes) == 1 else None
         error.diagnostic.help = (
             "an open size is no number in a formula: write a number for it in the `input`, or"
-            f" `{COUNTED}`, which is the size of axis `i` as a tensor; `reduce_mean` divides by"
-            " sizes"
+            f" `{COUNTED.format(axis or 'i')}`, which is the size of axis {axis or '`i`'} as a"
+            " tensor; `reduce_mean` divides by sizes"
         )
     if error.code not in ("wrong-type", "bad-argument"):
         return
     written = _as_join(formula, blocks)
     if written is None:
+        error.diagnostic.help = _line_above(formula, blocks) or error.diagnostic.help
         return
     if element.label is not None and " { |" not in written:
-        label = f"{element.label.span.text.rstrip(': ')}: "
-        error.diagnostic.help = f"write `{f'{label}('.join(written.rsplit('(', 1))}`"
+        before, arrow, last = written.rpartition(" -> ")
+        label = element.label.span.text.rstrip(": ")
+        error.diagnostic.help = f"write `{before}{arrow}{label}: {last}`"
         return
     error.diagnostic.help = f"write `{written}`"
     text, place = element.span.file.text, formula.span
@@ -104,8 +122,10 @@ def _as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
 
     A formula with one layer and numbers is a chain: `conv(4, 1) -> relu -> (@ * 2)`.
     """
-    if not isinstance(formula, ast.Operation) or not _has_layer(formula, blocks):
+    if not _has_layer(formula, blocks):
         return None
+    if not isinstance(formula, ast.Operation):
+        return None if _is_layer(formula, blocks) else _operand(formula, blocks)
     operators = {operator for operator, _ in formula.rest}
     operands = [formula.first, *(operand for _, operand in formula.rest)]
     arms = [_operand(operand, blocks) for operand in operands]
@@ -119,6 +139,21 @@ def _as_join(formula: ast.Expr, blocks: Collection[str]) -> str | None:
     if operators or join is None or not all(arms) or (join == "sub" and len(arms) > JOINED):
         return None
     return f"{join} {{ | {' | '.join(map(str, arms))} }}"
+
+
+def _line_above(formula: ast.Expr, blocks: Collection[str]) -> str | None:
+    """Advice to compute the layer of a formula in a line above it, if it has no current value."""
+    parts = list(formula.walk())
+    layers = [part for part in parts if isinstance(part, ast.Expr) and _is_layer(part, blocks)]
+    if (
+        len(layers) != 1
+        or layers[0] is formula
+        or any(isinstance(part, ast.Current) for part in parts)
+    ):
+        return None
+    layer = layers[0].span.text
+    written = formula.span.text.replace(layer, "@g")
+    return f"give the layer a line above, `g: {layer}`, and write `({written})`"
 
 
 def _is_layer(value: ast.Expr, blocks: Collection[str]) -> bool:

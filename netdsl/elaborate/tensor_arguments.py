@@ -66,7 +66,7 @@ def _of_formula(error: OpError, call: ast.Call, cls: type[Op]) -> NetdslError | 
     if not any(isinstance(p, ast.Reference | ast.Current) for p in first.value.walk()):
         return None
     if isinstance(first.value, ast.Current):
-        written = _applied(call, "@").removeprefix("@ -> ")
+        written = _applied(call, "@")
     elif isinstance(first.value, ast.Reference | ast.Name):
         return None
     elif cls.is_function:
@@ -122,7 +122,7 @@ def of_label(invocation: Invocation, cls: type[Op]) -> NetdslError | None:
 
 def _tensor(value: ast.Expr, env: Env) -> str | None:
     """The reference that is meant by an argument, or None if it is no tensor."""
-    if isinstance(value, ast.Reference):
+    if isinstance(value, ast.Reference | ast.Current):
         return value.span.text
     if not isinstance(value, ast.Name) or env.find(value.id)[0]:
         return None
@@ -135,9 +135,14 @@ def _tensor(value: ast.Expr, env: Env) -> str | None:
 
 
 def _applied(call: ast.Call, tensor: str) -> str:
-    """`@x -> conv(32, 3)` for `conv(@x, 32, 3)`."""
-    others = ", ".join(argument.span.text for argument in call.arguments[1:])
-    return f"{tensor} -> {call.name}" + f"({others})" * bool(others)
+    """`@x -> conv(32, 3)` for `conv(@x, 32, 3)`, and `conv(32, 3)` for `conv(@, 32, 3)`."""
+    return _chain(tensor, call, [argument.span.text for argument in call.arguments[1:]])
+
+
+def _chain(tensor: str, call: ast.Call, arguments: list[str]) -> str:
+    """`@x -> conv(32, 3)` for these arguments; the current value `@` is left out."""
+    written = call.name + f"({', '.join(arguments)})" * bool(arguments)
+    return f"{tensor} -> {written}".removeprefix("@ -> ")
 
 
 def _whole_call(call: ast.Call, meant: str) -> tuple[Edit, ...]:
@@ -178,8 +183,7 @@ def refuse_tensor(call: ast.Call, definition: ast.Definition, env: Env) -> None:
     names = [argument.name for argument in others]
     is_given = bool(positional) or parameter.name in names or parameter.default is not None
     if not is_given:
-        written = ["64", *(argument.span.text for argument in others)]
-        meant = f"{tensor} -> {call.name}({', '.join(written)})"
+        meant = _chain(tensor, call, ["64", *(argument.span.text for argument in others)])
     error = NetdslError(
         "wrong-type",
         f"`{parameter.name}` of `{definition.name}` is a number, found a tensor",
@@ -197,7 +201,7 @@ def _refuse_only_tensor(call: ast.Call, definition: ast.Definition, env: Env) ->
     tensor = _tensor(call.arguments[0].value, env)
     if tensor is None or len(call.arguments) > 1:
         return
-    written = f"{tensor} -> {call.name}"
+    written = _chain(tensor, call, [])
     raise NetdslError(
         "too-many-arguments",
         f"`{definition.name}` takes 0 arguments, found 1",

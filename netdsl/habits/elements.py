@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from netdsl.habits.base import Guess, Habit
 from netdsl.habits.brackets import parts
 from netdsl.habits.loops import loop_around
+from netdsl.habits.statements import is_layer, named_end
 
 if TYPE_CHECKING:
     from netdsl.habits.base import Fix, Matched
@@ -67,8 +68,30 @@ def pieces(matched: Matched) -> Fix:
         given = given[1:]
     axis = next((part for part in given if re.match(r"(?:axis|dim)\s*=", part)), "")
     option = re.sub(r"^\w+\s*=\s*", ", axis = ", axis)
+    chain = matched.group("chain")
+    if chain:
+        start, note = "@p", ""
     lines = [f"{n}: {start} -> split({count}, {i}{option})" for i, n in enumerate(names)]
+    if chain:
+        lines = [named_end("p", chain) or f"p: {chain}", *lines]
     return Guess("` and `".join(lines), note=note)
+
+
+def branches(matched: Matched) -> Fix:
+    """`a: @x -> dense(8)` and `b: @x -> dense(8)` for `a, b = dense(8), dense(8)`."""
+    names = parts(matched.group("names").strip("()[] "))
+    layers = parts(matched.group("layers"))
+    is_each_layer = all(is_layer(matched, layer.split("(")[0]) for layer in layers)
+    if len(names) != len(layers) or not is_each_layer:
+        return None
+    above = matched.text[: matched.start].rstrip().rpartition("\n")[2]
+    label = re.match(r"\s*(?:input\s+)?(?P<name>\w+)\s*:[^{}|]*$", above)
+    if label is None or "->" in above:
+        lines = [f"@x -> {n}: {layer}" for n, layer in zip(names, layers, strict=True)]
+        return Guess("` and `".join(lines), note=", where `x` is the label of the value before it")
+    blank = matched.match.string[: matched.match.start("fix")]
+    lines = [f"@{label['name']} -> {n}: {layer}" for n, layer in zip(names, layers, strict=True)]
+    return f"\n{blank}".join(lines)
 
 
 def two_loops(matched: Matched) -> Fix:
@@ -97,12 +120,22 @@ HABITS = (
     ),
     Habit(
         r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*"
+        r"(?:(?P<chain>[A-Za-z]\w*\b[^=]*?)\s*->\s*)?"
         r"(?:torch\s*\.\s*|tf\s*\.\s*|(?P<of>@?[A-Za-z_]\w*\.))?"
         r"(?:split|chunk|unbind)\((?P<given>[^()]*)\))\s*$",
         "let ‹(›a, b) = split(2)",
         "a layer has one result, and `split` takes one piece: write `$fix`",
         "this gives the pieces of a value several names",
         pieces,
+        where="body",
+    ),
+    Habit(
+        r"^\s*(?P<fix>(?:let\s+)?(?P<at>[(\[{]?)(?P<names>\w+(?:\s*,\s*\w+)+)[)\]}]?\s*=\s*"
+        r"(?P<layers>[A-Za-z]\w*\(.*\S))\s*$",
+        "let ‹›a, b = dense(8), dense(8)",
+        "a label belongs to one layer: write `$fix`",
+        "this gives several layers their names",
+        branches,
         where="body",
     ),
     Habit(

@@ -20,6 +20,8 @@ _BEGINNING = r"(?:->|^|:\s|[{|])\s*"
 _MATRIX = re.compile(r"[\w)]\s*@\s*[@\w(]")  # the product of matrices
 OF_NUMBERS = frozenset("min max sum prod len abs round ceil floor shape".split())
 _OPERAND = rf"-?(?:{_REFERENCE}|{_NUMBER}|\w+\({_REFERENCE}\))"
+# Parentheses, or a function of them, without a chain inside.
+_BRACKETED = r"\w*\((?:(?!->)[^{}|])*?\)"
 
 
 def in_parentheses(matched: Matched) -> Fix:
@@ -113,7 +115,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|{_BRACKETED})\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?:(?!\s*->)[^{}|])*)(?=\s*->|\s*$)",
         "y: @image ‹+› exp(0.5 * @image) * 2",
         "write the formula in parentheses: `$fix`",
@@ -122,7 +124,7 @@ HABITS = (
         where="body",
     ),
     Habit(
-        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|\w+\([^{{}}|]*?\)|\([^{{}}|]*?\))\s*"
+        rf"(?:->|^|:\s|\|)\s*(?P<fix>(?P<first>{_OPERAND}|{_BRACKETED})\s*"
         r"(?P<at>\*\*|[-+*/])(?!>)(?=[^{}|]*\b(?:randn|rand|random|normal)(?:_like)?\()"
         r"(?:(?!->)[^{}|])*)$",
         "y: @image ‹+› exp(@image) * randn(8)",

@@ -23,10 +23,12 @@ MISSING = {
     "where": f"{_NONE}: with a mask `@m` of 0 and 1, write `(@m * @a + (1 - @m) * @b)`",
     **dict.fromkeys(("maskedfill", "maskfill"),
                     f"{_NONE}: with a mask `@m` of 0 and 1, write `(@ - 1e9 * @m)`"),
-    **dict.fromkeys(("cumsum", "cumprod"),
-                    f"{_NONE}: for the sums of a fixed number of steps, write `matmul` with a"
-                    " `const`, a triangular matrix of ones"),
-    **dict.fromkeys(("gather", "scatter", "indexselect", "take", "takealongaxis", "gathernd"),
+    "cumsum": f"{_NONE}: for the sums of a fixed number of steps, write `matmul` with a `const`,"
+    " a triangular matrix of ones",
+    "cumprod": f"{_NONE}: for positive values, take `log`, add up with `matmul` and a `const`, a"
+    " triangular matrix of ones, and take `exp`",
+    "scatter": f"{_NONE}: `matmul` with a `const` of 0 and 1 puts elements at fixed positions",
+    **dict.fromkeys(("gather", "indexselect", "take", "takealongaxis", "gathernd"),
                     f"{_NONE}: `select` and `slice` take elements at fixed positions, and"
                     " `embedding` the rows of a table"),
 }  # fmt: skip

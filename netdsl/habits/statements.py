@@ -304,8 +304,9 @@ def backwards(matched: Matched) -> Fix:
 
 def several(matched: Matched) -> Fix:
     """One `let` for each of `let (a, b) = (1, 2)`."""
-    names, values = (parts(matched.group(group).strip("()[] ")) for group in ("names", "values"))
-    shape = matched.group("values").strip()
+    names, shape = parts(matched.group("names")), matched.group("values").strip()
+    is_list = shape[:1] in ("(", "[") and closing(shape, 0) == len(shape) - 1
+    values = parts(shape[1:-1] if is_list else shape)
     if re.fullmatch(r"(?:@[\w.]*|in|[\w.]+)\.shape|shape\([^()]*\)", shape):
         values = [f"{shape}[{i}]" for i in range(len(names))]
     if len(names) != len(values):

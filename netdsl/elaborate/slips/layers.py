@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdsl.diagnostics import nearest, proposal_of
 from netdsl.elaborate.invocation import AFTER_IF
-from netdsl.elaborate.reductions import reduction
+from netdsl.elaborate.reductions import reduced, reduction
 from netdsl.elaborate.slips.edits import (
     JOINS,
     fix_closest,
@@ -302,6 +302,14 @@ def advise_function(
     name = span.text.split("(")[0]
     if "@" in span.text and name in OF_TENSORS:
         diagnostic.help = _smaller_of(span.text) or OF_TENSORS[name]
+        parts_of = () if part is None else part.walk()
+        function = next(
+            (p for p in parts_of if isinstance(p, ast.Function) and p.span == span), None
+        )
+        written = None if function is None else reduced(function)
+        if written is not None:
+            diagnostic.help = f"write `{written}`"
+            set_fix(diagnostic, span, written)
         return
     is_argument = call is not None and call.name not in (*LAYERS, *JOINS)
     is_named = isinstance(part, ast.Let) and part.value.span == span and find(name) is not None
