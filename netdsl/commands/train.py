@@ -12,6 +12,7 @@ from netdsl.commands.common import UsageError, load_one, print_diagnostics
 from netdsl.commands.consoles import console
 from netdsl.commands.output import printing
 from netdsl.errors import SettingError
+from netdsl.process.heap import keep_freed_memory
 from netdsl.source import SourceFile
 from netdsl.syntax import ast
 from netdsl.syntax.parser import parse_expression
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, and print where the results are."""
     if arguments.nproc is not None:
         return _launch(arguments)
+    keep_freed_memory()
     with meeting(os.environ, arguments.timeout) as processes:
         return _train(arguments, processes)
 
