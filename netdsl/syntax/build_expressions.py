@@ -27,7 +27,7 @@ class ExpressionBuilder:
     """Makes the expressions of one file; `parse_expression` parses the computed parts of labels."""
 
     def __init__(
-        self, source: SourceFile, parse_expression: Callable[[SourceFile, int, int], ParseNode]
+        self, source: SourceFile, parse_expression: Callable[[SourceFile, str, int], ParseNode]
     ) -> None:
         self.source = source
         self._parse_expression = parse_expression
@@ -155,7 +155,7 @@ class ExpressionBuilder:
         position = 0
         for match in _COMPUTED.finditer(text):
             pieces.append(text[position : match.start()].replace('"', ""))
-            tree = self._parse_expression(self.source, start + match.start(1), start + match.end(1))
+            tree = self._parse_expression(self.source, match[1], start + match.start(1))
             pieces.append(self.expr(tree))
             position = match.end()
         pieces.append(text[position:].replace('"', ""))

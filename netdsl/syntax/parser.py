@@ -284,9 +284,12 @@ def _check_length(source: SourceFile) -> None:
         raise UnreadableError("file-too-large", message, span, help=raise_help("tokens"))
 
 
-def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
-    """The parse tree of an expression inside a label, with positions in the whole file."""
-    from_start = " " * start + source.text[start:end]
+def _parse_expression(source: SourceFile, text: str, start: int) -> ParseNode:
+    """The parse tree of an expression inside a label, with positions in the whole file.
+
+    In a text that was mended, the file has other words at `start`.
+    """
+    from_start, end = " " * start + text, start + len(text)
     try:
         return lalr.parse(from_start, "expr", TokenFilter(source).process)
     except (UnexpectedCharacter, UnexpectedToken) as error:
@@ -300,7 +303,7 @@ def _parse_expression(source: SourceFile, start: int, end: int) -> ParseNode:
 
 def parse_expression(source: SourceFile) -> ast.Expr:
     """The tree of a text that is an expression, such as the value of `-D`; raises `NetdslError`."""
-    return Builder(source, _parse_expression).expr(_parse_expression(source, 0, len(source.text)))
+    return Builder(source, _parse_expression).expr(_parse_expression(source, source.text, 0))
 
 
 def _in_brackets(text: str, offset: int) -> bool:

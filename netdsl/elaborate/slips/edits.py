@@ -91,5 +91,5 @@ def joined(kind: str, call: ast.Call) -> str | None:
     if kind == "residual" and len(texts) == 1:
         return f"residual {{ {texts[0]} }}"
     if len(texts) == 1:
-        return None
+        texts = ["identity", *texts]
     return f"{kind} {{ {' '.join(f'| {text}' for text in texts)} }}"
