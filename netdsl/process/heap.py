@@ -8,7 +8,10 @@ import sys
 # Parameters of glibc's `mallopt`, from its malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 2**31 - 1  # bytes that it keeps; the parameter is an int
-_LARGEST_BLOCKS = 2**30, 2**25  # bytes of a block of the heap; older versions take only the second
+_LARGEST_BLOCK, _LARGEST_BEFORE = (
+    2**30,
+    2**25,
+)  # bytes of a block of the heap; older versions take less
 
 
 def keep_freed_memory() -> None:
@@ -23,5 +26,6 @@ def keep_freed_memory() -> None:
         return
     set_parameter = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_parameter is not None:
-        any(set_parameter(_MMAP_THRESHOLD, size) for size in _LARGEST_BLOCKS)
+        if not set_parameter(_MMAP_THRESHOLD, _LARGEST_BLOCK):
+            set_parameter(_MMAP_THRESHOLD, _LARGEST_BEFORE)
         set_parameter(_TRIM_THRESHOLD, _LARGEST)
