@@ -8,10 +8,8 @@ import sys
 # Parameters of glibc's `mallopt`, from its malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = 2**31 - 1  # bytes that it keeps; the parameter is an int
-_LARGEST_BLOCK, _LARGEST_BEFORE = (
-    2**30,
-    2**25,
-)  # bytes of a block of the heap; older versions take less
+_LARGEST_BLOCK = 2**30  # bytes of a block of the heap
+_LARGEST_IN_OLD = 2**25  # the most that older versions take
 
 
 def keep_freed_memory() -> None:
@@ -27,5 +25,5 @@ def keep_freed_memory() -> None:
     set_parameter = getattr(ctypes.CDLL(None), "mallopt", None)
     if set_parameter is not None:
         if not set_parameter(_MMAP_THRESHOLD, _LARGEST_BLOCK):
-            set_parameter(_MMAP_THRESHOLD, _LARGEST_BEFORE)
+            set_parameter(_MMAP_THRESHOLD, _LARGEST_IN_OLD)
         set_parameter(_TRIM_THRESHOLD, _LARGEST)
