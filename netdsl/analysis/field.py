@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.sizes import example_inputs
 from netdsl.diagnostics import did_you_mean
 from netdsl.errors import NetdslError
 from netdsl.ir.types import shape_text
@@ -110,7 +111,7 @@ def _sizes(graph: Graph, value: Value) -> tuple[int, ...]:
         "open-size",
         f"a field is drawn pixel by pixel, and `{value.name}` has the open size {value.type}",
         value.site.span,
-        help=f"give the sizes of the input: `--input {graph.inputs[0].name}=3x224x224`",
+        help=f"give the sizes of the input: `{example_inputs(graph)}`",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from netdsl.analysis.sizes import example_inputs
 from netdsl.draw.picture import short
 from netdsl.draw.sheet import Drawn, Ellipse, Ink, Stroke, Text
 from netdsl.draw.themes import THEMES
@@ -119,7 +120,7 @@ def _number(graph: Graph, shape: tuple[int | Sym, ...]) -> int:
                 "open-size",
                 f"the style `neurons` draws each unit, and {shape_text(shape)} is an open size",
                 graph.site.span,
-                help="give the sizes of the input with `--input`",
+                help=f"give the sizes of the input: `{example_inputs(graph)}`",
             )
         number *= size
     return number

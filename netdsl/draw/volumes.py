@@ -13,6 +13,7 @@ from math import log2, prod
 from typing import TYPE_CHECKING, Any
 
 from netdsl.analysis.field import blocks_of, field_of
+from netdsl.analysis.sizes import example_inputs
 from netdsl.draw.metrics import text_width
 from netdsl.draw.picture import Picture, short
 from netdsl.draw.sheet import Drawn, Ink, Polygon, Stroke, Text
@@ -133,13 +134,12 @@ class Volumes:
         sizes = value.type.shape
         if all(type(size) is int for size in sizes):
             return tuple(int(size) for size in sizes)
-        name = self.graph.inputs[0].name
         raise NetdslError(
             "open-size",
             f"the style `volumes` draws to scale, and `{value.name}` has the open size"
             f" {shape_text(sizes)}",
             value.site.span,
-            help=f"give the sizes of the input: `--input {name}=3x224x224`",
+            help=f"give the sizes of the input: `{example_inputs(self.graph)}`",
         )
 
     def _check_number(self) -> None:

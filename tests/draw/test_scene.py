@@ -136,7 +136,7 @@ def test_units_are_folded() -> None:
     ("arguments", "code", "line"),
     [
         (["lenet5", "--style", "neurons"], "wrong-style", "`--style volumes`"),
-        (["unet:UNet", "--style", "volumes"], "open-size", "--input image="),
+        (["unet:UNet", "--style", "volumes"], "open-size", "--input 1x224x224"),
         (["densenet", "--style", "volumes"], "", ""),
     ],
 )
