@@ -12,9 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A point of the picture is a PostScript point, and y grows downwards as in SVG.
+# By itself, the file is a document; a document that has TikZ reads it as a picture.
 _HEAD = """\
-% {title}: \\input this file; the preamble needs \\usepackage{{tikz}}.
+% {title}: compile this file, or \\input it in a document with \\usepackage{{tikz}}.
+\\ifx\\tikzpicture\\undefined
+\\documentclass{{standalone}}
+\\usepackage{{tikz}}
+\\begin{{document}}
+\\def\\netdslend{{\\end{{document}}}}
+\\else
+\\let\\netdslend\\relax
+\\fi
 \\begin{{tikzpicture}}[x=1bp, y=-1bp, every node/.style={{inner sep=0pt, outer sep=0pt}}]
+"""
+_FOOT = """\
+\\end{tikzpicture}%
+\\netdslend
 """
 _ANCHORS = {"start": "base west", "middle": "base", "end": "base east"}
 # What TeX would read as a command, and signs that its usual fonts do not have.
@@ -46,9 +59,9 @@ _SPECIAL = {
 
 
 def emit_tikz(svg: str, title: str) -> str:
-    """The picture of an SVG text that netdsl has written, as a `tikzpicture`."""
+    """The picture of an SVG text that netdsl has written, as a `tikzpicture` and a document."""
     shapes = "".join(_shapes(ET.fromstring(svg), 0.0, 0.0))
-    return _HEAD.format(title=_escaped(title)) + shapes + "\\end{tikzpicture}\n"
+    return _HEAD.format(title=_escaped(title)) + shapes + _FOOT
 
 
 def _shapes(element: ET.Element, right: float, down: float) -> Iterator[str]:

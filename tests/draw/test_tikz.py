@@ -49,10 +49,12 @@ PICTURES = [
 
 def parsed(text: str) -> tuple[int, list[str]]:
     """The number of shapes, and the words; every line must have a form that netdsl writes."""
-    comment, begin, *lines, end = text.splitlines()
-    assert comment.startswith("% ")
-    assert begin.startswith("\\begin{tikzpicture}[")
-    assert end == "\\end{tikzpicture}"
+    head, begin, body = text.partition("\\begin{tikzpicture}[")
+    assert head.startswith("% ")
+    assert head.endswith("\\fi\n")
+    assert begin
+    _, *lines, end, last = body.splitlines()
+    assert (end, last) == ("\\end{tikzpicture}%", "\\netdslend")
     found = [WORDS.fullmatch(line) for line in lines]
     others = [line for line, match in zip(lines, found, strict=True) if match is None]
     assert [line for line in others if not SHAPE.fullmatch(line)] == []
@@ -78,7 +80,7 @@ def test_places_are_moved_with_their_group() -> None:
         '<polyline points="1,-2 3,4" fill="none" stroke="#010203" stroke-width="0.5"/>'
         '<text x="1" y="2" font-size="9">a_1</text></g></svg>'
     )
-    _, _, line, words, _ = emit_tikz(svg, "A").splitlines()
+    line, words = emit_tikz(svg, "A").splitlines()[-4:-2]
     ink = "draw={rgb,255:red,1;green,2;blue,3}, line width=0.5bp"
     assert line == f"\\path[{ink}] (11.00, 18.50) -- (13.00, 24.50);"
     assert words.endswith(" at (11.00, 22.50) {a\\_1};")
@@ -97,13 +99,17 @@ def test_labels_stay_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_reads_the_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["paper", "net"])
+def test_latex_reads_the_picture(tmp_path: Path, name: str) -> None:
+    """In a paper, and as a document of its own, which needs the class `standalone`."""
     netdsl.load("lenet5").draw(tmp_path / "net.tex")
+    picture = "\\resizebox{3cm}{!}{\\input{net.tex}}"
     document = (
-        "\\documentclass{article}\\usepackage{tikz}\\begin{document}\\input{net.tex}\\end{document}"
+        "\\documentclass{article}\\usepackage{tikz}\\begin{document}"
+        f"\\input{{net.tex}} {picture}\\end{{document}}"
     )
     (tmp_path / "paper.tex").write_text(document)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stdout[-2000:]
-    assert (tmp_path / "paper.pdf").exists()
+    assert (tmp_path / f"{name}.pdf").exists()
