@@ -260,7 +260,7 @@ class _Drawing:
             "fillcolor": f'"{fill}"',
             "color": f'"{border}"',
             "fontsize": "9",
-            "labeljust": "l",
+            "labeljust": "r" if cluster.aux else "l",  # the arrow to a head enters at its left
             "labelloc": "t",
             "id": f'"{self._name(cluster.scope.name + ".")}"',
             "tooltip": _quote(self.tips.of_scope(cluster.scope, nodes)),
