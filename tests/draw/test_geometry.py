@@ -115,6 +115,17 @@ def scopes_of(layout: dict[str, Any]) -> list[dict[str, Any]]:
     return [o for o in layout["objects"] if "bb" in o]
 
 
+def has_crossed_names(layout: dict[str, Any]) -> bool:
+    """Whether an arrow crosses the name of a frame."""
+    names = [words for scope in scopes_of(layout) for words in texts_of(scope)]
+    points = [point for edge in layout.get("edges", []) for point in points_of(edge)]
+    return any(
+        words.left + 0.5 < x < words.right - 0.5 and words.bottom + 0.5 < y < words.top - 0.5
+        for x, y in points
+        for words in names
+    )
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_the_picture_of_a_net(name: str) -> None:
     """Nothing overlaps. Arrows lead down: no box is above one that makes its input."""
@@ -141,13 +152,17 @@ def test_the_picture_to_the_right(name: str) -> None:
     layout = layout_of(name, DrawOptions(direction="right"))
     if layout is None:
         return
-    places = layout["places"]
-    names = [words for scope in scopes_of(layout) for words in texts_of(scope)]
-    edges = layout.get("edges", [])
+    places, edges = layout["places"], layout.get("edges", [])
     assert all(places[e["head"]].left >= places[e["tail"]].right - 1 for e in edges)
-    points = [point for edge in edges for point in points_of(edge)]
-    assert (name in CROSSED) == any(
-        words.left + 0.5 < x < words.right - 0.5 and words.bottom + 0.5 < y < words.top - 0.5
-        for x, y in points
-        for words in names
-    )
+    assert has_crossed_names(layout) == (name in CROSSED)
+
+
+@pytest.mark.parametrize("style", ["layers", "blocks"])
+def test_the_names_of_auxiliary_heads_are_clear(style: str) -> None:
+    """The arrow to a head enters its frame beside the name."""
+    layout = layout_of("googlenet:GoogLeNet", DrawOptions(style=style))
+    assert layout is not None
+    heads = [scope for scope in scopes_of(layout) if "auxiliary head" in scope["label"]]
+    assert len(heads) == 2
+    layout["objects"] = heads
+    assert not has_crossed_names(layout)
