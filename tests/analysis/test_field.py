@@ -106,4 +106,4 @@ def test_open_sizes_need_an_input() -> None:
         field_of(netdsl.load("unet:UNet").graph, "scores:1,2")
     (error,) = caught.value.diagnostics
     assert error.code == "open-size"
-    assert "--input image=" in str(error.help)
+    assert "`--input 1x224x224`" in str(error.help)
