@@ -32,24 +32,21 @@ def truth(value: object, span: Span) -> bool:
 def check_kinds(expr: ast.Operation, operator: str, value: object, other: object) -> None:
     """Raise `NetdslError` for a boolean that is compared with 0 or 1, or a number with `true`.
 
-    `expr` tells with `==` or `!=` whether `value` equals `other`: one is a boolean, and one is not,
-    so that they never do. A comparison with `false`, or with other numbers, can be meant, as a
+    `expr` compares `value` with `other` by `==` or `!=`. One of them is a boolean and the other is
+    not, so they are never equal. A comparison with `false` or with another number can be right: a
     parameter can be a number or `false`.
     """
     right = expr.rest[0][1]
     sides = ((expr.first, value, right, other), (right, other, expr.first, value))
     for operand, known, literal, written in sides:
-        if isinstance(literal, ast.Literal) and written in (0, 1) and known in (0, 1):
-            if written is False:
-                continue
-            meant = show(type(known)(written))
-            message = (
-                f"`{operand.span.text}` is {show(known)}, {type_name(known)},"
-                f" which never equals {show(written)}"
-            )
-            help = f"write `{operand.span.text} {operator} {meant}`"
-            fix = (Edit(literal.span, meant),)
-            raise NetdslError("wrong-type", message, expr.span, help=help, fix=fix)
+        if not isinstance(literal, ast.Literal) or written is False:
+            continue
+        if written not in (0, 1) or known not in (0, 1):
+            continue
+        text, meant = operand.span.text, show(type(known)(written))
+        fact = f"`{text}` is {show(known)}, {type_name(known)}, which never equals {show(written)}"
+        help_, fix = f"write `{text} {operator} {meant}`", (Edit(literal.span, meant),)
+        raise NetdslError("wrong-type", fact, expr.span, help=help_, fix=fix)
 
 
 def check_operands(expr: ast.Operation) -> None:

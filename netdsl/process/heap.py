@@ -1,4 +1,4 @@
-"""The memory that a process frees, and the C library that keeps it or gives it back."""
+"""Keeps the memory that a process frees, so that it can use it again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _LARGEST_IN_OLD = 2**25  # the most that older versions take
 def keep_freed_memory() -> None:
     """Have the C library keep the memory that this process frees, for its next step.
 
-    By default, glibc gives large blocks back to the system as soon as they are free. Every step of
-    training allocates the same blocks again, and each page of them costs a page fault: of a small
-    net, up to a third of the time of a step. Other C libraries have no such parameter; nothing
+    By default, glibc returns large blocks to the system as soon as they are free. A training step
+    allocates the same blocks every time, and then each of their pages costs a page fault. For small
+    nets, that can take a third of a step. Other C libraries have no such parameter, so nothing
     changes there.
     """
     if sys.platform != "linux":

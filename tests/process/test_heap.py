@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from netdsl.cli import run
+from netdsl.commands import train
+
 PROGRAM = """
 import resource, sys
 from netdsl.process.heap import keep_freed_memory
@@ -32,3 +35,11 @@ def test_freed_blocks_are_used_again() -> None:
 
     assert faults("given back") > 1000
     assert faults("kept") < 100
+
+
+def test_training_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`netdsl train` asks for it before anything else."""
+    calls: list[bool] = []
+    monkeypatch.setattr(train, "keep_freed_memory", lambda: calls.append(True))
+    assert run(["train", "missing.net"]) == 1
+    assert calls == [True]
